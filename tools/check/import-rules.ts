@@ -1,0 +1,107 @@
+import type { Import } from './imports.ts'
+
+/** What is wrong with an import and what to do about it; undefined when nothing is. */
+export type ImportRule = (imported: Import) => string | undefined
+
+const library = 'packages/request-reply/src/'
+const adapter = `${library}transport/kafka/`
+const clients =
+  /^(@platformatic\/kafka|kafkajs|node-rdkafka|@confluentinc\/kafka-javascript|kafka-crab-js)(\/|$)/
+
+/**
+ * The direction of imports inside the library: a file may import from its own row and from rows above it.
+ * requester and replier stand side by side and never import each other. Files beside these folders are base,
+ * save the entry points, which nothing inside imports.
+ */
+const rows: readonly (readonly string[])[] = [
+  ['base', 'contract', 'wire'],
+  ['transport'],
+  ['routing'],
+  ['requester', 'replier'],
+  ['saga'],
+]
+const entryPoints = new Set([`${library}index.ts`, `${library}testing.ts`])
+
+export const importRules: readonly ImportRule[] = [
+  direction,
+  entryPointsStayOutside,
+  clientInAdapterOnly,
+  embeddedBrokerStandsAlone,
+  packagesStandAlone,
+  publicNamesOnly,
+]
+
+function direction({ from, target }: Import): string | undefined {
+  if (!from.startsWith(library) || !target?.startsWith(library)) return undefined
+  if (entryPoints.has(from) || entryPoints.has(target)) return undefined
+  const own = part(from)
+  const other = part(target)
+  if (own === other) return undefined
+  const [here, there] = [rowOf(own), rowOf(other)]
+  if (here < 0 || there < 0) {
+    const unknown = here < 0 ? own : other
+    return `the folder ${unknown}/ has no place in the direction of imports: give it one in tools/check/import-rules.ts`
+  }
+  if (there < here || (there === here && here === 0)) return undefined
+  if (there === here) return `${own} must not import ${other}: move what both need into a row before them`
+  return `${own} must not import ${other}, which stands after it (${order()}): move what it needs towards the base`
+}
+
+function entryPointsStayOutside({ from, target }: Import): string | undefined {
+  const entry = /^packages\/[^/]+\/src\/(index|testing)\.ts$/.exec(target ?? '')
+  const inside = entry && from.startsWith(`${target?.split('/').slice(0, 3).join('/')}/`)
+  if (!inside || /\/src\/(index|testing)\.ts$/.test(from)) return undefined
+  return `nothing inside imports ${entry[1]}.ts: import the file that defines it`
+}
+
+function clientInAdapterOnly({ from, specifier }: Import): string | undefined {
+  if (!clients.test(specifier) || from.startsWith(adapter)) return undefined
+  if (!/^(packages|systems)\/[^/]+\/src\//.test(from)) return undefined
+  return `only ${adapter} imports the Kafka client: use the transport`
+}
+
+function embeddedBrokerStandsAlone({ from, specifier }: Import): string | undefined {
+  if (!from.startsWith('packages/embedded-kafka/src/')) return undefined
+  if (!specifier.startsWith('@milena/')) return undefined
+  return 'the embedded broker imports no other package of the project: it must be able to prove them wrong'
+}
+
+function packagesStandAlone({ from, target, specifier }: Import): string | undefined {
+  const own = /^packages\/[^/]+\//.exec(from)?.[0]
+  if (own === undefined) return undefined
+  if (specifier.startsWith('@milena/system-') || specifier === '@milena/bench') {
+    return `a package must not import a system or the benchmark (${specifier})`
+  }
+  if (target === undefined || target.startsWith(own)) return undefined
+  if (/^(systems|bench)\//.test(target)) return `a package must not import ${target.split('/')[0]}/`
+  if (target.startsWith('packages/')) return 'a package imports another one by its public name, @milena/…'
+  // Tests of a package may use tools/ and test/support/, its sources may not.
+  if (!from.startsWith(`${own}src/`)) return undefined
+  return `a package's source must not import what is outside of it (${target})`
+}
+
+function publicNamesOnly({ from, target, specifier }: Import): string | undefined {
+  const own = /^(systems\/[^/]+|bench)\//.exec(from)?.[0]
+  if (own === undefined) return undefined
+  if (target?.startsWith('packages/') || /^@milena\/[^/]+\/(src|dist)\//.test(specifier)) {
+    return 'import a package by its public name, @milena/…; what is missing there is to be exported'
+  }
+  if (own !== 'bench/' && target !== undefined && !target.startsWith(own) && from.startsWith(`${own}src/`)) {
+    return `a system's source must not import what is outside of it (${target})`
+  }
+  return undefined
+}
+
+function part(file: string): string {
+  const rest = file.slice(library.length)
+  const [folder = ''] = rest.split('/')
+  return rest.includes('/') ? folder : 'base'
+}
+
+function rowOf(name: string): number {
+  return rows.findIndex((row) => row.includes(name))
+}
+
+function order(): string {
+  return rows.map((row) => row.join(', ')).join(' ← ')
+}

@@ -1,0 +1,173 @@
+import { buildNest } from '../../interop/src/nestjs.ts'
+import { buildSpring } from '../../interop/src/spring.ts'
+import { startKafka } from '../kafka/cluster.ts'
+import { fetchKafkaJars } from '../kafka/jars.ts'
+import { SetupError } from '../kafka/setup-error.ts'
+import { checkArchitecture } from './architecture.ts'
+import { runCommand } from './command.ts'
+import type { Print } from './print.ts'
+import type { Tally } from './tally.ts'
+import type { TestLimits } from './test-file.ts'
+import { findTestFiles, runTestFiles } from './test-run.ts'
+
+export interface StepContext {
+  root: string
+  tally: Tally
+  print: Print
+  grep: string | undefined
+  files: string | undefined
+  /** In CI nothing that Apache Kafka is needed for is skipped. */
+  ci: boolean
+  /** The cluster that the user named with KAFKA_BROKERS. */
+  brokers: string | undefined
+}
+
+export interface Step {
+  name: string
+  title: string
+  /** Whether it runs test files, so that `--grep` and `--files` mean something to it. */
+  tests: boolean
+  run: (context: StepContext) => Promise<void>
+}
+
+const second = 1_000
+const minute = 60 * second
+const unitLimits: TestLimits = { test: 30 * second, file: 3 * minute, leak: 10 * second }
+const e2eLimits: TestLimits = { test: 2 * minute, file: 8 * minute, leak: 15 * second }
+const faultLimits: TestLimits = { test: 6 * minute, file: 20 * minute, leak: 20 * second }
+
+const unitTests = ['packages/*/test/**/*.test.ts', 'systems/*/test/**/*.test.ts', 'bench/test/**/*.test.ts']
+const e2eTests = ['test/e2e/**/*.test.ts']
+
+export const steps: readonly Step[] = [
+  command('format', 'format (oxfmt)', [['oxfmt', '--check', '.']]),
+  command('lint', 'lint (oxlint, with types)', [['oxlint', '--type-aware']]),
+  command('types', 'types (tsc)', [
+    ['tsc', '-p', 'tsconfig.json'],
+    // What is published must have types that can be written down file by file.
+    ['tsc', '-p', 'packages/request-reply', '--noEmit'],
+    ['tsc', '-p', 'packages/embedded-kafka', '--noEmit'],
+  ]),
+  { name: 'architecture', title: 'architecture (direction of imports)', tests: false, run: architecture },
+  tests(
+    'unit',
+    'unit tests',
+    [...unitTests, 'tools/test/*.test.ts', 'tools/check/test/*.test.ts', 'test/support/*.test.ts'],
+    unitLimits,
+  ),
+  tests('simulation', 'simulation', ['test/simulation/**/*.test.ts'], e2eLimits),
+  { name: 'e2e', title: 'end-to-end on the embedded broker', tests: true, run: endToEnd },
+  { name: 'kafka', title: 'end-to-end on Apache Kafka', tests: true, run: endToEndOnKafka },
+  { name: 'interop', title: 'other clients, on Apache Kafka', tests: true, run: interop },
+  { name: 'faults', title: 'faults, on Apache Kafka', tests: true, run: faults },
+]
+
+function command(name: string, title: string, commands: readonly (readonly string[])[]): Step {
+  const run = async ({ root, tally, print }: StepContext): Promise<void> => {
+    for (const each of commands) {
+      if (await runCommand(root, each, print)) continue
+      tally.fail(`${name}: ${each.join(' ')}`)
+      return
+    }
+    tally.pass()
+  }
+  return { name, title, tests: false, run }
+}
+
+function tests(name: string, title: string, patterns: readonly string[], limits: TestLimits): Step {
+  // Nobody's cluster: what these tests need they start themselves.
+  const env = { KAFKA_BROKERS: undefined }
+  return {
+    name,
+    title,
+    tests: true,
+    run: async (context) => runTestFiles({ ...context, patterns, limits, env, concurrency: 2 }),
+  }
+}
+
+async function architecture({ root, tally, print }: StepContext): Promise<void> {
+  const { files, violations } = checkArchitecture(root)
+  for (const violation of violations) print(`  ✗ ${violation}`)
+  if (violations.length === 0) print(`  ✓ ${files} files`)
+  if (violations.length === 0) tally.pass()
+  for (const violation of violations) tally.fail(`architecture: ${violation}`)
+}
+
+async function endToEnd(context: StepContext): Promise<void> {
+  const { brokers, print } = context
+  if (brokers !== undefined) print(`  on ${brokers} (KAFKA_BROKERS) instead of the embedded broker`)
+  const env = { KAFKA_BROKERS: brokers }
+  await runTestFiles({ ...context, patterns: e2eTests, limits: e2eLimits, env, concurrency: 2 })
+}
+
+async function endToEndOnKafka(context: StepContext): Promise<void> {
+  if (context.brokers !== undefined) {
+    return skip(
+      context,
+      'end-to-end on Apache Kafka',
+      `the step before ran on ${context.brokers} (KAFKA_BROKERS)`,
+    )
+  }
+  if (!(await canRun(context, 'end-to-end on Apache Kafka', fetchKafkaJars))) return
+  const patterns = ['tools/kafka/test/*.test.ts']
+  await runTestFiles({
+    ...context,
+    patterns,
+    limits: faultLimits,
+    env: { KAFKA_BROKERS: undefined },
+    concurrency: 1,
+  })
+  if (findTestFiles(context.root, e2eTests, context.files).length === 0) return
+  const cluster = await startKafka({ brokers: 3 })
+  try {
+    context.print(`  three brokers: ${cluster.brokers.join(', ')}`)
+    const env = { KAFKA_BROKERS: cluster.brokers.join(',') }
+    await runTestFiles({ ...context, patterns: e2eTests, limits: e2eLimits, env, concurrency: 2 })
+  } finally {
+    await cluster.close()
+  }
+}
+
+async function interop(context: StepContext): Promise<void> {
+  const patterns = ['test/interop/**/*.test.ts']
+  // So that nothing is built when only other tests are wanted.
+  if (findTestFiles(context.root, patterns, context.files).length === 0) return
+  if (!(await canRun(context, 'other clients', buildOtherClients))) return
+  const env = { KAFKA_BROKERS: undefined }
+  await runTestFiles({ ...context, patterns, limits: faultLimits, env, concurrency: 1 })
+}
+
+async function buildOtherClients(): Promise<void> {
+  await fetchKafkaJars()
+  await buildSpring()
+  await buildNest()
+}
+
+async function faults(context: StepContext): Promise<void> {
+  if (!(await canRun(context, 'faults', fetchKafkaJars))) return
+  const patterns = ['test/faults/**/*.test.ts']
+  // One at a time: each starts a cluster of its own, and timing is what these are about.
+  const env = { KAFKA_BROKERS: undefined }
+  await runTestFiles({ ...context, patterns, limits: faultLimits, env, concurrency: 1 })
+}
+
+/** Whether what Java and Maven are needed for can be had here. When not, that is a failure in CI and a skip elsewhere. */
+async function canRun(context: StepContext, what: string, prepare: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await prepare()
+    return true
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error
+    if (!context.ci) skip(context, what, error.message)
+    else {
+      context.print(`  ✗ ${error.message}`)
+      context.tally.fail(`${what}: ${error.message}`)
+    }
+    return false
+  }
+}
+
+function skip({ print, tally }: StepContext, what: string, reason: string): void {
+  print(`  skipped: ${what}: ${reason}`)
+  tally.skip()
+}

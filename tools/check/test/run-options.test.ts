@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { readRunOptions, UsageError } from '../run-options.ts'
+
+const steps = ['format', 'unit', 'e2e']
+
+test('steps, --grep and --files are read', () => {
+  const options = readRunOptions(['unit', 'e2e', '--grep', 'late', '--files', 'wire'], steps)
+  assert.deepEqual(options, { steps: ['unit', 'e2e'], grep: 'late', files: 'wire', help: false })
+})
+
+test('without anything, everything is run', () => {
+  assert.deepEqual(readRunOptions([], steps).steps, [])
+})
+
+for (const [args, said] of [
+  [['units'], /there is no step "units": choose from format, unit, e2e/],
+  [['--grep', '('], /--grep \( is not a regular expression/],
+  [['--slow'], /Unknown option '--slow'/],
+] as const) {
+  test(`${args.join(' ')} is refused in one line`, () => {
+    assert.throws(
+      () => readRunOptions(args, steps),
+      (error: Error) =>
+        error instanceof UsageError && said.test(error.message) && !error.message.includes('\n'),
+    )
+  })
+}
