@@ -1,0 +1,29 @@
+/**
+ * Time and chance, passed in, so that a simulation can own both.
+ *
+ * Nothing in the library asks `Date`, a timer or `crypto` directly, outside of the Kafka transport.
+ */
+export interface Clock {
+  /** Wall-clock time, in milliseconds since the Unix epoch; used where a time travels to another machine. */
+  now(): number
+  /** A time that never goes back, in milliseconds from an arbitrary origin; used to measure durations. */
+  monotonic(): number
+  /** Calls `run` once, `delay` milliseconds from now. It keeps the process alive until it fires or is cancelled. */
+  schedule(delay: number, run: () => void): ScheduledTimer
+}
+
+/** A timer that has been set by `Clock.schedule`. */
+export interface ScheduledTimer {
+  /** The timer will not fire any more; nothing happens when it already has. */
+  cancel(): void
+}
+
+/** The machine's own clock. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  schedule(delay, run) {
+    const timer = setTimeout(run, delay)
+    return { cancel: () => clearTimeout(timer) }
+  },
+}

@@ -1,0 +1,77 @@
+export { systemClock, type Clock, type ScheduledTimer } from './clock.ts'
+export type {
+  CommittedStep,
+  FailedStep,
+  HandlerEndedStep,
+  HandlingStep,
+  PassedOverStep,
+  ReceivedStep,
+  RepliedStep,
+  RequestStep,
+  SentStep,
+  StrayStep,
+} from './diagnostics.ts'
+export {
+  defineOperation,
+  type Operation,
+  type OperationOptions,
+  type PayloadInput,
+  type PayloadOutput,
+  type PayloadSpec,
+} from './contract/operation.ts'
+export { bytes, json, nothing, string, type Payload } from './contract/payload.ts'
+export type { DurationSummary } from './durations.ts'
+export {
+  errorCodes,
+  MilenaError,
+  OptionsError,
+  RemoteError,
+  remoteCodes,
+  ReplyError,
+  TimeoutError,
+  TransportError,
+  ValidationError,
+  type ErrorCode,
+  type ErrorDetails,
+  type ErrorFacts,
+  type RemoteCodes,
+  type SentState,
+  type ValidationIssue,
+} from './errors.ts'
+export type { HandlerContext } from './replier/context.ts'
+export type { ForeignRequest, SelectOperation } from './replier/dispatch.ts'
+export type { Middleware } from './replier/middleware.ts'
+export type { ReplierOptions } from './replier/options.ts'
+export { createReplier, type HandleOptions, type Handler, type Replier } from './replier/replier.ts'
+export type { PassedOverReason, ReplierStats } from './replier/stats.ts'
+export type { ReplierLogger } from './replier/warnings.ts'
+export type { RandomBytes } from './random.ts'
+export { createRequester, type Requester } from './requester/requester.ts'
+export type { RequesterOptions } from './requester/options.ts'
+export type { LateReply, Reply, RequestOptions } from './requester/reply.ts'
+export type { RequesterStats } from './requester/stats.ts'
+export { instanceReplyTopic, type InstanceReplyTopicOptions } from './routing/instance-reply-topic.ts'
+export { replyPartition, type ReplyPartitionOptions } from './routing/reply-partition.ts'
+export type { OpenReplyRouting, ReplyRouting, RoutingContext } from './routing/routing.ts'
+export { sharedReplyTopic, type SharedReplyTopicOptions } from './routing/shared-reply-topic.ts'
+export { openKafka } from './transport/kafka/open-kafka.ts'
+export type { KafkaOptions } from './transport/kafka/options.ts'
+export type { TransportSource } from './transport/open.ts'
+export type {
+  GroupMembership,
+  GroupOptions,
+  IncomingRecord,
+  OffsetNote,
+  OutgoingRecord,
+  RecordPosition,
+  StartPosition,
+  Tail,
+  TailOptions,
+  TopicDescription,
+  TopicPartition,
+  TopicSpec,
+  Transport,
+} from './transport/transport.ts'
+export { encodeHeaders, MessageHeaders, type HeaderInput, type RawHeader } from './wire/headers.ts'
+export type { ReplyAddress, ReplyRequest, WireProfile } from './wire/profile.ts'
+export { springProfile } from './wire/spring.ts'

@@ -1,0 +1,64 @@
+import type { AnyOperation } from '../contract/operation.ts'
+import type { IncomingRecord } from '../transport/transport.ts'
+import { MessageHeaders } from '../wire/headers.ts'
+import { readOperation } from '../wire/milena.ts'
+import type { ReplyAddress } from '../wire/profile.ts'
+import type { AnyHandler } from './middleware.ts'
+import type { ReplyTopics } from './reply-address.ts'
+
+/** A request as `select` sees it: what is needed to tell which operation it is. */
+export interface ForeignRequest {
+  readonly topic: string
+  readonly key: Buffer | null
+  readonly value: Buffer | null
+  readonly headers: MessageHeaders
+}
+
+/** Names the operation of a request that does not say so itself; `undefined` when it is none. */
+export type SelectOperation = (request: ForeignRequest) => string | undefined
+
+/** An operation and who handles it. */
+export interface Handling {
+  readonly operation: AnyOperation
+  readonly handler: AnyHandler
+  readonly replyTo: ReplyAddress | undefined
+}
+
+/** One topic's operations. */
+export interface HandledTopic {
+  readonly name: string
+  readonly byName: ReadonlyMap<string, Handling>
+  /** The operation, when there is but one. */
+  readonly only: Handling | undefined
+  readonly replyTopics: ReplyTopics
+}
+
+/**
+ * Finds a request's operation: by its `milena-operation` header; without one the topic's only operation, or the one
+ * that `select` names. A string says why there is none.
+ */
+export function findHandling(
+  topic: HandledTopic,
+  record: IncomingRecord,
+  select: SelectOperation | undefined,
+): Handling | string {
+  const named = readOperation(record.headers)
+  if (named !== undefined)
+    return topic.byName.get(named) ?? `no operation ${quote(named)} on topic ${topic.name}`
+  if (topic.only !== undefined) return topic.only
+  const selected = select?.({
+    topic: record.topic,
+    key: record.key,
+    value: record.value,
+    headers: new MessageHeaders(record.headers),
+  })
+  if (selected === undefined) {
+    return `the request names no operation, and topic ${topic.name} has ${topic.byName.size}`
+  }
+  return topic.byName.get(selected) ?? `no operation ${quote(selected)} on topic ${topic.name}`
+}
+
+/** A name from the wire: no control characters. */
+function quote(name: string): string {
+  return JSON.stringify(name)
+}

@@ -1,0 +1,214 @@
+import { systemClock, type Clock } from '../clock.ts'
+import { longestTimeout } from '../contract/operation.ts'
+import { OptionsError, unknownOptions } from '../errors.ts'
+import type { TransportSource } from '../transport/open.ts'
+import type { StartPosition } from '../transport/transport.ts'
+import { encodeHeaders, type HeaderInput, type RawHeader } from '../wire/headers.ts'
+import type { WireProfile } from '../wire/profile.ts'
+import { springProfile } from '../wire/spring.ts'
+import type { HandlerContext } from './context.ts'
+import type { SelectOperation } from './dispatch.ts'
+import { problemOfPattern } from './reply-address.ts'
+import { ReservedHeaders } from '../wire/reserved-headers.ts'
+import { StderrLogger, type ReplierLogger } from './warnings.ts'
+
+export interface ReplierOptions extends TransportSource {
+  /** The consumer group: repliers of one group share the requests among them. */
+  readonly groupId: string
+  /**
+   * How many handlers run at once, over all partitions; default 64, which suits handlers that wait for something else.
+   * Records of one key are handled one after the other whatever this says.
+   */
+  readonly concurrency?: number
+  /**
+   * Topics that a reply may go to: exact names, or prefixes that end in `*`. Default, for each request topic: the names
+   * that share its prefix up to the last `.`, `_` or `-`, so `payment_request` allows `payment_*`. A topic that this
+   * replier handles, and one that begins with `__`, is never allowed; an operation's `replyTo` always is.
+   */
+  readonly replyTopics?: readonly string[]
+  /**
+   * Names the operation of a request without `milena-operation` header (somebody else's requester) on a topic with
+   * several operations. Without it, or when it returns `undefined`, such a request is answered with
+   * `MILENA_OPERATION_UNKNOWN`.
+   */
+  readonly select?: SelectOperation
+  /**
+   * Headers of the request that its reply carries too (of each name the last); default those of a trace, `traceparent`
+   * and `tracestate` (W3C Trace Context).
+   */
+  readonly copyHeaders?: readonly string[]
+  /**
+   * Headers that every reply carries. As a function it is called for every request that has reached an operation, error
+   * replies included. Neither these nor the copied ones can be named as the library's own headers are.
+   */
+  readonly replyHeaders?: HeaderInput | ((context: HandlerContext) => HeaderInput)
+  /**
+   * Whether the error reply to a handler's unexpected failure has the failure's message and stack. Default false: a
+   * general message. A `ReplyError` always shows its code and message, and never its stack.
+   */
+  readonly exposeErrors?: boolean
+  /**
+   * Milliseconds from the first finished request to the commit that covers it; default 100. A commit is a write to the
+   * brokers, so it covers what has gathered; a longer interval means fewer commits, and more requests that are
+   * handled again after a crash. A rebalance and `close()` commit at once.
+   */
+  readonly commitInterval?: number
+  /** Requests that may be in hand, read and not yet answered, before reading stops; default 1 000, or four times `concurrency` if that is more. */
+  readonly maxInHand?: number
+  /** Bytes (keys, values, headers) that may be in hand before reading stops; default 32 MiB. */
+  readonly maxInHandBytes?: number
+  /** Milliseconds that a rebalance, and `close()`, wait for running handlers and their replies; default 10 000. */
+  readonly drainTimeout?: number
+  /** Milliseconds without a heartbeat after which the group gives this replier's partitions to others; default 10 000. */
+  readonly sessionTimeout?: number
+  /** Milliseconds between heartbeats; default 1 000. */
+  readonly heartbeatInterval?: number
+  /** Static membership: a restart under the same id, within the session timeout, moves no partition. Default none. */
+  readonly groupInstanceId?: string
+  /** Where to begin in a partition for which the group has committed nothing; default `earliest`, so that a request sent before the group's first start is answered. */
+  readonly from?: StartPosition
+  /** Create missing request topics, with 6 partitions, for development. Default false: a missing topic is `MILENA_TOPIC_MISSING`. */
+  readonly createTopics?: boolean
+  /** How correlation id and reply address travel; default `springProfile`. */
+  readonly profile?: WireProfile
+  /** Where to tell what an operator should know; default: one line on standard error each, of one kind at most 20 in 10 s. */
+  readonly logger?: ReplierLogger
+  /** For simulations; default: the machine's. */
+  readonly clock?: Clock
+}
+
+export interface ReplierSettings {
+  readonly groupId: string
+  readonly concurrency: number
+  readonly replyTopics: readonly string[] | undefined
+  readonly select: SelectOperation | undefined
+  readonly copyHeaders: readonly Buffer[]
+  readonly addedHeaders: readonly RawHeader[]
+  readonly makeHeaders: ((context: HandlerContext) => HeaderInput) | undefined
+  readonly reserved: ReservedHeaders
+  readonly exposeErrors: boolean
+  readonly commitInterval: number
+  readonly maxInHand: number
+  readonly maxInHandBytes: number
+  readonly drainTimeout: number
+  readonly sessionTimeout: number | undefined
+  readonly heartbeatInterval: number | undefined
+  readonly groupInstanceId: string | undefined
+  readonly from: StartPosition
+  readonly createTopics: boolean
+  readonly profile: WireProfile
+  readonly logger: ReplierLogger
+  readonly clock: Clock
+}
+
+const known: ReadonlySet<string> = new Set<keyof ReplierOptions>([
+  'kafka',
+  'transport',
+  'groupId',
+  'concurrency',
+  'replyTopics',
+  'select',
+  'copyHeaders',
+  'replyHeaders',
+  'exposeErrors',
+  'commitInterval',
+  'maxInHand',
+  'maxInHandBytes',
+  'drainTimeout',
+  'sessionTimeout',
+  'heartbeatInterval',
+  'groupInstanceId',
+  'from',
+  'createTopics',
+  'profile',
+  'logger',
+  'clock',
+])
+
+/** @throws OptionsError that lists every problem. */
+export function readReplierOptions(options: ReplierOptions): ReplierSettings {
+  const concurrency = options.concurrency ?? 64
+  const profile = options.profile ?? springProfile
+  const clock = options.clock ?? systemClock
+  const reserved = new ReservedHeaders(profile)
+  const problems = unknownOptions(options, known)
+  const wholeNumber = (name: string, value: number | undefined, least: number, most: number): void => {
+    if (value === undefined || (Number.isSafeInteger(value) && value >= least && value <= most)) return
+    problems.push(`${name} must be a whole number from ${least} to ${most}, not ${value}`)
+  }
+  const listOf = (name: string, value: readonly string[] | undefined): readonly unknown[] => {
+    if (value === undefined || Array.isArray(value)) return value ?? []
+    problems.push(`${name} must be a list`)
+    return []
+  }
+
+  if ((options.kafka === undefined) === (options.transport === undefined)) {
+    problems.push('give either kafka: { brokers } or an open transport')
+  }
+  if (typeof options.groupId !== 'string' || options.groupId === '') problems.push('groupId must be a name')
+  wholeNumber('concurrency', options.concurrency, 1, 100_000)
+  wholeNumber('maxInHand', options.maxInHand, 1, Number.MAX_SAFE_INTEGER)
+  wholeNumber('maxInHandBytes', options.maxInHandBytes, 1, Number.MAX_SAFE_INTEGER)
+  wholeNumber('commitInterval', options.commitInterval, 0, longestTimeout)
+  wholeNumber('drainTimeout', options.drainTimeout, 0, 3_600_000)
+  wholeNumber('sessionTimeout', options.sessionTimeout, 1, longestTimeout)
+  wholeNumber('heartbeatInterval', options.heartbeatInterval, 1, longestTimeout)
+  if ((options.heartbeatInterval ?? 1_000) >= (options.sessionTimeout ?? 10_000)) {
+    problems.push('heartbeatInterval must be less than sessionTimeout (a third of it is usual)')
+  }
+  if (options.groupInstanceId === '') problems.push('groupInstanceId must be a name')
+  if (options.from !== undefined && options.from !== 'earliest' && options.from !== 'latest') {
+    problems.push(`from must be 'earliest' or 'latest', not ${JSON.stringify(options.from)}`)
+  }
+  for (const pattern of listOf('replyTopics', options.replyTopics)) {
+    const problem = problemOfPattern(pattern)
+    if (problem !== undefined) problems.push(`replyTopics: ${problem}`)
+  }
+  for (const name of listOf('copyHeaders', options.copyHeaders)) {
+    if (typeof name !== 'string' || name === '') problems.push('copyHeaders must be names')
+    else if (reserved.has(Buffer.from(name)))
+      problems.push(`copyHeaders: ${name} is one of the library's own`)
+  }
+  if (options.select !== undefined && typeof options.select !== 'function') {
+    problems.push('select must be a function')
+  }
+  const { replyHeaders } = options
+  const makeHeaders = typeof replyHeaders === 'function' ? replyHeaders : undefined
+  let addedHeaders: RawHeader[] = []
+  if (typeof replyHeaders === 'object') {
+    try {
+      addedHeaders = encodeHeaders(replyHeaders)
+      reserved.refuse(addedHeaders)
+    } catch (error) {
+      problems.push(`replyHeaders: ${(error as Error).message}`)
+    }
+  }
+  if (options.logger !== undefined && typeof options.logger.warn !== 'function') {
+    problems.push('logger must have a method warn(message, details)')
+  }
+  if (problems.length > 0) throw new OptionsError('createReplier', problems)
+
+  return {
+    groupId: options.groupId,
+    concurrency,
+    replyTopics: options.replyTopics,
+    select: options.select,
+    copyHeaders: (options.copyHeaders ?? ['traceparent', 'tracestate']).map((name) => Buffer.from(name)),
+    addedHeaders,
+    makeHeaders,
+    reserved,
+    exposeErrors: options.exposeErrors ?? false,
+    commitInterval: options.commitInterval ?? 100,
+    maxInHand: options.maxInHand ?? Math.max(1_000, 4 * concurrency),
+    maxInHandBytes: options.maxInHandBytes ?? 32 * 1024 * 1024,
+    drainTimeout: options.drainTimeout ?? 10_000,
+    sessionTimeout: options.sessionTimeout,
+    heartbeatInterval: options.heartbeatInterval,
+    groupInstanceId: options.groupInstanceId,
+    from: options.from ?? 'earliest',
+    createTopics: options.createTopics ?? false,
+    profile,
+    logger: options.logger ?? new StderrLogger(clock),
+    clock,
+  }
+}

@@ -1,0 +1,211 @@
+/**
+ * The replier: reads requests as a member of a consumer group, handles them, and answers.
+ *
+ *     new ── start ──▶ starting ──▶ running ── close ──▶ closing ──▶ closed
+ *      ▲                  │ failed
+ *      └──────────────────┘                 (each partition's own states: `partition-work.ts`)
+ *
+ * A request's reply is acknowledged by the brokers before its offset is committed, and a commit never passes a request
+ * that is not finished. So whatever ends the process, a request is answered, or comes again: at least once, in order
+ * for each key.
+ */
+import { untyped, type Operation } from '../contract/operation.ts'
+import { MilenaError, OptionsError } from '../errors.ts'
+import { openTransport, type OpenedTransport } from '../transport/open.ts'
+import { requireTopic } from '../transport/topics.ts'
+import type { ReplyAddress } from '../wire/profile.ts'
+import type { HandlerContext } from './context.ts'
+import type { HandledTopic } from './dispatch.ts'
+import { GroupWork } from './group-work.ts'
+import type { AnyHandler, Middleware } from './middleware.ts'
+import { readReplierOptions, type ReplierOptions, type ReplierSettings } from './options.ts'
+import { Registry } from './registry.ts'
+import { ReplierCounters, type ReplierStats } from './stats.ts'
+import { Warnings } from './warnings.ts'
+
+/**
+ * Does the work of a request and returns its reply. What it throws is the error reply: a `ReplyError` with its code and
+ * message, anything else as `MILENA_HANDLER_FAILED`.
+ */
+export type Handler<Request, Reply> = (request: Request, context: HandlerContext) => Promise<Reply> | Reply
+
+export interface HandleOptions {
+  /** Where the replies go of requests that name no reply topic. */
+  readonly replyTo?: ReplyAddress
+}
+
+export interface Replier extends AsyncDisposable {
+  /**
+   * Has an operation's requests handled. One topic may have several operations.
+   *
+   * @throws OptionsError `MILENA_OPTIONS_INVALID`: the operation has a handler already, or the replier was started.
+   */
+  handle<RequestInput, RequestOutput, ReplyInput, ReplyOutput>(
+    operation: Operation<RequestInput, RequestOutput, ReplyInput, ReplyOutput>,
+    handler: Handler<RequestOutput, ReplyInput>,
+    options?: HandleOptions,
+  ): void
+  /** Wraps every handler; the first one given is outermost. @throws OptionsError once the replier was started. */
+  use(middleware: Middleware): void
+  /**
+   * Joins the group. Resolves when the assigned partitions are at their positions; requests are handled from then on.
+   * After a failure it can be called again.
+   *
+   * @throws OptionsError `MILENA_OPTIONS_INVALID`: nothing is handled, or a reply address cannot be.
+   * @throws TransportError `MILENA_BROKER_UNREACHABLE`, `MILENA_TOPIC_MISSING` (a request topic), `MILENA_NOT_AUTHORIZED`, …
+   * @throws MilenaError `MILENA_CLOSED`
+   */
+  start(): Promise<void>
+  stats(): ReplierStats
+  /**
+   * Takes no more requests, waits up to `timeout` ms (default `drainTimeout`) for running handlers and their replies,
+   * commits, leaves the group, and closes the transport if it opened it. What is not finished by then is told so by its
+   * `signal`, and is handled again by another replier. Later calls wait for the first.
+   */
+  close(options?: { readonly timeout?: number }): Promise<void>
+}
+
+/**
+ * Makes a replier; `start()` lets it begin.
+ *
+ * @throws OptionsError `MILENA_OPTIONS_INVALID`, listing every problem.
+ */
+export function createReplier(options: ReplierOptions): Replier {
+  return new GroupReplier(options, readReplierOptions(options))
+}
+
+/** How many partitions a request topic gets that is made by `createTopics: true`. */
+const developmentPartitions = 6
+
+class GroupReplier implements Replier {
+  readonly #options: ReplierOptions
+  readonly #settings: ReplierSettings
+  readonly #registry = new Registry()
+  readonly #counters = new ReplierCounters()
+  readonly #warnings: Warnings
+  #opened: OpenedTransport | undefined
+  #group: GroupWork | undefined
+  #starting: Promise<void> | undefined
+  #closing: Promise<void> | undefined
+
+  constructor(options: ReplierOptions, settings: ReplierSettings) {
+    this.#options = options
+    this.#settings = settings
+    this.#warnings = new Warnings(settings.logger, `replier of group ${settings.groupId}`)
+  }
+
+  handle<RequestInput, RequestOutput, ReplyInput, ReplyOutput>(
+    operation: Operation<RequestInput, RequestOutput, ReplyInput, ReplyOutput>,
+    handler: Handler<RequestOutput, ReplyInput>,
+    options: HandleOptions = {},
+  ): void {
+    this.#refuseOnceStarted('handle')
+    this.#registry.add(untyped(operation), handler as AnyHandler, options.replyTo)
+  }
+
+  use(middleware: Middleware): void {
+    this.#refuseOnceStarted('use')
+    this.#registry.use(middleware)
+  }
+
+  start(): Promise<void> {
+    if (this.#closing !== undefined) return Promise.reject(this.#closed())
+    this.#starting ??= this.#start()
+    return this.#starting
+  }
+
+  stats(): ReplierStats {
+    const { groupId } = this.#settings
+    const { received, redelivered, handled, replied, committed } = this.#counters
+    const group = this.#group
+    return {
+      groupId,
+      partitions: group?.partitions ?? 0,
+      received,
+      redelivered,
+      handled,
+      replied,
+      errorReplies: Object.fromEntries(this.#counters.errorReplies),
+      passedOver: Object.fromEntries(this.#counters.passedOver),
+      inHand: group?.inHand.records ?? 0,
+      inHandBytes: group?.inHand.bytes ?? 0,
+      running: group?.running ?? 0,
+      paused: group?.inHand.paused ?? 0,
+      committed,
+      handlerDuration: this.#counters.handlerDurations.summary(),
+    }
+  }
+
+  close(options: { readonly timeout?: number } = {}): Promise<void> {
+    this.#closing ??= this.#close(options.timeout ?? this.#settings.drainTimeout)
+    return this.#closing
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #start(): Promise<void> {
+    try {
+      const topics = this.#registry.build(this.#settings.replyTopics)
+      this.#opened = await openTransport('createReplier', this.#options)
+      this.#refuseOnceClosed()
+      await this.#requireTopics(topics)
+      this.#refuseOnceClosed()
+      const group = new GroupWork({
+        settings: this.#settings,
+        topics,
+        transport: this.#opened.transport,
+        counters: this.#counters,
+        warnings: this.#warnings,
+      })
+      await group.join()
+      this.#group = group
+    } catch (error) {
+      await this.#closeTransport()
+      this.#starting = undefined
+      throw this.#closing === undefined ? error : this.#closed()
+    }
+  }
+
+  async #requireTopics(topics: ReadonlyMap<string, HandledTopic>): Promise<void> {
+    for (const name of topics.keys()) {
+      const spec = { name, partitions: developmentPartitions }
+      await requireTopic(this.#opened!.transport, spec, this.#settings.createTopics)
+    }
+  }
+
+  async #close(timeout: number): Promise<void> {
+    if (this.#group === undefined && this.#starting !== undefined) {
+      // Start is under way. Closing the transport below it ends whatever it waits for.
+      const starting = this.#starting
+      await this.#closeTransport()
+      await starting.catch(() => undefined)
+    }
+    try {
+      await this.#group?.leave(timeout)
+    } finally {
+      await this.#closeTransport()
+    }
+  }
+
+  async #closeTransport(): Promise<void> {
+    const opened = this.#opened
+    this.#opened = undefined
+    if (opened?.owned) await opened.transport.close()
+  }
+
+  #refuseOnceStarted(what: string): void {
+    if (this.#closing !== undefined) throw this.#closed()
+    if (this.#starting === undefined) return
+    throw new OptionsError(`replier.${what}`, ['the replier was started already; call it before start()'])
+  }
+
+  #refuseOnceClosed(): void {
+    if (this.#closing !== undefined) throw this.#closed()
+  }
+
+  #closed(): MilenaError {
+    return new MilenaError('MILENA_CLOSED', `the replier of group ${this.#settings.groupId} is closed`)
+  }
+}

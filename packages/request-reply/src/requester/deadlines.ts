@@ -1,0 +1,96 @@
+/**
+ * One structure for all deadlines of a requester.
+ *
+ * Entries with the same timeout expire in the order in which they came, so there is one queue, and one timer for its
+ * head, for each distinct timeout (as Node's own timers have it). Adding and removing are O(1) and allocate nothing:
+ * the entries carry the links themselves.
+ */
+import type { Clock, ScheduledTimer } from '../clock.ts'
+
+/** What an entry of `Deadlines` brings along; the fields belong to the queue that holds it. */
+export interface DeadlineEntry {
+  expiresAt: number
+  previous: DeadlineEntry | undefined
+  next: DeadlineEntry | undefined
+  queue: DeadlineQueue | undefined
+}
+
+interface DeadlineQueue {
+  readonly timeout: number
+  head: DeadlineEntry | undefined
+  tail: DeadlineEntry | undefined
+  timer: ScheduledTimer | undefined
+}
+
+/** With more distinct timeouts than this, as with ones computed for each request, a queue does not outlive its entries. */
+const lastingQueues = 64
+
+export class Deadlines<Entry extends DeadlineEntry> {
+  readonly #clock: Clock
+  readonly #onExpired: (entry: Entry) => void
+  readonly #queues = new Map<number, DeadlineQueue>()
+
+  constructor(clock: Clock, onExpired: (entry: Entry) => void) {
+    this.#clock = clock
+    this.#onExpired = onExpired
+  }
+
+  add(entry: Entry, timeout: number): void {
+    let queue = this.#queues.get(timeout)
+    if (queue === undefined) {
+      queue = { timeout, head: undefined, tail: undefined, timer: undefined }
+      this.#queues.set(timeout, queue)
+    }
+    entry.expiresAt = this.#clock.monotonic() + timeout
+    entry.queue = queue
+    entry.previous = queue.tail
+    entry.next = undefined
+    if (queue.tail === undefined) queue.head = entry
+    else queue.tail.next = entry
+    queue.tail = entry
+    if (queue.timer === undefined) this.#arm(queue, timeout)
+  }
+
+  remove(entry: Entry): void {
+    const { queue, previous, next } = entry
+    if (queue === undefined) return
+    if (previous === undefined) queue.head = next
+    else previous.next = next
+    if (next === undefined) queue.tail = previous
+    else next.previous = previous
+    entry.queue = entry.previous = entry.next = undefined
+    if (queue.head === undefined && this.#queues.size > lastingQueues) {
+      cancelTimer(queue)
+      this.#queues.delete(queue.timeout)
+    }
+  }
+
+  /** Cancels every timer; entries that are left never expire. */
+  close(): void {
+    for (const queue of this.#queues.values()) cancelTimer(queue)
+    this.#queues.clear()
+  }
+
+  #arm(queue: DeadlineQueue, delay: number): void {
+    queue.timer = this.#clock.schedule(delay, () => this.#fire(queue))
+  }
+
+  #fire(queue: DeadlineQueue): void {
+    queue.timer = undefined
+    const now = this.#clock.monotonic()
+    while (queue.head !== undefined && queue.head.expiresAt <= now) {
+      const entry = queue.head as Entry
+      this.remove(entry)
+      this.#onExpired(entry)
+    }
+    // Whoever was told of an expiry may have added an entry: that armed the timer for the new one, not for the head.
+    cancelTimer(queue)
+    if (queue.head !== undefined) this.#arm(queue, Math.max(1, Math.ceil(queue.head.expiresAt - now)))
+    else if (this.#queues.get(queue.timeout) === queue) this.#queues.delete(queue.timeout)
+  }
+}
+
+function cancelTimer(queue: DeadlineQueue): void {
+  queue.timer?.cancel()
+  queue.timer = undefined
+}

@@ -1,0 +1,99 @@
+/**
+ * Who owns which reply address, written where everybody can read it and nobody needs a right on another topic: in the
+ * metadata of committed offsets of a group that has no members (OffsetCommit with generation −1; the metadata is free
+ * text of up to 4 096 bytes). There is no group protocol and so no rebalance; the last writer wins.
+ *
+ * A lease only keeps the house in order. Two owners of one address, or none, cost bytes; they never cost a reply.
+ */
+import type { Clock, ScheduledTimer } from '../clock.ts'
+import { MilenaError } from '../errors.ts'
+import type { OffsetNote, TopicPartition, Transport } from '../transport/transport.ts'
+
+export interface Lease extends TopicPartition {
+  readonly owner: string
+  /** Milliseconds since the Unix epoch, by the owner's clock. */
+  readonly renewedAt: number
+}
+
+/** Milliseconds between renewals. */
+export const renewalInterval = 10_000
+
+export class LeaseTable {
+  readonly #transport: Transport
+  readonly #groupId: string
+
+  /** The leases of the reply addresses below this name: a topic, or the prefix of topics. */
+  constructor(transport: Transport, name: string) {
+    this.#transport = transport
+    this.#groupId = `milena-reply-owners.${name}`
+  }
+
+  async read(topics: readonly string[]): Promise<readonly Lease[]> {
+    const notes = await this.#transport.readNotes(this.#groupId, topics)
+    return notes.flatMap((note) => parseLease(note) ?? [])
+  }
+
+  write(lease: Lease): Promise<void> {
+    return this.#write(lease, `${lease.owner} ${Math.round(lease.renewedAt)}`)
+  }
+
+  release(place: TopicPartition): Promise<void> {
+    return this.#write(place, '')
+  }
+
+  #write({ topic, partition }: TopicPartition, metadata: string): Promise<void> {
+    return this.#transport.writeNotes(this.#groupId, [{ topic, partition, offset: 0, metadata }])
+  }
+}
+
+function parseLease({ topic, partition, metadata }: OffsetNote): Lease | undefined {
+  const match = /^(\S{1,255}) (\d{1,16})$/.exec(metadata)
+  return match === null ? undefined : { topic, partition, owner: match[1]!, renewedAt: Number(match[2]) }
+}
+
+/**
+ * Does something again and again, one at a time, `interval` milliseconds after the last one ended. An error is told once
+ * until it has gone well again: a right that is missing will be missing tomorrow, too.
+ */
+export class Housekeeping {
+  readonly #clock: Clock
+  readonly #interval: number
+  readonly #work: () => Promise<void>
+  readonly #onError: (error: Error) => void
+  #timer: ScheduledTimer | undefined
+  #running: Promise<void> = Promise.resolve()
+  #told: string | undefined
+  #closed = false
+
+  constructor(clock: Clock, interval: number, work: () => Promise<void>, onError: (error: Error) => void) {
+    this.#clock = clock
+    this.#interval = interval
+    this.#work = work
+    this.#onError = onError
+    this.#schedule()
+  }
+
+  /** Resolves when the work that was running has ended; none begins after it was called. */
+  close(): Promise<void> {
+    this.#closed = true
+    this.#timer?.cancel()
+    return this.#running
+  }
+
+  #schedule(): void {
+    if (this.#closed) return
+    this.#timer = this.#clock.schedule(this.#interval, () => {
+      this.#running = this.#work().then(
+        () => this.#ended(undefined),
+        (error: unknown) => this.#ended(error as Error),
+      )
+    })
+  }
+
+  #ended(error: Error | undefined): void {
+    const problem = error instanceof MilenaError ? error.code : error?.message
+    if (error !== undefined && problem !== this.#told && !this.#closed) this.#onError(error)
+    this.#told = problem
+    this.#schedule()
+  }
+}

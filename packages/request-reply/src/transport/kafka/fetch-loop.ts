@@ -1,0 +1,186 @@
+/**
+ * Fetches from one broker, for as long as it leads partitions that are being read.
+ *
+ * Two lanes, each a connection of its own, so that a fetch that waits for records delays nobody:
+ *
+ *   long lane      takes every partition that wants records and waits up to `LONG_WAIT` for the first record
+ *   express lane   while the long lane waits: takes what has come to want records since (a new partition, one that was
+ *                  resumed) and waits `SHORT_WAIT`, so that both soon meet again in one long fetch
+ *
+ *   idle ──wake, something wanted──▶ connecting ──▶ fetching ──answer──▶ idle, and wake again
+ *                                        └───────────┴──failure──▶ idle until `notBefore`; others are asked who leads
+ *
+ * A partition is in at most one fetch at a time (`ReadPartition.flight`). When it is removed or moves to another leader
+ * its flight is cleared: whatever the old fetch still answers for it is passed over.
+ */
+import type { BrokerPool, Link } from './connections.ts'
+import { sendFetch, topicKey, type FetchAnswer, type FetchedPartition } from './fetch-api.ts'
+import type { Metadata } from './metadata.ts'
+
+/** Milliseconds that a broker waits for the first record. */
+export const LONG_WAIT: number = 500
+/** Milliseconds beyond the wait after which a fetch that is not answered is given up: the broker hangs. */
+export const FETCH_GRACE: number = 1_500
+const SHORT_WAIT = 20
+/** Milliseconds beyond the wait after which others are asked whether the broker still leads. */
+const OVERDUE = 300
+const MAX_BYTES = 8 * 1024 * 1024
+const PARTITION_MAX_BYTES = 1024 * 1024
+const LONGEST_BACKOFF = 400
+
+/** One partition that is being read. Fields are set by the reader and its loops. */
+export interface ReadPartition {
+  readonly topic: string
+  readonly partition: number
+  /** The offset to fetch next. */
+  position: number
+  paused: boolean
+  removed: boolean
+  topicId: string
+  /** The topic was deleted and created again since the reading began. */
+  recreated: boolean
+  /** Broker id; −1 until the next metadata. */
+  leader: number
+  epoch: number
+  /** `performance.now()` before which it is not fetched again. */
+  notBefore: number
+  /** When it was last fetched without an error, or began to be read. */
+  readAt: number
+  /** What was reported of it and has not recovered yet. */
+  trouble: string | undefined
+  flight: Flight | undefined
+}
+
+/** A fetch under way. */
+interface Flight {
+  readonly partitions: readonly ReadPartition[]
+}
+
+/** What a loop asks of the reader it belongs to. */
+export interface FetchOwner {
+  readonly metadata: Metadata
+  /** Partitions that this broker leads and that want records, none of them in a fetch. */
+  wanted(broker: number, now: number): ReadPartition[]
+  /** The answer for one partition. */
+  take(partition: ReadPartition, answer: FetchedPartition): void
+  /** The broker did not answer. */
+  failed(broker: number, error: unknown): void
+}
+
+interface Lane {
+  readonly pool: BrokerPool
+  readonly wait: number
+  busy: boolean
+  sentAt: number
+}
+
+export class FetchLoop {
+  readonly broker: number
+  readonly #owner: FetchOwner
+  readonly #long: Lane
+  readonly #express: Lane
+  #failures = 0
+  #notBefore = 0
+  #turn = 0
+  #stopped = false
+
+  constructor(owner: FetchOwner, broker: number, long: BrokerPool, express: BrokerPool) {
+    this.#owner = owner
+    this.broker = broker
+    this.#long = { pool: long, wait: LONG_WAIT, busy: false, sentAt: Infinity }
+    this.#express = { pool: express, wait: SHORT_WAIT, busy: false, sentAt: Infinity }
+  }
+
+  /** Whether the broker keeps us waiting, or failed last time: it may not lead any more. */
+  doubtful(now: number): boolean {
+    if (this.#failures > 0) return true
+    return [this.#long, this.#express].some((lane) => lane.busy && now - lane.sentAt > lane.wait + OVERDUE)
+  }
+
+  stop(): void {
+    this.#stopped = true
+  }
+
+  /** Fetches what is wanted and not in a fetch yet. */
+  wake(): void {
+    if (this.#stopped || this.#express.busy) return // both lanes meet again when the express lane is back
+    const lane = this.#long.busy ? this.#express : this.#long
+    const now = performance.now()
+    if (now < this.#notBefore) return
+    const partitions = this.#owner.wanted(this.broker, now)
+    if (partitions.length === 0) return
+    const node = this.#owner.metadata.nodes.get(this.broker)
+    if (node === undefined) return
+    lane.busy = true
+    lane.sentAt = now
+    const link = lane.pool.peek(node)
+    if (link !== undefined) {
+      this.#fetch(lane, link, partitions)
+      return
+    }
+    lane.pool.get(node).then(
+      () => {
+        lane.busy = false
+        this.wake()
+      },
+      (error: unknown) => this.#fail(lane, error),
+    )
+  }
+
+  #fetch(lane: Lane, link: Link, partitions: ReadPartition[]): void {
+    // Brokers fill an answer in the order of the request: each partition comes first in its turn.
+    const turn = this.#turn++ % partitions.length
+    const order = turn === 0 ? partitions : [...partitions.slice(turn), ...partitions.slice(0, turn)]
+    const flight: Flight = { partitions: order }
+    for (const partition of order) partition.flight = flight
+    const limits = { wait: lane.wait, maxBytes: MAX_BYTES, partitionMaxBytes: PARTITION_MAX_BYTES }
+    try {
+      sendFetch(link, order, limits, (error, answer) => {
+        if (this.#stopped) return
+        const failure =
+          error ?? (answer!.errorCode === 0 ? undefined : new Error(`error ${answer!.errorCode}`))
+        if (failure === undefined) this.#answered(lane, flight, answer!)
+        else this.#failFlight(lane, flight, failure)
+      })
+    } catch (error) {
+      this.#failFlight(lane, flight, error)
+    }
+  }
+
+  #answered(lane: Lane, flight: Flight, answer: FetchAnswer): void {
+    this.#failures = 0
+    const node = this.#owner.metadata.nodes.get(this.broker)
+    if (node !== undefined) this.#owner.metadata.absolve(node)
+    const byKey = new Map<string, ReadPartition>()
+    for (const one of flight.partitions) {
+      byKey.set(`${answer.byId ? topicKey(one.topicId) : one.topic}/${one.partition}`, one)
+    }
+    for (const part of answer.partitions) {
+      const partition = byKey.get(`${part.topic}/${part.partition}`)
+      if (partition === undefined || partition.flight !== flight) continue
+      partition.flight = undefined
+      this.#owner.take(partition, part)
+      if (this.#stopped) return
+    }
+    land(flight)
+    lane.busy = false
+    this.wake()
+  }
+
+  #failFlight(lane: Lane, flight: Flight, error: unknown): void {
+    land(flight)
+    this.#fail(lane, error)
+  }
+
+  #fail(lane: Lane, error: unknown): void {
+    lane.busy = false
+    if (this.#stopped) return
+    this.#failures++
+    this.#notBefore = performance.now() + Math.min(25 * 2 ** Math.min(this.#failures, 6), LONGEST_BACKOFF)
+    this.#owner.failed(this.broker, error)
+  }
+}
+
+function land(flight: Flight): void {
+  for (const one of flight.partitions) if (one.flight === flight) one.flight = undefined
+}

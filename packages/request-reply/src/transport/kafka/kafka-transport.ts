@@ -1,0 +1,166 @@
+/** The transport port over Apache Kafka, and every broker that speaks its protocol. */
+import { TransportError } from '../../errors.ts'
+import type {
+  GroupMembership,
+  GroupOptions,
+  OffsetNote,
+  OutgoingRecord,
+  RecordPosition,
+  Tail,
+  TailOptions,
+  TopicDescription,
+  TopicSpec,
+  Transport,
+} from '../transport.ts'
+import { Connections } from './connections.ts'
+import { joinGroup } from './group-member.ts'
+import { GroupNotes } from './group-notes.ts'
+import { Metadata } from './metadata.ts'
+import { resolveKafkaOptions, type KafkaOptions, type ResolvedKafkaOptions } from './options.ts'
+import { KafkaSenderCluster } from './sender-cluster.ts'
+import { Sender } from './sender.ts'
+import { openTail } from './tail.ts'
+import { TopicAdmin } from './topic-admin.ts'
+
+/** Most milliseconds that `close` waits for sends on their way. */
+const CLOSE_TIMEOUT = 2_000
+
+/**
+ * Connects: resolves when a broker has answered. Each broker given is tried once, for at most `connectTimeout` and
+ * twice 2 s.
+ *
+ * @throws OptionsError with every problem of the options; TransportError `MILENA_BROKER_UNREACHABLE` when no broker
+ * answered, `MILENA_AUTHENTICATION_FAILED` for a refused login or an untrusted certificate, both at once.
+ */
+export async function openKafka(options: KafkaOptions): Promise<Transport> {
+  const transport = new KafkaTransport(resolveKafkaOptions(options))
+  try {
+    await transport.verify()
+  } catch (error) {
+    await transport.close()
+    throw error
+  }
+  return transport
+}
+
+class KafkaTransport implements Transport {
+  readonly #connections: Connections
+  readonly #metadata: Metadata
+  readonly #sender: Sender
+  readonly #topics: TopicAdmin
+  readonly #notes: GroupNotes
+  readonly #abort = new AbortController()
+  readonly #readers = new Set<Tail | GroupMembership>()
+  #closing: Promise<void> | undefined
+
+  constructor(options: ResolvedKafkaOptions) {
+    this.#connections = new Connections(options)
+    this.#metadata = new Metadata(this.#connections)
+    this.#sender = new Sender(new KafkaSenderCluster(this.#connections, this.#metadata), {
+      compression: options.compression,
+      batchSize: options.batchSize,
+      linger: options.linger,
+      deliveryTimeout: options.deliveryTimeout,
+      closeTimeout: Math.min(CLOSE_TIMEOUT, options.requestTimeout),
+    })
+    // A change of topics may take the broker long.
+    const admin = this.#connections.open(Math.max(options.requestTimeout, 15_000))
+    this.#topics = new TopicAdmin(this.#metadata, admin, this.#abort.signal)
+    this.#notes = new GroupNotes(this.#metadata, this.#connections.open(), this.#abort.signal)
+  }
+
+  /** Whether a broker answers. */
+  async verify(): Promise<void> {
+    await this.#metadata.refresh()
+  }
+
+  send(record: OutgoingRecord): Promise<RecordPosition> {
+    return this.#sender.send(record)
+  }
+
+  tail(options: TailOptions): Promise<Tail> {
+    return this.#open(`tail topic ${options.topic}`, () =>
+      openTail(this.#connections, this.#metadata, options),
+    )
+  }
+
+  join(options: GroupOptions): Promise<GroupMembership> {
+    return this.#open(`join group ${options.groupId}`, () =>
+      joinGroup(this.#connections, this.#metadata, options),
+    )
+  }
+
+  async #open<Reader extends Tail | GroupMembership>(
+    what: string,
+    open: () => Promise<Reader>,
+  ): Promise<Reader> {
+    this.#throwIfClosed(what)
+    const reader = await open()
+    if (this.#closing !== undefined) {
+      await reader.close()
+      this.#throwIfClosed(what)
+    }
+    this.#readers.add(reader)
+    return forgetWhenClosed(reader, this.#readers)
+  }
+
+  async describeTopics(names?: readonly string[]): Promise<ReadonlyMap<string, TopicDescription>> {
+    this.#throwIfClosed('describe topics')
+    return this.#topics.describe(names)
+  }
+
+  async createTopics(topics: readonly TopicSpec[]): Promise<void> {
+    this.#throwIfClosed('create topics')
+    return this.#topics.create(topics)
+  }
+
+  async deleteTopics(names: readonly string[]): Promise<void> {
+    this.#throwIfClosed('delete topics')
+    return this.#topics.delete(names)
+  }
+
+  async readNotes(groupId: string, topics: readonly string[]): Promise<readonly OffsetNote[]> {
+    this.#throwIfClosed('read offsets')
+    return this.#notes.read(groupId, topics)
+  }
+
+  async writeNotes(groupId: string, notes: readonly OffsetNote[]): Promise<void> {
+    this.#throwIfClosed('commit offsets')
+    return this.#notes.write(groupId, notes)
+  }
+
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close())
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(): Promise<void> {
+    this.#abort.abort()
+    // Members drain and commit before they go, which may need the sender (their handlers reply): it goes last.
+    await Promise.allSettled([...this.#readers].map((reader) => reader.close()))
+    await this.#sender.close()
+    await this.#metadata.close()
+    await this.#connections.close()
+  }
+
+  #throwIfClosed(what: string): void {
+    if (this.#closing !== undefined)
+      throw new TransportError('MILENA_CLOSED', `${what}: the transport is closed`)
+  }
+}
+
+/** Takes a reader off the list of those to close once somebody has closed it. */
+function forgetWhenClosed<Reader extends Tail | GroupMembership>(
+  reader: Reader,
+  readers: Set<Tail | GroupMembership>,
+): Reader {
+  const close = reader.close.bind(reader)
+  reader.close = async () => {
+    await close()
+    readers.delete(reader)
+  }
+  return reader
+}

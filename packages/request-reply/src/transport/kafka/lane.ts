@@ -1,0 +1,215 @@
+/**
+ * The way to one broker: at most one Produce request in flight, with one batch of each partition that is ready.
+ *
+ *           enqueue                    flush, connected
+ *   idle ────────────▶ scheduled ───────────────────────▶ in flight
+ *    ▲                  │     ▲                            │
+ *    │                  │     └──── more is ready ─────────┤ landed, or crashed
+ *    │        not       ▼                                  │
+ *    │     connected  preparing ── failed ──▶ host         │
+ *    └─────────────────────────────────────────────────────┘
+ */
+import type { BrokerNode } from './metadata.ts'
+import type { OutgoingBatch, PartitionQueue } from './partition-queue.ts'
+import type { PartitionResult } from './produce.ts'
+
+/** Bytes of batches after which a request is full: what a slow line carries well within the request timeout. */
+const REQUEST_BYTES = 2 * 1024 * 1024
+
+/** What a lane asks of its sender. */
+export interface LaneHost {
+  /** Whether a request can go out at once: connected, and with a producer id. */
+  isReady(node: BrokerNode): boolean
+  prepare(node: BrokerNode): Promise<void>
+  produce(node: BrokerNode, batches: readonly OutgoingBatch[]): Promise<PartitionResult[]>
+  leads(node: BrokerNode, queue: PartitionQueue): boolean
+  /** Milliseconds that this queue may yet wait for company. */
+  lingers(queue: PartitionQueue, now: number): number
+  /** This queue's partition is led by somebody else, or has more to send. */
+  place(queue: PartitionQueue): void
+  /** Nothing was sent: the broker cannot be reached, or gives no producer id. */
+  unprepared(queues: readonly PartitionQueue[], problem: unknown): void
+  /** This queue's batch has left. */
+  departed(queue: PartitionQueue): void
+  /** The leader of this queue's partition is to be looked for. */
+  lookAgain(queue: PartitionQueue): void
+  /** A request has ended, its results are taken in. */
+  ended(): void
+}
+
+interface Flight {
+  readonly startedAt: number
+  /** Without those that were taken back. */
+  readonly batches: Map<PartitionQueue, OutgoingBatch>
+}
+
+export class Lane {
+  node: BrokerNode
+  readonly #host: LaneHost
+  readonly #ready = new Set<PartitionQueue>()
+  #flight: Flight | undefined
+  #preparingSince: number | undefined
+  #scheduled = false
+  /** The last request had one record: nothing suggests that waiting for the end of the tick gathers more. */
+  #alone = true
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(node: BrokerNode, host: LaneHost) {
+    this.node = node
+    this.#host = host
+  }
+
+  get inFlight(): boolean {
+    return this.#flight !== undefined
+  }
+
+  /** Since when a broker has been waited for, in `performance.now()` milliseconds. */
+  get waitingSince(): number | undefined {
+    return this.#flight?.startedAt ?? this.#preparingSince
+  }
+
+  enqueue(queue: PartitionQueue): void {
+    this.#ready.add(queue)
+    this.#schedule()
+  }
+
+  /** Nothing is ready any more. A request in flight goes on. */
+  clear(): void {
+    this.#ready.clear()
+    clearTimeout(this.#timer)
+  }
+
+  /**
+   * Lets go of the queues whose partition has another leader by now, even those in a request without an answer.
+   *
+   * The old leader may still answer, or even append: the repetition bears the same sequence, and the old leader is
+   * fenced by the new one's term. Not waiting for it saves the request timeout when it hangs.
+   */
+  release(isLost: (queue: PartitionQueue) => boolean): void {
+    for (const queue of this.#ready) {
+      if (!isLost(queue)) continue
+      this.#ready.delete(queue)
+      this.#host.place(queue)
+    }
+    for (const [queue, batch] of this.#flight?.batches ?? []) {
+      if (!isLost(queue)) continue
+      this.#flight!.batches.delete(queue)
+      queue.unanswered(batch, new Error(`broker ${this.node.id} lost the leadership while it was asked`))
+      if (queue.hasWork) this.#host.place(queue)
+    }
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#flight !== undefined || this.#preparingSince !== undefined) return
+    this.#scheduled = true
+    if (this.#alone) queueMicrotask(() => this.#flush())
+    else setImmediate(() => this.#flush())
+  }
+
+  #flush(): void {
+    this.#scheduled = false
+    if (this.#flight !== undefined || this.#preparingSince !== undefined || this.#ready.size === 0) return
+    if (!this.#host.isReady(this.node)) {
+      void this.#prepare()
+      return
+    }
+    const batches = this.#collect()
+    if (batches.size === 0) return
+    const flight: Flight = { startedAt: performance.now(), batches }
+    this.#flight = flight
+    this.#host.produce(this.node, [...batches.values()]).then(
+      (results) => this.#landed(flight, results),
+      (error: unknown) => this.#crashed(flight, error),
+    )
+  }
+
+  #collect(): Map<PartitionQueue, OutgoingBatch> {
+    const batches = new Map<PartitionQueue, OutgoingBatch>()
+    const now = performance.now()
+    let bytes = 0
+    let records = 0
+    let wait = Infinity
+    for (const queue of this.#ready) {
+      if (!this.#host.leads(this.node, queue)) {
+        this.#ready.delete(queue)
+        this.#host.place(queue)
+        continue
+      }
+      const rest = this.#host.lingers(queue, now)
+      if (rest > 0) {
+        wait = Math.min(wait, rest)
+        continue
+      }
+      const batch = queue.next()
+      if (batch === undefined && queue.hasWork) {
+        // The producer id has just been used up: it stays ready for when there is a new one.
+        wait = 0
+        continue
+      }
+      this.#ready.delete(queue)
+      if (batch === undefined) continue
+      batches.set(queue, batch)
+      this.#host.departed(queue)
+      records += batch.records.length
+      bytes += batch.bytes.length
+      if (bytes >= REQUEST_BYTES) break
+    }
+    if (records > 0) this.#alone = records === 1
+    else if (wait !== Infinity) {
+      clearTimeout(this.#timer)
+      this.#timer = setTimeout(() => this.#flush(), Math.ceil(wait))
+    }
+    return batches
+  }
+
+  async #prepare(): Promise<void> {
+    this.#preparingSince = performance.now()
+    let problem: unknown
+    try {
+      await this.#host.prepare(this.node)
+    } catch (error) {
+      problem = error
+    }
+    this.#preparingSince = undefined
+    if (problem === undefined) {
+      this.#flush()
+      return
+    }
+    const queues = [...this.#ready]
+    this.#ready.clear()
+    this.#host.unprepared(queues, problem)
+  }
+
+  #landed(flight: Flight, results: readonly PartitionResult[]): void {
+    this.#flight = undefined
+    const byTopic = new Map<string, PartitionResult[]>()
+    for (const result of results) {
+      let partitions = byTopic.get(result.topic)
+      if (partitions === undefined) byTopic.set(result.topic, (partitions = []))
+      partitions[result.partition] = result
+    }
+    for (const [queue, batch] of flight.batches) {
+      const result = byTopic.get(queue.topic)?.[queue.partition]
+      if (result === undefined) {
+        queue.unanswered(batch, new Error('the answer leaves this partition out'))
+        this.#host.lookAgain(queue)
+      } else if (queue.answered(batch, result) === 'look again') this.#host.lookAgain(queue)
+      else if (queue.hasWork) this.#host.place(queue)
+    }
+    this.#end()
+  }
+
+  #crashed(flight: Flight, error: unknown): void {
+    this.#flight = undefined
+    for (const [queue, batch] of flight.batches) {
+      queue.unanswered(batch, error)
+      this.#host.lookAgain(queue)
+    }
+    this.#end()
+  }
+
+  #end(): void {
+    if (this.#ready.size > 0) this.#schedule()
+    this.#host.ended()
+  }
+}

@@ -1,0 +1,159 @@
+/** What can be set about the connection to Apache Kafka, checked once. */
+import type { ConnectionOptions as TlsOptions } from 'node:tls'
+import { OptionsError, unknownOptions } from '../../errors.ts'
+
+/** How records are compressed on the wire and in the log. */
+export type Compression = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
+
+/** A SASL mechanism that Apache Kafka's brokers speak. */
+export type SaslMechanism = 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512' | 'OAUTHBEARER'
+
+/** Who we are for the brokers. Secrets may be given as functions, asked at each connection. */
+export interface SaslOptions {
+  readonly mechanism: SaslMechanism
+  /** For PLAIN and SCRAM. */
+  readonly username?: string | (() => string | Promise<string>) | undefined
+  /** For PLAIN and SCRAM. */
+  readonly password?: string | (() => string | Promise<string>) | undefined
+  /** For OAUTHBEARER. */
+  readonly token?: string | (() => string | Promise<string>) | undefined
+}
+
+export interface KafkaOptions {
+  /** Where to begin: `host:port` of one or more brokers; the others are learnt from them. Port 9092 if left out. */
+  readonly brokers: readonly string[]
+  /** Names this client in the brokers' logs and quotas; default `milena`. */
+  readonly clientId?: string | undefined
+  /** TLS: `true` for the system's certificate authorities, or Node's TLS options (`ca`, `cert`, `key`, …); default none. */
+  readonly tls?: boolean | TlsOptions | undefined
+  /** SASL authentication; default none. */
+  readonly sasl?: SaslOptions | undefined
+  /** Compression of what is sent; default `none`. */
+  readonly compression?: Compression | undefined
+  /**
+   * Milliseconds that a record may wait for company before it is sent; default 0. Without it records already travel
+   * together: everything that gathers while a request is on its way goes with the next.
+   */
+  readonly linger?: number | undefined
+  /** Most bytes of one partition's records in one batch, before compression; default 900 000 (brokers take 1 048 588 unless told otherwise). */
+  readonly batchSize?: number | undefined
+  /** Milliseconds within which a record must be acknowledged, retries included; default 30 000. */
+  readonly deliveryTimeout?: number | undefined
+  /** Milliseconds within which a broker must answer one request; default 5 000. */
+  readonly requestTimeout?: number | undefined
+  /** Milliseconds within which a connection must stand, authentication included; default 2 000. */
+  readonly connectTimeout?: number | undefined
+  /** Milliseconds after which the layout of the cluster is asked for again although nothing failed; default 30 000. */
+  readonly metadataMaxAge?: number | undefined
+}
+
+/** `KafkaOptions` with every default filled in. */
+export interface ResolvedKafkaOptions {
+  readonly brokers: readonly string[]
+  readonly clientId: string
+  readonly tls: TlsOptions | undefined
+  readonly sasl: SaslOptions | undefined
+  readonly compression: Compression
+  readonly linger: number
+  readonly batchSize: number
+  readonly deliveryTimeout: number
+  readonly requestTimeout: number
+  readonly connectTimeout: number
+  readonly metadataMaxAge: number
+}
+
+const known: ReadonlySet<string> = new Set([
+  'brokers',
+  'clientId',
+  'tls',
+  'sasl',
+  'compression',
+  'linger',
+  'batchSize',
+  'deliveryTimeout',
+  'requestTimeout',
+  'connectTimeout',
+  'metadataMaxAge',
+])
+const compressions: readonly unknown[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
+const mechanisms: readonly string[] = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER']
+
+/** Checks the options and fills in the defaults. Throws an `OptionsError` that lists every problem. */
+export function resolveKafkaOptions(options: KafkaOptions): ResolvedKafkaOptions {
+  const problems = unknownOptions(options, known)
+  checkBrokers(options.brokers, problems)
+  if (options.clientId !== undefined && (typeof options.clientId !== 'string' || options.clientId === '')) {
+    problems.push('clientId must be a text that is not empty')
+  }
+  if (options.tls !== undefined && typeof options.tls !== 'boolean' && !isObject(options.tls)) {
+    problems.push('tls must be true, false or an object of TLS options')
+  }
+  checkSasl(options.sasl, problems)
+  const compression = options.compression ?? 'none'
+  if (!compressions.includes(compression)) {
+    problems.push(`compression must be one of ${compressions.join(', ')}, not ${compression}`)
+  }
+  const whole = (name: keyof KafkaOptions, fallback: number, min: number, max = 2 ** 31 - 1): number => {
+    const value = options[name] ?? fallback
+    if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value
+    problems.push(`${name} must be a whole number from ${min} to ${max}, not ${JSON.stringify(value)}`)
+    return fallback
+  }
+  const resolved: ResolvedKafkaOptions = {
+    brokers: options.brokers,
+    clientId: options.clientId ?? 'milena',
+    tls: options.tls === true ? {} : options.tls === false ? undefined : options.tls,
+    sasl: options.sasl,
+    compression,
+    linger: whole('linger', 0, 0, 60_000),
+    batchSize: whole('batchSize', 900_000, 1),
+    deliveryTimeout: whole('deliveryTimeout', 30_000, 1),
+    requestTimeout: whole('requestTimeout', 5_000, 100),
+    connectTimeout: whole('connectTimeout', 2_000, 50),
+    metadataMaxAge: whole('metadataMaxAge', 30_000, 100),
+  }
+  if (resolved.linger > 0 && resolved.linger >= resolved.deliveryTimeout) {
+    problems.push(
+      `linger (${resolved.linger} ms) must be shorter than deliveryTimeout (${resolved.deliveryTimeout} ms)`,
+    )
+  }
+  if (problems.length > 0) throw new OptionsError('Kafka options', problems)
+  return resolved
+}
+
+function checkBrokers(brokers: unknown, problems: string[]): void {
+  if (!Array.isArray(brokers) || brokers.length === 0) {
+    problems.push('brokers must be a list with at least one host:port')
+    return
+  }
+  for (const broker of brokers) {
+    if (parseAddress(broker) === undefined) problems.push(`brokers: ${String(broker)} is not host:port`)
+  }
+}
+
+/** `host`, `host:port` or `[IPv6]:port` taken apart; `undefined` when it is none of them. */
+export function parseAddress(text: unknown): { readonly host: string; readonly port: number } | undefined {
+  const match = typeof text === 'string' ? /^(?:\[([^\]\s]+)\]|([^:\s/]+))(?::(\d{1,5}))?$/.exec(text) : null
+  const host = match?.[1] ?? match?.[2]
+  const port = Number(match?.[3] ?? 9092)
+  return host === undefined || port < 1 || port > 65_535 ? undefined : { host, port }
+}
+
+function checkSasl(sasl: SaslOptions | undefined, problems: string[]): void {
+  if (sasl === undefined) return
+  if (!isObject(sasl) || !mechanisms.includes(sasl.mechanism)) {
+    problems.push(`sasl.mechanism must be one of ${mechanisms.join(', ')}`)
+    return
+  }
+  const needed = sasl.mechanism === 'OAUTHBEARER' ? (['token'] as const) : (['username', 'password'] as const)
+  for (const name of needed) {
+    const value = sasl[name]
+    if (typeof value !== 'function' && (typeof value !== 'string' || value === '')) {
+      problems.push(`sasl.${name} is needed for ${sasl.mechanism}`)
+    }
+  }
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null
+}

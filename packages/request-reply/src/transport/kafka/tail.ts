@@ -1,0 +1,93 @@
+/**
+ * Reads partitions without a consumer group, from a position that is fixed before the tail reports ready:
+ * whatever is appended after that is handed over, each record once, in the order of its partition.
+ */
+import type { Tail, TailOptions, TopicPartition } from '../transport.ts'
+import type { Connections } from './connections.ts'
+import type { Metadata } from './metadata.ts'
+import { awaitTopic, checkPartition, findOffsets } from './offsets.ts'
+import { PartitionReader } from './partition-reader.ts'
+
+/** Milliseconds between looks for partitions that were added to the topic. */
+const LOOK_EVERY = 2_000
+
+/**
+ * Opens a tail; resolves when it is at its position, within about 35 s even with a dead leader.
+ *
+ * @throws TransportError `MILENA_TOPIC_MISSING`, `MILENA_PARTITION_MISSING`, `MILENA_NOT_AUTHORIZED`,
+ * `MILENA_AUTHENTICATION_FAILED`, `MILENA_BROKER_UNREACHABLE`, `MILENA_CLOSED`
+ */
+export async function openTail(
+  connections: Connections,
+  metadata: Metadata,
+  options: TailOptions,
+): Promise<Tail> {
+  const { topic } = options
+  const abort = new AbortController()
+  const unwatch = metadata.watch(topic)
+  const pool = connections.open()
+  let partitions: TopicPartition[]
+  let positions: number[]
+  try {
+    const count = await awaitTopic(metadata, topic)
+    const numbers =
+      options.partitions === 'all' ? Array.from({ length: count }, (_, index) => index) : options.partitions
+    partitions = [...new Set(numbers)].map((partition) => ({ topic, partition }))
+    for (const one of partitions) checkPartition(metadata, one)
+    positions = await findOffsets({ metadata, pool, signal: abort.signal }, partitions, options.from)
+  } catch (error) {
+    unwatch()
+    throw error
+  } finally {
+    await pool.close()
+  }
+  return new PartitionTail(connections, metadata, options, partitions, positions, unwatch)
+}
+
+class PartitionTail implements Tail {
+  readonly #reader: PartitionReader
+  readonly #end: () => void
+  #closing: Promise<void> | undefined
+
+  constructor(
+    connections: Connections,
+    metadata: Metadata,
+    options: TailOptions,
+    partitions: readonly TopicPartition[],
+    positions: readonly number[],
+    unwatch: () => void,
+  ) {
+    const { topic } = options
+    const all = options.partitions === 'all'
+    this.#reader = new PartitionReader(connections, metadata, {
+      onRecords: (records) => options.onRecords(records),
+      onError: (error) => options.onError?.(error),
+      ...(all ? { lookEvery: LOOK_EVERY } : {}),
+    })
+    for (const [index, one] of partitions.entries()) this.#reader.add(one, positions[index]!)
+    let count = partitions.length
+    // Those that are added later are read from their first record: nobody could have read it before.
+    const grow = (): void => {
+      const now = metadata.topic(topic)?.partitions.length ?? 0
+      for (; count < now; count++) this.#reader.add({ topic, partition: count }, 0)
+    }
+    const stopListening = all ? metadata.onChange(grow) : undefined
+    if (all) grow()
+    this.#end = () => {
+      stopListening?.()
+      unwatch()
+    }
+  }
+
+  close(): Promise<void> {
+    if (this.#closing === undefined) {
+      this.#end()
+      this.#closing = this.#reader.close()
+    }
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}

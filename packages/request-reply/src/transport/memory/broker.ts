@@ -1,0 +1,77 @@
+/**
+ * A broker without a network, for unit tests and simulation: same semantics as the Kafka adapter, held to them by the
+ * same contract suite, and deterministic when clock and chance are given.
+ *
+ * Not modelled: retention and compaction (records stay), more than one broker, authentication.
+ */
+import type { Clock } from '../../clock.ts'
+import { ClusterState } from './cluster-state.ts'
+import { MemoryTransport, type MemoryTransportOptions } from './transport.ts'
+import type { IncomingRecord, OffsetNote, TopicPartition, TopicSpec } from '../transport.ts'
+import type { MemoryFaults } from './faults.ts'
+import type { PartitionOwner } from './group.ts'
+
+export interface MemoryBrokerOptions {
+  /** Topics that exist from the beginning. */
+  readonly topics?: readonly TopicSpec[] | undefined
+  /** Default: the machine's clock; then an open transport keeps the process alive, as a connection would. */
+  readonly clock?: Clock | undefined
+  /** 0 ≤ x < 1; asked where a crash leaves open whether a record was still written. Default `Math.random`. */
+  readonly random?: (() => number) | undefined
+  /** Default: none. */
+  readonly faults?: MemoryFaults | undefined
+}
+
+export interface MemoryBroker {
+  /** May be replaced at any time. */
+  faults: MemoryFaults
+  /** A process of its own: several share the broker's topics and groups. */
+  connect(options?: MemoryTransportOptions): MemoryTransport
+  /** Raises a topic's number of partitions. */
+  addPartitions(topic: string, total: number): void
+  /** Everything in a topic, partition by partition. */
+  records(topic: string): readonly IncomingRecord[]
+  /** What a group has committed. */
+  committed(groupId: string): readonly OffsetNote[]
+  /** Who has a partition in this group, as the group's coordinator sees it. */
+  owner(groupId: string, partition: TopicPartition): PartitionOwner | undefined
+}
+
+/**
+ * The machine's clock for a broker in the same process: what the broker still has to do, such as to end the session of
+ * a member that is gone, keeps no process alive. Open transports do.
+ */
+const brokerClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  schedule(delay, run) {
+    const timer = setTimeout(run, delay).unref()
+    return { cancel: () => clearTimeout(timer) }
+  },
+}
+
+export function createMemoryBroker(options: MemoryBrokerOptions = {}): MemoryBroker {
+  const cluster = new ClusterState(options.clock ?? brokerClock, options.random ?? Math.random)
+  cluster.faults = options.faults ?? {}
+  for (const topic of options.topics ?? []) cluster.createTopic(topic)
+  let connections = 0
+
+  return {
+    get faults() {
+      return cluster.faults
+    },
+    set faults(faults) {
+      cluster.faults = faults
+    },
+    connect(transportOptions = {}) {
+      connections++
+      const keepAlive = options.clock ? undefined : setInterval(() => {}, 2 ** 30)
+      const clientId = transportOptions.clientId ?? `client-${connections}`
+      return new MemoryTransport(cluster, clientId, transportOptions, () => clearInterval(keepAlive))
+    },
+    addPartitions: (topic, total) => cluster.addPartitions(topic, total),
+    records: (topic) => cluster.topics.get(topic)?.partitions.flatMap((log) => log.records) ?? [],
+    committed: (groupId) => [...cluster.group(groupId).offsets.values()],
+    owner: (groupId, partition) => cluster.group(groupId).ownerOf(partition),
+  }
+}

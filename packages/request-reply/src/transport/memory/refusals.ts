@@ -1,0 +1,25 @@
+/** The errors of the in-memory broker, worded as the Kafka adapter words its own. */
+import { TransportError } from '../../errors.ts'
+
+export function topicMissing(topic: string): TransportError {
+  return new TransportError(
+    'MILENA_TOPIC_MISSING',
+    `topic ${topic} does not exist: create it first (with createTopics, or the option createTopics: true)`,
+  )
+}
+
+export function partitionMissing(topic: string, partition: number, partitions: number): TransportError {
+  return new TransportError(
+    'MILENA_PARTITION_MISSING',
+    `topic ${topic} has no partition ${partition}: it has ${partitions}, numbered from 0`,
+  )
+}
+
+export function transportClosed(what: string): TransportError {
+  return new TransportError('MILENA_CLOSED', `${what}: the transport is closed`)
+}
+
+/** A refusal by Kafka's own error name. */
+export function brokerError(kafkaName: string, message: string): TransportError {
+  return new TransportError('MILENA_BROKER_ERROR', `${kafkaName}: ${message}`)
+}

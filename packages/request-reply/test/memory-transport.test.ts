@@ -1,0 +1,20 @@
+import { createMemoryBroker } from '../src/transport/memory/broker.ts'
+import { describeTransportContract } from './transport-contract.ts'
+
+describeTransportContract('memory', {
+  async open() {
+    const broker = createMemoryBroker()
+    const provisioner = broker.connect()
+    let topics = 0
+    return {
+      transport: () => Promise.resolve(broker.connect()),
+      async topic(partitions) {
+        const name = `topic-${++topics}`
+        await provisioner.createTopics([{ name, partitions }])
+        return name
+      },
+      addPartitions: (topic, total) => Promise.resolve(broker.addPartitions(topic, total)),
+      close: () => provisioner.close(),
+    }
+  },
+})

@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { defineOperation, type OperationOptions } from '../src/contract/operation.ts'
+import { bytes, json, nothing, string, validate } from '../src/contract/payload.ts'
+import { MilenaError } from '../src/errors.ts'
+
+const nested = (inside: string): Buffer => Buffer.from('['.repeat(50_000) + inside + ']'.repeat(50_000))
+
+function failure(act: () => unknown): MilenaError {
+  try {
+    act()
+  } catch (error) {
+    assert.ok(error instanceof MilenaError, String(error))
+    return error
+  }
+  return assert.fail('nothing was thrown')
+}
+
+test('JSON goes and comes as UTF-8', () => {
+  const value = { text: 'größe 😀', list: [1, null, true] }
+  assert.deepEqual(json().decode(json().encode(value)), value)
+})
+
+test('what is no JSON value, and bytes that are no JSON, are refused', () => {
+  const loop: Record<string, unknown> = {}
+  loop['self'] = loop
+  for (const value of [undefined, () => 1, Symbol('s'), 1n, loop])
+    assert.equal(failure(() => json().encode(value)).code, 'MILENA_CODEC_FAILED')
+  for (const text of ['', '{', '{}x', "{'a':1}"])
+    assert.equal(failure(() => json().decode(Buffer.from(text))).code, 'MILENA_CODEC_FAILED')
+  assert.equal(failure(() => json().decode(null)).code, 'MILENA_CODEC_FAILED')
+  assert.match(failure(() => json().decode(Buffer.from([0x22, 0xff, 0x22]))).message, /UTF-8/)
+})
+
+test('JSON that could change prototypes is refused, however it is spelled and wherever it stands', () => {
+  for (const text of [
+    '{"__proto__":1}',
+    '[[{"a":{"__proto__":{}}}]]',
+    String.raw`{"\u005f_pr\u006fto__":1}`,
+    '{"constructor":{"prototype":{}}}',
+    String.raw`{"c\u006Fnstructor":{"prototyp\u0065":1}}`,
+  ])
+    assert.match(failure(() => json().decode(Buffer.from(text))).message, /refused/, text)
+  for (const text of ['"__proto__"', '{"constructor":1}', '{"prototype":{}}', '["constructor","prototype"]'])
+    assert.deepEqual(json().decode(Buffer.from(text)), JSON.parse(text))
+})
+
+test('the look for prototypes goes as deep as the value', () => {
+  assert.ok(Array.isArray(json().decode(nested('"proto"'))))
+  assert.match(failure(() => json().decode(nested('{"__proto__":1}'))).message, /refused/)
+})
+
+test('text must be text, and bytes bytes', () => {
+  assert.equal(string().decode(Buffer.from('größe')), 'größe')
+  assert.equal(string().decode(Buffer.alloc(0)), '')
+  assert.equal(failure(() => string().decode(null)).code, 'MILENA_CODEC_FAILED')
+  assert.equal(failure(() => string().decode(Buffer.from([0xc0, 0x80]))).code, 'MILENA_CODEC_FAILED')
+  assert.equal(failure(() => string().encode(1 as never)).code, 'MILENA_CODEC_FAILED')
+  assert.equal(failure(() => bytes().encode('x' as never)).code, 'MILENA_CODEC_FAILED')
+  assert.deepEqual(nothing.encode(undefined), Buffer.alloc(0))
+  assert.equal(nothing.decode(Buffer.from('ignored')), undefined)
+})
+
+test('bytes are copied on both sides, from any view', () => {
+  const memory = new Uint8Array([0, 1, 2, 3])
+  const sent = bytes().encode(memory.subarray(1, 3))!
+  memory.fill(9)
+  assert.deepEqual(sent, Buffer.from([1, 2]))
+  const wire = Buffer.from([1, 2])
+  const received = bytes().decode(wire)
+  wire.fill(9)
+  assert.deepEqual(received, Buffer.from([1, 2]))
+})
+
+test('every failing path is told, spelled as in the code that reaches it', () => {
+  const path = ['items', 2, { key: 'price' }, Symbol('tax')]
+  const issues = [{ message: 'no', path }, { message: 'at all' }, { message: 'first', path: [0, 'a'] }]
+  const schema: StandardSchemaV1 = {
+    '~standard': { version: 1, vendor: 'test', validate: () => ({ issues }) },
+  }
+  assert.deepEqual(validate(schema, {}), {
+    issues: [
+      { path: 'items[2].price.Symbol(tax)', message: 'no' },
+      { path: '', message: 'at all' },
+      { path: '[0].a', message: 'first' },
+    ],
+  })
+})
+
+test('a promise of another make than Node’s is waited for, not taken for the result', async () => {
+  const promiseLike = {
+    // oxlint-disable-next-line unicorn/no-thenable -- that is what is tested
+    then: (resolve: (result: unknown) => void) => resolve({ issues: [{ message: 'no' }] }),
+  }
+  const schema: StandardSchemaV1 = {
+    '~standard': { version: 1, vendor: 'test', validate: () => promiseLike as never },
+  }
+  assert.deepEqual(await validate(schema, 'x'), { issues: [{ path: '', message: 'no' }] })
+})
+
+test('every problem of an operation is listed, whatever its parts are', () => {
+  const wrong = { name: 5, topic: 'a b', request: 'string', reply: null, key: 'k', partition: 1, timeout: 0 }
+  const { code, message } = failure(() => defineOperation(wrong as unknown as OperationOptions<never, never>))
+  assert.equal(code, 'MILENA_OPTIONS_INVALID')
+  for (const name of ['name', 'topic', 'request', 'reply', 'key', 'partition', 'timeout'])
+    assert.match(message, new RegExp(`(: |; )${name} `))
+})

@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { RequestContext, type Abortable } from '../src/replier/context.ts'
+import { ReplierCounters } from '../src/replier/stats.ts'
+import { ManualClock } from './manual-clock.ts'
+
+function context(clock: ManualClock, abortable: Abortable, wait: number | undefined): RequestContext {
+  const record = {
+    topic: 't',
+    partition: 0,
+    offset: 0,
+    key: null,
+    value: null,
+    headers: [],
+    timestamp: 0,
+    size: 0,
+  }
+  const deadline = wait === undefined ? undefined : clock.now() + wait
+  return new RequestContext('echo', record, Buffer.alloc(16), deadline, clock, abortable)
+}
+
+test('a handler that does not ask for its signal costs no timer', () => {
+  const clock = new ManualClock()
+  const abortable: Abortable = new Set()
+  context(clock, abortable, 1_000).release()
+  assert.equal(clock.timers, 0)
+  assert.equal(abortable.size, 0)
+})
+
+test('when the handler has ended, neither timer nor signal is kept', async () => {
+  const clock = new ManualClock()
+  const abortable: Abortable = new Set()
+  const ended = context(clock, abortable, 1_000)
+  const { signal } = ended
+  assert.equal(clock.timers, 1)
+  assert.equal(abortable.size, 1)
+  ended.release()
+  assert.equal(clock.timers, 0)
+  assert.equal(abortable.size, 0)
+  await clock.advance(2_000)
+  assert.equal(signal.aborted, false)
+})
+
+test('a signal that is asked for after the deadline fires', async () => {
+  const clock = new ManualClock()
+  const late = context(clock, new Set(), -5)
+  const { signal } = late
+  await clock.advance(0)
+  assert.equal(signal.aborted, true)
+  assert.equal(late.abandoned, false)
+})
+
+test('an abandoned request has its signal fired with the reason, once', async () => {
+  const clock = new ManualClock()
+  const given = context(clock, new Set(), 1_000)
+  const { signal } = given
+  const reason = new Error('moved')
+  given.abandon(reason)
+  await clock.advance(2_000)
+  assert.equal(signal.reason, reason)
+  assert.equal(given.abandoned, true)
+})
+
+test('error codes are counted apart up to a hundred, for a handler may make up as many as it likes', () => {
+  const counters = new ReplierCounters()
+  for (let i = 0; i < 1_000; i++) counters.countErrorReply(`CODE_${i}`)
+  counters.countErrorReply('CODE_7')
+  assert.equal(counters.errorReplies.size, 101)
+  assert.equal(counters.errorReplies.get('CODE_7'), 2)
+  assert.equal(counters.errorReplies.get('others'), 900)
+})

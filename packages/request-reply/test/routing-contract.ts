@@ -1,0 +1,172 @@
+/**
+ * What every reply routing must do, in which instances join, leave and are killed while others have requests in
+ * flight. It runs in memory, on the embedded broker and on Apache Kafka.
+ */
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { afterEach, describe, test } from 'node:test'
+import { defineOperation } from '../src/contract/operation.ts'
+import { string } from '../src/contract/payload.ts'
+import { createRequester, type Requester } from '../src/requester/requester.ts'
+import type { ReplyRouting } from '../src/routing/routing.ts'
+import type { Transport } from '../src/transport/transport.ts'
+import { answering, type Answering } from './answering.ts'
+
+export interface RoutingTarget {
+  /** The routing under test; `unique` makes its topics this test's own. */
+  routing(unique: string): ReplyRouting
+  /** A transport of a process of its own. The contract closes it. */
+  connect(): Promise<Transport>
+}
+
+interface Instance {
+  readonly requester: Requester
+  readonly transport: Transport
+}
+
+const perInstance = 20
+
+export function describeRoutingContract(name: string, target: RoutingTarget): void {
+  describe(`routing contract: ${name}`, () => {
+    const transports: Transport[] = []
+    const topics: string[] = []
+    const requesters: Requester[] = []
+
+    afterEach(async () => {
+      for (const requester of requesters.splice(0)) await requester.close({ timeout: 0 }).catch(() => {})
+      const admin = await connect()
+      await admin.deleteTopics(topics.splice(0))
+      for (const transport of transports.splice(0)) await transport.close()
+    })
+
+    async function connect(): Promise<Transport> {
+      const transport = await target.connect()
+      transports.push(transport)
+      return transport
+    }
+
+    async function setUp(): Promise<{ join: () => Promise<Instance>; ask: Ask; replier: Answering }> {
+      const unique = randomBytes(5).toString('hex')
+      const requests = `requests_${unique}`
+      const replierTransport = await connect()
+      await replierTransport.createTopics([{ name: requests, partitions: 3 }])
+      topics.push(requests, `replies_${unique}`)
+      const replier = await answering(replierTransport, requests, () => undefined)
+      const operation = defineOperation({
+        name: 'ask',
+        topic: requests,
+        request: string(),
+        reply: string(),
+        timeout: 30_000,
+      })
+      return {
+        replier,
+        ask: (instance, from) =>
+          Array.from({ length: perInstance }, async (_, n) => {
+            const question = `${instance.requester.instanceId} ${from} ${n}`
+            const reply = await instance.requester.request(operation, question)
+            assert.equal(reply.value, `answer to ${question}`)
+          }),
+        async join() {
+          const transport = await connect()
+          const requester = await createRequester({
+            transport,
+            replyRouting: target.routing(unique),
+            createTopics: true,
+          })
+          requesters.push(requester)
+          return { requester, transport }
+        },
+      }
+    }
+
+    test('every reply reaches the instance that asked', async () => {
+      const { join, ask, replier } = await setUp()
+      const instances = [await join(), await join(), await join()]
+      const asked = instances.flatMap((instance) => ask(instance, 'first'))
+      await answerAll(replier, asked.length)
+      await Promise.all(asked)
+      for (const { requester } of instances) {
+        const { replied, late, duplicate, timedOut } = requester.stats()
+        assert.deepEqual(
+          { replied, late, duplicate, timedOut },
+          { replied: perInstance, late: 0, duplicate: 0, timedOut: 0 },
+        )
+      }
+      await replier.close()
+    })
+
+    test('a reply sent in the moment in which the requester has opened is received', async () => {
+      const { join, ask, replier } = await setUp()
+      for (let round = 0; round < 3; round++) {
+        const asked = ask(await join(), 'at once')
+        await answerAll(replier, asked.length)
+        await Promise.all(asked)
+      }
+      await replier.close()
+    })
+
+    test('instances that join, leave and are killed cost no other instance a reply', async () => {
+      const { join, ask, replier } = await setUp()
+      const [staying, leaving, killed] = [await join(), await join(), await join()]
+      const asked = [...ask(staying, 'before'), ...ask(leaving, 'before')]
+      const given = ask(killed, 'before').map((request) => request.catch(() => 'ended with its instance'))
+      await requestsSeen(replier, asked.length + given.length)
+
+      await killed.transport.close()
+      const joined = await join()
+      asked.push(...ask(joined, 'joined'), ...ask(staying, 'after'))
+      await requestsSeen(replier, asked.length + given.length)
+      const left = leaving.requester.close({ timeout: 30_000 })
+      await join()
+      await answerAll(replier, asked.length + given.length)
+
+      await Promise.all([...asked, left])
+      assert.equal(staying.requester.stats().replied, 2 * perInstance)
+      assert.equal(leaving.requester.stats().replied, perInstance)
+      assert.equal(joined.requester.stats().replied, perInstance)
+      await killed.requester.close({ timeout: 0 }).catch(() => {})
+      await Promise.all(given)
+      await replier.close()
+    })
+
+    test('close ends receiving and gives back what was taken', async () => {
+      const { join, ask, replier } = await setUp()
+      const { requester, transport } = await join()
+      const asked = ask({ requester, transport }, 'last')
+      await answerAll(replier, asked.length)
+      await Promise.all(asked)
+      await requester.close()
+      const read = requester.stats().recordsRead
+      await Promise.allSettled(replier.requests.map((request) => replier.answer(request, { value: null })))
+      assert.equal(requester.stats().recordsRead, read)
+      await replier.close()
+    })
+  })
+}
+
+type Ask = (instance: Instance, from: string) => Promise<void>[]
+
+const answered = new WeakMap<Answering, number>()
+
+/** Waits for this many requests in all, and answers those that are not answered yet. */
+async function answerAll(replier: Answering, count: number): Promise<void> {
+  const before = answered.get(replier) ?? 0
+  await requestsSeen(replier, before + count)
+  answered.set(replier, before + count)
+  const due = replier.requests.slice(before, before + count)
+  // An instance that is gone may have taken its reply topic with it.
+  await Promise.allSettled(
+    due.map((request) =>
+      replier.answer(request, { value: Buffer.from(`answer to ${request.value!.toString()}`) }),
+    ),
+  )
+}
+
+async function requestsSeen(replier: Answering, count: number): Promise<void> {
+  const deadline = performance.now() + 30_000
+  while (replier.requests.length < count) {
+    assert.ok(performance.now() < deadline, `${replier.requests.length} of ${count} requests came`)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}

@@ -1,0 +1,157 @@
+/** What can happen to a reply address while its owner lives. */
+import assert from 'node:assert/strict'
+import { afterEach, test } from 'node:test'
+import { MilenaError, TransportError } from '../src/errors.ts'
+import { instanceReplyTopic } from '../src/routing/instance-reply-topic.ts'
+import { Housekeeping, LeaseTable } from '../src/routing/leases.ts'
+import type { OpenReplyRouting } from '../src/routing/routing.ts'
+import { createMemoryBroker, type MemoryBroker } from '../src/transport/memory/broker.ts'
+import type { IncomingRecord, Transport } from '../src/transport/transport.ts'
+import { ManualClock } from './manual-clock.ts'
+
+const opened: { close(): Promise<void> }[] = []
+afterEach(async () => {
+  for (const thing of opened.splice(0).toReversed()) await thing.close()
+})
+
+interface Owner {
+  readonly routing: OpenReplyRouting
+  readonly received: IncomingRecord[]
+  readonly warnings: Error[]
+}
+
+async function own(transport: Transport, clock: ManualClock, instanceId = 'gw-1'): Promise<Owner> {
+  const received: IncomingRecord[] = []
+  const warnings: Error[] = []
+  const routing = await instanceReplyTopic({ prefix: 'replies_' }).open({
+    transport,
+    instanceId,
+    createTopics: false,
+    clock,
+    receive: (records) => void received.push(...records),
+    warn: (error) => void warnings.push(error),
+  })
+  return { routing, received, warnings }
+}
+
+function connect(broker: MemoryBroker): ReturnType<MemoryBroker['connect']> {
+  const transport = broker.connect()
+  opened.push(transport)
+  return transport
+}
+
+async function topicsOf(transport: Transport): Promise<string[]> {
+  return [...(await transport.describeTopics()).keys()]
+}
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  for (let turn = 0; !(await condition()); turn++) {
+    assert.ok(turn < 1_000, 'the condition never came true')
+    await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+}
+
+test('instanceReplyTopic: a topic that is removed under its living owner comes back, and its replies are received', async () => {
+  const broker = createMemoryBroker()
+  const clock = new ManualClock()
+  const { routing, received, warnings } = await own(connect(broker), clock)
+  opened.push(routing)
+  const other = connect(broker)
+  await other.deleteTopics(['replies_gw-1'])
+  await until(async () => (await topicsOf(other)).includes('replies_gw-1'))
+  assert.equal((warnings[0] as MilenaError).code, 'MILENA_TOPIC_MISSING')
+  await other.send({ topic: 'replies_gw-1', key: null, value: Buffer.from('reply'), headers: [] })
+  await until(() => received.length === 1)
+})
+
+test('instanceReplyTopic: while the brokers refuse to make it again, that is tried with each renewal', async () => {
+  const broker = createMemoryBroker()
+  const clock = new ManualClock()
+  const transport = connect(broker)
+  let refused = 0
+  const createTopics = transport.createTopics.bind(transport)
+  const { routing, warnings } = await own(transport, clock)
+  opened.push(routing)
+  transport.createTopics = () => {
+    refused++
+    return Promise.reject(new TransportError('MILENA_BROKER_ERROR', 'not now'))
+  }
+  const other = connect(broker)
+  await other.deleteTopics(['replies_gw-1'])
+  await until(() => refused === 1)
+  await clock.advance(30_000)
+  assert.equal(refused, 4)
+  assert.equal(
+    warnings.filter((one) => one.message === 'not now').length,
+    2,
+    'told at once, and by the renewals once',
+  )
+  transport.createTopics = createTopics
+  await clock.advance(10_000)
+  assert.ok((await topicsOf(other)).includes('replies_gw-1'))
+})
+
+test('instanceReplyTopic: close leaves the topic to a successor that was started under the same instance id', async () => {
+  const broker = createMemoryBroker()
+  const clock = new ManualClock()
+  const first = await own(connect(broker), clock)
+  await clock.advance(5_000)
+  const transport = connect(broker)
+  const second = await own(transport, clock)
+  await first.routing.close()
+  assert.deepEqual(await topicsOf(transport), ['replies_gw-1'])
+  await second.routing.close()
+  assert.deepEqual(await topicsOf(transport), [])
+})
+
+test('instanceReplyTopic: a lease that could not be renewed does not keep close from removing the topic', async () => {
+  const broker = createMemoryBroker()
+  const clock = new ManualClock()
+  const transport = connect(broker)
+  const { routing } = await own(transport, clock)
+  transport.writeNotes = () => Promise.reject(new TransportError('MILENA_BROKER_ERROR', 'not now'))
+  await clock.advance(11_000)
+  await routing.close()
+  assert.deepEqual(await topicsOf(transport), [])
+})
+
+test('instanceReplyTopic: a name that no topic can have is told before anything is made', async () => {
+  const broker = createMemoryBroker()
+  const transport = connect(broker)
+  const routing = instanceReplyTopic({ prefix: 'p'.repeat(200) })
+  const opening = routing.open({
+    transport,
+    instanceId: 'i'.repeat(100),
+    createTopics: false,
+    clock: new ManualClock(),
+    receive() {},
+    warn() {},
+  })
+  await assert.rejects(opening, /prefix and instance id has 300 characters/)
+  assert.deepEqual(await topicsOf(transport), [])
+})
+
+test('what fails again and again is told once, and again after it has gone well', async () => {
+  const clock = new ManualClock()
+  const told: string[] = []
+  const outcomes = ['a', 'a', 'a', 'b', undefined, 'b']
+  const work = async (): Promise<void> => {
+    const message = outcomes.shift()
+    if (message !== undefined) throw new Error(message)
+  }
+  const housekeeping = new Housekeeping(clock, 10, work, (error) => void told.push(error.message))
+  await clock.advance(60)
+  await housekeeping.close()
+  assert.deepEqual(told, ['a', 'b', 'b'])
+  assert.equal(clock.timers, 0)
+})
+
+test('a lease that somebody else wrote in another form is not a lease', async () => {
+  const broker = createMemoryBroker({ topics: [{ name: 'replies', partitions: 3 }] })
+  const transport = connect(broker)
+  const leases = new LeaseTable(transport, 'replies')
+  const group = 'milena-reply-owners.replies'
+  for (const [partition, metadata] of ['', 'gw-1', 'gw-1 soon'].entries())
+    await transport.writeNotes(group, [{ topic: 'replies', partition, offset: 0, metadata }])
+  assert.deepEqual(await leases.read(['replies']), [])
+})

@@ -1,0 +1,25 @@
+import { instanceReplyTopic } from '../src/routing/instance-reply-topic.ts'
+import { replyPartition } from '../src/routing/reply-partition.ts'
+import { sharedReplyTopic } from '../src/routing/shared-reply-topic.ts'
+import { createMemoryBroker } from '../src/transport/memory/broker.ts'
+import { describeRoutingContract } from './routing-contract.ts'
+
+const broker = createMemoryBroker()
+const connect = async (): Promise<ReturnType<typeof broker.connect>> => broker.connect()
+
+describeRoutingContract('replyPartition, in memory', {
+  connect,
+  routing: (unique) => replyPartition({ topic: `replies_${unique}` }),
+})
+describeRoutingContract('replyPartition with more instances than partitions, in memory', {
+  connect,
+  routing: (unique) => replyPartition({ topic: `replies_${unique}`, partitions: 2 }),
+})
+describeRoutingContract('instanceReplyTopic, in memory', {
+  connect,
+  routing: (unique) => instanceReplyTopic({ prefix: `replies_${unique}_` }),
+})
+describeRoutingContract('sharedReplyTopic, in memory', {
+  connect,
+  routing: (unique) => sharedReplyTopic({ topic: `replies_${unique}` }),
+})

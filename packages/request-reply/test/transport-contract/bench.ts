@@ -1,0 +1,76 @@
+import { after, afterEach, before } from 'node:test'
+import type { OutgoingRecord, RecordPosition, Transport } from '../../src/transport/transport.ts'
+
+export interface ContractEnvironment {
+  /** A new connection, as of another process. */
+  transport(): Promise<Transport>
+  /** A new topic with a name of its own. */
+  topic(partitions: number): Promise<string>
+  /** Raises a topic's number of partitions. */
+  addPartitions(topic: string, total: number): Promise<void>
+  close(): Promise<void>
+}
+
+export interface ContractTarget {
+  open(): Promise<ContractEnvironment>
+}
+
+/** What the tests of one suite share: the environment, and transports that are closed after each test. */
+export interface Bench {
+  connect(): Promise<Transport>
+  topic(partitions: number): Promise<string>
+  addPartitions(topic: string, total: number): Promise<void>
+  /** A name of a topic or group that nobody else has. */
+  freshName(prefix: string): string
+}
+
+export function openBench(target: ContractTarget): Bench {
+  let environment: ContractEnvironment | undefined
+  let names = 0
+  const run = Math.random().toString(36).slice(2, 8)
+  const open = new Set<Transport>()
+
+  before(async () => {
+    environment = await target.open()
+  })
+  afterEach(async () => {
+    const transports = [...open]
+    open.clear()
+    await Promise.all(transports.map((transport) => transport.close()))
+  })
+  after(() => environment?.close())
+
+  return {
+    async connect() {
+      const transport = await environment!.transport()
+      open.add(transport)
+      return transport
+    },
+    topic: (partitions) => environment!.topic(partitions),
+    addPartitions: (topic, total) => environment!.addPartitions(topic, total),
+    freshName: (prefix) => `${prefix}-${run}-${++names}`,
+  }
+}
+
+/** A record with text for a value. */
+export function text(topic: string, value: string, partition?: number): OutgoingRecord {
+  return { topic, partition, key: null, value: Buffer.from(value), headers: [] }
+}
+
+export function keyed(topic: string, key: string, value: string): OutgoingRecord {
+  return { topic, key: Buffer.from(key), value: Buffer.from(value), headers: [] }
+}
+
+/** `from` … `to - 1` as text. */
+export function numbers(from: number, to: number): string[] {
+  return Array.from({ length: to - from }, (_, i) => String(from + i))
+}
+
+export function sendAll(
+  transport: Transport,
+  topic: string,
+  values: readonly string[],
+  partition?: number,
+): Promise<RecordPosition[]> {
+  return Promise.all(values.map((value) => transport.send(text(topic, value, partition))))
+}

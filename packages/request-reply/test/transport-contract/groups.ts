@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { MemberLog } from '../collector.ts'
+import { numbers, sendAll, type Bench } from './bench.ts'
+
+export function describeGroups(bench: Bench): void {
+  describe('group', () => {
+    it('gives a lone member every partition, and tells it so before their first records', async () => {
+      const transport = await bench.connect()
+      const topic = await bench.topic(4)
+      await sendAll(transport, topic, numbers(0, 40))
+      const member = new MemberLog('member')
+      await transport.join(member.options({ groupId: bench.freshName('group'), topics: [topic] }))
+      await member.holds(4)
+      await sendAll(transport, topic, numbers(40, 80))
+      await member.count(80)
+      assert.deepEqual(
+        member.values.map(Number).toSorted((a, b) => a - b),
+        numbers(0, 80).map(Number),
+      )
+      assert.deepEqual(
+        member.events.toSorted(),
+        [0, 1, 2, 3].map((partition) => `+${topic}/${partition}`),
+      )
+    })
+
+    it('reads several topics at once', async () => {
+      const transport = await bench.connect()
+      const topics = [await bench.topic(2), await bench.topic(1)]
+      const member = new MemberLog('member')
+      await transport.join(member.options({ groupId: bench.freshName('group'), topics }))
+      await member.holds(3)
+      for (const topic of topics) await sendAll(transport, topic, [topic])
+      await member.count(2)
+      assert.deepEqual(member.values.toSorted(), topics.toSorted())
+    })
+
+    it('begins where the group has committed, and where nothing was, at the given start', async () => {
+      const transport = await bench.connect()
+      const topic = await bench.topic(2)
+      const groupId = bench.freshName('group')
+      await sendAll(transport, topic, numbers(0, 10), 0)
+      await sendAll(transport, topic, numbers(10, 20), 1)
+
+      const first = new MemberLog('first')
+      const membership = await transport.join(first.options({ groupId, topics: [topic] }))
+      await first.count(20)
+      await membership.commit([{ topic, partition: 0, offset: 4 }])
+      await membership.close()
+
+      const early = new MemberLog('early')
+      const again = await transport.join(early.options({ groupId, topics: [topic] }))
+      await early.count(16)
+      assert.deepEqual(early.valuesOf(0), numbers(4, 10))
+      assert.deepEqual(early.valuesOf(1), numbers(10, 20))
+      await again.close()
+
+      const late = new MemberLog('late')
+      await transport.join(late.options({ groupId, topics: [topic], from: 'latest' }))
+      await late.holds(2)
+      await late.count(6)
+      await sendAll(transport, topic, ['end'], 1)
+      await late.count(7)
+      assert.deepEqual(late.valuesOf(0), numbers(4, 10))
+      assert.deepEqual(late.valuesOf(1), ['end'])
+    })
+
+    it('lets each group read everything', async () => {
+      const transport = await bench.connect()
+      const topic = await bench.topic(2)
+      const members = [new MemberLog('a'), new MemberLog('b')]
+      for (const member of members)
+        await transport.join(member.options({ groupId: bench.freshName('group'), topics: [topic] }))
+      await sendAll(transport, topic, numbers(0, 20))
+      for (const member of members) await member.count(20)
+      for (const member of members) assert.equal(member.records.length, 20)
+    })
+
+    it('pauses one partition while others go on, and resumes it where it stopped', async () => {
+      const transport = await bench.connect()
+      const topic = await bench.topic(2)
+      const member = new MemberLog('member')
+      const membership = await transport.join(
+        member.options({ groupId: bench.freshName('group'), topics: [topic] }),
+      )
+      await member.holds(2)
+      await sendAll(transport, topic, numbers(0, 5), 0)
+      await member.count(5)
+      membership.pause({ topic, partition: 0 })
+      // What is on its way may still come: this much, and no more, before the pause is felt.
+      await sendAll(transport, topic, ['felt'], 0)
+      await sendAll(transport, topic, numbers(0, 50), 1)
+      await member.conditions.until('the other partition is read', () => member.valuesOf(1).length === 50)
+      const felt = member.valuesOf(0).length
+      await sendAll(transport, topic, numbers(5, 10), 0)
+      await sendAll(transport, topic, numbers(50, 100), 1)
+      await member.conditions.until('the other partition is read', () => member.valuesOf(1).length === 100)
+      assert.equal(member.valuesOf(0).length, felt)
+      membership.resume({ topic, partition: 0 })
+      await member.count(111)
+      assert.deepEqual(member.valuesOf(0), [...numbers(0, 5), 'felt', ...numbers(5, 10)])
+    })
+
+    it('hands what was not committed to the next member', async () => {
+      const topic = await bench.topic(1)
+      const groupId = bench.freshName('group')
+      const transport = await bench.connect()
+      await sendAll(transport, topic, numbers(0, 6), 0)
+      const first = new MemberLog('first')
+      const membership = await transport.join(first.options({ groupId, topics: [topic] }))
+      await first.count(6)
+      await membership.commit([{ topic, partition: 0, offset: 2 }])
+      await transport.close()
+      const second = new MemberLog('second')
+      await (await bench.connect()).join(second.options({ groupId, topics: [topic] }))
+      await second.count(4)
+      assert.deepEqual(second.values, numbers(2, 6))
+    })
+
+    it('rejects a missing topic, which is not created by it', async () => {
+      const transport = await bench.connect()
+      const missing = bench.freshName('missing')
+      const member = new MemberLog('member')
+      await assert.rejects(
+        transport.join(member.options({ groupId: bench.freshName('group'), topics: [missing] })),
+        { code: 'MILENA_TOPIC_MISSING', message: new RegExp(missing) },
+      )
+      assert.equal((await transport.describeTopics([missing])).size, 0)
+    })
+
+    it('tells of a deleted topic and goes on with the others', async () => {
+      const transport = await bench.connect()
+      const other = await bench.connect()
+      const [gone, kept] = [await bench.topic(1), await bench.topic(1)]
+      const member = new MemberLog('member')
+      await transport.join(member.options({ groupId: bench.freshName('group'), topics: [gone, kept] }))
+      await member.holds(2)
+      await other.deleteTopics([gone])
+      await member.conditions.until('the deletion is told', () => member.errors.length > 0)
+      assert.match(member.errors[0]!.message, new RegExp(gone))
+      assert.equal('code' in member.errors[0]! && member.errors[0].code, 'MILENA_TOPIC_MISSING')
+      await sendAll(other, kept, numbers(0, 10))
+      await member.count(10)
+    })
+  })
+}

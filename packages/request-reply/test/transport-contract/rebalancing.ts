@@ -1,0 +1,218 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { Conditions, MemberLog } from '../collector.ts'
+import { numbers, sendAll, text, type Bench } from './bench.ts'
+
+export function describeRebalancing(bench: Bench): void {
+  describe('rebalancing', () => {
+    it('moves only what must move, and each partition has one reader', async () => {
+      const conditions = new Conditions()
+      const topic = await bench.topic(6)
+      const groupId = bench.freshName('group')
+      const [a, b, c] = [
+        new MemberLog('a', conditions),
+        new MemberLog('b', conditions),
+        new MemberLog('c', conditions),
+      ]
+      const transports = await Promise.all([bench.connect(), bench.connect(), bench.connect()])
+      await transports[0].join(a.options({ groupId, topics: [topic] }))
+      await a.holds(6)
+      await transports[1].join(b.options({ groupId, topics: [topic] }))
+      await b.holds(3)
+      await a.holds(3)
+      const third = await transports[2].join(c.options({ groupId, topics: [topic] }))
+      await Promise.all([a.holds(2), b.holds(2), c.holds(2)])
+      assert.equal(new Set([...a.held, ...b.held, ...c.held]).size, 6)
+      // Cooperative: of a's six, four went away, and what stayed was never taken from it.
+      assert.equal(a.events.filter((event) => event.startsWith('-')).length, 4)
+      for (const kept of a.held) assert.ok(!a.events.includes(`-${kept}`), `${kept} was taken from a`)
+      await third.close()
+      assert.equal(c.held.size, 0)
+      await Promise.all([a.holds(3), b.holds(3)])
+      assert.equal(new Set([...a.held, ...b.held]).size, 6)
+      for (const member of [a, b, c])
+        assert.deepEqual(
+          member.events.filter((event) => /^[!?]/.test(event)),
+          [],
+        )
+    })
+
+    it('reads every record exactly once and in order while members join and leave, when each commits in time', async () => {
+      const conditions = new Conditions()
+      const topic = await bench.topic(6)
+      const groupId = bench.freshName('group')
+      const seen: MemberLog[] = []
+      const arrivals = new Map<number, number[]>()
+      const start = async (name: string): Promise<() => Promise<void>> => {
+        const transport = await bench.connect()
+        const member = new MemberLog(name, conditions)
+        seen.push(member)
+        const options = member.options({ groupId, topics: [topic] })
+        const membership = await transport.join({
+          ...options,
+          onRecords(records) {
+            for (const { partition, offset } of records)
+              arrivals.set(partition, [...(arrivals.get(partition) ?? []), offset])
+            options.onRecords(records)
+          },
+          async onRevoked(partitions) {
+            await membership.commit(member.nextOffsets(partitions))
+            await options.onRevoked(partitions)
+          },
+        })
+        return () => membership.close()
+      }
+      const total = (): number => seen.reduce((sum, { records }) => sum + records.length, 0)
+
+      await start('a')
+      await seen[0]!.holds(6)
+      const sender = await bench.connect()
+      let sent = 0
+      const stop = new AbortController()
+      const load = (async () => {
+        while (!stop.signal.aborted) {
+          await sender.send(text(topic, String(sent), sent % 6))
+          sent++
+        }
+      })()
+      try {
+        const stopB = await start('b')
+        await seen[1]!.holds(3)
+        await conditions.until('both read', () => seen[1]!.records.length > 20)
+        await start('c')
+        await seen[2]!.holds(2)
+        await stopB()
+        await Promise.all([seen[0]!.holds(3), seen[2]!.holds(3)])
+        const so = total()
+        await conditions.until('reading goes on', () => total() > so + 50)
+      } finally {
+        stop.abort()
+        await load
+      }
+      await conditions.until('everything is read', () => total() >= sent)
+      assert.equal(total(), sent)
+      for (const [partition, offsets] of arrivals)
+        assert.deepEqual(offsets, [...offsets.keys()], `partition ${partition}`)
+    })
+
+    it('waits for the application before a partition goes to somebody else', async () => {
+      const conditions = new Conditions()
+      const topic = await bench.topic(2)
+      const groupId = bench.freshName('group')
+      const [a, b] = [new MemberLog('a', conditions), new MemberLog('b', conditions)]
+      const drained = Promise.withResolvers<void>()
+      const [first, second] = await Promise.all([bench.connect(), bench.connect()])
+      await sendAll(first, topic, numbers(0, 5), 0)
+      await sendAll(first, topic, numbers(0, 5), 1)
+      const membership = await first.join(a.options({ groupId, topics: [topic] }))
+      await a.count(10)
+      a.beforeRelease = async (partitions) => {
+        await drained.promise
+        await membership.commit(a.nextOffsets(partitions))
+      }
+      const joining = second.join(b.options({ groupId, topics: [topic] }))
+      await conditions.until('a is asked for a partition', () => a.held.size === 1)
+      // The member that is asked still reads the other partition, and nobody reads the one that it holds on to.
+      const kept = Number([...a.held][0]!.split('/')[1])
+      await sendAll(second, topic, ['meanwhile'], kept)
+      await sendAll(second, topic, ['meanwhile'], 1 - kept)
+      await conditions.until('a reads on', () => a.valuesOf(kept).includes('meanwhile'))
+      assert.deepEqual(b.events, [])
+      drained.resolve()
+      await joining
+      await b.holds(1)
+      await b.count(1)
+      assert.deepEqual(b.values, ['meanwhile'])
+      assert.deepEqual(
+        a.events.filter((event) => event.startsWith('!')),
+        [],
+      )
+    })
+
+    it('does not wait longer than the drain timeout, and refuses the commit that comes too late', async () => {
+      const conditions = new Conditions()
+      const topic = await bench.topic(2)
+      const groupId = bench.freshName('group')
+      const [a, b] = [new MemberLog('a', conditions), new MemberLog('b', conditions)]
+      const [first, second] = await Promise.all([bench.connect(), bench.connect()])
+      await sendAll(first, topic, numbers(0, 5), 0)
+      await sendAll(first, topic, numbers(0, 5), 1)
+      const never = Promise.withResolvers<void>()
+      a.beforeRelease = () => never.promise
+      const old = await first.join(a.options({ groupId, topics: [topic], drainTimeout: 300 }))
+      await a.count(10)
+      const current = await second.join(b.options({ groupId, topics: [topic] }))
+      await b.holds(1)
+      await b.count(5)
+      const partition = b.records[0]!.partition
+      await current.commit([{ topic, partition, offset: 5 }])
+      await assert.rejects(old.commit([{ topic, partition, offset: 1 }]), { code: 'MILENA_COMMIT_FENCED' })
+      never.resolve()
+      await Promise.all([first.close(), second.close()])
+
+      const next = new MemberLog('next')
+      const third = await bench.connect()
+      await third.join(next.options({ groupId, topics: [topic] }))
+      await sendAll(third, topic, ['end'], partition)
+      await next.conditions.until('the partition is read', () => next.valuesOf(partition).includes('end'))
+      assert.deepEqual(next.valuesOf(partition), ['end'], 'the late commit did not set the group back')
+    })
+
+    it('refuses a commit for a partition of somebody else and applies those that it may', async () => {
+      const conditions = new Conditions()
+      const topic = await bench.topic(2)
+      const groupId = bench.freshName('group')
+      const [a, b] = [new MemberLog('a', conditions), new MemberLog('b', conditions)]
+      const [first, second] = await Promise.all([bench.connect(), bench.connect()])
+      await sendAll(first, topic, numbers(0, 3), 0)
+      await sendAll(first, topic, numbers(0, 3), 1)
+      const membership = await first.join(a.options({ groupId, topics: [topic] }))
+      await a.holds(2)
+      await second.join(b.options({ groupId, topics: [topic] }))
+      await Promise.all([a.holds(1), b.holds(1)])
+      const foreign = Number([...b.held][0]!.split('/')[1])
+      await assert.rejects(membership.commit([{ topic, partition: foreign, offset: 2 }]), {
+        code: 'MILENA_COMMIT_FENCED',
+        message: new RegExp(topic),
+      })
+      await membership.commit([{ topic, partition: 1 - foreign, offset: 2 }])
+    })
+
+    it('keeps a static member’s partitions for it while it restarts', async () => {
+      const conditions = new Conditions()
+      const topic = await bench.topic(4)
+      const groupId = bench.freshName('group')
+      const [a, b] = [new MemberLog('a', conditions), new MemberLog('b', conditions)]
+      const [first, second] = await Promise.all([bench.connect(), bench.connect()])
+      const options = { groupId, topics: [topic], sessionTimeout: 20_000 }
+      await first.join(a.options({ ...options, groupInstanceId: 'worker-a' }))
+      await second.join(b.options({ ...options, groupInstanceId: 'worker-b' }))
+      await Promise.all([a.holds(2), b.holds(2)])
+      const before = [[...a.held].toSorted(), [...b.held].toSorted()]
+      const told = b.events.length
+      await first.close()
+      const restarted = new MemberLog('a again', conditions)
+      const third = await bench.connect()
+      await third.join(restarted.options({ ...options, groupInstanceId: 'worker-a' }))
+      await restarted.holds(2)
+      for (const partition of [0, 1, 2, 3]) await sendAll(third, topic, ['v'], partition)
+      await Promise.all([restarted.count(2), b.count(2)])
+      assert.deepEqual([[...restarted.held].toSorted(), [...b.held].toSorted()], before)
+      assert.equal(b.events.length, told, 'the other member noticed nothing')
+      assert.equal(a.held.size, 0, 'everything was revoked before the place was left')
+    })
+
+    it('assigns partitions that are added later', async () => {
+      const topic = await bench.topic(1)
+      const member = new MemberLog('member')
+      const transport = await bench.connect()
+      await transport.join(member.options({ groupId: bench.freshName('group'), topics: [topic] }))
+      await member.holds(1)
+      await bench.addPartitions(topic, 3)
+      await member.holds(3)
+      const other = await bench.connect()
+      await sendAll(other, topic, ['v'], 2)
+      await member.count(1)
+    })
+  })
+}

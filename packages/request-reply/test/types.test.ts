@@ -1,0 +1,145 @@
+/**
+ * What the types promise. The compiler is the test: a line that should not compile has `@ts-expect-error`, and every
+ * inferred type is compared for equality, so that neither `any` nor a type too wide passes.
+ */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { z } from 'zod'
+import {
+  bytes,
+  defineOperation,
+  json,
+  nothing,
+  string,
+  type Operation,
+  type Replier,
+  type Requester,
+} from '../src/index.ts'
+
+/* oxlint-disable typescript/no-unnecessary-type-parameters -- a type is compared by being a parameter */
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+
+function same<A, B>(..._proof: Same<A, B> extends true ? [] : ['these types differ', A, B]): void {}
+
+/** What the requester's caller gives and gets, and what the handler gets and returns. */
+type Sides<Of> =
+  Of extends Operation<infer RequestInput, infer RequestOutput, infer ReplyInput, infer ReplyOutput>
+    ? { gives: RequestInput; handled: RequestOutput; answers: ReplyInput; gets: ReplyOutput }
+    : never
+
+const topic = 'requests'
+
+/** A schema of another make than zod's: an object with the one property, and types that are all it says. */
+function schemaOf<Input, Output = Input>(): StandardSchemaV1<Input, Output> {
+  return { '~standard': { version: 1, vendor: 'test', validate: (value) => ({ value: value as Output }) } }
+}
+
+/** As arktype's are: a function that is a schema as well. */
+function callableSchemaOf<Value>(): StandardSchemaV1<Value> & ((value: unknown) => Value) {
+  return Object.assign((value: unknown) => value as Value, schemaOf<Value>())
+}
+
+test('types: schemas give both sides their input and output', () => {
+  const transforming = defineOperation({
+    name: 'a',
+    topic,
+    request: z.object({ id: z.string().transform(Number), note: z.string().default('none') }),
+    reply: z.object({ at: z.string().transform((text) => new Date(text)) }),
+    key(request) {
+      same<typeof request, { id: string; note?: string | undefined }>()
+      return request.id
+    },
+    partition(request, partitions) {
+      same<typeof request, { id: string; note?: string | undefined }>()
+      return partitions - 1
+    },
+  })
+  same<
+    Sides<typeof transforming>,
+    {
+      gives: { id: string; note?: string | undefined }
+      handled: { id: number; note: string }
+      answers: { at: string }
+      gets: { at: Date }
+    }
+  >()
+  const foreign = defineOperation({
+    name: 'b',
+    topic,
+    request: schemaOf<'in', 'out'>(),
+    reply: callableSchemaOf<{ sum: number }>(),
+  })
+  same<
+    Sides<typeof foreign>,
+    { gives: 'in'; handled: 'out'; answers: { sum: number }; gets: { sum: number } }
+  >()
+  assert.equal(transforming.request.codec, 'json')
+  assert.equal(foreign.reply.codec, 'json')
+})
+
+test('types: payloads of text and bytes, with a schema or without', () => {
+  const plain = defineOperation({ name: 'a', topic, request: string(), reply: bytes() })
+  same<Sides<typeof plain>, { gives: string; handled: string; answers: Uint8Array; gets: Buffer }>()
+  const checked = defineOperation({
+    name: 'b',
+    topic,
+    request: string(z.string().transform(Number)),
+    reply: bytes(schemaOf<Uint8Array, { length: number }>()),
+  })
+  same<
+    Sides<typeof checked>,
+    { gives: string; handled: number; answers: Uint8Array; gets: { length: number } }
+  >()
+  const typed = defineOperation({ name: 'c', topic, request: json<{ a: 1 }>(), reply: json(z.number()) })
+  same<Sides<typeof typed>, { gives: { a: 1 }; handled: { a: 1 }; answers: number; gets: number }>()
+  assert.deepEqual([plain.request.codec, plain.reply.codec, typed.reply.codec], ['string', 'bytes', 'json'])
+})
+
+test('types: without a reply the reply is void, at both ends', () => {
+  const silent = defineOperation({ name: 'a', topic, request: z.string() })
+  same<Sides<typeof silent>, { gives: string; handled: string; answers: void; gets: void }>()
+  const empty = defineOperation({ name: 'b', topic, request: nothing, reply: nothing })
+  same<Sides<typeof empty>, { gives: void; handled: void; answers: void; gets: void }>()
+  assert.equal(silent.reply, nothing)
+})
+
+/** Never called: only compiled. */
+export async function uses(requester: Requester, replier: Replier): Promise<void> {
+  const add = defineOperation({
+    name: 'add',
+    topic,
+    request: z.object({ a: z.number(), b: z.number().default(0) }),
+    reply: z.object({ sum: z.number() }),
+  })
+  const silent = defineOperation({ name: 'silent', topic, request: string() })
+
+  const reply = await requester.request(add, { a: 1 })
+  same<typeof reply.value, { sum: number }>()
+  same<Awaited<ReturnType<typeof requester.request<string, string, void, void>>>['value'], void>()
+  await requester.request(silent, 'x', { key: null, timeout: 5, partition: 0, headers: { a: 'b', c: null } })
+  // @ts-expect-error -- not the request's type
+  await requester.request(add, { a: '1' })
+  // @ts-expect-error -- no value where one is needed
+  await requester.request(add)
+  // @ts-expect-error -- a header is a string, bytes or null
+  await requester.request(silent, 'x', { headers: { n: 1 } })
+
+  replier.handle(add, (request) => {
+    same<typeof request, { a: number; b: number }>()
+    return { sum: request.a + request.b }
+  })
+  replier.handle(silent, async () => {})
+  // @ts-expect-error -- not the reply's type
+  replier.handle(add, () => ({ total: 1 }))
+  // @ts-expect-error -- a reply is missing
+  replier.handle(add, () => {})
+
+  // @ts-expect-error -- the key must be a string, bytes or null
+  defineOperation({ name: 'x', topic, request: string(), key: () => 1 })
+  // @ts-expect-error -- neither a schema nor a payload
+  defineOperation({ name: 'x', topic, request: { type: 'object' } })
+
+  const disposable: readonly AsyncDisposable[] = [requester, replier]
+  assert.ok(disposable)
+}
