@@ -1,0 +1,115 @@
+/*
+ * DescribeConfigs (key 32), versions 0-4: of topics (2) and of this broker (4).
+ * Gaps: of the broker, only what has an effect here or is commonly asked for; no documentation texts.
+ */
+import type { Broker } from '../broker.ts'
+import type { ConfigType } from '../log/topic-config-table.ts'
+import { errorCodes } from '../wire/error-codes.ts'
+import type { ErrorCode } from '../wire/error-codes.ts'
+import type { Reader } from '../wire/reader.ts'
+import type { Writer } from '../wire/writer.ts'
+import { brokerConfigs } from './broker-configs.ts'
+import type { ApiHandler } from './handler.ts'
+import { configResources, configSources, topicConfigSources } from './topic-config-sources.ts'
+import type { DescribedConfig } from './topic-config-sources.ts'
+
+/** DescribeConfigsResponse.ConfigType. */
+const typeNumbers: Readonly<Record<ConfigType, number>> = {
+  boolean: 1,
+  string: 2,
+  int: 3,
+  long: 5,
+  double: 6,
+  list: 7,
+}
+
+interface Resource {
+  readonly type: number
+  readonly name: string
+  /** Null: all of them. */
+  readonly wanted: readonly string[] | null
+}
+
+interface Described {
+  readonly error: ErrorCode
+  readonly message: string | null
+  readonly configs: readonly DescribedConfig[]
+}
+
+export const describeConfigs: ApiHandler = {
+  key: 32,
+  name: 'DescribeConfigs',
+  minVersion: 0,
+  maxVersion: 4,
+  flexibleFrom: 4,
+  handle(request, response, { broker, version }) {
+    const resources = request.array(readResource)
+    const synonyms = version >= 1 && request.boolean()
+
+    response.int32(0)
+    response.array(resources, (resource) => {
+      const { error, message, configs } = describe(broker, resource)
+      response.int16(error)
+      response.nullableString(message)
+      response.int8(resource.type)
+      response.string(resource.name)
+      response.array(configs, (config) => writeConfig(response, config, version, synonyms))
+      response.tags()
+    })
+    response.tags()
+  },
+}
+
+function readResource(reader: Reader): Resource {
+  const type = reader.int8()
+  const name = reader.string()
+  const wanted = reader.nullableArray((key) => key.string())
+  reader.tags()
+  return { type, name, wanted }
+}
+
+function describe(broker: Broker, { type, name, wanted }: Resource): Described {
+  let configs: DescribedConfig[]
+  if (type === configResources.topic) {
+    const topic = broker.topics.get(name)
+    if (topic === undefined) return failed(errorCodes.UNKNOWN_TOPIC_OR_PARTITION, `there is no topic ${name}`)
+    configs = topicConfigSources(topic.configs)
+  } else if (type === configResources.broker) {
+    const { nodeId } = broker.controller
+    if (name !== '' && name !== String(nodeId)) {
+      return failed(errorCodes.INVALID_REQUEST, `this is broker ${nodeId}, not ${name}`)
+    }
+    configs = brokerConfigs(broker.settings)
+  } else {
+    return failed(errorCodes.INVALID_REQUEST, `resources of type ${type} have no configs here`)
+  }
+  if (wanted !== null && wanted.length > 0) configs = configs.filter((config) => wanted.includes(config.name))
+  return { error: errorCodes.NONE, message: null, configs }
+}
+
+function failed(error: ErrorCode, message: string): Described {
+  return { error, message: message.slice(0, 300), configs: [] }
+}
+
+function writeConfig(response: Writer, config: DescribedConfig, version: number, synonyms: boolean): void {
+  const { name, value, source, readOnly } = config
+  response.string(name)
+  response.nullableString(value)
+  response.boolean(readOnly)
+  if (version === 0) response.boolean(source === configSources.default)
+  else response.int8(source)
+  response.boolean(false)
+  if (version >= 1) {
+    response.array(synonyms ? [config] : [], () => {
+      response.string(name)
+      response.nullableString(value)
+      response.int8(source)
+      response.tags()
+    })
+  }
+  if (version >= 3) {
+    response.int8(typeNumbers[config.type])
+    response.nullableString(null)
+  }
+  response.tags()
+}

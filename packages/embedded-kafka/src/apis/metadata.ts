@@ -1,0 +1,106 @@
+/*
+ * Metadata (key 3), versions 0-12.
+ * Topics are made by asking only with auto.create.topics.enable, and at once: there is no LEADER_NOT_AVAILABLE.
+ * Gaps: authorized operations are not told (there is no authorization); one node leads everything.
+ */
+import type { Broker } from '../broker.ts'
+import type { Topic } from '../log/topics.ts'
+import { errorCodes } from '../wire/error-codes.ts'
+import type { ErrorCode } from '../wire/error-codes.ts'
+import { ProtocolError } from '../wire/protocol-error.ts'
+import type { Writer } from '../wire/writer.ts'
+import type { ApiHandler } from './handler.ts'
+
+const zeroUuid = '00000000-0000-0000-0000-000000000000'
+const operationsNotAsked = -2_147_483_648
+
+interface Found {
+  readonly name: string | null
+  readonly id: string
+  readonly error: ErrorCode
+  readonly topic?: Topic
+}
+
+export const metadata: ApiHandler = {
+  key: 3,
+  name: 'Metadata',
+  minVersion: 0,
+  maxVersion: 12,
+  flexibleFrom: 9,
+  handle(request, response, { broker, version }) {
+    const wanted = request.nullableArray((reader) => {
+      const id = version >= 10 ? reader.uuid() : zeroUuid
+      const name = version >= 10 ? reader.nullableString() : reader.string()
+      reader.tags()
+      return { id, name }
+    })
+    const mayCreate = version >= 4 ? request.boolean() : true
+
+    const everything = wanted === null || (version === 0 && wanted.length === 0)
+    const found: Found[] = everything
+      ? [...broker.topics.all()].map((topic) => ({ name: topic.name, id: topic.id, error: 0, topic }))
+      : distinct(wanted).map(({ id, name }) => find(broker, name, id, mayCreate))
+
+    if (version >= 3) response.int32(0)
+    response.array(broker.nodes, (node) => {
+      response.int32(node.nodeId)
+      response.string(node.host)
+      response.int32(node.port)
+      if (version >= 1) response.nullableString(null)
+      response.tags()
+    })
+    if (version >= 2) response.nullableString(broker.clusterId)
+    if (version >= 1) response.int32(broker.controller.nodeId)
+    response.array(found, (one) => writeTopic(one, response, broker, version))
+    if (version >= 8 && version <= 10) response.int32(operationsNotAsked)
+    response.tags()
+  },
+}
+
+/** Each topic once, so that no request can make the answer much larger than itself. */
+function distinct<T extends { name: string | null; id: string }>(wanted: readonly T[]): T[] {
+  return [...new Map(wanted.map((one) => [one.name ?? `id ${one.id}`, one])).values()]
+}
+
+function find(broker: Broker, name: string | null, id: string, mayCreate: boolean): Found {
+  if (name === null) {
+    const topic = broker.topics.getById(id)
+    if (topic === undefined) return { name, id, error: errorCodes.UNKNOWN_TOPIC_ID }
+    return { name: topic.name, id, error: errorCodes.NONE, topic }
+  }
+  try {
+    const topic = broker.topicForUse(name, mayCreate)
+    if (topic !== undefined) return { name, id: topic.id, error: errorCodes.NONE, topic }
+    broker.topics.checkName(name)
+    return { name, id: zeroUuid, error: errorCodes.UNKNOWN_TOPIC_OR_PARTITION }
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error
+    return { name, id: zeroUuid, error: error.code }
+  }
+}
+
+function writeTopic(
+  { name, id, error, topic }: Found,
+  response: Writer,
+  broker: Broker,
+  version: number,
+): void {
+  const leader = broker.controller.nodeId
+  response.int16(error)
+  if (version >= 12) response.nullableString(name)
+  else response.string(name ?? '')
+  if (version >= 10) response.uuid(id)
+  if (version >= 1) response.boolean(false)
+  response.array(topic?.partitions ?? [], (partition) => {
+    response.int16(errorCodes.NONE)
+    response.int32(partition.index)
+    response.int32(leader)
+    if (version >= 7) response.int32(partition.leaderEpoch)
+    response.array([leader], (replica) => response.int32(replica))
+    response.array([leader], (replica) => response.int32(replica))
+    if (version >= 5) response.array([], () => {})
+    response.tags()
+  })
+  if (version >= 8) response.int32(operationsNotAsked)
+  response.tags()
+}

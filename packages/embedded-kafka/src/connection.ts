@@ -1,0 +1,247 @@
+import type { Socket } from 'node:net'
+import type { ApiHandler, Outcome } from './apis/handler.ts'
+import type { Broker } from './broker.ts'
+import { MalformedError } from './wire/malformed-error.ts'
+import { Reader } from './wire/reader.ts'
+import { Writer } from './wire/writer.ts'
+
+const sizeBytes = 4
+/** While a request is handled, so many bytes of the next ones are read ahead; the rest waits in the network. */
+const readAheadBytes = 256 * 1024
+/** A request that trickles in is gathered into one piece at times, so that small pieces do not cost memory. */
+const mostChunks = 1024
+
+/** What a connection shares with all others. */
+export interface ConnectionHost {
+  readonly broker: Broker
+  readonly handlers: ReadonlyMap<number, ApiHandler>
+  /** Counts received bytes that are not handled yet, of all connections. False if there are too many. */
+  queued(bytes: number): boolean
+  closed(connection: Connection): void
+}
+
+/**
+ * One client's connection. Requests are handled one at a time, in order.
+ *
+ *     reading --a whole frame--> handling --answer written--> reading
+ *                                   |  \--the socket's buffer is full--> draining --drained--> reading
+ *     any of them --socket closes, bad frame, close()--> closed (the signal aborts, whatever is parked returns)
+ */
+export class Connection {
+  readonly #socket: Socket
+  readonly #host: ConnectionHost
+  readonly #clientHost: string
+  readonly #abort = new AbortController()
+  #state: 'reading' | 'handling' | 'draining' | 'closed' = 'reading'
+  #chunks: Buffer[] = []
+  #buffered = 0
+  #handled = 0
+  #lastActivity = Date.now()
+
+  constructor(socket: Socket, host: ConnectionHost) {
+    this.#socket = socket
+    this.#host = host
+    this.#clientHost = `/${socket.remoteAddress ?? 'unknown'}`
+    socket.setNoDelay(true)
+    socket.on('data', (chunk) => this.#receive(chunk))
+    socket.on('drain', () => this.#drained())
+    socket.on('error', () => {})
+    socket.on('close', () => this.#end())
+  }
+
+  /** True if no request came yet: the first to go when there are too many connections. */
+  get silent(): boolean {
+    return this.#handled === 0 && this.#state === 'reading'
+  }
+
+  /** True while a request of it is parked. */
+  get parked(): boolean {
+    return this.#state === 'handling'
+  }
+
+  /** Closes the connection, and reports why if there is a cause. */
+  close(cause?: string): void {
+    if (this.#state === 'closed') return
+    if (cause !== undefined) {
+      this.#host.broker.settings.report(`closed the connection of ${this.#peer()}: ${cause}`)
+    }
+    // Answers of earlier requests that wait to leave together still go.
+    this.#socket.uncork()
+    this.#socket.destroy()
+    this.#end()
+  }
+
+  /** Closes the connection if it was idle for too long. A parked request ends by its own limits. */
+  closeIfIdle(now: number): void {
+    const idle = now - this.#lastActivity
+    const { idleTimeoutMs, requestTimeoutMs } = this.#host.broker.settings
+    if (this.#state === 'reading') {
+      if (this.#buffered > 0 && idle > requestTimeoutMs)
+        this.close(`half a request, then nothing for ${idle} ms`)
+      else if (this.#handled === 0 && idle > requestTimeoutMs) this.close()
+      else if (idle > idleTimeoutMs) this.close()
+    } else if (this.#state === 'draining' && idle > idleTimeoutMs) {
+      this.close(`the client takes no answers, for ${idle} ms`)
+    }
+  }
+
+  #receive(chunk: Buffer): void {
+    if (this.#state === 'closed') return
+    this.#lastActivity = Date.now()
+    this.#chunks.push(chunk)
+    this.#buffered += chunk.length
+    if (this.#chunks.length > mostChunks) this.#chunks = [Buffer.concat(this.#chunks)]
+    if (!this.#host.queued(chunk.length)) {
+      this.close(
+        `all connections together have more than ${this.#host.broker.settings.maxQueuedBytes} bytes waiting`,
+      )
+      return
+    }
+    if (this.#state === 'reading') this.#handleFrames()
+    else if (this.#buffered > readAheadBytes) this.#socket.pause()
+  }
+
+  /** Handles what was received until a request is parked, the socket is full or no whole frame is left. */
+  #handleFrames(): void {
+    // Answers to requests that came together leave together.
+    this.#socket.cork()
+    while (this.#state === 'reading') {
+      const frame = this.#nextFrame()
+      if (frame === undefined) break
+      this.#state = 'handling'
+      const pending = this.#handleFrame(frame)
+      if (pending === undefined) this.#release(frame)
+      else void pending.then(() => this.#goOn(frame))
+    }
+    this.#socket.uncork()
+    if (this.#state === 'reading' && this.#socket.isPaused()) this.#socket.resume()
+  }
+
+  /** A parked request was answered. */
+  #goOn(frame: Buffer): void {
+    this.#release(frame)
+    if (this.#state === 'reading') this.#handleFrames()
+  }
+
+  /** Takes the next whole frame, without its size, off what was received. */
+  #nextFrame(): Buffer | undefined {
+    if (this.#buffered < sizeBytes) return undefined
+    let first = this.#chunks[0]!
+    if (first.length < sizeBytes) {
+      first = Buffer.concat(this.#chunks)
+      this.#chunks = [first]
+    }
+    const size = first.readInt32BE(0)
+    const { maxRequestBytes } = this.#host.broker.settings
+    if (size < 0 || size > maxRequestBytes) {
+      this.close(`a request of ${size} bytes; at most ${maxRequestBytes} are allowed (maxRequestBytes)`)
+      return undefined
+    }
+    const end = sizeBytes + size
+    if (this.#buffered < end) return undefined
+    if (first.length < end) {
+      first = Buffer.concat(this.#chunks)
+      this.#chunks = [first]
+    }
+    if (first.length === end) this.#chunks.shift()
+    else this.#chunks[0] = first.subarray(end)
+    return first.subarray(sizeBytes, end)
+  }
+
+  #release(frame: Buffer): void {
+    const bytes = sizeBytes + frame.length
+    if (this.#state === 'closed') return
+    this.#buffered -= bytes
+    this.#host.queued(-bytes)
+  }
+
+  /** A promise only if the request was parked. */
+  #handleFrame(frame: Buffer): Promise<void> | undefined {
+    let what = 'request'
+    try {
+      const request = new Reader(frame)
+      const key = request.int16()
+      const version = request.int16()
+      const correlationId = request.int32()
+      const clientId = request.nullableString() ?? ''
+      const handler = this.#host.handlers.get(key)
+      what = `${handler?.name ?? `API ${key}`} v${version}`
+      const served = handler !== undefined && version >= handler.minVersion && version <= handler.maxVersion
+      if (handler === undefined || (!served && handler.negotiates === undefined)) {
+        this.close(`${what} is not served`)
+        return undefined
+      }
+      request.flexible = served && version >= handler.flexibleFrom
+      request.tags()
+      const response = new Writer()
+      response.int32(0)
+      response.int32(correlationId)
+      response.flexible = request.flexible
+      if (handler.negotiates === undefined) response.tags()
+      const { broker } = this.#host
+      const call = { broker, version, clientId, clientHost: this.#clientHost, signal: this.#abort.signal }
+      const outcome = handler.handle(request, response, call)
+      if (!(outcome instanceof Promise)) {
+        this.#answer(outcome, response)
+        return undefined
+      }
+      return outcome
+        .then((settled) => this.#answer(settled, response))
+        .catch((error: unknown) => this.#fail(what, error))
+    } catch (error) {
+      this.#fail(what, error)
+      return undefined
+    }
+  }
+
+  #answer(outcome: Outcome, response: Writer): void {
+    if (this.#state === 'closed') return
+    this.#handled += 1
+    this.#lastActivity = Date.now()
+    this.#state = 'reading'
+    if (outcome === 'close') {
+      this.close()
+      return
+    }
+    if (outcome === 'no-response') return
+    const size = response.length - sizeBytes
+    const pieces = response.take()
+    pieces[0]!.writeInt32BE(size, 0)
+    const socket = this.#socket
+    if (pieces.length === 1) {
+      socket.write(pieces[0]!)
+    } else {
+      socket.cork()
+      for (const piece of pieces) socket.write(piece)
+      socket.uncork()
+    }
+    // The next request waits until the client has taken this answer: a reader that lags holds one answer, not many.
+    if (socket.writableNeedDrain) this.#state = 'draining'
+  }
+
+  #fail(what: string, error: unknown): void {
+    if (error instanceof MalformedError) this.close(`malformed ${what}: ${error.message}`)
+    else this.close(`${what} failed: ${error instanceof Error ? error.stack : String(error)}`)
+  }
+
+  #drained(): void {
+    this.#lastActivity = Date.now()
+    if (this.#state !== 'draining') return
+    this.#state = 'reading'
+    this.#handleFrames()
+  }
+
+  #end(): void {
+    if (this.#state === 'closed') return
+    this.#state = 'closed'
+    this.#host.queued(-this.#buffered)
+    this.#chunks = []
+    this.#buffered = 0
+    this.#abort.abort()
+    this.#host.closed(this)
+  }
+
+  #peer(): string {
+    return `${this.#socket.remoteAddress ?? 'a client'}:${this.#socket.remotePort ?? '?'}`
+  }
+}

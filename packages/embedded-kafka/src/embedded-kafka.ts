@@ -1,0 +1,97 @@
+import { apiHandlers } from './apis.ts'
+import { Broker } from './broker.ts'
+import type { Topic } from './log/topics.ts'
+import { completeOptions, completeTopic, configMap } from './options.ts'
+import type { EmbeddedKafkaOptions, TopicInput } from './options.ts'
+import { BrokerServer } from './server.ts'
+
+/** Figures of a running broker. */
+export interface EmbeddedKafkaStats {
+  readonly connections: number
+  /** Connections that were refused or closed because there were too many. */
+  readonly refusedConnections: number
+  /** Requests that wait for something, such as fetches without records. */
+  readonly parkedRequests: number
+  readonly topics: number
+  /** Memory that the logs hold, in bytes. */
+  readonly logBytes: number
+  /** Parts of logs that were dropped because `maxLogBytes` was reached. */
+  readonly droppedSegments: number
+}
+
+/** A broker that is running in this process. */
+export interface EmbeddedKafka extends AsyncDisposable {
+  readonly host: string
+  readonly port: number
+  /** What a client is given to connect: one `host:port`. */
+  readonly brokers: readonly string[]
+  readonly clusterId: string
+  /** @throws ProtocolError, whose `codeName` is the protocol's, such as TOPIC_ALREADY_EXISTS */
+  createTopic(topic: TopicInput): void
+  /** False if there was no such topic. */
+  deleteTopic(name: string): boolean
+  stats(): EmbeddedKafkaStats
+  /** Closes every connection and forgets everything; resolves when the port is free. Parked requests end. */
+  close(): Promise<void>
+}
+
+/**
+ * Starts a broker in this process. It listens when the promise resolves, and keeps the process alive until it is
+ * closed.
+ *
+ * @throws RangeError that names every option that is wrong; ProtocolError if a topic cannot be made; the system's
+ *   error if the port cannot be had (EADDRINUSE)
+ */
+export async function startEmbeddedKafka(options: EmbeddedKafkaOptions = {}): Promise<EmbeddedKafka> {
+  const settings = completeOptions(options)
+  const broker = new Broker(settings)
+  const server = new BrokerServer(broker, apiHandlers)
+  let port: number
+  try {
+    for (const topic of settings.topics) createTopic(broker, topic)
+    port = await server.listen(settings.host, settings.port)
+  } catch (error) {
+    broker.close()
+    throw error
+  }
+  broker.nodes.push({ nodeId: settings.nodeId, host: settings.advertisedHost, port })
+
+  let closing: Promise<void> | undefined
+  const close = (): Promise<void> => {
+    closing ??= (async () => {
+      const closed = server.close()
+      broker.close()
+      await closed
+    })()
+    return closing
+  }
+  return {
+    host: settings.advertisedHost,
+    port,
+    brokers: [address(settings.advertisedHost, port)],
+    clusterId: broker.clusterId,
+    createTopic: (topic) => void createTopic(broker, topic),
+    deleteTopic: (name) => broker.topics.delete(name),
+    stats: () => ({
+      connections: server.connectionCount,
+      refusedConnections: server.refusedCount,
+      parkedRequests: server.parkedCount,
+      topics: broker.topics.size,
+      logBytes: broker.topics.logBytes,
+      droppedSegments: broker.droppedSegments,
+    }),
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+function createTopic(broker: Broker, input: TopicInput): Topic {
+  const problems: string[] = []
+  const { name, partitions, configs } = completeTopic(input, broker.settings.defaultPartitions, problems)
+  if (problems.length > 0) throw new RangeError(`embedded Kafka: ${problems.join('; ')}`)
+  return broker.topics.create(name, partitions, configMap(configs))
+}
+
+function address(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}

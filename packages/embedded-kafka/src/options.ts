@@ -1,0 +1,179 @@
+import { completeGroupOptions } from './groups/options.ts'
+import type { GroupOptions } from './groups/options.ts'
+import { configProblem, topicConfigTable } from './log/topic-config-table.ts'
+
+/** A topic to begin with: its name, or `name:partitions`, or all of it. */
+export type TopicInput = string | TopicSpec
+
+export interface TopicSpec {
+  readonly name: string
+  /** Default: `defaultPartitions` of the broker. */
+  readonly partitions?: number
+  /** Topic configs by Apache Kafka's names, such as `{ 'retention.ms': 60_000 }`. */
+  readonly configs?: Readonly<Record<string, string | number | boolean>>
+}
+
+/** How a broker is started. Names in parentheses are Apache Kafka's for the same thing. */
+export interface EmbeddedKafkaOptions {
+  /** Address to listen at. Default 127.0.0.1. */
+  readonly host?: string
+  /** Port to listen at; 0 takes a free one. Default 0. */
+  readonly port?: number
+  /** Host that clients are told to connect to (advertised.listeners). Default: `host`. */
+  readonly advertisedHost?: string
+  /** Id of the cluster. Default: a random one. */
+  readonly clusterId?: string
+  /** Id of the broker (node.id). Default 1. */
+  readonly nodeId?: number
+  /** Topics that are there from the start. Default: none. */
+  readonly topics?: readonly TopicInput[]
+  /** Whether a topic that a producer or consumer asks for comes into being (auto.create.topics.enable). Default false. */
+  readonly autoCreateTopics?: boolean
+  /** Partitions of a topic that names no number (num.partitions). Default 1. */
+  readonly defaultPartitions?: number
+  /** Defaults of topic configs, by Apache Kafka's names. Default: Apache Kafka's. */
+  readonly topicDefaults?: Readonly<Record<string, string | number | boolean>>
+  /** Settings of consumer groups. */
+  readonly groups?: GroupOptions
+  /** Memory that all logs together may hold, in bytes; beyond it the oldest records are dropped. Default 512 MiB. */
+  readonly maxLogBytes?: number
+  /** How often retention.ms and retention.bytes are applied, in ms (log.retention.check.interval.ms). Default 10000. */
+  readonly retentionCheckMs?: number
+  /** Connections at once (max.connections). Default 1000. */
+  readonly maxConnections?: number
+  /** A connection without a request for so long is closed, in ms (connections.max.idle.ms). Default 600000. */
+  readonly idleTimeoutMs?: number
+  /** So long may a new connection be silent, or pass between two pieces of one request, in ms. Default 30000. */
+  readonly requestTimeoutMs?: number
+  /** Largest request, in bytes (socket.request.max.bytes). Default 100 MiB. */
+  readonly maxRequestBytes?: number
+  /** Bytes of requests of all connections that were received and not handled yet (queued.max.request.bytes). Default 256 MiB. */
+  readonly maxQueuedBytes?: number
+  /** Is told, a line at a time, what goes wrong: connections closed for a cause, records dropped. Default: nobody. */
+  readonly report?: (line: string) => void
+}
+
+/** The options with every default filled in. */
+export interface BrokerSettings {
+  readonly host: string
+  readonly port: number
+  readonly advertisedHost: string
+  readonly clusterId: string | undefined
+  readonly nodeId: number
+  readonly topics: readonly Required<TopicSpec>[]
+  readonly autoCreateTopics: boolean
+  readonly defaultPartitions: number
+  readonly topicDefaults: ReadonlyMap<string, string>
+  readonly groups: Required<GroupOptions>
+  readonly maxLogBytes: number
+  readonly retentionCheckMs: number
+  readonly maxConnections: number
+  readonly idleTimeoutMs: number
+  readonly requestTimeoutMs: number
+  readonly maxRequestBytes: number
+  readonly maxQueuedBytes: number
+  readonly report: (line: string) => void
+}
+
+const mebibyte = 1024 * 1024
+const maxTimer = 2 ** 31 - 1
+
+/** Name, default, least and greatest value of each number. */
+const numbers = {
+  port: [0, 0, 65_535],
+  nodeId: [1, 0, maxTimer],
+  defaultPartitions: [1, 1, 10_000],
+  maxLogBytes: [512 * mebibyte, 64 * 1024, Number.MAX_SAFE_INTEGER],
+  retentionCheckMs: [10_000, 10, maxTimer],
+  maxConnections: [1000, 1, 1_000_000],
+  idleTimeoutMs: [600_000, 10, maxTimer],
+  requestTimeoutMs: [30_000, 10, maxTimer],
+  maxRequestBytes: [100 * mebibyte, 1024, maxTimer],
+  maxQueuedBytes: [256 * mebibyte, 1024, Number.MAX_SAFE_INTEGER],
+} as const
+
+const otherNames = new Set([
+  'host',
+  'advertisedHost',
+  'clusterId',
+  'topics',
+  'autoCreateTopics',
+  'topicDefaults',
+  'groups',
+  'report',
+])
+
+/** Fills in the defaults. @throws RangeError that names every option that is wrong, at once */
+export function completeOptions(given: EmbeddedKafkaOptions): BrokerSettings {
+  const problems: string[] = []
+  for (const name of Object.keys(given)) {
+    if (!(name in numbers) && !otherNames.has(name)) problems.push(`${name} is not an option`)
+  }
+  const number = (name: keyof typeof numbers): number => {
+    const [usual, least, greatest] = numbers[name]
+    const value = given[name] ?? usual
+    if (Number.isInteger(value) && value >= least && value <= greatest) return value
+    problems.push(`${name} must be a whole number from ${least} to ${greatest}, not ${String(value)}`)
+    return usual
+  }
+  const host = given.host ?? '127.0.0.1'
+  const defaultPartitions = number('defaultPartitions')
+  const topicDefaults = configMap(given.topicDefaults ?? {})
+  for (const [name, value] of topicDefaults) {
+    const definition = topicConfigTable.get(name)
+    const problem =
+      definition === undefined ? `unknown topic config ${name}` : configProblem(name, definition, value)
+    if (problem !== undefined) problems.push(`topicDefaults: ${problem}`)
+  }
+  const topics = (given.topics ?? []).map((topic) => completeTopic(topic, defaultPartitions, problems))
+  let groups: Required<GroupOptions> | undefined
+  try {
+    groups = completeGroupOptions(given.groups)
+  } catch (error) {
+    problems.push(error instanceof Error ? error.message : String(error))
+  }
+  const settings = {
+    host,
+    port: number('port'),
+    advertisedHost: given.advertisedHost ?? (host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host),
+    clusterId: given.clusterId,
+    nodeId: number('nodeId'),
+    topics,
+    autoCreateTopics: given.autoCreateTopics ?? false,
+    defaultPartitions,
+    topicDefaults,
+    maxLogBytes: number('maxLogBytes'),
+    retentionCheckMs: number('retentionCheckMs'),
+    maxConnections: number('maxConnections'),
+    idleTimeoutMs: number('idleTimeoutMs'),
+    requestTimeoutMs: number('requestTimeoutMs'),
+    maxRequestBytes: number('maxRequestBytes'),
+    maxQueuedBytes: number('maxQueuedBytes'),
+    report: given.report ?? (() => {}),
+  }
+  if (groups === undefined || problems.length > 0) {
+    throw new RangeError(`embedded Kafka: ${problems.join('; ')}`)
+  }
+  return { ...settings, groups }
+}
+
+/** The usual form of a topic's short forms. What is wrong is added to `problems`. */
+export function completeTopic(
+  topic: TopicInput,
+  defaultPartitions: number,
+  problems: string[],
+): Required<TopicSpec> {
+  if (typeof topic === 'object') return { partitions: defaultPartitions, configs: {}, ...topic }
+  const [name = '', partitions, ...rest] = topic.split(':')
+  if (rest.length > 0 || (partitions !== undefined && !/^[1-9]\d{0,4}$/.test(partitions))) {
+    problems.push(`topic "${topic}" is written name or name:partitions`)
+  }
+  return { name, partitions: partitions === undefined ? defaultPartitions : Number(partitions), configs: {} }
+}
+
+/** Configs as the protocol has them, by name and as text. */
+export function configMap(
+  configs: Readonly<Record<string, string | number | boolean>>,
+): ReadonlyMap<string, string> {
+  return new Map(Object.entries(configs).map(([name, value]) => [name, String(value)]))
+}

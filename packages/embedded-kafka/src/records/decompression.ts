@@ -1,0 +1,19 @@
+import { gunzipSync, zstdDecompressSync } from 'node:zlib'
+import type { CompressionCodec } from './batch.ts'
+import { decompressLz4 } from './lz4.ts'
+import { decompressSnappy } from './snappy.ts'
+
+type Decompressor = (packed: Buffer, limit: number) => Buffer
+
+const decompressors: Readonly<Record<CompressionCodec, Decompressor>> = {
+  none: (packed) => packed,
+  gzip: (packed, limit) => gunzipSync(packed, { maxOutputLength: limit }),
+  snappy: decompressSnappy,
+  lz4: decompressLz4,
+  zstd: (packed, limit) => zstdDecompressSync(packed, { maxOutputLength: limit }),
+}
+
+/** The records of a batch, unpacked. Throws if the bytes are not of this codec or would unpack to more than `limit`. */
+export function decompress(codec: CompressionCodec, packed: Buffer, limit: number): Buffer {
+  return decompressors[codec](packed, limit)
+}

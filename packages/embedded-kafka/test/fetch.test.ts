@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { errorCodes, startEmbeddedKafka } from '../src/index.ts'
+import type { EmbeddedKafka } from '../src/index.ts'
+import { makeBatch } from './support/batches.ts'
+import { baseOffsets, fetch, produce } from './support/calls.ts'
+import type { FetchSpec, Fetched } from './support/calls.ts'
+import { RawClient } from './support/raw-client.ts'
+import { until } from './support/until.ts'
+
+/** Longer than any test may take: whoever waits for its end instead of a record fails by the runner's time limit. */
+const forever = 2_000_000
+
+/** Starts a fetch and returns once it is parked; its end is what `answer` gives. */
+async function park(
+  broker: EmbeddedKafka,
+  client: RawClient,
+  spec: FetchSpec,
+): Promise<{ answer: Promise<Fetched> }> {
+  const answer = fetch(client, { maxWaitMs: forever, ...spec })
+  await until(() => broker.stats().parkedRequests === 1, 'the fetch is parked')
+  return { answer }
+}
+
+test('an idle fetch wakes when a record is appended, at every version', async () => {
+  await using broker = await startEmbeddedKafka({ topics: ['t'] })
+  await using consumer = await RawClient.open(broker.port)
+  await using producer = await RawClient.open(broker.port)
+  for (let version = 4; version <= 12; version += 1) {
+    const offset = version - 4
+    const parked = await park(broker, consumer, { topic: 't', offset, version })
+    await produce(producer, { topic: 't', records: makeBatch() })
+    const [partition] = (await parked.answer).partitions
+    assert.deepEqual(baseOffsets(partition?.records ?? null), [offset])
+    assert.equal(partition?.highWatermark, offset + 1)
+    assert.equal(partition?.lastStableOffset, offset + 1)
+  }
+})
+
+test('an idle fetch wakes for a record in any of its partitions, and its answer names all of them', async () => {
+  await using broker = await startEmbeddedKafka({ topics: ['t:3'] })
+  await using consumer = await RawClient.open(broker.port)
+  await using producer = await RawClient.open(broker.port)
+  const parked = await park(broker, consumer, { topic: 't', partitions: [0, 1, 2] })
+  await produce(producer, { topic: 't', partition: 2, records: makeBatch() })
+  const { partitions } = await parked.answer
+  assert.deepEqual(
+    partitions.map(({ index, records }) => [index, records?.length !== 0]),
+    [
+      [0, false],
+      [1, false],
+      [2, true],
+    ],
+  )
+})
+
+test('minBytes gathers appends until there is enough', async () => {
+  await using broker = await startEmbeddedKafka({ topics: ['t'] })
+  await using consumer = await RawClient.open(broker.port)
+  await using producer = await RawClient.open(broker.port)
+  const records = makeBatch()
+  const parked = await park(broker, consumer, { topic: 't', minBytes: records.length * 3 })
+  for (let sent = 0; sent < 3; sent += 1) await produce(producer, { topic: 't', records })
+  assert.deepEqual(baseOffsets((await parked.answer).partitions[0]?.records ?? null), [0, 1, 2])
+})
+
+test('a wait that ends without records answers empty', async () => {
+  await using broker = await startEmbeddedKafka({ topics: ['t'] })
+  await using client = await RawClient.open(broker.port)
+  const [partition] = (await fetch(client, { topic: 't', maxWaitMs: 5 })).partitions
+  assert.deepEqual([partition?.error, partition?.records?.length], [errorCodes.NONE, 0])
+})
+
+test('errors return at once, whatever the wait', async () => {
+  await using broker = await startEmbeddedKafka({ topics: ['t'] })
+  await using client = await RawClient.open(broker.port)
+  const errors: [FetchSpec, number][] = [
+    [{ topic: 'nope' }, errorCodes.UNKNOWN_TOPIC_OR_PARTITION],
+    [{ topic: 't', partition: 9 }, errorCodes.UNKNOWN_TOPIC_OR_PARTITION],
+    [{ topic: 't', offset: 1 }, errorCodes.OFFSET_OUT_OF_RANGE],
+    [{ topic: 't', offset: -1 }, errorCodes.OFFSET_OUT_OF_RANGE],
+    [{ topic: 't', leaderEpoch: 1 }, errorCodes.UNKNOWN_LEADER_EPOCH],
+    [{ topic: 't', partitions: [0, 5] }, errorCodes.NONE],
+  ]
+  for (const [spec, error] of errors) {
+    const [partition] = (await fetch(client, { ...spec, maxWaitMs: forever })).partitions
+    assert.equal(partition?.error, error, JSON.stringify(spec))
+  }
+})
+
+test('deleting the topic ends the fetches that wait for it with the error of an unknown topic', async () => {
+  await using broker = await startEmbeddedKafka({ topics: ['t'] })
+  await using client = await RawClient.open(broker.port)
+  const parked = await park(broker, client, { topic: 't' })
+  broker.deleteTopic('t')
+  const [partition] = (await parked.answer).partitions
+  assert.equal(partition?.error, errorCodes.UNKNOWN_TOPIC_OR_PARTITION)
+})
+
+test('at least one batch comes back however small the limits are, and whole batches only', async () => {
+  await using broker = await startEmbeddedKafka({ topics: ['t:2'] })
+  await using client = await RawClient.open(broker.port)
+  const records = makeBatch({ values: ['x'.repeat(100)] })
+  for (const partition of [0, 1]) {
+    for (let sent = 0; sent < 4; sent += 1) await produce(client, { topic: 't', partition, records })
+  }
+  const read = async (spec: Partial<FetchSpec>): Promise<number[][]> => {
+    const fetched = await fetch(client, { topic: 't', partitions: [0, 1], ...spec })
+    return fetched.partitions.map((partition) => baseOffsets(partition.records))
+  }
+  assert.deepEqual(await read({ partitionMaxBytes: 1 }), [[0], []])
+  assert.deepEqual(await read({ maxBytes: 1 }), [[0], []])
+  assert.deepEqual(await read({ maxBytes: 0 }), [[0], []])
+  assert.deepEqual(await read({ partitionMaxBytes: records.length * 2 + 1 }), [
+    [0, 1],
+    [0, 1],
+  ])
+  assert.deepEqual(await read({ maxBytes: records.length * 5 }), [[0, 1, 2, 3], [0]])
+  assert.deepEqual(await read({ offset: 3, maxBytes: 1 }), [[3], []])
+})
+
+test('a fetch from inside a batch brings the batch', async () => {
+  await using broker = await startEmbeddedKafka({ topics: ['t'] })
+  await using client = await RawClient.open(broker.port)
+  await produce(client, { topic: 't', records: makeBatch({ values: ['a', 'b', 'c'] }) })
+  await produce(client, { topic: 't', records: makeBatch({ values: ['d', 'e'] }) })
+  assert.deepEqual(
+    baseOffsets((await fetch(client, { topic: 't', offset: 2 })).partitions[0]?.records ?? null),
+    [0, 3],
+  )
+  assert.deepEqual(
+    baseOffsets((await fetch(client, { topic: 't', offset: 4 })).partitions[0]?.records ?? null),
+    [3],
+  )
+})
+
+test('reading on over many segments of the log misses nothing', async () => {
+  await using broker = await startEmbeddedKafka({ topics: ['t'] })
+  await using client = await RawClient.open(broker.port)
+  const records = makeBatch({ values: ['x'.repeat(3000), 'y'] })
+  for (let sent = 0; sent < 60; sent += 1) await produce(client, { topic: 't', records })
+  const seen: number[] = []
+  while (seen.length < 60) {
+    const offset = seen.length * 2
+    const [partition] = (await fetch(client, { topic: 't', offset, partitionMaxBytes: 20_000 })).partitions
+    const offsets = baseOffsets(partition?.records ?? null)
+    assert.ok(offsets.length > 0, `nothing at offset ${offset}`)
+    seen.push(...offsets)
+  }
+  assert.deepEqual(
+    seen,
+    Array.from({ length: 60 }, (_, index) => index * 2),
+  )
+})
+
+test('a session is never granted: id 0 comes back, and an id that was not given out is unknown', async () => {
+  await using broker = await startEmbeddedKafka({ topics: ['t'] })
+  await using client = await RawClient.open(broker.port)
+  const asked = await fetch(client, { topic: 't', sessionId: 0, sessionEpoch: 0 })
+  assert.deepEqual([asked.error, asked.sessionId, asked.partitions.length], [errorCodes.NONE, 0, 1])
+  const foreign = await fetch(client, { topic: 't', sessionId: 5, sessionEpoch: 1, maxWaitMs: forever })
+  assert.deepEqual([foreign.error, foreign.partitions.length], [errorCodes.FETCH_SESSION_ID_NOT_FOUND, 0])
+})
+
+test('read_committed has a list of aborted transactions, read_uncommitted none', async () => {
+  await using broker = await startEmbeddedKafka({ topics: ['t'] })
+  await using client = await RawClient.open(broker.port)
+  assert.equal((await fetch(client, { topic: 't', isolation: 1 })).partitions[0]?.aborted, 0)
+  assert.equal((await fetch(client, { topic: 't', isolation: 0 })).partitions[0]?.aborted, null)
+})
+
+test('requests of one connection are answered in order, also behind a parked one', async () => {
+  await using broker = await startEmbeddedKafka({ topics: ['t'] })
+  await using client = await RawClient.open(broker.port)
+  await using producer = await RawClient.open(broker.port)
+  const order: string[] = []
+  const parked = await park(broker, client, { topic: 't' })
+  const first = parked.answer.then(() => order.push('parked'))
+  const behind = fetch(client, { topic: 't' }).then(() => order.push('behind'))
+  await produce(producer, { topic: 't', records: makeBatch() })
+  await Promise.all([first, behind])
+  assert.deepEqual(order, ['parked', 'behind'])
+})
