@@ -1,0 +1,18 @@
+export { brokerEntry, type BrokerConfig, type BrokerFacts } from './broker/entry.ts'
+export { explainBrokers } from './broker/explain.ts'
+export { checkReachable } from './broker/reachable.ts'
+export { createApp, listen, type App } from './http/app.ts'
+export { HttpTimeout, JsonClient, type HttpAnswer, type HttpCall } from './http/json-client.ts'
+export {
+  problem,
+  ProblemError,
+  problemSchema,
+  sendProblem,
+  unavailable,
+  type Problem,
+} from './http/problem.ts'
+export { runChild, type RunningChild } from './process/child.ts'
+export { runCommand, type Command } from './process/command.ts'
+export { findFreePort, requireFreePort } from './process/free-port.ts'
+export { messageOf, StartError } from './process/start-error.ts'
+export { SupervisedChild, type ChildSpec, type SupervisorOptions } from './process/supervisor.ts'

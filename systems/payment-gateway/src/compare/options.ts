@@ -1,0 +1,76 @@
+/** The command line of `npm start`. */
+import { parseArgs } from 'node:util'
+import { firstSentence } from '../options.ts'
+import { messageOf, StartError } from '@milena/hosting'
+
+export const help = `npm start -- [options]
+
+Starts the payment gateway system and sends the same load to two gateways under four reply routings, the payment
+document's broken one first; then scales the gateways from 2 to 3 and back under load; prints a table of each.
+Then the system stays up with the default routing, until Ctrl-C.
+
+  --exit          ends after the tables: status 0, or 1 if a routing that should lose nothing lost something
+  --rate N        payments a second (default 100)
+  --seconds N     how long each load lasts (default 4)
+  --port N        the first gateway's port; 0 takes any free ports (default 8080)
+  --prefix TEXT   put before topics and groups, and the database's schema (default none)
+  --help
+
+KAFKA_BROKERS=host:port,… uses these brokers instead of the embedded one.
+DATABASE_URL=postgres://… uses this database instead of the embedded one.
+`
+
+export interface CompareOptions {
+  readonly exit: boolean
+  readonly rate: number
+  readonly seconds: number
+  readonly port: number
+  readonly prefix: string
+}
+
+/** Returns `'help'` when that is asked for. Throws a `StartError` that lists every problem. */
+export function readCompareOptions(args: readonly string[]): CompareOptions | 'help' {
+  const values = parse(args)
+  if (values.help === true) return 'help'
+  const problems: string[] = []
+  function number(name: 'rate' | 'seconds' | 'port', byDefault: number, least: number, most: number): number {
+    const given = values[name]
+    if (given === undefined) return byDefault
+    if (/^\d{1,6}$/.test(given) && Number(given) >= least && Number(given) <= most) return Number(given)
+    problems.push(`--${name} must be a whole number from ${least} to ${most}, not ${JSON.stringify(given)}`)
+    return byDefault
+  }
+  const prefix = values.prefix ?? ''
+  if (!/^[a-z0-9._-]{0,40}$/.test(prefix)) {
+    problems.push(`--prefix must be up to 40 of a-z, 0-9, '.', '_' and '-', not ${JSON.stringify(prefix)}`)
+  }
+  const options: CompareOptions = {
+    exit: values.exit === true,
+    rate: number('rate', 100, 1, 5_000),
+    seconds: number('seconds', 4, 1, 60),
+    port: number('port', 8080, 0, 65_000),
+    prefix,
+  }
+  if (problems.length > 0) throw new StartError(`${problems.join('; ')}; --help lists the options`)
+  return options
+}
+
+const text = { type: 'string' } as const
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        rate: text,
+        seconds: text,
+        port: text,
+        prefix: text,
+        exit: { type: 'boolean' },
+        help: { type: 'boolean' },
+      },
+    }).values
+  } catch (error) {
+    throw new StartError(`${firstSentence(messageOf(error))}; --help lists the options`)
+  }
+}

@@ -1,0 +1,24 @@
+/** Entry: the process that guards a PostgreSQL server and takes it along when it ends, however its parent ended. */
+import { rm, rmdir } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { runChild } from '@milena/hosting'
+import { startServer, type ServerOptions } from './server.ts'
+
+export interface DatabaseFacts {
+  readonly url: string
+  readonly password: string
+}
+
+runChild(async (config: ServerOptions) => {
+  const server = await startServer(config)
+  const facts: DatabaseFacts = { url: server.url, password: server.password }
+  return {
+    facts,
+    async close() {
+      await server.stop()
+      await rm(config.dataDir, { recursive: true, force: true })
+      // The run's folder goes with the last of those that have something in it.
+      await rmdir(dirname(config.dataDir)).catch(() => {})
+    },
+  }
+})

@@ -1,0 +1,105 @@
+/** Entry: a gateway takes payments over HTTP and answers each caller with the outcome. */
+import { randomBytes } from 'node:crypto'
+import { createRequester } from '@milena/request-reply'
+import {
+  createApp,
+  explainBrokers,
+  JsonClient,
+  listen,
+  messageOf,
+  runChild,
+  unavailable,
+} from '@milena/hosting'
+import { connect } from '../database/connect.ts'
+import { defineOperations, type Partitioning } from '../operations.ts'
+import type { ServiceFacts } from '../provider/main.ts'
+import { chooseRouting, type RoutingName } from '../routing/choose.ts'
+import { addDeadLetterRoute } from './dead-letter-route.ts'
+import { Gateway } from './gateway.ts'
+import { addHealthRoutes } from './health-routes.ts'
+import { Lease } from './leases.ts'
+import { PaymentStore } from './payment-store.ts'
+import { Resolver } from './resolver.ts'
+import { addPaymentRoutes } from './routes.ts'
+
+export interface GatewayConfig {
+  readonly name: string
+  readonly port: number
+  readonly brokers: string
+  readonly prefix: string
+  readonly databaseUrl: string
+  readonly providerUrl: string
+  readonly routing: RoutingName
+  readonly partitionBy: Partitioning
+  /** Milliseconds that a caller waits. */
+  readonly timeout: number
+  readonly maxPending: number
+}
+
+/** Connections to the database, and to the provider for questions. */
+const databaseConnections = 16
+const providerConnections = 32
+
+runChild(async (config: GatewayConfig) => {
+  const { name, brokers, prefix, timeout, maxPending } = config
+  const operations = defineOperations(prefix, config.partitionBy)
+  const pool = await connect(config.databaseUrl, prefix, databaseConnections)
+  const store = new PaymentStore(pool)
+  const provider = new JsonClient(config.providerUrl, providerConnections)
+  const owner = `${name}:${randomBytes(4).toString('hex')}`
+  const lease = new Lease(pool, owner)
+  const requester = await explainBrokers(
+    brokers,
+    createRequester({
+      kafka: { brokers: brokers.split(','), clientId: `${prefix}${name}` },
+      replyRouting: chooseRouting(config.routing, prefix),
+      instanceId: name,
+      createTopics: true,
+      maxPending,
+      // The gateway has drained before it closes the requester.
+      drainTimeout: 1_000,
+      onLateReply: (late) => {
+        gateway.takeLateReply(late).catch((error: unknown) => {
+          // The payment stays unknown, and the provider will be asked.
+          console.error(`${name}: a late reply could not be written down: ${messageOf(error)}`)
+        })
+      },
+    }),
+  )
+  const gateway = new Gateway({ pool, store, requester, operations, owner, timeout, maxPending })
+  const resolver = new Resolver({ pool, store, provider, tooOldSeconds: timeout / 1000 + 10 })
+
+  let closing = false
+  const app = await createApp('Payment gateway', 'finish')
+  app.addHook('onRequest', (request, _reply, done) =>
+    done(closing && request.url !== '/health' ? unavailable('closing') : undefined),
+  )
+  addPaymentRoutes(app, gateway, store)
+  addDeadLetterRoute(app, store)
+  addHealthRoutes(app, {
+    isReady: () =>
+      pool.query('select 1').then(
+        () => true,
+        () => false,
+      ),
+    stats: () => ({ instance: name, inHand: gateway.inHand, requester: requester.stats() }),
+  })
+  const port = await listen(app, config.port)
+  await lease.endEarlier(name)
+  await lease.start()
+  resolver.start()
+  const facts: ServiceFacts = { port, url: `http://127.0.0.1:${port}` }
+  return {
+    facts,
+    async close({ orphaned }) {
+      closing = true
+      if (!orphaned) await gateway.drain()
+      await app.close()
+      await resolver.close()
+      await requester.close()
+      if (!orphaned) await lease.end()
+      provider.close()
+      await pool.end()
+    },
+  }
+})

@@ -1,0 +1,151 @@
+/**
+ * Payments in the database: written down, and settled.
+ *
+ * A statement that changes a payment also writes its history and its dead letter, so neither is ever missing.
+ */
+import type { Pool, PoolClient } from 'pg'
+import type { DeadLetter, EventName, Outcome, Payment, PaymentEvent, PaymentId } from './payment.ts'
+
+export type Details = Readonly<Record<string, unknown>>
+
+export type NewPayment = Pick<
+  Payment,
+  'kind' | 'id' | 'orderId' | 'amount' | 'method' | 'owner' | 'expiresAt'
+>
+
+export const paymentColumns = `kind, id, order_id as "orderId", amount, method, state, owner, expires_at as "expiresAt",
+  approval_id as "approvalId", reason, created_at as "createdAt", settled_at as "settledAt"`
+
+export class PaymentStore {
+  readonly #pool: Pool
+
+  constructor(pool: Pool) {
+    this.#pool = pool
+  }
+
+  /** Writes a payment down as pending; false when there is one with this id already. */
+  async insert(payment: NewPayment, on: Pool | PoolClient = this.#pool): Promise<boolean> {
+    const { rowCount } = await on.query({
+      name: 'insert-payment',
+      text: `with inserted as (
+               insert into payments (kind, id, order_id, amount, method, owner, expires_at)
+               values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing returning kind, id, owner)
+             insert into payment_events (kind, id, event, details)
+             select kind, id, 'accepted', jsonb_build_object('gateway', owner) from inserted`,
+      values: [
+        payment.kind,
+        payment.id,
+        payment.orderId,
+        payment.amount,
+        payment.method,
+        payment.owner,
+        payment.expiresAt,
+      ],
+    })
+    return rowCount === 1
+  }
+
+  async find({ kind, id }: PaymentId, on: Pool | PoolClient = this.#pool): Promise<Payment | undefined> {
+    const { rows } = await on.query<Payment>({
+      name: 'find-payment',
+      text: `select ${paymentColumns} from payments where kind = $1 and id = $2`,
+      values: [kind, id],
+    })
+    return rows[0]
+  }
+
+  /** Gives a payment its outcome; `undefined` when it has one already. */
+  async settle(
+    { kind, id }: PaymentId,
+    outcome: Outcome,
+    event: EventName,
+    details: Details,
+  ): Promise<Payment | undefined> {
+    const { rows } = await this.#pool.query<Payment>({
+      name: 'settle-payment',
+      text: `with settled as (
+               update payments set state = $3, approval_id = $4, reason = $5, settled_at = now()
+               where kind = $1 and id = $2 and state in ('pending', 'unknown') returning *),
+             resolved as (
+               update dead_letters d set resolved_at = now(), resolution = s.state
+               from settled s where d.kind = s.kind and d.id = s.id),
+             told as (
+               insert into payment_events (kind, id, event, details)
+               select kind, id, $6, $7::jsonb || jsonb_build_object('status', state) from settled)
+             select ${paymentColumns} from settled`,
+      values: [
+        kind,
+        id,
+        outcome.state,
+        outcome.approvalId ?? null,
+        outcome.reason ?? null,
+        event,
+        JSON.stringify(details),
+      ],
+    })
+    return rows[0]
+  }
+
+  /** Says that nobody knows the outcome, and keeps a dead letter; false when the payment is not pending any more. */
+  async markUnknown(
+    { kind, id }: PaymentId,
+    details: Details & { readonly reason: string },
+  ): Promise<boolean> {
+    const { rowCount } = await this.#pool.query({
+      name: 'mark-unknown',
+      text: `with marked as (
+               update payments set state = 'unknown' where kind = $1 and id = $2 and state = 'pending' returning *),
+             kept as (
+               insert into dead_letters (kind, id, reason, request)
+               select kind, id, $3::jsonb ->> 'reason', to_jsonb(marked) from marked on conflict do nothing)
+             insert into payment_events (kind, id, event, details) select kind, id, 'unknown', $3 from marked`,
+      values: [kind, id, JSON.stringify(details)],
+    })
+    return rowCount === 1
+  }
+
+  /** Forgets a payment whose request was certainly never sent, so that the caller may try again. */
+  async forget({ kind, id }: PaymentId, owner: string): Promise<void> {
+    await this.#pool.query(
+      `with gone as (
+         delete from payments where kind = $1 and id = $2 and state = 'pending' and owner = $3 returning kind, id)
+       delete from payment_events e using gone g where e.kind = g.kind and e.id = g.id`,
+      [kind, id, owner],
+    )
+  }
+
+  async addEvent({ kind, id }: PaymentId, event: EventName, details: Details): Promise<void> {
+    await this.#pool.query('insert into payment_events (kind, id, event, details) values ($1, $2, $3, $4)', [
+      kind,
+      id,
+      event,
+      JSON.stringify(details),
+    ])
+  }
+
+  async history({ kind, id }: PaymentId): Promise<PaymentEvent[]> {
+    const { rows } = await this.#pool.query<PaymentEvent>(
+      'select at, event, details from payment_events where kind = $1 and id = $2 order by seq',
+      [kind, id],
+    )
+    return rows
+  }
+
+  /** The latest first. */
+  async deadLetters(limit: number): Promise<DeadLetter[]> {
+    const { rows } = await this.#pool.query<DeadLetter>(
+      `select d.kind, d.id, p.order_id as "orderId", p.amount, d.reason, d.at, d.resolved_at as "resolvedAt", d.resolution
+       from dead_letters d join payments p using (kind, id) order by d.seq desc limit $1`,
+      [limit],
+    )
+    return rows
+  }
+
+  async refundsOf(orderId: string): Promise<Payment[]> {
+    const { rows } = await this.#pool.query<Payment>(
+      `select ${paymentColumns} from payments where kind = 'refund' and order_id = $1 order by created_at`,
+      [orderId],
+    )
+    return rows
+  }
+}

@@ -1,0 +1,58 @@
+/** Refunds of one order add up to at most what was charged, however many are asked for at once. */
+import type { Pool } from 'pg'
+import type { Payment } from './payment.ts'
+import type { PaymentStore } from './payment-store.ts'
+
+export interface RefundWish {
+  readonly orderId: string
+  readonly refundId: string
+  /** Default: all that is left. */
+  readonly amount: number | undefined
+  readonly owner: string
+  readonly expiresAt: Date
+}
+
+export type OpenedRefund =
+  | { readonly result: 'opened'; readonly refund: Payment }
+  | { readonly result: 'exists'; readonly refund: Payment }
+  | { readonly result: 'no-charge' }
+  | { readonly result: 'not-approved'; readonly charge: Payment }
+  | { readonly result: 'too-much'; readonly left: number }
+
+/** Writes a refund down as pending if it fits. The charge's row lock lets the refunds of an order in one by one. */
+export async function openRefund(pool: Pool, store: PaymentStore, wish: RefundWish): Promise<OpenedRefund> {
+  const { orderId, refundId, owner, expiresAt } = wish
+  const client = await pool.connect()
+  try {
+    await client.query('begin')
+    await client.query(`select 1 from payments where kind = 'charge' and id = $1 for update`, [orderId])
+    const opened = await open()
+    await client.query('commit')
+    return opened
+  } catch (error) {
+    await client.query('rollback').catch(() => {})
+    throw error
+  } finally {
+    client.release()
+  }
+
+  async function open(): Promise<OpenedRefund> {
+    const charge = await store.find({ kind: 'charge', id: orderId }, client)
+    if (charge === undefined) return { result: 'no-charge' }
+    const existing = await store.find({ kind: 'refund', id: refundId }, client)
+    if (existing !== undefined) return { result: 'exists', refund: existing }
+    if (charge.state !== 'approved') return { result: 'not-approved', charge }
+    const { rows } = await client.query<{ sum: number }>(
+      // One that is pending or unknown may yet be paid out.
+      `select coalesce(sum(amount), 0)::bigint as sum from payments
+       where kind = 'refund' and order_id = $1 and state in ('pending', 'unknown', 'approved')`,
+      [orderId],
+    )
+    const left = charge.amount - rows[0]!.sum
+    const amount = wish.amount ?? left
+    if (amount > left || amount === 0) return { result: 'too-much', left }
+    const id = { kind: 'refund', id: refundId } as const
+    await store.insert({ ...id, orderId, amount, method: charge.method, owner, expiresAt }, client)
+    return { result: 'opened', refund: (await store.find(id, client))! }
+  }
+}

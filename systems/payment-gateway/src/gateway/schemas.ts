@@ -1,0 +1,79 @@
+/** What goes over HTTP, as it stands in `/openapi.json`. */
+import { z } from 'zod'
+import { methodSchema } from '../operations.ts'
+
+const idSchema = z
+  .string()
+  .regex(/^[A-Za-z0-9._:~-]{1,100}$/, 'must be 1 to 100 letters, digits or . _ : ~ -')
+// `int` last: what comes after it is not looked at when it fails, and every problem is to be told.
+const amountSchema = z
+  .number()
+  .positive()
+  .max(1_000_000_000_000)
+  .int()
+  .describe("in the currency's smallest unit, such as cents")
+
+export const orderSchema = z.strictObject({ orderId: idSchema, amount: amountSchema, method: methodSchema })
+export const orderParams = z.object({ orderId: idSchema })
+export const refundSchema = z.strictObject({
+  amount: amountSchema.optional().describe('default: all that is left'),
+  refundId: idSchema
+    .optional()
+    .describe(
+      'your name for this refund: the same again gives the first outcome. Or give an Idempotency-Key',
+    ),
+})
+export const refundHeaders = z.looseObject({ 'idempotency-key': idSchema.optional() })
+
+export const approvedSchema = z.object({
+  orderId: z.string(),
+  refundId: z.string().optional(),
+  amount: z.number().optional(),
+  status: z.literal('approved'),
+  approvalId: z.string(),
+})
+export const declinedSchema = z.object({
+  orderId: z.string(),
+  refundId: z.string().optional(),
+  status: z.literal('declined'),
+  reason: z.string(),
+})
+export const unknownSchema = z
+  .object({
+    orderId: z.string(),
+    refundId: z.string().optional(),
+    status: z.literal('unknown'),
+    detail: z.string(),
+  })
+  .describe(
+    'no outcome in time: it is being found out; never send the payment again under another id, ask for it',
+  )
+
+const statusSchema = z.enum(['pending', 'unknown', 'approved', 'declined', 'failed'])
+const stateSchema = z.object({
+  amount: z.number(),
+  status: statusSchema,
+  approvalId: z.string().optional(),
+  reason: z.string().optional(),
+  createdAt: z.string(),
+  settledAt: z.string().optional(),
+  history: z.array(z.looseObject({ at: z.string(), event: z.string() })),
+})
+export const paymentSchema = stateSchema.extend({
+  orderId: z.string(),
+  method: methodSchema,
+  refunds: z.array(stateSchema.extend({ refundId: z.string() })),
+})
+export const deadLettersSchema = z.array(
+  z.object({
+    kind: z.enum(['charge', 'refund']),
+    orderId: z.string(),
+    refundId: z.string().optional(),
+    amount: z.number(),
+    reason: z.string(),
+    at: z.string(),
+    resolvedAt: z.string().optional(),
+    resolution: statusSchema.optional(),
+  }),
+)
+export type PaymentView = z.infer<typeof paymentSchema>

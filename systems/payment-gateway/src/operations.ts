@@ -1,0 +1,81 @@
+/** The contracts between gateways and workers, and the names of topics and groups: those of the payment document. */
+import { defineOperation, type Operation } from '@milena/request-reply'
+import { z } from 'zod'
+
+export const methods = ['card', 'bank', 'wallet'] as const
+export const methodSchema = z.enum(methods)
+export type Method = z.infer<typeof methodSchema>
+
+/** What decides the partition of a request. */
+export const partitionings = ['key', 'kind'] as const
+export type Partitioning = (typeof partitionings)[number]
+
+const movement = {
+  orderId: z.string(),
+  /** In the currency's smallest unit. */
+  amount: z.int().positive(),
+  method: methodSchema,
+  /** Milliseconds since the Unix epoch; the provider begins nothing after it. */
+  expiresAt: z.int(),
+}
+const approveSchema = z.object(movement)
+const refundSchema = z.object({ ...movement, refundId: z.string() })
+
+const told = {
+  /** Milliseconds that the provider itself took. */
+  providerMs: z.number(),
+  /** Which worker did it. */
+  worker: z.string(),
+}
+const outcomeSchema = z.discriminatedUnion('status', [
+  z.object({ status: z.literal('approved'), approvalId: z.string(), ...told }),
+  z.object({ status: z.literal('declined'), reason: z.string(), ...told }),
+])
+
+export type ApproveRequest = z.infer<typeof approveSchema>
+export type RefundRequest = z.infer<typeof refundSchema>
+export type ProviderOutcome = z.infer<typeof outcomeSchema>
+
+export interface Operations {
+  readonly approve: Operation<ApproveRequest, ApproveRequest, ProviderOutcome, ProviderOutcome>
+  readonly refund: Operation<RefundRequest, RefundRequest, ProviderOutcome, ProviderOutcome>
+}
+
+/** `prefix` keeps several systems on one cluster apart; the document's names have none. */
+export function defineOperations(prefix: string, partitioning: Partitioning): Operations {
+  const shared = {
+    topic: `${prefix}payment_request`,
+    reply: outcomeSchema,
+    key: (request: { orderId: string }) => request.orderId,
+    // As the document does it: each kind of payment has its partition.
+    ...(partitioning === 'kind' && {
+      partition: (request: { method: Method }, partitions: number) =>
+        methods.indexOf(request.method) % partitions,
+    }),
+  }
+  return {
+    approve: defineOperation({ ...shared, name: 'payment.approve', request: approveSchema }),
+    refund: defineOperation({ ...shared, name: 'payment.refund', request: refundSchema }),
+  }
+}
+
+export function workerGroup(prefix: string): string {
+  return `${prefix}payment-worker`
+}
+
+/**
+ * The codes of a worker's error replies. Only `providerFailed` is an outcome: the provider keeps it under the
+ * idempotency key, so nothing can be charged any more. With the others the payment is unknown until it is asked for.
+ */
+export const workerErrors = {
+  /** The provider had an error of its own: nothing was moved. */
+  providerFailed: 'PROVIDER_FAILED',
+  /** The provider did not answer in time. */
+  providerSilent: 'PROVIDER_SILENT',
+  /** The provider could not be reached, or answered that it cannot serve now. */
+  providerUnreachable: 'PROVIDER_UNREACHABLE',
+  /** The provider refused to begin: the payment's time is over. */
+  paymentExpired: 'PAYMENT_EXPIRED',
+  /** The provider did not understand us. */
+  providerRefused: 'PROVIDER_REFUSED',
+} as const

@@ -1,0 +1,45 @@
+/** Entry: a worker takes payment requests, has them carried out by the provider, and replies. */
+import { createReplier } from '@milena/request-reply'
+import { explainBrokers, JsonClient, runChild } from '@milena/hosting'
+import { defineOperations, workerGroup } from '../operations.ts'
+import { ProviderCalls } from './provider-calls.ts'
+
+export interface WorkerConfig {
+  readonly name: string
+  readonly brokers: string
+  readonly prefix: string
+  readonly providerUrl: string
+  /** Payments at the provider at once. */
+  readonly concurrency: number
+  /**
+   * Whether it comes back under its name when it dies. Then it is a static member of its group, and takes its
+   * partitions up again at once. Else it leaves them to the others at once when it ends in order.
+   */
+  readonly returns: boolean
+}
+
+runChild(async ({ name, brokers, prefix, providerUrl, concurrency, returns }: WorkerConfig) => {
+  const client = new JsonClient(providerUrl, concurrency)
+  const calls = new ProviderCalls(client, name)
+  const replier = createReplier({
+    kafka: { brokers: brokers.split(','), clientId: `${prefix}${name}` },
+    groupId: workerGroup(prefix),
+    ...(returns && { groupInstanceId: `${prefix}${name}` }),
+    sessionTimeout: 6_000,
+    // How soon the others hear of a worker that came or went, and with it how long its partitions wait.
+    heartbeatInterval: 300,
+    concurrency,
+    createTopics: true,
+  })
+  const operations = defineOperations(prefix, 'key')
+  replier.handle(operations.approve, (request) => calls.charge(request))
+  replier.handle(operations.refund, (request) => calls.refund(request))
+  await explainBrokers(brokers, replier.start())
+  return {
+    facts: {},
+    async close({ orphaned }) {
+      if (!orphaned) await replier.close()
+      client.close()
+    },
+  }
+})

@@ -1,0 +1,76 @@
+/**
+ * Charging and refunding at the provider.
+ *
+ * Every call for one payment carries the same idempotency key, so a call may be repeated, here or by another worker
+ * that gets the same request again, and the money moves once.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ReplyError } from '@milena/request-reply'
+import { type HttpAnswer, HttpTimeout, type JsonClient, messageOf } from '@milena/hosting'
+import { workerErrors, type ApproveRequest, type ProviderOutcome, type RefundRequest } from '../operations.ts'
+
+/**
+ * Milliseconds beyond the payment's deadline that an answer is waited for. The gateway's caller was answered long
+ * before; what comes now is a late reply, which settles the payment sooner than asking does.
+ */
+const grace = 15_000
+/** Milliseconds between repeated calls: at first, and at most. */
+const pause = { first: 100, most: 1_000 }
+
+export class ProviderCalls {
+  readonly #client: JsonClient
+  readonly #worker: string
+
+  constructor(client: JsonClient, worker: string) {
+    this.#client = client
+    this.#worker = worker
+  }
+
+  charge({ orderId, amount, method, expiresAt }: ApproveRequest): Promise<ProviderOutcome> {
+    return this.#move('/charges', `charge:${orderId}`, { orderId, amount, method, expiresAt }, expiresAt)
+  }
+
+  refund({ orderId, refundId, amount, expiresAt }: RefundRequest): Promise<ProviderOutcome> {
+    return this.#move('/refunds', `refund:${refundId}`, { orderId, refundId, amount, expiresAt }, expiresAt)
+  }
+
+  async #move(path: string, key: string, body: object, expiresAt: number): Promise<ProviderOutcome> {
+    for (let wait = pause.first; ; wait = Math.min(wait * 2, pause.most)) {
+      let trouble: string
+      try {
+        const timeout = Math.max(1, expiresAt + grace - Date.now())
+        const answer = await this.#client.call({
+          method: 'POST',
+          path,
+          body,
+          headers: { 'idempotency-key': key },
+          timeout,
+        })
+        const outcome = this.#read(answer)
+        if (outcome !== undefined) return outcome
+        trouble = `it answered ${answer.status}`
+      } catch (error) {
+        if (error instanceof ReplyError) throw error
+        if (error instanceof HttpTimeout) throw new ReplyError(workerErrors.providerSilent, error.message)
+        trouble = messageOf(error)
+      }
+      // Beyond the deadline the provider would begin nothing.
+      if (Date.now() + wait > expiresAt) {
+        throw new ReplyError(workerErrors.providerUnreachable, `the provider cannot be reached: ${trouble}`)
+      }
+      await sleep(wait)
+    }
+  }
+
+  /** The outcome, or `undefined` when the call should be repeated. */
+  #read({ status, body }: HttpAnswer): ProviderOutcome | undefined {
+    const { approvalId, reason, tookMs, title } = (body ?? {}) as Record<string, unknown>
+    const told = { providerMs: Number(tookMs), worker: this.#worker }
+    if (status === 200) return { status: 'approved', approvalId: String(approvalId), ...told }
+    if (status === 402) return { status: 'declined', reason: String(reason), ...told }
+    if (status === 500) throw new ReplyError(workerErrors.providerFailed, String(reason ?? title))
+    if (status === 410) throw new ReplyError(workerErrors.paymentExpired, String(title))
+    if (status === 429 || status > 500) return undefined
+    throw new ReplyError(workerErrors.providerRefused, `the provider answered ${status}: ${String(title)}`)
+  }
+}
