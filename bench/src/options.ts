@@ -1,0 +1,123 @@
+import { parseArgs } from 'node:util'
+import { brokerKinds } from './brokers/brokers.ts'
+import { situations } from './situations/index.ts'
+import { systems } from './systems/index.ts'
+
+/** What was asked for cannot be done; one line says what can. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+}
+
+const ladderParts = ['closed', 'open']
+const parts = [...ladderParts, ...situations.map(({ name }) => name)]
+
+export const usage = `npm run bench [-- OPTION...]
+
+Requester and replier of every system in processes of their own, blocks in turn and in random order, each result one
+file in bench/results. Only ratios within one run count.
+
+  --on KIND,...        brokers, one run each: ${Object.keys(brokerKinds).join(', ')} (embedded); KAFKA_BROKERS=host:port,... is used instead
+  --only PART,...      only these: ${parts.join(', ')}; open goes with closed
+  --systems TEXT,...   only systems whose name contains one of these, beside the baseline:
+${systems.map(({ name }) => `                         ${name}`).join('\n')}
+  --rounds N           blocks of each system at each load (5)
+  --seconds N          of a closed-loop block (2)
+  --open-seconds N     of an open-loop block (5)
+  --repeats N          how often a block is repeated in which something else used the machine (2)
+  --seed N             of orders and schedules (the time)
+  --trial              figures that are no claim: the file ends in .local.json, which git ignores
+  --quick              under two minutes: closed at 1 and 64 in flight, open at 50 %, short blocks; a trial
+  --report             no run: writes docs/benchmarks.md from the newest results
+  --help
+`
+
+export interface BenchOptions {
+  readonly action: 'run' | 'report' | 'help'
+  /** Keys of `brokerKinds`, or addresses. */
+  readonly on: readonly string[]
+  readonly parts: ReadonlySet<string>
+  readonly systems: readonly string[]
+  readonly quick: boolean
+  readonly trial: boolean
+  readonly rounds: number
+  readonly closedMilliseconds: number
+  readonly openMilliseconds: number
+  readonly repeats: number
+  readonly seed: number
+}
+
+/** @throws UsageError */
+export function readOptions(args: readonly string[], givenBrokers: string | undefined): BenchOptions {
+  const values = parse(args)
+  const quick = values.quick ?? false
+  const on = givenBrokers === undefined ? list(values.on ?? 'embedded') : [givenBrokers]
+  for (const kind of givenBrokers === undefined ? on : []) oneOf('--on', kind, Object.keys(brokerKinds))
+  const only = list(values.only ?? (quick ? ladderParts.join(',') : parts.join(',')))
+  for (const part of only) oneOf('--only', part, parts)
+  const chosen = list(values.systems ?? '')
+  for (const text of chosen) {
+    if (!systems.some(({ name }) => contains(name, text)))
+      throw new UsageError(`--systems ${text}: no system's name contains it; --help lists them`)
+  }
+  const seconds = number('--seconds', values.seconds, quick ? 0.5 : 2, 600)
+  return {
+    action: values.help ? 'help' : values.report ? 'report' : 'run',
+    on,
+    parts: new Set(only.includes('open') ? ['closed', ...only] : only),
+    systems: chosen,
+    quick,
+    trial: quick || (values.trial ?? false),
+    rounds: Math.ceil(number('--rounds', values.rounds, quick ? 3 : 5, 1_000)),
+    closedMilliseconds: seconds * 1000,
+    openMilliseconds: number('--open-seconds', values['open-seconds'], quick ? 0.5 : 5, 600) * 1000,
+    repeats: number('--repeats', values.repeats, quick ? 0 : 2, 100),
+    seed: number('--seed', values.seed, Date.now() % 2 ** 32, 2 ** 32),
+  }
+}
+
+export function contains(name: string, text: string): boolean {
+  return name.toLowerCase().includes(text.toLowerCase())
+}
+
+function parse(args: readonly string[]) {
+  const text = { type: 'string' } as const
+  const flag = { type: 'boolean' } as const
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        on: text,
+        only: text,
+        systems: text,
+        rounds: text,
+        seconds: text,
+        'open-seconds': text,
+        repeats: text,
+        seed: text,
+        trial: flag,
+        quick: flag,
+        report: flag,
+        help: flag,
+      },
+    }).values
+  } catch (error) {
+    throw new UsageError(`${(error as Error).message.split('. ')[0]}; --help lists what there is`)
+  }
+}
+
+function list(text: string): string[] {
+  return text.split(',').filter((part) => part !== '')
+}
+
+function oneOf(option: string, value: string, values: readonly string[]): void {
+  if (!values.includes(value)) throw new UsageError(`${option} ${value}: there is ${values.join(', ')}`)
+}
+
+function number(option: string, text: string | undefined, usual: number, most: number): number {
+  const value = text === undefined ? usual : Number(text)
+  const least = option === '--repeats' || option === '--seed' ? 0 : Number.MIN_VALUE
+  if (text !== '' && value >= least && value <= most) return value
+  throw new UsageError(
+    `${option} must be a number ${least === 0 ? 'from' : 'above'} 0 up to ${most}, not ${text}`,
+  )
+}

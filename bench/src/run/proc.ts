@@ -1,0 +1,74 @@
+/** What Linux tells in /proc. Where there is none (macOS, Windows) everything is undefined and the tables say so. */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+
+/** Linux counts processor time in hundredths of a second, whatever the kernel's own tick is. */
+const tick = 10
+
+/** Milliseconds of processor time that a process has used. */
+export function cpuOf(pid: number): number | undefined {
+  const stat = read(`/proc/${pid}/stat`)
+  // The second field, the name, may have blanks and brackets in it; utime and stime are the 14th and 15th.
+  const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return fields === undefined ? undefined : (Number(fields[11]) + Number(fields[12])) * tick
+}
+
+/** Resident memory of a process in MiB. */
+export function memoryOf(pid: number): number | undefined {
+  const kibibytes = /^VmRSS:\s+(\d+) kB/m.exec(read(`/proc/${pid}/status`) ?? '')?.[1]
+  return kibibytes === undefined ? undefined : Number(kibibytes) / 1024
+}
+
+/**
+ * Milliseconds of processor time that all processes together have used, or were kept from by other machines on the
+ * same hardware. Interrupts are left out: they belong to no process, so they cannot be told from ours.
+ */
+export function cpuOfAll(): number | undefined {
+  const fields = /^cpu +(.+)$/m
+    .exec(read('/proc/stat') ?? '')?.[1]
+    ?.split(' ')
+    .map(Number)
+  if (fields === undefined) return undefined
+  const [user = 0, nice = 0, system = 0, , , , , steal = 0] = fields
+  return (user + nice + system + steal) * tick
+}
+
+/** Processes that listen at these TCP ports; those of other users cannot be seen. */
+export function listeners(ports: readonly number[]): number[] {
+  const listening = '0A'
+  const sockets = new Set<string>()
+  for (const table of ['/proc/net/tcp', '/proc/net/tcp6']) {
+    for (const line of (read(table) ?? '').split('\n').slice(1)) {
+      const fields = line.trim().split(/\s+/)
+      const port = Number.parseInt(fields[1]?.split(':')[1] ?? '', 16)
+      if (fields[3] === listening && ports.includes(port)) sockets.add(`socket:[${fields[9]}]`)
+    }
+  }
+  const pids = list('/proc').filter((name) => /^\d+$/.test(name))
+  return pids
+    .filter((pid) => list(`/proc/${pid}/fd`).some((fd) => sockets.has(link(`/proc/${pid}/fd/${fd}`))))
+    .map(Number)
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return undefined // no such system, or the process has ended
+  }
+}
+
+function list(path: string): string[] {
+  try {
+    return readdirSync(path)
+  } catch {
+    return []
+  }
+}
+
+function link(path: string): string {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return ''
+  }
+}

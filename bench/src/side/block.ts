@@ -1,0 +1,140 @@
+/** Runs one block at an asker: closed loop, or open loop on a schedule. */
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
+import type { Asker } from '../system.ts'
+import { Latencies } from './latencies.ts'
+import { monotonic } from './monotonic.ts'
+import type { PacerPlan } from './pacer-thread.ts'
+import type { BlockPlan, BlockResult } from './protocol.ts'
+
+/** Milliseconds after the block for answers that are still out. */
+const grace = 10_000
+
+export async function runBlock(asker: Asker, plan: BlockPlan): Promise<BlockResult> {
+  const begin = monotonic()
+  const tally = new Tally(begin + plan.milliseconds)
+  const lag = new Latencies()
+  await (plan.kind === 'closed'
+    ? askInLoops(asker, plan, tally)
+    : askOnSchedule(asker, plan, begin, tally, lag))
+  const result = tally.result(plan.milliseconds / 1000)
+  return plan.kind === 'open' ? { ...result, lag: lag.quantiles() } : result
+}
+
+async function askInLoops(
+  asker: Asker,
+  plan: Extract<BlockPlan, { kind: 'closed' }>,
+  tally: Tally,
+): Promise<void> {
+  async function loop(): Promise<void> {
+    for (let begun = monotonic(); begun < tally.end; begun = monotonic())
+      await tally.follow(asker.ask(), begun)
+  }
+  const loops = Promise.all(Array.from({ length: plan.inFlight }, loop))
+  await within(plan.milliseconds + grace, loops)
+}
+
+async function askOnSchedule(
+  asker: Asker,
+  { rate, milliseconds, seed }: Extract<BlockPlan, { kind: 'open' }>,
+  begin: number,
+  tally: Tally,
+  lag: Latencies,
+): Promise<void> {
+  const workerData: PacerPlan = { rate, milliseconds, seed, begin }
+  const pacer = new Worker(new URL('pacer-thread.ts', import.meta.url), { workerData })
+  // The thread may end while the last that were due are still being asked.
+  let asking: Promise<unknown> = Promise.resolve()
+  pacer.on('message', (due: number[]) => {
+    asking = Promise.all([asking, askEach(due)])
+  })
+  await once(pacer, 'exit')
+  await asking
+  await within(grace, tally.settled())
+
+  async function askEach(due: readonly number[]): Promise<void> {
+    for (const intended of due) {
+      lag.add(monotonic() - intended)
+      void tally.follow(asker.ask(), intended)
+      // A request that is refused at once gets its answer before the next one is made.
+      await Promise.resolve()
+    }
+  }
+}
+
+/** What became of the round trips of a block. */
+class Tally {
+  /** On the `monotonic` clock. */
+  readonly end: number
+  readonly #latency = new Latencies()
+  readonly #rejection = new Latencies()
+  #asked = 0
+  #inTime = 0
+  #timeouts = 0
+  #errors = 0
+  #firstError: string | undefined
+  #out = 0
+  #onSettled: (() => void) | undefined
+
+  constructor(end: number) {
+    this.end = end
+  }
+
+  /** Resolves when the round trip has ended, in whatever way. */
+  async follow(roundTrip: Promise<void>, begun: number): Promise<void> {
+    const called = monotonic()
+    this.#asked++
+    this.#out++
+    try {
+      await roundTrip
+      const now = monotonic()
+      this.#latency.add(now - begun)
+      if (now <= this.end) this.#inTime++
+    } catch (error) {
+      this.#fail(error, called)
+    }
+    this.#out--
+    if (this.#out === 0) this.#onSettled?.()
+  }
+
+  #fail(error: unknown, called: number): void {
+    const { name = '', code = '', message = '' } = error as { name?: string; code?: string; message?: string }
+    const kind = `${name} ${code}`
+    if (/overloaded/i.test(kind)) {
+      this.#rejection.add(monotonic() - called)
+      return
+    }
+    if (/time_?out/i.test(kind)) this.#timeouts++
+    else this.#errors++
+    this.#firstError ??= `${kind}: ${message}`
+  }
+
+  settled(): Promise<void> {
+    if (this.#out === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#onSettled = resolve
+    })
+  }
+
+  result(seconds: number): BlockResult {
+    return {
+      seconds,
+      asked: this.#asked,
+      answered: this.#latency.count,
+      perSecond: this.#inTime / seconds,
+      timeouts: this.#timeouts + this.#out,
+      rejected: this.#rejection.count,
+      errors: this.#errors,
+      ...(this.#firstError === undefined ? {} : { firstError: this.#firstError }),
+      latency: this.#latency.quantiles(),
+      ...(this.#rejection.count === 0 ? {} : { rejection: this.#rejection.quantiles() }),
+    }
+  }
+}
+
+async function within(milliseconds: number, done: Promise<unknown>): Promise<void> {
+  const cancel = new AbortController()
+  await Promise.race([done, sleep(milliseconds, undefined, { signal: cancel.signal }).catch(() => {})])
+  cancel.abort()
+}

@@ -1,0 +1,36 @@
+/**
+ * Sleeps until the next requests are due and posts when they were, in a thread of its own: timers of the event loop
+ * are up to a millisecond late, and a loop that spins would take the processor that the brokers need.
+ */
+import { parentPort, workerData } from 'node:worker_threads'
+import { poissonSchedule, seededRandom } from '../schedule.ts'
+import { monotonic } from './monotonic.ts'
+
+export interface PacerPlan {
+  readonly rate: number
+  readonly milliseconds: number
+  readonly seed: number
+  /** On the `monotonic` clock. */
+  readonly begin: number
+}
+
+const { rate, milliseconds, seed, begin } = workerData as PacerPlan
+const never = new Int32Array(new SharedArrayBuffer(4))
+let due: number[] = []
+for (const offset of poissonSchedule(rate, milliseconds, seededRandom(seed))) {
+  const at = begin + offset
+  if (at > monotonic()) {
+    post()
+    const wait = at - monotonic()
+    if (wait > 0) Atomics.wait(never, 0, 0, wait)
+  }
+  due.push(at)
+}
+post()
+const rest = begin + milliseconds - monotonic()
+if (rest > 0) Atomics.wait(never, 0, 0, rest)
+
+function post(): void {
+  if (due.length > 0) parentPort!.postMessage(due, [])
+  due = []
+}

@@ -1,0 +1,18 @@
+import { brokerFailure } from './broker-failure.ts'
+import { operations } from './operations.ts'
+import { overload } from './overload.ts'
+import { partitions } from './partitions.ts'
+import { payloads } from './payloads.ts'
+import { requesters } from './requesters.ts'
+import { scaling } from './scaling.ts'
+import type { Situation } from './situation.ts'
+
+export const situations: readonly Situation[] = [
+  requesters,
+  scaling,
+  brokerFailure,
+  overload,
+  payloads,
+  partitions,
+  operations,
+]

@@ -1,0 +1,61 @@
+import type { Pair } from '../run/pair.ts'
+import { memoryOf } from '../run/proc.ts'
+import { replyPartitionBytes } from '../systems/milena.ts'
+import type { Situation } from './situation.ts'
+import { withPair } from './with-pair.ts'
+
+/** 64 handlers of 20 ms carry about 3 200 requests a second, whatever the machine. */
+const handlerMilliseconds = 20
+
+export const overload: Situation = {
+  name: 'overload',
+  title: `Ten times the load that it can carry (handlers of ${handlerMilliseconds} ms, 64 at once)`,
+  async run(stage, milliseconds) {
+    const long = Math.max(10_000, milliseconds)
+    const setting = { handlerMilliseconds }
+    const rows = await withPair({ ...stage, repeats: 0 }, replyPartitionBytes, setting, async (pair) => {
+      const knee = await pair.measure({ kind: 'closed', inFlight: 256, milliseconds })
+      const rows = []
+      for (const times of [0.9, 10]) {
+        const rate = knee.perSecond * times
+        const memory = watchMemory(pair)
+        const block = await pair.measure({ kind: 'open', rate, milliseconds: long, seed: times * 10 })
+        const { first, second } = memory()
+        rows.push({
+          'times the knee': times,
+          'asked/s': Math.round(block.asked / block.seconds),
+          'answered/s': Math.round(block.perSecond),
+          'goodput per knee': Number((block.perSecond / knee.perSecond).toFixed(2)),
+          rejected: block.rejected,
+          'rejection p99 ms':
+            block.rejection === undefined ? '–' : Number(block.rejection.p99.toPrecision(3)),
+          'time-outs': block.timeouts,
+          errors: block.errors,
+          'RSS requester MiB, 1st · 2nd half': `${first.asker} · ${second.asker}`,
+          'RSS replier MiB, 1st · 2nd half': `${first.answerer} · ${second.answerer}`,
+        })
+      }
+      return rows
+    })
+    return { rows }
+  },
+}
+
+type PerSide = Readonly<Record<'asker' | 'answerer', number>>
+
+/** The highest of either half of the samples: memory that goes on growing shows as a difference. */
+function watchMemory(pair: Pair): () => { first: PerSide; second: PerSide } {
+  const samples: PerSide[] = []
+  const timer = setInterval(() => {
+    samples.push({ asker: memoryOf(pair.asker.pid) ?? 0, answerer: memoryOf(pair.answerer.pid) ?? 0 })
+  }, 200)
+  const highest = (part: readonly PerSide[]): PerSide => ({
+    asker: Math.round(Math.max(...part.map((sample) => sample.asker))),
+    answerer: Math.round(Math.max(...part.map((sample) => sample.answerer))),
+  })
+  return () => {
+    clearInterval(timer)
+    const middle = samples.length >> 1
+    return { first: highest(samples.slice(0, middle)), second: highest(samples.slice(middle)) }
+  }
+}

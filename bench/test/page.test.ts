@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { renderPage } from '../src/report/page.ts'
+import { newestParts, type MeasuredBlock, type RunResult } from '../src/results.ts'
+
+function block(perSecond: number, marks: MeasuredBlock['marks'] = []): MeasuredBlock {
+  const latency = { count: 20_000, p50: 1, p90: 2, p99: 3, p999: 4, max: 5 }
+  return {
+    seconds: 2,
+    asked: 20_000,
+    answered: 20_000,
+    perSecond,
+    timeouts: 0,
+    rejected: 0,
+    errors: 0,
+    latency,
+    cpu: { asker: 200, answerer: 400 },
+    memory: { asker: 80, answerer: 90 },
+    marks,
+    discarded: 0,
+  }
+}
+
+const result: RunResult = {
+  at: '2026-01-02T03:04:05.000Z',
+  trial: false,
+  brokers: { name: 'a broker', durability: 'RF 1' },
+  machine: { cores: 2 },
+  versions: { Node: 'v24' },
+  configuration: { rounds: 2 },
+  systems: [{ name: 'base', durability: 'durable' }],
+  baseline: 'base',
+  control: 'base again',
+  leftOut: [{ name: 'peer', why: 'no server' }],
+  closed: [
+    {
+      inFlight: 64,
+      measurements: [
+        { system: 'base', blocks: [block(1_000), block(2_000)] },
+        { system: 'other', blocks: [block(1_500), block(3_000, ['machine busy'])] },
+      ],
+    },
+  ],
+  open: [{ share: 0.5, measurements: [{ system: 'base', rate: 750, blocks: [block(750)] }] }],
+  situations: [
+    {
+      name: 'requesters',
+      title: 'Requesters',
+      rows: [{ requesters: 1, ratio: 1 }],
+      chart: {
+        title: 'Egress',
+        x: 'n',
+        y: 'bytes',
+        logarithmic: true,
+        lines: [
+          {
+            name: 'one',
+            points: [
+              [1, 1],
+              [50, 6],
+            ],
+          },
+        ],
+      },
+    },
+  ],
+}
+
+test('a ratio is the median of the ratios of each round, not the ratio of the medians', () => {
+  const text = renderPage([result], new Map())
+  assert.match(text, /\| other \|.*\| 1\.50 \(1\.50–1\.50\) \|/)
+})
+
+test('marked blocks, systems left out and trials are told', () => {
+  const text = renderPage([{ ...result, trial: true }], new Map())
+  assert.match(text, /\| other \|.*\| 2 \(1, 0\) \|/)
+  assert.match(text, /Left out: peer: no server/)
+  assert.match(text, /A trial/)
+})
+
+test('a quantile with too few samples beyond it, and processor time that is not known, are dashes', () => {
+  const text = renderPage([result], new Map())
+  // 40 000 samples: enough for p99, too few for p99.9; the broker's processor time was not seen.
+  assert.match(text, /\| base \| 1 500 \| 1 \| 2 \| 3 \| – \| 5 \| 0 \| 10 · 20 · – \|/)
+})
+
+test('every picture of the page is drawn, and of finite numbers', () => {
+  const drawn = new Map<string, string>()
+  const text = renderPage([result], drawn)
+  const named = [...text.matchAll(/\(benchmarks\/([^)]+)\)/g)].map(([, name]) => name!)
+  assert.deepEqual(named.toSorted(), [...drawn.keys()].toSorted())
+  assert.equal(drawn.size, 4)
+  for (const svg of drawn.values()) assert.doesNotMatch(svg, /NaN|Infinity|undefined/)
+})
+
+test('the page has the newest of everything, and of a trial only what no other run has', () => {
+  const situation = result.situations[0]!
+  const runs: RunResult[] = [
+    { ...result, at: '2026-01-01', situations: [{ ...situation, title: 'old' }] },
+    { ...result, at: '2026-01-02', closed: [], open: [], situations: [{ ...situation, title: 'new' }] },
+    { ...result, at: '2026-01-03', trial: true, situations: [{ ...situation, name: 'scaling' }] },
+  ]
+  assert.deepEqual(
+    newestParts(runs).map(({ at, closed, situations }) => [
+      at,
+      closed.length,
+      situations.map(({ title }) => title),
+    ]),
+    [
+      ['2026-01-02', 0, ['new']],
+      ['2026-01-01', 1, []],
+      ['2026-01-03', 0, ['Requesters']],
+    ],
+  )
+})
