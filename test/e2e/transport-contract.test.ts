@@ -1,0 +1,25 @@
+import { Admin } from '@platformatic/kafka'
+import { openKafka } from '@milena/request-reply'
+import { describeTransportContract } from '../../packages/request-reply/test/transport-contract.ts'
+import { openTestCluster } from '../support/cluster.ts'
+
+const on = process.env['KAFKA_BROKERS'] ? 'Apache Kafka' : 'the embedded broker'
+
+describeTransportContract(`Kafka adapter on ${on}`, {
+  async open() {
+    const cluster = await openTestCluster()
+    return {
+      transport: () => openKafka({ brokers: cluster.brokers, metadataMaxAge: 1_000 }),
+      topic: (partitions) => cluster.createTopic('contract', { partitions }),
+      async addPartitions(topic, total) {
+        const admin = new Admin({ clientId: 'contract', bootstrapBrokers: cluster.brokers })
+        try {
+          await admin.createPartitions({ topics: [{ name: topic, count: total }] })
+        } finally {
+          await admin.close()
+        }
+      },
+      close: () => cluster.close(),
+    }
+  },
+})

@@ -1,0 +1,247 @@
+/** Tails on a cluster of three brokers of which one is killed, hung or restarted at a time, under load. */
+import assert from 'node:assert/strict'
+import { after, afterEach, before, describe, test, type TestContext } from 'node:test'
+import { Producer } from '@platformatic/kafka'
+import type { MilenaError } from '../../packages/request-reply/src/errors.ts'
+import { openKafka } from '../../packages/request-reply/src/transport/kafka/kafka-transport.ts'
+import type { IncomingRecord, Tail, Transport } from '../../packages/request-reply/src/transport/transport.ts'
+import { startKafka, type KafkaCluster } from '../../tools/kafka/cluster.ts'
+import type { KafkaNode } from '../../tools/kafka/node.ts'
+import { waitFor } from '../support/wait-for.ts'
+import { startLoad, type Load } from './load.ts'
+
+const PARTITIONS = 6
+const patience = 90_000
+
+let cluster: KafkaCluster
+let transport: Transport
+const open: AsyncDisposable[] = []
+
+before(async () => {
+  cluster = await startKafka({
+    brokers: 3,
+    configs: {
+      // An election takes as long as this after a broker's death; the default, 9 s, shows nothing more.
+      'broker.session.timeout.ms': '5000',
+    },
+  })
+  transport = await openKafka({ brokers: cluster.brokers })
+})
+
+afterEach(async () => {
+  for (const one of open.splice(0).toReversed()) await one[Symbol.asyncDispose]()
+  for (const node of cluster.nodes) {
+    await node.kill('SIGCONT')
+    if (!node.running) await node.restart()
+  }
+})
+
+after(async () => {
+  await transport?.close()
+  await cluster?.close()
+})
+
+interface Reading {
+  readonly tail: Tail
+  readonly byPartition: readonly IncomingRecord[][]
+  readonly errors: Error[]
+}
+
+async function read(topic: string, partitions: number, from = transport): Promise<Reading> {
+  const byPartition = Array.from({ length: partitions }, (): IncomingRecord[] => [])
+  const errors: Error[] = []
+  const tail = await from.tail({
+    topic,
+    partitions: 'all',
+    from: 'latest',
+    onRecords: (records) => byPartition[records[0]!.partition]!.push(...records),
+    onError: (error) => errors.push(error),
+  })
+  open.push({ [Symbol.asyncDispose]: () => tail.close() })
+  return { tail, byPartition, errors }
+}
+
+async function newTopic(name: string, partitions = PARTITIONS, replicationFactor = 3): Promise<string> {
+  await transport.createTopics([{ name, partitions, replicationFactor }])
+  return name
+}
+
+/** Offsets in order without a gap or repetition, and at each what was acknowledged there. */
+function assertComplete(reading: Reading, load: Load): void {
+  for (const [partition, records] of reading.byPartition.entries()) {
+    const first = records[0]?.offset ?? 0
+    assert.deepEqual(
+      records.map(({ offset }) => offset),
+      records.map((_, index) => first + index),
+      `partition ${partition}: every offset once, in order`,
+    )
+    const read = new Map(records.map(({ offset, value }) => [offset, String(value)]))
+    for (const [offset, value] of load.acknowledged[partition]!) assert.equal(read.get(offset), value)
+  }
+}
+
+function caughtUp(reading: Reading, load: Load): boolean {
+  return reading.byPartition.every(
+    (records, partition) =>
+      (records.at(-1)?.offset ?? -1) >= Math.max(-1, ...load.acknowledged[partition]!.keys()),
+  )
+}
+
+/** Something that was sent after now has been read in every partition. */
+async function readsOn(reading: Reading): Promise<void> {
+  const before = reading.byPartition.map((records) => records.length)
+  await waitFor(() => reading.byPartition.every((records, index) => records.length > before[index]! + 5), {
+    what: 'every partition to be read on',
+    timeout: patience,
+  })
+}
+
+/** Under load: the fault, then everything goes on, then nothing is missing. */
+async function survives(
+  context: TestContext,
+  topic: string,
+  fault: (reading: Reading) => Promise<void>,
+): Promise<void> {
+  await newTopic(topic)
+  const reading = await read(topic, PARTITIONS)
+  const sender = await openKafka({ brokers: cluster.brokers })
+  open.push({ [Symbol.asyncDispose]: () => sender.close() })
+  const load = startLoad(sender, topic, PARTITIONS)
+  await readsOn(reading)
+  const began = performance.now()
+  await fault(reading)
+  await readsOn(reading)
+  context.diagnostic(
+    `all partitions read again ${Math.round(performance.now() - began)} ms after the fault began`,
+  )
+  await load.stop()
+  await waitFor(() => caughtUp(reading, load), {
+    what: 'everything acknowledged to be read',
+    timeout: patience,
+  })
+  assertComplete(reading, load)
+  assert.deepEqual(reading.errors, [], 'ordinary failover is not reported')
+  context.diagnostic(`${load.sent} sent, ${load.failures.length} rejected`)
+}
+
+describe('a tail under load loses nothing, repeats nothing, keeps the order', { timeout: 300_000 }, () => {
+  test('when a leader is killed and its partitions get different new leaders (trap N1)', async (context) => {
+    let leader: KafkaNode | undefined
+    await survives(context, 'leader-killed', async () => {
+      leader = await cluster.leaderOf('leader-killed', 0)
+      await leader.kill('SIGKILL')
+    })
+  })
+
+  test('when a leader hangs, also for a tail whose first bootstrap broker it is (traps N2, N3)', async (context) => {
+    await survives(context, 'leader-hung', async () => {
+      const leader = await cluster.leaderOf('leader-hung', 0)
+      await leader.kill('SIGSTOP')
+      const brokers = [leader.address, ...cluster.brokers.filter((address) => address !== leader.address)]
+      const other = await openKafka({ brokers })
+      open.push({ [Symbol.asyncDispose]: () => other.close() })
+      const late = await read('leader-hung', PARTITIONS, other)
+      await readsOn(late)
+    })
+  })
+
+  test('when a leader is restarted, and then it is asked that leads, not a follower (trap N10)', async (context) => {
+    await survives(context, 'leader-restarted', async () => {
+      const leader = await cluster.leaderOf('leader-restarted', 0)
+      await leader.restart()
+    })
+  })
+
+  test('when the controller is killed', async (context) => {
+    await survives(context, 'controller-killed', async () => {
+      const controller = await cluster.controller()
+      await controller.kill('SIGKILL')
+    })
+  })
+})
+
+describe('a tail', { timeout: 120_000 }, () => {
+  test('goes on with the other partitions when one has no leader at all (trap N6)', async () => {
+    const topic = await newTopic('offline', 3, 1)
+    const reading = await read(topic, 3)
+    const gone = await cluster.leaderOf(topic, 0)
+    await gone.kill('SIGKILL')
+    const others = [1, 2]
+    for (const partition of others) {
+      await transport.send({ topic, partition, key: null, value: Buffer.from('v'), headers: [] })
+    }
+    await waitFor(() => others.every((partition) => reading.byPartition[partition]!.length > 0), {
+      what: 'the other partitions',
+      timeout: patience,
+    })
+    await gone.restart()
+    await transport.send({ topic, partition: 0, key: null, value: Buffer.from('v'), headers: [] })
+    await waitFor(() => reading.byPartition[0]!.length > 0, {
+      what: 'the partition again',
+      timeout: patience,
+    })
+  })
+
+  test('of a deleted topic reports it once and reads the new one from its first record (trap 13)', async () => {
+    const topic = await newTopic('recreated', 2)
+    const other = await newTopic('stays', 1)
+    const [reading, beside] = [await read(topic, 2), await read(other, 1)]
+    await transport.send({ topic, partition: 0, key: null, value: Buffer.from('old'), headers: [] })
+    await waitFor(() => reading.byPartition[0]!.length === 1, { what: 'the old record' })
+    await transport.deleteTopics([topic])
+    await waitFor(() => reading.errors.length > 0, { what: 'an error' })
+    assert.equal((reading.errors[0] as MilenaError).code, 'MILENA_TOPIC_MISSING')
+    await transport.send({ topic: other, partition: 0, key: null, value: Buffer.from('v'), headers: [] })
+    await waitFor(() => beside.byPartition[0]!.length === 1, { what: 'the other topic to be read on' })
+    await newTopic(topic, 2)
+    for (const value of ['new 1', 'new 2']) {
+      await transport.send({ topic, partition: 0, key: null, value: Buffer.from(value), headers: [] })
+    }
+    await waitFor(() => reading.byPartition[0]!.length >= 3, { what: 'the new records' })
+    assert.deepEqual(
+      reading.byPartition[0]!.map(({ value, offset }) => [String(value), offset]),
+      [
+        ['old', 0],
+        ['new 1', 0],
+        ['new 2', 1],
+      ],
+    )
+    assert.equal(reading.errors.length, 1)
+    assert.deepEqual(beside.errors, [])
+  })
+
+  test('hands over what transactions have committed, and nothing of those that were aborted', async () => {
+    const topic = await newTopic('transactions', 1)
+    const reading = await read(topic, 1)
+    const producer = new Producer({
+      clientId: 'transactions',
+      bootstrapBrokers: cluster.brokers,
+      idempotent: true,
+      transactionalId: 'transactions',
+    })
+    open.push({ [Symbol.asyncDispose]: () => producer.close(true) })
+    for (const [value, ends] of [
+      ['kept 1', 'commit'],
+      ['dropped 1', 'abort'],
+      ['dropped 2', 'abort'],
+      ['kept 2', 'commit'],
+    ] as const) {
+      const transaction = await producer.beginTransaction()
+      const messages = [0, 1, 2].map((n) => ({ topic, partition: 0, value: Buffer.from(`${value}.${n}`) }))
+      await transaction.send({ messages, acks: -1 })
+      await transaction[ends]()
+    }
+    await transport.send({ topic, partition: 0, key: null, value: Buffer.from('end'), headers: [] })
+    const values = (): string[] => reading.byPartition[0]!.map(({ value }) => String(value))
+    await waitFor(() => values().includes('end'), { what: 'the last record' })
+    assert.deepEqual(values(), [
+      'kept 1.0',
+      'kept 1.1',
+      'kept 1.2',
+      'kept 2.0',
+      'kept 2.1',
+      'kept 2.2',
+      'end',
+    ])
+  })
+})
