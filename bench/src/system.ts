@@ -2,6 +2,7 @@
  * What the benchmark measures: a way to ask another process something. A new system is one file in `systems/` and a
  * line in `systems/index.ts`.
  */
+import type { BlockPlan, BlockResult } from './side/protocol.ts'
 
 /** What a situation varies. The ladder uses `usualSetting`. */
 export interface Setting {
@@ -65,9 +66,32 @@ export interface NodeSides {
   openAnswerer(plan: SidePlan): Promise<Answerer>
 }
 
-/** Sides that are a program of their own, which speaks `side/protocol.ts`. */
+/** Sides that are programs of their own, which somebody else's client runs in. */
 export interface ForeignSides {
-  program(plan: SidePlan): { readonly command: string; readonly args: readonly string[] }
+  /** Resolves when the side can be used. */
+  start(plan: SidePlan): Promise<Side>
+}
+
+/** A side as the run has it: a process that takes orders. */
+export interface Side {
+  /** Whose processor time and memory count. */
+  readonly pid: number
+  /** For the asker's plan; empty where it needs none. */
+  readonly address: string
+  /** Of an asker: carries out a block. Rejects when the process ends. */
+  block(plan: BlockPlan): Promise<BlockResult>
+  /** Of an asker that counts it: `Asker.egress`. */
+  egress(): Promise<Egress>
+  /** Of an asker that can: `Asker.scale`. */
+  scale(requesters: number): Promise<void>
+  /** Ends the process; never rejects. */
+  close(): Promise<void>
+}
+
+/** Bytes read from reply topics, and those of them that were replies to this side. */
+export interface Egress {
+  readonly bytesRead: number
+  readonly ownBytesRead: number
 }
 
 export interface Answerer {
@@ -82,8 +106,7 @@ export interface Asker {
    * overloaded is counted as that.
    */
   ask(): Promise<void>
-  /** Bytes read from reply topics, and those of them that were replies to this side. */
-  egress?(): { readonly bytesRead: number; readonly ownBytesRead: number }
+  egress?(): Egress
   /** Opens or closes requesters until there are so many, under load. */
   scale?(requesters: number): Promise<void>
   close(): Promise<void>

@@ -3,7 +3,7 @@ import type { Transport } from '@milena/request-reply'
 import type { Brokers } from '../brokers/brokers.ts'
 import type { MeasuredBlock } from '../results.ts'
 import type { BlockPlan } from '../side/protocol.ts'
-import { usualSetting, type BenchSystem, type Setting, type SidePlan } from '../system.ts'
+import { usualSetting, type BenchSystem, type Setting, type Side, type SidePlan } from '../system.ts'
 import { listeners } from './proc.ts'
 import { SideProcess } from './side-process.ts'
 import { watchUsage, type Parts } from './usage.ts'
@@ -31,8 +31,8 @@ const punctual = 0.05
 /** Both sides of one system, with topics of their own. */
 export class Pair {
   readonly system: BenchSystem
-  readonly asker: SideProcess
-  readonly answerer: SideProcess
+  readonly asker: Side
+  readonly answerer: Side
   readonly #stage: Stage
   readonly #topics: SidePlan['topics']
   #parts: Parts
@@ -41,7 +41,7 @@ export class Pair {
     stage: Stage,
     system: BenchSystem,
     topics: SidePlan['topics'],
-    sides: { asker: SideProcess; answerer: SideProcess },
+    sides: { asker: Side; answerer: Side },
   ) {
     this.#stage = stage
     this.system = system
@@ -60,7 +60,8 @@ export class Pair {
   static async open(stage: Stage, system: BenchSystem, setting: Partial<Setting> = {}): Promise<Pair> {
     const all: Setting = { ...usualSetting, ...setting }
     const unique = randomBytes(4).toString('hex')
-    const topics = { requests: `bench_request_${unique}`, replies: `bench_reply_${unique}` }
+    const requests = `bench_${unique}`
+    const topics = { requests, replies: `${requests}.reply` } // which is where NestJS wants its replies
     if (system.server === 'kafka') {
       const configs = { 'max.message.bytes': '4194304' }
       await stage.transport.createTopics([
@@ -75,10 +76,10 @@ export class Pair {
       setting: all,
       address: '',
     }
-    let answerer: SideProcess | undefined
+    let answerer: Side | undefined
     try {
-      answerer = await SideProcess.open(system, { ...plan, side: 'answerer' })
-      const asker = await SideProcess.open(system, { ...plan, side: 'asker', address: answerer.address })
+      answerer = await openSide(system, { ...plan, side: 'answerer' })
+      const asker = await openSide(system, { ...plan, side: 'asker', address: answerer.address })
       return new Pair(stage, system, topics, { asker, answerer })
     } catch (error) {
       await answerer?.close()
@@ -115,6 +116,10 @@ export class Pair {
     this.#stage.processes.delete(this.answerer.pid)
     await removeTopics(this.#stage, this.system, this.#topics)
   }
+}
+
+function openSide(system: BenchSystem, plan: SidePlan): Promise<Side> {
+  return 'start' in system.sides ? system.sides.start(plan) : SideProcess.open(system, plan)
 }
 
 function serverPids({ server }: BenchSystem, { brokers }: Stage): number[] {

@@ -1,11 +1,11 @@
-/** The benchmark's end of a side: a child process that speaks `side/protocol.ts`. */
+/** The benchmark's end of a side in Node: a child process that speaks `side/protocol.ts`. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Answer, BlockPlan, BlockResult, Order, Ready } from '../side/protocol.ts'
-import type { BenchSystem, SidePlan } from '../system.ts'
+import type { BenchSystem, Egress, Side, SidePlan } from '../system.ts'
 
 /** Milliseconds that a side may take to open, and to close before it is killed. */
 const openLimit = 60_000
@@ -16,7 +16,7 @@ interface Waiting {
   readonly reject: (error: Error) => void
 }
 
-export class SideProcess {
+export class SideProcess implements Side {
   readonly pid: number
   /** What an answerer said where it is. */
   readonly address: string
@@ -35,7 +35,7 @@ export class SideProcess {
 
   /** Resolves when the side can be used; rejects when its process ends, or says nothing for a minute. */
   static async open(system: BenchSystem, plan: SidePlan): Promise<SideProcess> {
-    const { command, args } = 'program' in system.sides ? system.sides.program(plan) : nodeProgram
+    const { command, args } = nodeProgram
     return SideProcess.start(command, [...args, JSON.stringify(plan)], `${system.name}, ${plan.side}`)
   }
 
@@ -82,15 +82,15 @@ export class SideProcess {
     return this.#ask({ order: 'block', plan }) as Promise<BlockResult>
   }
 
-  egress(): Promise<{ bytesRead: number; ownBytesRead: number }> {
-    return this.#ask({ order: 'egress' }) as Promise<{ bytesRead: number; ownBytesRead: number }>
+  egress(): Promise<Egress> {
+    return this.#ask({ order: 'egress' }) as Promise<Egress>
   }
 
   async scale(requesters: number): Promise<void> {
     await this.#ask({ order: 'scale', requesters })
   }
 
-  /** Never rejects: a side that does not close is killed. */
+  /** A side that does not close is killed. */
   async close(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
     const exit = once(this.#child, 'exit')

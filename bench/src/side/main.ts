@@ -7,7 +7,7 @@ import type { Answer, Order, Ready } from './protocol.ts'
 
 const plan = JSON.parse(process.argv.at(-1)!) as SidePlan
 const sides = systems.find(({ name }) => name === plan.system)?.sides
-if (sides === undefined || 'program' in sides) throw new Error(`${plan.system} has no sides in Node`)
+if (sides === undefined || 'start' in sides) throw new Error(`${plan.system} has no sides in Node`)
 
 const orders = createInterface(process.stdin)
 orders.on('close', () => process.exit())

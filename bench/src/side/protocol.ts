@@ -1,8 +1,8 @@
 /**
- * How the benchmark and a side speak: one JSON document a line, orders on the side's standard input and answers on
+ * How the benchmark and a side in Node speak: one JSON document a line, orders on the side's standard input and answers on
  * its standard output. The side's last argument is its `SidePlan` as JSON. When it can be used it prints
  * `{"ready":true,"address":"…"}`; lines that do not begin with `{` are passed on as its log. When its standard input
- * ends it ends, so that no side outlives the benchmark. A foreign program needs only `block` (the asker) and `close`.
+ * ends it ends, so that no side outlives the benchmark.
  */
 import type { Quantiles } from './latencies.ts'
 

@@ -7,7 +7,9 @@ import {
   sharedReplyTopicBytes,
 } from './milena.ts'
 import { natsRequest } from './nats.ts'
+import { nestDefault, nestForLatency } from './nestjs.ts'
 import { rabbitDirectReply } from './rabbitmq.ts'
+import { springDefault, springForLatency } from './spring.ts'
 import { tcpEcho } from './tcp-echo.ts'
 
 /** What the others are compared with. */
@@ -23,6 +25,10 @@ export const systems: readonly BenchSystem[] = [
   instanceReplyTopicBytes,
   sharedReplyTopicBytes,
   replyPartitionJson,
+  springDefault,
+  springForLatency,
+  nestDefault,
+  nestForLatency,
   rabbitDirectReply,
   natsRequest,
 ]
