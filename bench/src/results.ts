@@ -34,6 +34,15 @@ export interface SituationResult {
   readonly title: string
   readonly rows: readonly Readonly<Record<string, string | number>>[]
   readonly chart?: Chart
+  /** What it was to show, and whether it did. */
+  readonly targets?: readonly TargetResult[]
+}
+
+export interface TargetResult {
+  readonly target: string
+  /** What was measured, in words and figures. */
+  readonly figure: string
+  readonly met: boolean
 }
 
 export interface Chart {

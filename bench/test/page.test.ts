@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { renderPage } from '../src/report/page.ts'
+import { baseline } from '../src/systems/index.ts'
 import { newestParts, type MeasuredBlock, type RunResult } from '../src/results.ts'
 
 function block(perSecond: number, marks: MeasuredBlock['marks'] = []): MeasuredBlock {
@@ -69,6 +70,27 @@ const result: RunResult = {
 test('a ratio is the median of the ratios of each round, not the ratio of the medians', () => {
   const text = renderPage([result], new Map())
   assert.match(text, /\| other \|.*\| 1\.50 \(1\.50–1\.50\) \|/)
+})
+
+function ladderOf(perSecond: number, ownPerSecond: number): RunResult['closed'] {
+  const measurements = [
+    { system: baseline.name, blocks: [block(perSecond)] },
+    { system: 'Milena replyPartition, bytes', blocks: [block(ownPerSecond)] },
+  ]
+  return [{ inFlight: 64, measurements }]
+}
+
+test('targets have a figure and a verdict, of the ladder and of situations; a trial has none', () => {
+  const shown = { target: 'nothing lost', figure: '3 lost', met: false }
+  const run = { ...result, situations: [{ ...result.situations[0]!, targets: [shown] }] }
+  const name = `requests/s at 64 in flight, Milena replyPartition, bytes to ${baseline.name}: ≥ 0.9`
+  const text = renderPage([{ ...run, closed: ladderOf(1_000, 900) }], new Map(), 'What to say of it.')
+  assert.ok(text.includes(`| ${name} | a broker | 0.9 (0.9–0.9) | yes |`), text)
+  assert.ok(text.includes('| nothing lost | a broker | 3 lost | **no** |'))
+  assert.match(text, /What to say of it\./)
+  const missed = renderPage([{ ...run, closed: ladderOf(1_000, 899) }], new Map())
+  assert.ok(missed.includes(`| ${name} | a broker | 0.899 (0.899–0.899) | **no** |`))
+  assert.doesNotMatch(renderPage([{ ...run, trial: true }], new Map()), /## Targets/)
 })
 
 test('marked blocks, systems left out and trials are told', () => {

@@ -1,18 +1,22 @@
 /** docs/benchmarks.md and its pictures, from results alone: the same files make the same page. */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Chart, RunResult } from '../results.ts'
 import { summarize, type Summary } from './summary.ts'
 import { barChart, lineChart } from './svg.ts'
 import { figure, markdownTable, summaryRow } from './table.ts'
+import { targetResults } from './targets.ts'
 
 const page = fileURLToPath(new URL('../../../docs/benchmarks.md', import.meta.url))
+/** What a person has to say of the figures; it stands on the page as it is. */
+const notes = fileURLToPath(new URL('../../results/notes.md', import.meta.url))
 const pictures = fileURLToPath(new URL('../../../docs/benchmarks/', import.meta.url))
 
 /** Returns the names of what it wrote. */
 export function writeReport(results: readonly RunResult[]): string[] {
   const drawn = new Map<string, string>()
-  const text = renderPage(results, drawn)
+  const said = existsSync(notes) ? readFileSync(notes, 'utf8').trim() : undefined
+  const text = renderPage(results, drawn, said)
   rmSync(pictures, { recursive: true, force: true })
   mkdirSync(pictures, { recursive: true })
   for (const [name, svg] of drawn) writeFileSync(`${pictures}${name}`, svg)
@@ -20,14 +24,15 @@ export function writeReport(results: readonly RunResult[]): string[] {
   return ['docs/benchmarks.md', ...[...drawn.keys()].map((name) => `docs/benchmarks/${name}`)]
 }
 
-/** The page's text; pictures are put into `drawn` by their file names. */
-export function renderPage(results: readonly RunResult[], drawn: Map<string, string>): string {
+/** The page's text, with `said` after the targets; pictures are put into `drawn` by their file names. */
+export function renderPage(results: readonly RunResult[], drawn: Map<string, string>, said?: string): string {
   const sections = results.flatMap((result, index) => {
     // Parts of several runs on the same brokers stand under one heading, each with its own facts.
     const isNew = result.brokers.name !== results[index - 1]?.brokers.name
     return [...(isNew ? [`## ${result.brokers.name}`] : []), ...renderRun(result, drawn)]
   })
-  return `${[introduction, ...sections].join('\n\n')}\n`
+  const notes = said === undefined ? [] : [said]
+  return `${[introduction, ...renderTargets(results), ...notes, ...sections].join('\n\n')}\n`
 }
 
 const introduction = `# Benchmarks
@@ -35,6 +40,21 @@ const introduction = `# Benchmarks
 Written by \`npm run bench -- --report\` from \`bench/results\`; not by hand. \`npm run bench -- --help\` says how to measure.
 
 Requester and replier run in processes of their own; blocks of all systems follow each other in random order. Closed loop: so many requests in flight. Open loop: a Poisson schedule at a share of each system's own knee (its best closed-loop rate), latency from the intended send. Only ratios within one run count, each the median of its blocks' ratios to the baseline's block of the same round, in brackets its bootstrap 95 % interval; nothing smaller than the interval of the A/A row is a difference. A quantile is quoted with at least 100 samples beyond it. A block in which other processes used more than 5 % of the machine, or the generator's own lag was over 5 % of the p99, was repeated, and is marked if that did not help.`
+
+/** Trials say nothing about targets. */
+function renderTargets(results: readonly RunResult[]): string[] {
+  const rows = results
+    .filter(({ trial }) => !trial)
+    .flatMap((run) =>
+      targetResults(run).map(({ target, figure, met }) => ({
+        target,
+        on: run.brokers.name,
+        figure,
+        met: met ? 'yes' : '**no**',
+      })),
+    )
+  return rows.length === 0 ? [] : ['## Targets', markdownTable(rows)]
+}
 
 function renderRun(result: RunResult, drawn: Map<string, string>): string[] {
   const id = result.brokers.name.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')

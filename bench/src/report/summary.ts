@@ -1,9 +1,9 @@
 /** From blocks to a table's rows: medians over the blocks, and ratios to the baseline's block of the same round. */
 import type { MeasuredBlock, Measurement, RunResult } from '../results.ts'
 import { cpuPerRequest } from '../run/cpu-per-request.ts'
-import { seededRandom } from '../schedule.ts'
 import type { Quantiles } from '../side/latencies.ts'
-import { allowsQuantile, bootstrapMedian, median, type Estimate } from '../statistics.ts'
+import { allowsQuantile, median, type Estimate } from '../statistics.ts'
+import { ratio, type Metric } from './ratio.ts'
 
 export interface Summary {
   readonly system: string
@@ -28,19 +28,10 @@ export interface Summary {
   readonly memoryAsker: number
   readonly memoryAnswerer: number
   readonly memoryBroker: number
-  readonly ratios: Readonly<Record<Ratio, Estimate>>
+  readonly ratios: Readonly<Record<Metric, Estimate>>
   readonly blocks: number
   readonly marked: number
   readonly discarded: number
-}
-
-export type Ratio = 'perSecond' | 'p50' | 'p99' | 'cpu'
-
-const ratioOf: Readonly<Record<Ratio, (block: MeasuredBlock) => number>> = {
-  perSecond: (block) => block.perSecond,
-  p50: (block) => block.latency.p50,
-  p99: (block) => block.latency.p99,
-  cpu: (block) => cpuPerRequest(block).asker + cpuPerRequest(block).answerer,
 }
 
 export function summarize(
@@ -64,13 +55,6 @@ function summaryOf(
   const samples = sum((block) => block.latency.count)
   const at = (key: keyof Quantiles, q: number): number =>
     allowsQuantile(samples, q) ? middle((block) => block.latency[key]) : Number.NaN
-  const estimate = (ratio: Ratio): Estimate => {
-    const values = blocks.flatMap((block, round) => {
-      const other = base[round]
-      return other === undefined ? [] : [ratioOf[ratio](block) / ratioOf[ratio](other)]
-    })
-    return bootstrapMedian(values, seededRandom(1))
-  }
   return {
     system,
     ...(rate === undefined ? {} : { rate }),
@@ -90,10 +74,10 @@ function summaryOf(
     memoryAnswerer: middle((block) => block.memory.answerer),
     memoryBroker: middle((block) => block.memory.broker),
     ratios: {
-      perSecond: estimate('perSecond'),
-      p50: estimate('p50'),
-      p99: estimate('p99'),
-      cpu: estimate('cpu'),
+      perSecond: ratio('perSecond', blocks, base),
+      p50: ratio('p50', blocks, base),
+      p99: ratio('p99', blocks, base),
+      cpu: ratio('cpu', blocks, base),
     },
     blocks: blocks.length,
     marked: blocks.filter((block) => block.marks.length > 0).length,

@@ -14,7 +14,10 @@ export interface Lineup {
   readonly leftOut: readonly { readonly name: string; readonly why: string }[]
 }
 
-/** Opens and warms up the systems that `chosen` accepts; the baseline, first, and its control always take part. */
+/**
+ * Opens and warms up the systems that `chosen` accepts; the baseline, first, and its control always take part. Another
+ * that cannot be opened is left out.
+ */
 export async function lineUp(stage: Stage, chosen: (system: BenchSystem) => boolean): Promise<Lineup> {
   const runners: Runner[] = []
   const leftOut: { name: string; why: string }[] = []
@@ -26,7 +29,13 @@ export async function lineUp(stage: Stage, chosen: (system: BenchSystem) => bool
       leftOut.push({ name: system.name, why: missing })
       continue
     }
-    runners.push({ name: system.name, pair: await Pair.open(stage, system) })
+    try {
+      runners.push({ name: system.name, pair: await Pair.open(stage, system) })
+    } catch (error) {
+      if (system === baseline) throw error
+      leftOut.push({ name: system.name, why: (error as Error).message })
+      continue
+    }
     if (system.serverVersion !== undefined) serverVersions.push(await system.serverVersion())
   }
   runners.push({ name: control, pair: await Pair.open(stage, baseline) })

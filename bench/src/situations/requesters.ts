@@ -33,7 +33,16 @@ export const requesters: Situation = {
         measured.push({ name, count, ratio, block })
       }
     }
+    const ownPartition = measured.filter(({ name }) => name === routings[0]!.name)
+    const worst = Math.max(...ownPartition.map(({ ratio }) => ratio))
     return {
+      targets: [
+        {
+          target: 'reply bytes read per own byte with a partition each, 1 to 50 requesters: ≤ 1.05',
+          figure: worst.toFixed(2),
+          met: worst <= 1.05,
+        },
+      ],
       rows: measured.map(({ name, count, ratio, block }) => ({
         routing: name,
         requesters: count,

@@ -22,7 +22,15 @@ export const scaling: Situation = {
     })
     const sum = (pick: (block: MeasuredBlock) => number): number =>
       blocks.reduce((total, block) => total + pick(block), 0)
+    const lost = sum((block) => block.timeouts + block.errors)
     return {
+      targets: [
+        {
+          target: `time-outs and errors caused by scaling requesters out and in ${times} times: 0`,
+          figure: String(lost),
+          met: lost === 0,
+        },
+      ],
       rows: [
         {
           'scaled out and in': times,
