@@ -14,6 +14,12 @@ export interface PacerPlan {
   readonly begin: number
 }
 
+/**
+ * Milliseconds. At high rates requests come in small flocks, up to so late (which counts in their latency, as the lag
+ * does): a message between threads for each would take more processor time than what is measured.
+ */
+const leastSleep = 0.2
+
 const { rate, milliseconds, seed, begin } = workerData as PacerPlan
 const never = new Int32Array(new SharedArrayBuffer(4))
 let due: number[] = []
@@ -22,7 +28,7 @@ for (const offset of poissonSchedule(rate, milliseconds, seededRandom(seed))) {
   if (at > monotonic()) {
     post()
     const wait = at - monotonic()
-    if (wait > 0) Atomics.wait(never, 0, 0, wait)
+    if (wait > 0) Atomics.wait(never, 0, 0, Math.max(wait, leastSleep))
   }
   due.push(at)
 }

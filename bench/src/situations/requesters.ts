@@ -6,6 +6,8 @@ import { blockRow } from './sweep.ts'
 import { withPair } from './with-pair.ts'
 
 const counts = [1, 2, 5, 10, 20, 50]
+/** For each requester, so that its share of a coalesced send does not fall with their number. */
+const inFlightEach = 16
 
 /** `replyPartitions` of the reply topic where there is one. */
 const routings: readonly { name: string; system: BenchSystem; replyPartitions: number }[] = [
@@ -17,7 +19,7 @@ const routings: readonly { name: string; system: BenchSystem; replyPartitions: n
 
 export const requesters: Situation = {
   name: 'requesters',
-  title: 'Requesters on one reply topic: reply bytes read for each own byte',
+  title: `Requesters on one reply topic, ${inFlightEach} in flight each: reply bytes read for each own byte`,
   async run(stage, milliseconds) {
     const measured: { name: string; count: number; ratio: number; block: MeasuredBlock }[] = []
     for (const { name, system, replyPartitions } of routings) {
@@ -25,7 +27,7 @@ export const requesters: Situation = {
         const setting = { requesters: count, replyPartitions }
         const { ratio, block } = await withPair(stage, system, setting, async (pair) => {
           const before = await pair.asker.egress()
-          const block = await pair.measure({ kind: 'closed', inFlight: 64, milliseconds })
+          const block = await pair.measure({ kind: 'closed', inFlight: inFlightEach * count, milliseconds })
           const after = await pair.asker.egress()
           const ratio = (after.bytesRead - before.bytesRead) / (after.ownBytesRead - before.ownBytesRead)
           return { ratio, block }
