@@ -24,7 +24,7 @@ export async function lineUp(stage: Stage, chosen: (system: BenchSystem) => bool
   const serverVersions: string[] = []
   const others = systems.filter((system) => system !== baseline && chosen(system))
   for (const system of [baseline, ...others]) {
-    const missing = (await missingServer(system)) ?? (await system.missing?.())
+    const missing = tooCold(system, stage) ?? (await missingServer(system)) ?? (await system.missing?.())
     if (missing !== undefined) {
       leftOut.push({ name: system.name, why: missing })
       continue
@@ -41,6 +41,11 @@ export async function lineUp(stage: Stage, chosen: (system: BenchSystem) => bool
   runners.push({ name: control, pair: await Pair.open(stage, baseline) })
   for (const { pair } of runners) await pair.warmUp()
   return { runners, serverVersions, leftOut }
+}
+
+function tooCold({ warmUp = 0 }: BenchSystem, { longestWarmUp }: Stage): string | undefined {
+  if (warmUp <= longestWarmUp) return undefined
+  return `needs ${warmUp / 1000} s of load before it is measured, which a quick run has not`
 }
 
 async function missingServer({ server }: BenchSystem): Promise<string | undefined> {

@@ -19,6 +19,8 @@ export interface Stage {
   readonly pairs: Set<Pair>
   /** Milliseconds of load before measuring, unless a system needs longer. */
   readonly warmUp: number
+  /** Milliseconds; a system that needs more is left out. */
+  readonly longestWarmUp: number
   /** How often a marked block is repeated at most. */
   readonly repeats: number
 }

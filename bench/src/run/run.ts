@@ -35,6 +35,7 @@ export async function runOn(
       processes: new Set([process.pid, ...listeners(ports)]),
       pairs: new Set(),
       warmUp: options.quick ? 300 : 3_000,
+      longestWarmUp: options.quick ? 3_000 : Infinity,
       repeats: options.repeats,
     }
     try {
