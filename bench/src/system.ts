@@ -2,7 +2,7 @@
  * What the benchmark measures: a way to ask another process something. A new system is one file in `systems/` and a
  * line in `systems/index.ts`.
  */
-import type { BlockPlan, BlockResult } from './side/protocol.ts'
+import type { BlockPlan, BlockResult, Profile, ProfileKind } from './side/protocol.ts'
 
 /** What a situation varies. The ladder uses `usualSetting`. */
 export interface Setting {
@@ -84,6 +84,9 @@ export interface Side {
   egress(): Promise<Egress>
   /** Of an asker that can: `Asker.scale`. */
   scale(requesters: number): Promise<void>
+  /** Of a side in Node: what it does from now on is sampled. */
+  startProfile?(kind: ProfileKind): Promise<void>
+  stopProfile?(): Promise<Profile>
   /** Ends the process; never rejects. */
   close(): Promise<void>
 }

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import type { Answer, BlockPlan, BlockResult, Order, Ready } from '../side/protocol.ts'
+import type { Answer, BlockPlan, BlockResult, Order, Profile, ProfileKind, Ready } from '../side/protocol.ts'
 import type { BenchSystem, Egress, Side, SidePlan } from '../system.ts'
 
 /** Milliseconds that a side may take to open, and to close before it is killed. */
@@ -88,6 +88,14 @@ export class SideProcess implements Side {
 
   async scale(requesters: number): Promise<void> {
     await this.#ask({ order: 'scale', requesters })
+  }
+
+  async startProfile(kind: ProfileKind): Promise<void> {
+    await this.#ask({ order: 'start-profile', kind })
+  }
+
+  stopProfile(): Promise<Profile> {
+    return this.#ask({ order: 'stop-profile' }) as Promise<Profile>
   }
 
   /** A side that does not close is killed. */

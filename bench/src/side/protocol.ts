@@ -5,17 +5,31 @@
  * ends it ends, so that no side outlives the benchmark.
  */
 import type { Quantiles } from './latencies.ts'
+import type { Place } from './places.ts'
 
 export interface Order {
   readonly id: number
-  readonly order: 'block' | 'egress' | 'scale' | 'close'
+  readonly order: 'block' | 'egress' | 'scale' | 'start-profile' | 'stop-profile' | 'close'
   /** With `block`. */
   readonly plan?: BlockPlan
   /** With `scale`. */
   readonly requesters?: number
+  /** With `start-profile`. */
+  readonly kind?: ProfileKind
 }
 
-/** `result` of a block is a `BlockResult`, of `egress` what the asker says. */
+/** `cpu` costs the side about a tenth, `allocations` more: one at a time. */
+export type ProfileKind = 'cpu' | 'allocations'
+
+/** What a side did since `start-profile`: microseconds of its main thread, or bytes of V8's heap, garbage included. */
+export interface Profile {
+  /** By what was at work itself; `places.ts` says how that is told. */
+  readonly places: Readonly<Partial<Record<Place, number>>>
+  /** The functions with the most, the first one first. */
+  readonly hottest: readonly { readonly name: string; readonly amount: number }[]
+}
+
+/** `result` of a block is a `BlockResult`, of `egress` what the asker says, of `stop-profile` a `Profile`. */
 export interface Answer {
   readonly id: number
   readonly result?: unknown
