@@ -41,8 +41,13 @@ export class Delivery {
   async deliver(answer: Answer, work: PartitionWork): Promise<'delivered' | 'given up' | PassedOver> {
     let pause = firstPause
     for (let attempt = 1; ; attempt++) {
-      const failure = await this.#send(answer)
-      if (failure === undefined) return 'delivered'
+      let failure: MilenaError
+      try {
+        this.#count(answer, await this.#options.transport.send(answer.record))
+        return 'delivered'
+      } catch (error) {
+        failure = asMilenaError(error)
+      }
       if (failure.code === 'MILENA_RECORD_TOO_LARGE' && answer.errorCode === undefined) {
         answer = this.#tooLarge(answer)
         continue
@@ -62,16 +67,6 @@ export class Delivery {
       await this.#sleep(pause, work)
       if (work.gone) return 'given up'
       pause = Math.min(longestPause, pause * 2)
-    }
-  }
-
-  async #send(answer: Answer): Promise<MilenaError | undefined> {
-    try {
-      this.#count(answer, await this.#options.transport.send(answer.record))
-      return undefined
-    } catch (error) {
-      if (error instanceof MilenaError) return error
-      return new MilenaError('MILENA_BROKER_ERROR', String(error), { cause: error })
     }
   }
 
@@ -115,6 +110,11 @@ export class Delivery {
       position: coordinates(answer.to.record),
     }
   }
+}
+
+function asMilenaError(error: unknown): MilenaError {
+  if (error instanceof MilenaError) return error
+  return new MilenaError('MILENA_BROKER_ERROR', String(error), { cause: error })
 }
 
 /** Whether the brokers will never take this record. */

@@ -10,7 +10,7 @@ import { Answers } from './answer.ts'
 import { Commits } from './commits.ts'
 import { Delivery } from './delivery.ts'
 import type { HandledTopic } from './dispatch.ts'
-import { coordinates, RequestHandler, type PassedOver } from './handling.ts'
+import { coordinates, RequestHandler, type Outcome, type PassedOver } from './handling.ts'
 import { InHand } from './in-hand.ts'
 import { KeyLanes, Lanes } from './key-lanes.ts'
 import type { ReplierSettings } from './options.ts'
@@ -161,12 +161,18 @@ export class GroupWork {
     this.#turns.look()
   }
 
-  /** Never rejects. */
+  /** Never rejects. With the handling's and the delivery's, one of the three async functions of a request. */
   async #process(job: Job): Promise<void> {
     const { record, work } = job
     work.begun(job)
     try {
-      const outcome = await this.#handle(job)
+      let outcome: Outcome
+      try {
+        outcome = await this.#handler.handle(record, work)
+      } catch (error) {
+        this.#warnings.tell('a request could not be handled', coordinates(record), error)
+        outcome = { reason: 'internal', detail: 'a fault of the library' }
+      }
       // The reply is on its way before the next request of its key begins …
       const delivering =
         typeof outcome === 'object' && 'record' in outcome && this.#delivery.deliver(outcome, work)
@@ -180,15 +186,6 @@ export class GroupWork {
       this.#inHand.remove(work, record.size)
     } catch (error) {
       this.#warnings.tell('a request was left as it is', coordinates(record), error)
-    }
-  }
-
-  async #handle({ record, work }: Job): ReturnType<RequestHandler['handle']> {
-    try {
-      return await this.#handler.handle(record, work)
-    } catch (error) {
-      this.#warnings.tell('a request could not be handled', coordinates(record), error)
-      return { reason: 'internal', detail: 'a fault of the library' }
     }
   }
 

@@ -6,6 +6,7 @@
  *                 ▼                                 ▼            ▼            ▼                 ▼
  *              passed over                      error reply  error reply  error reply   reply | error reply
  */
+import type { AnyOperation } from '../contract/operation.ts'
 import { validate } from '../contract/payload.ts'
 import { handlerEnded, handlerStarted, type HandlingStep } from '../diagnostics.ts'
 import { remoteCodes, ReplyError, type ValidationIssue } from '../errors.ts'
@@ -24,6 +25,9 @@ export interface PassedOver {
   readonly reason: PassedOverReason
   readonly detail: string
 }
+
+/** What becomes of a record: its reply, or none. */
+export type Outcome = Answer | PassedOver | 'abandoned'
 
 /** An error reply's code and message. */
 class Refusal {
@@ -59,8 +63,8 @@ export class RequestHandler {
     this.#warnings = options.warnings
   }
 
-  /** Never rejects but for a fault of the library itself. */
-  async handle(record: IncomingRecord, work: PartitionWork): Promise<Answer | PassedOver | 'abandoned'> {
+  /** Throws, or rejects, for nothing but a fault of the library itself. A promise only where the handler is called. */
+  handle(record: IncomingRecord, work: PartitionWork): Outcome | Promise<Outcome> {
     const asked = this.#settings.profile.readReplyRequest(record.headers)
     if (typeof asked === 'string') return { reason: 'unanswerable', detail: asked }
     const { correlationId } = asked
@@ -88,11 +92,7 @@ export class RequestHandler {
     const { clock } = this.#settings
     const context = new RequestContext(name, record, correlationId, deadline, clock, work.abortable)
     const to: Addressee = { record, correlationId, address, context }
-    const outcome = await this.#run(found, to, context)
-    if (!(outcome instanceof Refusal)) return this.#reply(to, found, outcome)
-    // A handler that was told to stop has not failed: an error reply would be wrong once it is handled elsewhere.
-    if (context.abandoned) return 'abandoned'
-    return this.#answers.error(to, name, outcome.code, outcome.message)
+    return this.#run(found, to, context)
   }
 
   #find(topic: HandledTopic, record: IncomingRecord): Handling | Refusal {
@@ -105,89 +105,96 @@ export class RequestHandler {
     }
   }
 
-  /** Decodes and validates the request, calls the handler, validates its reply. */
-  async #run(
-    handling: Handling,
-    to: Addressee,
-    context: RequestContext,
-  ): Promise<{ reply: unknown } | Refusal> {
-    const { operation } = handling
-    if (context.deadline !== undefined && this.#settings.clock.now() > context.deadline) {
-      return new Refusal(
-        remoteCodes.deadlineExceeded,
-        'the deadline had passed before the work began; it was not done',
-      )
+  /** Decodes and validates the request, calls the handler, validates and encodes its reply. */
+  async #run(handling: Handling, to: Addressee, context: RequestContext): Promise<Answer | 'abandoned'> {
+    const { operation, handler } = handling
+    const { clock } = this.#settings
+    if (context.deadline !== undefined && clock.now() > context.deadline) {
+      const message = 'the deadline had passed before the work began; it was not done'
+      return this.#refuse(to, context, new Refusal(remoteCodes.deadlineExceeded, message))
     }
     let decoded: unknown
     try {
       decoded = operation.request.decode(to.record.value)
     } catch (error) {
-      return new Refusal(remoteCodes.requestUndecodable, `the request is ${(error as Error).message}`)
+      const message = `the request is ${(error as Error).message}`
+      return this.#refuse(to, context, new Refusal(remoteCodes.requestUndecodable, message))
     }
     let request: unknown
     try {
       const checking = validate(operation.request.schema, decoded)
       const checked = checking instanceof Promise ? await checking : checking
       if ('issues' in checked)
-        return new Refusal(remoteCodes.requestInvalid, `invalid request: ${list(checked.issues)}`)
+        return this.#refuse(
+          to,
+          context,
+          new Refusal(remoteCodes.requestInvalid, `invalid request: ${list(checked.issues)}`),
+        )
       request = checked.value
     } catch (error) {
       this.#warnings.tell('the schema of a request failed', this.#step(to, operation.name), error)
-      return this.#unexpected(error)
+      return this.#refuse(to, context, this.#unexpected(error))
     }
-    const outcome = await this.#call(handling, to, context, request)
-    if (outcome instanceof Refusal) return outcome
+    if (handlerStarted.hasSubscribers) handlerStarted.publish(this.#step(to, operation.name))
+    const began = clock.monotonic()
+    let reply: unknown
+    let failure: Refusal | undefined
     try {
-      const checking = validate(operation.reply.schema, outcome.reply)
-      const checked = checking instanceof Promise ? await checking : checking
-      if (!('issues' in checked)) return outcome
-      return this.#badReply(to, operation.name, `invalid reply: ${list(checked.issues)}`)
+      reply = await handler(request, context)
     } catch (error) {
-      return this.#badReply(to, operation.name, 'the schema of the reply failed', error)
+      failure = this.#failed(error, to, context)
+    }
+    this.#ended(to, context, clock.monotonic() - began, failure)
+    if (failure !== undefined) return this.#refuse(to, context, failure)
+    try {
+      const checking = validate(operation.reply.schema, reply)
+      const checked = checking instanceof Promise ? await checking : checking
+      if (!('issues' in checked)) return this.#reply(to, operation, reply)
+      return this.#refuse(
+        to,
+        context,
+        this.#badReply(to, operation.name, `invalid reply: ${list(checked.issues)}`),
+      )
+    } catch (error) {
+      return this.#refuse(
+        to,
+        context,
+        this.#badReply(to, operation.name, 'the schema of the reply failed', error),
+      )
     }
   }
 
-  async #call(
-    handling: Handling,
-    to: Addressee,
-    context: RequestContext,
-    request: unknown,
-  ): Promise<{ reply: unknown } | Refusal> {
-    const { clock } = this.#settings
-    if (handlerStarted.hasSubscribers) handlerStarted.publish(this.#step(to, context.operation))
-    const began = clock.monotonic()
-    let outcome: { reply: unknown } | Refusal
-    try {
-      outcome = { reply: await handling.handler(request, context) }
-    } catch (error) {
-      if (error instanceof ReplyError) {
-        // Whoever does without types may have given it a number.
-        const code = error.code as string | number | undefined
-        outcome = new Refusal(String(code || remoteCodes.handlerFailed), error.message)
-      } else {
-        if (!context.abandoned)
-          this.#warnings.tell('a handler failed', this.#step(to, context.operation), error)
-        outcome = this.#unexpected(error)
-      }
+  #failed(error: unknown, to: Addressee, context: RequestContext): Refusal {
+    if (error instanceof ReplyError) {
+      // Whoever does without types may have given it a number.
+      const code = error.code as string | number | undefined
+      return new Refusal(String(code || remoteCodes.handlerFailed), error.message)
     }
+    if (!context.abandoned) this.#warnings.tell('a handler failed', this.#step(to, context.operation), error)
+    return this.#unexpected(error)
+  }
+
+  #ended(to: Addressee, context: RequestContext, duration: number, failure: Refusal | undefined): void {
     context.release()
-    const duration = clock.monotonic() - began
     this.#counters.handled++
     this.#counters.handlerDurations.record(duration)
     if (handlerEnded.hasSubscribers) {
-      const errorCode = outcome instanceof Refusal ? outcome.code : undefined
-      handlerEnded.publish({ ...this.#step(to, context.operation), duration, errorCode })
+      handlerEnded.publish({ ...this.#step(to, context.operation), duration, errorCode: failure?.code })
     }
-    return outcome
+  }
+
+  /** A handler that was told to stop has not failed: an error reply would be wrong once it is handled elsewhere. */
+  #refuse(to: Addressee, context: RequestContext, { code, message }: Refusal): Answer | 'abandoned' {
+    return context.abandoned ? 'abandoned' : this.#answers.error(to, context.operation, code, message)
   }
 
   /** The work is done; what can still go wrong is said by `MILENA_REPLY_INVALID`. */
-  #reply(to: Addressee, { operation }: Handling, outcome: { reply: unknown }): Answer {
+  #reply(to: Addressee, { name, reply: payload }: AnyOperation, reply: unknown): Answer {
     try {
-      return this.#answers.reply(to, operation.name, operation.reply.encode(outcome.reply as never))
+      return this.#answers.reply(to, name, payload.encode(reply as never))
     } catch (error) {
-      const refusal = this.#badReply(to, operation.name, 'the reply could not be written', error)
-      return this.#answers.error(to, operation.name, refusal.code, refusal.message)
+      const refusal = this.#badReply(to, name, 'the reply could not be written', error)
+      return this.#answers.error(to, name, refusal.code, refusal.message)
     }
   }
 
