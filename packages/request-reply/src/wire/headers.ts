@@ -8,9 +8,18 @@ export type RawHeader = readonly [name: Buffer, value: Buffer | null]
 export function lastHeader(headers: readonly RawHeader[], name: Buffer): Buffer | null | undefined {
   for (let i = headers.length - 1; i >= 0; i--) {
     const header = headers[i]!
-    if (header[0].length === name.length && header[0].equals(name)) return header[1]
+    if (isSame(header[0], name)) return header[1]
   }
   return undefined
+}
+
+/** In JavaScript: for names of a few bytes that takes half of what a call of `equals`, out of V8 and back, does. */
+function isSame(a: Buffer, b: Buffer): boolean {
+  let at = a.length
+  if (at !== b.length) return false
+  // From the end: our names begin alike.
+  while (at-- > 0) if (a[at] !== b[at]) return false
+  return true
 }
 
 /** What an application may give as headers: text is written as UTF-8. */

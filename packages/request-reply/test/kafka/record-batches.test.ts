@@ -72,6 +72,19 @@ describe('record batches', () => {
     assert.match(got.damage!.message, /offset 0 is damaged/)
   })
 
+  test('give each record its own header names, whatever the record before has in their place', () => {
+    const lists = [['aa', 'bb'], ['aa', 'bc'], ['ab'], [], ['abc', 'bb', 'cc'], ['abc', 'bb', 'cc']]
+    const data = batchAt(
+      0,
+      lists.map((names) => ({ headers: new Map(names.map((name) => [Buffer.from(name), Buffer.of(1)])) })),
+    )
+    const { records } = decodeRecords(data, 't', 0, 0, undefined)
+    assert.deepEqual(
+      records.map(({ headers }) => headers.map(([name]) => String(name))),
+      lists,
+    )
+  })
+
   test('that are cut off at the end are left for the next fetch', () => {
     const second = batchAt(1, text('second'))
     const data = Buffer.concat([batchAt(0, text('first')), second.subarray(0, second.length - 1)])

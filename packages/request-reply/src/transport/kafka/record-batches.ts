@@ -141,6 +141,7 @@ function decodeBatch(
     bytes = codec.decompressSync(bytes)
   }
   const cursor = new RecordCursor(bytes)
+  let before: readonly RawHeader[] = []
   for (let left = data.readInt32BE(at + RECORD_COUNT); left > 0; left--) {
     const recordEnd = cursor.varint() + cursor.at
     if (recordEnd > bytes.length) throw new Error('a record is longer than its batch')
@@ -157,7 +158,7 @@ function decodeBatch(
     let size = (key === null ? 0 : key.length) + (value === null ? 0 : value.length)
     const headers: RawHeader[] = []
     for (let count = cursor.varint(); count > 0; count--) {
-      const name = cursor.bytes()
+      const name = cursor.bytesOr(before[headers.length]?.[0])
       if (name === null || cursor.at > recordEnd) throw new Error('a header is damaged')
       const content = cursor.bytes()
       size += name.length + (content === null ? 0 : content.length)
@@ -166,6 +167,7 @@ function decodeBatch(
     if (cursor.at !== recordEnd || cursor.at < start) throw new Error('a record is not as long as it says')
     const timestamp = appended ? maxTimestamp : baseTimestamp + timestampDelta
     into.push({ topic, partition, offset, key, value, headers, timestamp, size })
+    before = headers
   }
 }
 
@@ -205,13 +207,24 @@ class RecordCursor {
   }
 
   bytes(): Buffer | null {
+    return this.bytesOr(undefined)
+  }
+
+  /**
+   * As `bytes`, but `guess` itself where that is what stands here. For header names, which a batch's records mostly have
+   * in common: comparing a few bytes costs a third of making a Buffer of them, and leaves nothing to collect.
+   */
+  bytesOr(guess: Buffer | undefined): Buffer | null {
     const length = this.varint()
     if (length === -1) return null
-    const end = this.at + length
-    if (length < 0 || end > this.#data.length) throw new Error('a length goes beyond the end')
-    const bytes = this.#data.subarray(this.at, end)
+    const data = this.#data
+    const start = this.at
+    const end = start + length
+    if (length < 0 || end > data.length) throw new Error('a length goes beyond the end')
     this.at = end
-    return bytes
+    if (guess?.length !== length) return data.subarray(start, end)
+    for (let i = 0; i < length; i++) if (guess[i] !== data[start + i]) return data.subarray(start, end)
+    return guess
   }
 }
 
