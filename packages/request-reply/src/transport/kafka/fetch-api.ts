@@ -1,16 +1,17 @@
 /**
  * The Fetch API, versions 12 to 17: by topic name in 12, by topic id from 13 on (KIP-516).
  *
- * Requests are encoded by the client. Answers are parsed here, straight from their bytes: the client's parser decodes
- * every record as well, and throws away the whole answer when one partition has an error.
+ * Requests are written and answers parsed here, straight into and from their bytes. The client's encoder makes a Buffer
+ * of every field, and is on the way of each reply that comes alone; its parser decodes every record as well, and throws
+ * away the whole answer when one partition has an error.
  */
-import { fetchV12, fetchV13, fetchV14, fetchV15, fetchV16, fetchV17, type Reader } from '@platformatic/kafka'
+import { Writer, type Reader } from '@platformatic/kafka'
+import { readUuid, writeUnsigned } from './compact-encoding.ts'
 import type { Link } from './connections.ts'
 import { readLong, type AbortedTransaction } from './record-batches.ts'
 import type { ApiVersionTable } from './versions.ts'
 
 const FETCH = 1
-const BY_ID = 13
 const READ_COMMITTED = 1
 /** No fetch session (KIP-227): each request says all it wants, and two at once cannot get out of step. */
 const NO_SESSION = 0
@@ -36,7 +37,7 @@ export interface FetchLimits {
 }
 
 export interface FetchedPartition {
-  /** Name or id, as `FetchAnswer.byId` says. */
+  /** Its name or its id, as `FetchAnswer.byId` says. */
   readonly topic: string
   readonly partition: number
   readonly errorCode: number
@@ -51,17 +52,24 @@ export interface FetchAnswer {
   readonly partitions: readonly FetchedPartition[]
 }
 
-type Encode = typeof fetchV17.createRequest
-const fetchApi: ApiVersionTable<Encode> = {
+/** In which the versions differ. */
+interface Form {
+  /** Topics by their ids. */
+  readonly byId: boolean
+  /** The request begins with the replica that asks: with us, none. */
+  readonly replica: boolean
+}
+
+const fetchApi: ApiVersionTable<Form> = {
   name: 'Fetch',
   key: FETCH,
   versions: {
-    12: fetchV12.createRequest,
-    13: fetchV13.createRequest,
-    14: fetchV14.createRequest,
-    15: fetchV15.createRequest,
-    16: fetchV16.createRequest,
-    17: fetchV17.createRequest,
+    12: { byId: false, replica: true },
+    13: { byId: true, replica: true },
+    14: { byId: true, replica: true },
+    15: { byId: true, replica: false },
+    16: { byId: true, replica: false },
+    17: { byId: true, replica: false },
   },
 }
 
@@ -72,54 +80,87 @@ export function sendFetch(
   limits: FetchLimits,
   done: (error: Error | null, answer?: FetchAnswer) => void,
 ): void {
-  const { version, api: encode } = link.pick(fetchApi)
-  const byId = version >= BY_ID
+  const { version, api: form } = link.pick(fetchApi)
   link.connection.send(
     FETCH,
     version,
-    () =>
-      encode(
-        limits.wait,
-        1,
-        limits.maxBytes,
-        READ_COMMITTED,
-        NO_SESSION,
-        NO_EPOCH,
-        topicsOf(targets, byId, limits.partitionMaxBytes),
-        [],
-        '',
-      ),
-    (_correlation, _key, _version, reader) => parseAnswer(reader, byId),
+    () => Writer.create().append(encodeRequest(targets, limits, form)),
+    (_correlation, _key, _version, reader) => parseAnswer(reader, form.byId),
     true,
     true,
     done,
   )
 }
 
-/** How an answer names a target's topic. */
-export function topicKey(id: string): string {
-  return id.replaceAll('-', '')
+/** Bytes of what stands before the topics, of a partition, and of a topic without its name, at most. */
+const HEAD = 4 + 21 + 5
+const PARTITION = 33
+const TOPIC = 16 + 5 + 1
+const TAIL = 3
+
+/**
+ * Fetch request 12–17 => [replica_id] max_wait_ms min_bytes max_bytes isolation_level session_id session_epoch [topic]
+ *                        [forgotten_topic] rack_id TAG_BUFFER
+ *   topic => name or id, [partition] TAG_BUFFER
+ *     partition => index current_leader_epoch fetch_offset last_fetched_epoch log_start_offset partition_max_bytes TAG_BUFFER
+ */
+function encodeRequest(
+  targets: readonly FetchTarget[],
+  { wait, maxBytes, partitionMaxBytes }: FetchLimits,
+  { byId, replica }: Form,
+): Buffer {
+  const topics = byTopic(targets)
+  let most = HEAD + targets.length * PARTITION + TAIL
+  for (const [{ topic }] of topics) most += TOPIC + 5 + topic.length * 3
+  const buffer = Buffer.allocUnsafe(most)
+  let at = replica ? buffer.writeInt32BE(-1, 0) : 0
+  at = buffer.writeInt32BE(wait, at)
+  at = buffer.writeInt32BE(1, at) // least bytes: the first record ends the wait
+  at = buffer.writeInt32BE(maxBytes, at)
+  at = buffer.writeInt8(READ_COMMITTED, at)
+  at = buffer.writeInt32BE(NO_SESSION, at)
+  at = buffer.writeInt32BE(NO_EPOCH, at)
+  at = writeUnsigned(buffer, at, topics.length + 1)
+  for (const partitions of topics) {
+    const { topic, topicId } = partitions[0]
+    if (byId) at += buffer.write(topicId.replaceAll('-', ''), at, 'hex')
+    else {
+      at = writeUnsigned(buffer, at, Buffer.byteLength(topic) + 1)
+      at += buffer.write(topic, at)
+    }
+    at = writeUnsigned(buffer, at, partitions.length + 1)
+    for (const { partition, epoch, position } of partitions) {
+      at = buffer.writeInt32BE(partition, at)
+      at = buffer.writeInt32BE(epoch, at)
+      at = writeLong(buffer, at, position)
+      at = buffer.writeInt32BE(-1, at) // the term of what was fetched last: not tracked
+      at = writeLong(buffer, at, -1) // the start of the log, which only replicas have
+      at = buffer.writeInt32BE(partitionMaxBytes, at)
+      buffer[at++] = 0
+    }
+    buffer[at++] = 0
+  }
+  buffer[at++] = 1 // nothing is forgotten: an empty array
+  buffer[at++] = 1 // no rack: an empty string
+  buffer[at++] = 0
+  return buffer.subarray(0, at)
 }
 
-function topicsOf(
-  targets: readonly FetchTarget[],
-  byId: boolean,
-  partitionMaxBytes: number,
-): Parameters<Encode>[6] {
-  const topics: Parameters<Encode>[6] = []
-  let last: string | undefined
+/** Partitions of a topic stand together in a fetch's targets, but for where its turn begins. */
+function byTopic(targets: readonly FetchTarget[]): [FetchTarget, ...FetchTarget[]][] {
+  const topics: [FetchTarget, ...FetchTarget[]][] = []
   for (const target of targets) {
-    const name = byId ? target.topicId : target.topic
-    if (name !== last) topics.push({ topicId: (last = name), partitions: [] })
-    topics.at(-1)!.partitions.push({
-      partition: target.partition,
-      currentLeaderEpoch: target.epoch,
-      fetchOffset: BigInt(target.position),
-      lastFetchedEpoch: -1,
-      partitionMaxBytes,
-    })
+    const last = topics.at(-1)
+    if (last?.[0].topic === target.topic && last[0].topicId === target.topicId) last.push(target)
+    else topics.push([target])
   }
   return topics
+}
+
+/** Exact up to 2^53 − 1, without a bigint. */
+function writeLong(buffer: Buffer, at: number, value: number): number {
+  buffer.writeInt32BE(Math.floor(value / 2 ** 32), at)
+  return buffer.writeUInt32BE(value >>> 0, at + 4)
 }
 
 /**
@@ -194,7 +235,7 @@ class AnswerCursor {
 
   uuid(): string {
     this.at += 16
-    return this.#data.toString('hex', this.at - 16, this.at)
+    return readUuid(this.#data, this.at - 16)
   }
 
   bytes(): Buffer | undefined {

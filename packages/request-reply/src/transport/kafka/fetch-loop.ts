@@ -14,7 +14,7 @@
  * its flight is cleared: whatever the old fetch still answers for it is passed over.
  */
 import type { BrokerPool, Link } from './connections.ts'
-import { sendFetch, topicKey, type FetchAnswer, type FetchedPartition } from './fetch-api.ts'
+import { sendFetch, type FetchAnswer, type FetchedPartition } from './fetch-api.ts'
 import type { Metadata } from './metadata.ts'
 
 /** Milliseconds that a broker waits for the first record. */
@@ -151,12 +151,11 @@ export class FetchLoop {
     this.#failures = 0
     const node = this.#owner.metadata.nodes.get(this.broker)
     if (node !== undefined) this.#owner.metadata.absolve(node)
-    const byKey = new Map<string, ReadPartition>()
-    for (const one of flight.partitions) {
-      byKey.set(`${answer.byId ? topicKey(one.topicId) : one.topic}/${one.partition}`, one)
-    }
+    // Brokers answer in the order of the request: each look begins behind the last, and finds at once.
+    let last = -1
     for (const part of answer.partitions) {
-      const partition = byKey.get(`${part.topic}/${part.partition}`)
+      last = indexOf(flight.partitions, part, answer.byId, last + 1)
+      const partition = flight.partitions[last]
       if (partition === undefined || partition.flight !== flight) continue
       partition.flight = undefined
       this.#owner.take(partition, part)
@@ -179,6 +178,21 @@ export class FetchLoop {
     this.#notBefore = performance.now() + Math.min(25 * 2 ** Math.min(this.#failures, 6), LONGEST_BACKOFF)
     this.#owner.failed(this.broker, error)
   }
+}
+
+/** Where the answer's partition stands among those asked for, from `start` on and around; −1 when nowhere. */
+function indexOf(
+  asked: readonly ReadPartition[],
+  { topic, partition }: FetchedPartition,
+  byId: boolean,
+  start: number,
+): number {
+  for (let step = 0; step < asked.length; step++) {
+    const index = (start + step) % asked.length
+    const one = asked[index]!
+    if (one.partition === partition && (byId ? one.topicId : one.topic) === topic) return index
+  }
+  return -1
 }
 
 function land(flight: Flight): void {

@@ -6,6 +6,7 @@
  * `acks` is always −1: an answer means that all in-sync replicas have the records.
  */
 import { Writer, produceV10, produceV11, produceV9 } from '@platformatic/kafka'
+import { writeUnsigned } from './compact-encoding.ts'
 import type { Link } from './connections.ts'
 import { orAnswer } from './kafka-errors.ts'
 import type { ApiVersionTable } from './versions.ts'
@@ -100,14 +101,3 @@ function encodeRequest(batches: readonly PartitionBatch[], timeout: number): Buf
 }
 
 const NO_TAGS = Buffer.of(0)
-
-function writeUnsigned(buffer: Buffer, start: number, value: number): number {
-  let rest = value
-  let at = start
-  while (rest >= 0x80) {
-    buffer[at++] = (rest & 0x7f) | 0x80
-    rest >>>= 7
-  }
-  buffer[at++] = rest
-  return at
-}
