@@ -163,7 +163,9 @@ export class FetchLoop {
     }
     land(flight)
     lane.busy = false
-    this.wake()
+    // After what the records set going: the reply that somebody waits for goes out, and a caller gets its own, before
+    // the next fetch is written.
+    setImmediate(() => this.wake())
   }
 
   #failFlight(lane: Lane, flight: Flight, error: unknown): void {
