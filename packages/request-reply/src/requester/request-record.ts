@@ -36,6 +36,8 @@ export class RequestEncoder {
   readonly #reserved: ReservedHeaders
   readonly #operations = new WeakMap<AnyOperation, RawHeader>()
   readonly #addresses = new WeakMap<ReplyAddress, readonly RawHeader[]>()
+  #deadline = Number.NaN
+  #deadlineHeader: RawHeader | undefined
 
   constructor(settings: { readonly profile: WireProfile; readonly instanceId: string }) {
     this.#profile = settings.profile
@@ -76,7 +78,7 @@ export class RequestEncoder {
         this.#profile.correlationHeader(route.correlationId),
         this.#operationHeader(operation),
         this.#instance,
-        deadlineHeader(route.deadline),
+        this.#headerOfDeadline(route.deadline),
       ],
     }
   }
@@ -94,6 +96,15 @@ export class RequestEncoder {
     let header = this.#operations.get(operation)
     if (header === undefined) this.#operations.set(operation, (header = operationHeader(operation.name)))
     return header
+  }
+
+  /** Under load many requests of one timeout are made in one millisecond. */
+  #headerOfDeadline(deadline: number): RawHeader {
+    if (this.#deadlineHeader === undefined || deadline !== this.#deadline) {
+      this.#deadline = deadline
+      this.#deadlineHeader = deadlineHeader(deadline)
+    }
+    return this.#deadlineHeader
   }
 
   #addressHeaders(address: ReplyAddress): readonly RawHeader[] {

@@ -48,8 +48,16 @@ export function readInstance(headers: readonly RawHeader[]): string | undefined 
 
 /** The deadline, or `undefined` when there is none or it is not 1 to 16 decimal digits. */
 export function readDeadline(headers: readonly RawHeader[]): number | undefined {
-  const text = readText(headers, deadlineName, headerBounds.deadline)
-  return text !== undefined && /^\d{1,16}$/.test(text) ? Number(text) : undefined
+  const digits = lastHeader(headers, deadlineName)
+  if (!digits || digits.length === 0 || digits.length > headerBounds.deadline) return undefined
+  // Read in place: it is in every request, and a string, a pattern and a number of it cost three times as much.
+  let deadline = 0
+  for (let i = 0; i < digits.length; i++) {
+    const digit = digits[i]! - 0x30
+    if (!(digit >= 0 && digit <= 9)) return undefined
+    deadline = deadline * 10 + digit
+  }
+  return deadline
 }
 
 /**
