@@ -11,6 +11,7 @@
 import { compressionsAlgorithms, crc32c } from '@platformatic/kafka'
 import type { OutgoingRecord } from '../transport.ts'
 import type { Compression } from './options.ts'
+import { writeLong } from './primitive-types.ts'
 
 const RECORDS_AT = 61
 /** Bytes before what `batchLength` counts. */
@@ -87,8 +88,8 @@ export function encodeBatch(
   batch[16] = 2
   batch.writeInt16BE(attributes, ATTRIBUTES_AT)
   batch.writeInt32BE(records.length - 1, 23)
-  batch.writeBigInt64BE(BigInt(first), 27)
-  batch.writeBigInt64BE(BigInt(latest), 35)
+  writeLong(batch, 27, first)
+  writeLong(batch, 35, latest)
   batch.writeBigInt64BE(identity.producerId, 43)
   batch.writeInt16BE(identity.epoch, 51)
   batch.writeInt32BE(identity.sequence, 53)

@@ -6,9 +6,9 @@
  * away the whole answer when one partition has an error.
  */
 import { Writer, type Reader } from '@platformatic/kafka'
-import { readUuid, writeUnsigned } from './compact-encoding.ts'
 import type { Link } from './connections.ts'
-import { readLong, type AbortedTransaction } from './record-batches.ts'
+import { readLong, readUuid, writeLong, writeUnsigned } from './primitive-types.ts'
+import type { AbortedTransaction } from './record-batches.ts'
 import type { ApiVersionTable } from './versions.ts'
 
 const FETCH = 1
@@ -155,12 +155,6 @@ function byTopic(targets: readonly FetchTarget[]): [FetchTarget, ...FetchTarget[
     else topics.push([target])
   }
   return topics
-}
-
-/** Exact up to 2^53 − 1, without a bigint. */
-function writeLong(buffer: Buffer, at: number, value: number): number {
-  buffer.writeInt32BE(Math.floor(value / 2 ** 32), at)
-  return buffer.writeUInt32BE(value >>> 0, at + 4)
 }
 
 /**

@@ -6,9 +6,9 @@
  * `acks` is always −1: an answer means that all in-sync replicas have the records.
  */
 import { Writer, produceV10, produceV11, produceV9 } from '@platformatic/kafka'
-import { writeUnsigned } from './compact-encoding.ts'
 import type { Link } from './connections.ts'
 import { orAnswer } from './kafka-errors.ts'
+import { writeUnsigned } from './primitive-types.ts'
 import type { ApiVersionTable } from './versions.ts'
 
 export const produceApi: ApiVersionTable<typeof produceV9> = {
@@ -51,7 +51,7 @@ export async function produce(
       link.connection.send(
         produceApi.key,
         version,
-        () => Writer.create().append(encodeRequest(batches, timeout)),
+        () => encodeRequest(batches, timeout),
         api.parseResponse,
         true,
         true,
@@ -75,29 +75,30 @@ export async function produce(
   return results
 }
 
-function encodeRequest(batches: readonly PartitionBatch[], timeout: number): Buffer {
+/** In pieces, which the client puts together with its own: batches are copied once. */
+function encodeRequest(batches: readonly PartitionBatch[], timeout: number): Writer {
   const topics = Map.groupBy(batches, (batch) => batch.topic)
-  const head = Buffer.alloc(12)
+  const head = Buffer.allocUnsafe(12)
   head[0] = 0 // no transactional id
   head.writeInt16BE(-1, 1)
   head.writeInt32BE(timeout, 3)
-  const pieces: Buffer[] = [head.subarray(0, writeUnsigned(head, 7, topics.size + 1))]
+  const writer = Writer.create().append(head.subarray(0, writeUnsigned(head, 7, topics.size + 1)))
   for (const [topic, partitions] of topics) {
     const name = Buffer.from(topic)
     const start = Buffer.allocUnsafe(10 + name.length)
     let at = writeUnsigned(start, 0, name.length + 1)
     start.set(name, at)
     at = writeUnsigned(start, at + name.length, partitions.length + 1)
-    pieces.push(start.subarray(0, at))
+    writer.append(start.subarray(0, at))
     for (const { partition, bytes } of partitions) {
       const index = Buffer.allocUnsafe(9)
       index.writeInt32BE(partition, 0)
-      pieces.push(index.subarray(0, writeUnsigned(index, 4, bytes.length + 1)), bytes, NO_TAGS)
+      writer.append(index.subarray(0, writeUnsigned(index, 4, bytes.length + 1)))
+      writer.append(bytes).append(NO_TAGS)
     }
-    pieces.push(NO_TAGS)
+    writer.append(NO_TAGS)
   }
-  pieces.push(NO_TAGS)
-  return Buffer.concat(pieces)
+  return writer.append(NO_TAGS)
 }
 
 const NO_TAGS = Buffer.of(0)

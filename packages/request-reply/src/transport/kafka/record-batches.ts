@@ -8,6 +8,7 @@
 import { compressionsAlgorithmsByBitmask, crc32c } from '@platformatic/kafka'
 import type { RawHeader } from '../../wire/headers.ts'
 import type { IncomingRecord } from '../transport.ts'
+import { readLong } from './primitive-types.ts'
 
 const BASE_OFFSET = 0
 const BATCH_LENGTH = 8
@@ -41,11 +42,6 @@ export interface DecodedRecords {
   readonly next: number
   /** Why decoding stopped before the end: the batch at `next` is damaged. */
   readonly damage: Error | undefined
-}
-
-/** Exact up to 2^53 − 1, without a bigint. */
-export function readLong(buffer: Buffer, at: number): number {
-  return buffer.readInt32BE(at) * 2 ** 32 + buffer.readUInt32BE(at + 4)
 }
 
 /**
