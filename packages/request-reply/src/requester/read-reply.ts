@@ -9,33 +9,37 @@ import { readError } from '../wire/milena.ts'
 import type { PendingReply } from './pending.ts'
 import type { Reply } from './reply.ts'
 
-/** Calls exactly one of the two, at once unless the schema is asynchronous. */
+/** The reply, or why there is none; a promise only where the schema is asynchronous, and never a rejection. */
+export type ReadReply = Reply<unknown> | MilenaError
+
 export function readReply(
   pending: PendingReply,
   record: IncomingRecord,
   roundTrip: number,
-  onReply: (reply: Reply<unknown>) => void,
-  onError: (error: MilenaError) => void,
-): void {
+): ReadReply | Promise<ReadReply> {
   const { operation } = pending
   const remote = readError(record.headers)
-  if (remote !== undefined) {
-    onError(new RemoteError(operation.name, remote.code, remote.message))
-    return
-  }
-  const finish = (checked: Validated<unknown>): void => {
-    if ('issues' in checked)
-      onError(new ValidationError('MILENA_REPLY_INVALID', operation.name, checked.issues))
-    else onReply(toReply(pending, record, roundTrip, checked.value))
-  }
+  if (remote !== undefined) return new RemoteError(operation.name, remote.code, remote.message)
   try {
     const checked = validate(operation.reply.schema, operation.reply.decode(record.value))
-    if (checked instanceof Promise)
-      checked.then(finish).catch((error: unknown) => onError(unreadable(operation.name, error)))
-    else finish(checked)
+    if (!(checked instanceof Promise)) return finish(pending, record, roundTrip, checked)
+    return checked
+      .then((result) => finish(pending, record, roundTrip, result))
+      .catch((error: unknown) => unreadable(operation.name, error))
   } catch (error) {
-    onError(unreadable(operation.name, error))
+    return unreadable(operation.name, error)
   }
+}
+
+function finish(
+  pending: PendingReply,
+  record: IncomingRecord,
+  roundTrip: number,
+  checked: Validated<unknown>,
+): ReadReply {
+  return 'issues' in checked
+    ? new ValidationError('MILENA_REPLY_INVALID', pending.operation.name, checked.issues)
+    : toReply(pending, record, roundTrip, checked.value)
 }
 
 function toReply(

@@ -13,13 +13,13 @@ import {
   type StrayStep,
 } from '../diagnostics.ts'
 import type { Durations } from '../durations.ts'
-import type { MilenaError } from '../errors.ts'
+import { MilenaError } from '../errors.ts'
 import type { IncomingRecord } from '../transport/transport.ts'
 import { readError } from '../wire/milena.ts'
 import type { RequesterSettings } from './options.ts'
 import { idOf, stepOf, type PendingReply } from './pending.ts'
 import type { PendingReplies } from './pending-replies.ts'
-import { readReply } from './read-reply.ts'
+import { readReply, type ReadReply } from './read-reply.ts'
 import type { LateReply, Reply } from './reply.ts'
 import type { RequesterCounters } from './stats.ts'
 
@@ -53,7 +53,7 @@ export class ReplyReceiver {
   }
 
   #receiveReply(entry: PendingReply, record: IncomingRecord): void {
-    const { settings, pending, counters, roundTrips } = this.#options
+    const { settings, roundTrips } = this.#options
     this.#countOwn(record)
     if (entry.replied) return this.#countDuplicate(record)
     entry.replied = true
@@ -61,33 +61,25 @@ export class ReplyReceiver {
     roundTrips.record(roundTrip)
     if (replyReceived.hasSubscribers) replyReceived.publish(this.#received(entry, record, roundTrip))
     // The entry stays pending while an asynchronous schema has its say: that, too, must end in time.
-    readReply(
-      entry,
-      record,
-      roundTrip,
-      (reply) => {
-        if (!pending.takeAnswered(entry)) return this.#overtaken(entry, roundTrip, reply, undefined)
-        counters.replied++
-        entry.resolve(reply as Reply<never>)
-      },
-      (error) => {
-        if (!pending.takeAnswered(entry)) return this.#overtaken(entry, roundTrip, undefined, error)
-        if (error.code === 'MILENA_REMOTE_ERROR') counters.remoteErrors++
-        else counters.failed++
-        pending.reject(entry, error)
-      },
-    )
+    const read = readReply(entry, record, roundTrip)
+    if (read instanceof Promise) void read.then((later) => this.#settle(entry, roundTrip, later))
+    else this.#settle(entry, roundTrip, read)
   }
 
-  /** The request got another outcome while its reply was being validated: the reply is late. */
-  #overtaken(
-    entry: PendingReply,
-    roundTrip: number,
-    reply: Reply<unknown> | undefined,
-    error: MilenaError | undefined,
-  ): void {
-    this.#options.counters.late++
-    this.#handOver(entry, roundTrip, reply, error)
+  #settle(entry: PendingReply, roundTrip: number, read: ReadReply): void {
+    const { pending, counters } = this.#options
+    if (!pending.takeAnswered(entry)) {
+      // The request got another outcome while its reply was being validated: the reply is late.
+      counters.late++
+      this.#handOver(entry, roundTrip, read)
+    } else if (read instanceof MilenaError) {
+      if (read.code === 'MILENA_REMOTE_ERROR') counters.remoteErrors++
+      else counters.failed++
+      pending.reject(entry, read)
+    } else {
+      counters.replied++
+      entry.resolve(read as Reply<never>)
+    }
   }
 
   #receiveStray(record: IncomingRecord, id: string): void {
@@ -110,21 +102,12 @@ export class ReplyReceiver {
     counters.late++
     const roundTrip = settings.clock.monotonic() - entry.acceptedAt
     if (replyLate.hasSubscribers) replyLate.publish(this.#received(entry, record, roundTrip))
-    readReply(
-      entry,
-      record,
-      roundTrip,
-      (reply) => this.#handOver(entry, roundTrip, reply, undefined),
-      (error) => this.#handOver(entry, roundTrip, undefined, error),
-    )
+    const read = readReply(entry, record, roundTrip)
+    if (read instanceof Promise) void read.then((later) => this.#handOver(entry, roundTrip, later))
+    else this.#handOver(entry, roundTrip, read)
   }
 
-  #handOver(
-    { operation, request, correlationId }: PendingReply,
-    roundTrip: number,
-    reply: Reply<unknown> | undefined,
-    error: MilenaError | undefined,
-  ): void {
+  #handOver({ operation, request, correlationId }: PendingReply, roundTrip: number, read: ReadReply): void {
     const { onLateReply } = this.#options.settings
     if (onLateReply === undefined) return
     const late: LateReply = {
@@ -132,8 +115,8 @@ export class ReplyReceiver {
       request,
       correlationId: correlationId.toString('hex'),
       roundTrip,
-      reply,
-      error,
+      reply: read instanceof MilenaError ? undefined : read,
+      error: read instanceof MilenaError ? read : undefined,
     }
     const failed = (problem: unknown): void => this.#options.warn(problem as Error)
     try {

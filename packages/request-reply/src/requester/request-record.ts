@@ -179,26 +179,28 @@ function tryOrRefuse<Result>(operation: AnyOperation, what: string, run: () => R
  * @throws ValidationError `MILENA_REQUEST_INVALID`; MilenaError `MILENA_CODEC_FAILED` when the schema itself fails.
  */
 export function checkRequest(operation: AnyOperation, value: unknown): Promise<void> | undefined {
-  const valid = (checked: Validated<unknown>): undefined => {
-    if ('issues' in checked)
-      throw new ValidationError('MILENA_REQUEST_INVALID', operation.name, checked.issues)
-  }
-  const failed = (cause: unknown): MilenaError =>
-    new MilenaError(
-      'MILENA_CODEC_FAILED',
-      `operation ${operation.name}: the request's schema failed: ${messageOf(cause)}`,
-      { cause },
-    )
   let checked
   try {
     checked = validate(operation.request.schema, value)
   } catch (cause) {
-    throw failed(cause)
+    throw schemaFailed(operation, cause)
   }
-  if (!(checked instanceof Promise)) return valid(checked)
-  return checked.then(valid, (cause: unknown) => {
-    throw failed(cause)
-  })
+  if (!(checked instanceof Promise)) return refuseInvalid(operation, checked)
+  return checked.then(
+    (result) => refuseInvalid(operation, result),
+    (cause: unknown) => {
+      throw schemaFailed(operation, cause)
+    },
+  )
+}
+
+function refuseInvalid(operation: AnyOperation, checked: Validated<unknown>): undefined {
+  if ('issues' in checked) throw new ValidationError('MILENA_REQUEST_INVALID', operation.name, checked.issues)
+}
+
+function schemaFailed(operation: AnyOperation, cause: unknown): MilenaError {
+  const message = `operation ${operation.name}: the request's schema failed: ${messageOf(cause)}`
+  return new MilenaError('MILENA_CODEC_FAILED', message, { cause })
 }
 
 /** Bytes of key, value and headers. */
