@@ -23,8 +23,13 @@ export interface ReplyPartitionOptions {
 
 /** A lease that was not renewed for this long, in milliseconds, no longer counts when a partition is chosen. */
 const leaseValidity = 3 * renewalInterval
-/** Milliseconds between taking a partition and looking whether another instance took it at the same moment. */
-const settlingTime = 20
+/**
+ * Milliseconds between taking a partition and looking whether another instance took it at the same moment: at least
+ * so long, and as many times as long as looking and taking has taken here. Who looked before us may be that slow to
+ * take, and overtakes us unseen when it takes later than we look again.
+ */
+const leastSettlingTime = 50
+const settlingTimes = 4
 /** How often another partition is tried when somebody else took the same one. */
 const attempts = 5
 
@@ -88,13 +93,17 @@ async function choosePartition(
 ): Promise<number> {
   const { instanceId, clock } = context
   const byName = partitionForKey(Buffer.from(instanceId), partitions)
+  let longest = 0
   try {
     for (let attempt = 0; attempt < attempts; attempt++) {
+      const begunAt = clock.monotonic()
       const free = await freePartitions(leases, topic, partitions, context)
       const partition = free[partitionForKey(Buffer.from(`${instanceId} ${attempt}`), free.length)] ?? byName
       await leases.write({ topic, partition, owner: instanceId, renewedAt: clock.now() })
       if (free.length === 0) return partition
-      await new Promise<void>((resolve) => clock.schedule(settlingTime, resolve))
+      longest = Math.max(longest, clock.monotonic() - begunAt)
+      const settling = Math.max(leastSettlingTime, settlingTimes * longest)
+      await new Promise<void>((resolve) => clock.schedule(settling, resolve))
       const lease = (await leases.read([topic])).find((lease) => lease.partition === partition)
       if (lease?.owner === instanceId) return partition
     }
