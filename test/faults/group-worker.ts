@@ -27,6 +27,8 @@ const membership = await transport.join({
   groupInstanceId: settings.instanceId,
   sessionTimeout: settings.sessionTimeout,
   heartbeatInterval: 300,
+  // So long that what a JoinGroup in vain would cost shows.
+  rebalanceTimeout: 60_000,
   onAssigned: (partitions) => tell('assigned', numbers(partitions)),
   onRecords(records) {
     for (const { partition, offset } of records) {

@@ -50,7 +50,7 @@ export class Worker implements AsyncDisposable {
   /** Resolves when it holds exactly so many partitions. */
   async holds(count: number): Promise<void> {
     const what = `${this.name} to hold ${count} partitions`
-    await waitFor(() => this.held.size === count, { what, timeout: 60_000 }).catch((error: Error) => {
+    await waitFor(() => this.held.size === count, { what, timeout: 180_000 }).catch((error: Error) => {
       throw new Error(
         `${error.message}; it holds ${[...this.held].join()}, ${JSON.stringify(this.events)} ${this.#problems}`,
       )
