@@ -25,11 +25,11 @@ export interface ReplyPartitionOptions {
 const leaseValidity = 3 * renewalInterval
 /**
  * Milliseconds between taking a partition and looking whether another instance took it at the same moment: at least
- * so long, and as many times as long as looking and taking has taken here. Who looked before us may be that slow to
- * take, and overtakes us unseen when it takes later than we look again.
+ * so long, and so many times as long as taking it lasted here. Whoever looked before we took it may be as slow, and
+ * overtakes us unseen when it takes it after we have looked again.
  */
 const leastSettlingTime = 50
-const settlingTimes = 4
+const settlingTimes = 5
 /** How often another partition is tried when somebody else took the same one. */
 const attempts = 5
 
@@ -96,12 +96,12 @@ async function choosePartition(
   let longest = 0
   try {
     for (let attempt = 0; attempt < attempts; attempt++) {
-      const begunAt = clock.monotonic()
       const free = await freePartitions(leases, topic, partitions, context)
+      const lookedAt = clock.monotonic()
       const partition = free[partitionForKey(Buffer.from(`${instanceId} ${attempt}`), free.length)] ?? byName
       await leases.write({ topic, partition, owner: instanceId, renewedAt: clock.now() })
       if (free.length === 0) return partition
-      longest = Math.max(longest, clock.monotonic() - begunAt)
+      longest = Math.max(longest, clock.monotonic() - lookedAt)
       const settling = Math.max(leastSettlingTime, settlingTimes * longest)
       await new Promise<void>((resolve) => clock.schedule(settling, resolve))
       const lease = (await leases.read([topic])).find((lease) => lease.partition === partition)
