@@ -31,8 +31,10 @@ const membership = await transport.join({
   rebalanceTimeout: 60_000,
   onAssigned: (partitions) => tell('assigned', numbers(partitions)),
   onRecords(records) {
+    // When they were handed over: this process may be stopped before it has told of them.
+    const at = Date.now()
     for (const { partition, offset } of records) {
-      tell('record', partition, offset)
+      tell('record', partition, offset, at)
       next.set(partition, offset + 1)
     }
     commit([...new Set(records.map((one) => one.partition))]).catch((error: { code?: string }) =>

@@ -228,6 +228,7 @@ describe('a group under load', { timeout: SUITE }, () => {
     const [a, b] = await scene.startTwo(SHORT_SESSION)
     const moved = new Set(b.held)
     b.signal('SIGSTOP')
+    const stoppedAt = Date.now()
     await a.holds(6)
     await scene.goesOn()
     const committed = async (): Promise<Map<number, number>> =>
@@ -238,7 +239,6 @@ describe('a group under load', { timeout: SUITE }, () => {
         ]),
       )
     const before = await committed()
-    const handed = scene.handled.length
     b.signal('SIGCONT')
     await waitFor(() => b.told('lost').length > 0, { what: 'the loss to be noticed', timeout: patience })
     await Promise.all([a.holds(3), b.holds(3)])
@@ -250,9 +250,10 @@ describe('a group under load', { timeout: SUITE }, () => {
       moved,
       'all that it had is told as lost',
     )
-    const stale = scene.handled
-      .slice(handed)
-      .filter((one) => one.worker === 'b' && one.offset < (before.get(one.partition) ?? 0))
+    const stale = scene.handled.filter(
+      ({ worker, at, offset, partition }) =>
+        worker === 'b' && at > stoppedAt && offset < (before.get(partition) ?? 0),
+    )
     assert.deepEqual(stale, [], 'it was handed nothing that its successor had done')
     await scene.goesOn()
     await scene.finish()
