@@ -87,14 +87,15 @@ test('kill -9 of npm, which started the command, ends every process', async (t) 
   const npm = spawn('npm', ['run', 'payments', '--', ...args], { env, stdio: 'ignore' })
   const state = await waitFor(() => JSON.parse(readFileSync(file, 'utf8')) as SystemState, {
     what: 'the system to be ready',
-    timeout: 60_000,
+    timeout: 180_000,
   })
   npm.kill('SIGKILL')
   await waitUntilGone(state, new URL(state.database).host)
 })
 
 test('a supervised process that dies is started again, where it was, and the state file says so', async (t) => {
-  const system = await PaymentSystem.start(['--supervise', '--gateways', '1', '--workers', '1'])
+  const args = ['--supervise', '--gateways', '1', '--workers', '1', '--timeout', '20000']
+  const system = await PaymentSystem.start(args)
   t.after(() => system.close())
   const before = system.state()
   const order = { orderId: 'o-1', amount: 100, method: 'wallet' }

@@ -62,7 +62,7 @@ test(`${payments} payments under kill -9: charged at most once, told the truth, 
         const rows = await readPayments(system)
         return rows.every(({ state }) => state !== 'pending' && state !== 'unknown') && rows
       },
-      { what: 'no payment to be pending or unknown', timeout: 30_000, interval: 100 },
+      { what: 'no payment to be pending or unknown', timeout: 120_000, interval: 100 },
     )
     check(told, rows, await system.ledger())
     const counts = Object.groupBy(told, ({ status }) => String(status))

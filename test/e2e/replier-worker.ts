@@ -11,6 +11,7 @@ interface WorkerOptions {
   readonly topic: string
   /** Milliseconds that each request takes. */
   readonly delay: number
+  readonly sessionTimeout: number
 }
 
 /** What a worker tells its parent. */
@@ -23,7 +24,7 @@ const replier = createReplier({
   kafka: { brokers: options.brokers },
   groupId: options.groupId,
   replyTopics: ['worker_reply-*'],
-  sessionTimeout: 6_000,
+  sessionTimeout: options.sessionTimeout,
   heartbeatInterval: 500,
 })
 const operation = defineOperation({

@@ -74,8 +74,16 @@ async function works(replier: Replier): Promise<void> {
   await waitFor(() => replier.stats().replied > replied + 30, { what: 'a replier to answer' })
 }
 
-function startWorker(t: TestContext, { topic, groupId }: Bench, delay: number): Promise<Worker> {
-  return Worker.start(t, { brokers: cluster.brokers, groupId, topic, delay })
+/** For tests that wait until a session is over. */
+const shortSession = 6_000
+
+function startWorker(
+  t: TestContext,
+  { topic, groupId }: Bench,
+  delay: number,
+  sessionTimeout = 30_000,
+): Promise<Worker> {
+  return Worker.start(t, { brokers: cluster.brokers, groupId, topic, delay, sessionTimeout })
 }
 
 class Worker {
@@ -86,7 +94,8 @@ class Worker {
 
   constructor(child: ChildProcess) {
     this.process = child
-    this.exited = once(child, 'exit')
+    // `close`, not `exit`: by then all that it told has been read.
+    this.exited = once(child, 'close')
     child.on('message', (message: WorkerMessage) => {
       if ('began' in message) this.began.push(message.began)
       if ('ended' in message) this.ended.push(message.ended)
@@ -210,8 +219,8 @@ test('SIGTERM: what runs is answered and committed before the process ends; noth
 test('kill -9: another worker does what was in hand; nothing is lost', async (t) => {
   const bench = await setUp(t, 2)
   const { asking } = bench
-  const worker = await startWorker(t, bench, 30)
-  const other = await startWorker(t, bench, 30)
+  const worker = await startWorker(t, bench, 30, shortSession)
+  const other = await startWorker(t, bench, 30, shortSession)
   const load = new Load(asking, 2, 10)
   await waitFor(() => worker.ended.length > 10 && other.ended.length > 10, { what: 'both workers to work' })
   worker.process.kill('SIGKILL')
@@ -219,7 +228,7 @@ test('kill -9: another worker does what was in hand; nothing is lost', async (t)
   const cutOff = worker.began.filter((request) => !worker.ended.includes(request))
   await waitFor(() => cutOff.every((request) => other.ended.includes(request)), {
     what: 'the other worker to do what was cut off',
-    timeout: 45_000,
+    timeout: 120_000,
   })
   await load.stop()
   await Promise.all(load.asked.map((asked) => asking.reply(asked)))
@@ -230,19 +239,19 @@ test('kill -9: another worker does what was in hand; nothing is lost', async (t)
 test('a worker that is stopped past its session and wakes up rejoins, and takes nothing back', async (t) => {
   const bench = await setUp(t, 2)
   const { topic, groupId, asking } = bench
-  const sleeper = await startWorker(t, bench, 20)
-  const other = await startWorker(t, bench, 20)
+  const sleeper = await startWorker(t, bench, 20, shortSession)
+  const other = await startWorker(t, bench, 20, shortSession)
   const load = new Load(asking, 2, 10)
   await waitFor(() => sleeper.ended.length > 10 && other.ended.length > 10, { what: 'both workers to work' })
   sleeper.process.kill('SIGSTOP')
   await waitFor(() => keysOf(other.ended) === 12, {
     what: 'the other to do the work of both',
-    timeout: 45_000,
+    timeout: 120_000,
   })
   sleeper.process.kill('SIGCONT')
   // What it had in hand ends now, under an assignment that is no longer its own; then it works again.
   const before = sleeper.began.length
-  await waitFor(() => sleeper.began.length > before + 10, { what: 'it to work again', timeout: 45_000 })
+  await waitFor(() => sleeper.began.length > before + 10, { what: 'it to work again', timeout: 120_000 })
   await load.stop()
   await Promise.all(load.asked.map((asked) => asking.reply(asked)))
   for (const worker of [sleeper, other]) worker.process.kill('SIGTERM')

@@ -27,10 +27,14 @@ const membership = await transport.join({
   groupInstanceId: settings.instanceId,
   sessionTimeout: settings.sessionTimeout,
   heartbeatInterval: 300,
+  // So long that what a JoinGroup in vain would cost shows.
+  rebalanceTimeout: 60_000,
   onAssigned: (partitions) => tell('assigned', numbers(partitions)),
   onRecords(records) {
+    // When they were handed over: this process may be stopped before it has told of them.
+    const at = Date.now()
     for (const { partition, offset } of records) {
-      tell('record', partition, offset)
+      tell('record', partition, offset, at)
       next.set(partition, offset + 1)
     }
     commit([...new Set(records.map((one) => one.partition))]).catch((error: { code?: string }) =>

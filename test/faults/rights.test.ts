@@ -93,7 +93,8 @@ test('a member that loses its right on the group reports it once and goes on whe
     groupId: 'workers',
     topics: [topic],
     from: 'earliest',
-    sessionTimeout: 6_000,
+    // Longer than the right is away, also on a busy machine.
+    sessionTimeout: 30_000,
     heartbeatInterval: 200,
     onRecords: (some: readonly IncomingRecord[]) => void records.push(...some),
     onRevoked: () => Promise.resolve(),

@@ -112,6 +112,12 @@ test('with the right password and authority, over SCRAM: sends and reads', async
   } finally {
     await pool.close()
   }
+  // The broker takes a new user in a moment after it has confirmed it.
+  const sasl = { mechanism: 'SCRAM-SHA-512', username: 'milena', password: 'secret' } as const
+  const opened = await waitFor(() => openKafka({ brokers: [secure], tls, sasl }), {
+    what: 'the user to be known',
+  })
+  await opened.close()
   await sendsAndReads('SCRAM-SHA-512', 'secret')
 })
 

@@ -18,6 +18,8 @@ export interface Handled {
   readonly partition: number
   readonly offset: number
   readonly worker: string
+  /** When it was handed over, as of `Date.now()`. */
+  readonly at: number
 }
 
 export class Worker implements AsyncDisposable {
@@ -36,9 +38,9 @@ export class Worker implements AsyncDisposable {
     this.#exited = once(this.#child, 'exit')
     this.#child.stderr!.on('data', (chunk: Buffer) => (this.#problems += chunk.toString()))
     createInterface({ input: this.#child.stdout! }).on('line', (line) => {
-      const [event, first, second] = JSON.parse(line) as [string, unknown, unknown]
+      const [event, first, second, at] = JSON.parse(line) as [string, unknown, unknown, number]
       if (event === 'record') {
-        handled.push({ partition: first as number, offset: second as number, worker: name })
+        handled.push({ partition: first as number, offset: second as number, worker: name, at })
         return
       }
       this.events.push([event, first, second])
@@ -50,7 +52,7 @@ export class Worker implements AsyncDisposable {
   /** Resolves when it holds exactly so many partitions. */
   async holds(count: number): Promise<void> {
     const what = `${this.name} to hold ${count} partitions`
-    await waitFor(() => this.held.size === count, { what, timeout: 60_000 }).catch((error: Error) => {
+    await waitFor(() => this.held.size === count, { what, timeout: 180_000 }).catch((error: Error) => {
       throw new Error(
         `${error.message}; it holds ${[...this.held].join()}, ${JSON.stringify(this.events)} ${this.#problems}`,
       )

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { startEmbeddedKafka } from '@milena/embedded-kafka'
 import { Admin } from '@platformatic/kafka'
+import { findLeader } from '../../tools/kafka/inspect.ts'
+import { waitFor } from './wait-for.ts'
 
 export interface TopicOptions {
   /** Default 1. */
@@ -15,7 +17,7 @@ export interface TestCluster extends AsyncDisposable {
   readonly brokers: string[]
   /** Apache Kafka by KAFKA_BROKERS, or an embedded broker of this cluster object's own. */
   readonly kind: 'kafka' | 'embedded'
-  /** Creates a topic whose name begins with this and is nobody else's; it is removed at close. */
+  /** Creates a topic whose name begins with this and is nobody else's, known to every broker; it is removed at close. */
   createTopic(prefix: string, options?: TopicOptions): Promise<string>
   /** Has this topic removed at close, too: for one that is made by what is tested. */
   own(topic: string): void
@@ -53,8 +55,9 @@ export async function openTestCluster(): Promise<TestCluster> {
     kind: embedded ? 'embedded' : 'kafka',
     createTopic: async (prefix, options = {}) => {
       const name = uniqueName(prefix)
-      await withAdmin(brokers, async (admin) => createTopic(admin, name, options))
       topics.add(name)
+      await withAdmin(brokers, async (admin) => createTopic(admin, name, options))
+      await waitUntilKnown(brokers, name, options.partitions ?? 1)
       return name
     },
     own: (topic) => void topics.add(topic),
@@ -74,6 +77,18 @@ async function createTopic(
     replicas: -1, // as many as the cluster's default says
     configs: Object.entries(configs).map(([key, value]) => ({ name: key, value })),
   })
+}
+
+/** A broker learns of a new topic a moment after the controller has made it. */
+async function waitUntilKnown(brokers: readonly string[], topic: string, partitions: number): Promise<void> {
+  const places = brokers.flatMap((broker) =>
+    Array.from({ length: partitions }, (_, partition) => ({ broker, partition })),
+  )
+  for (const { broker, partition } of places) {
+    await waitFor(async () => (await findLeader(broker, topic, partition)) !== undefined, {
+      what: `${broker} to know the leader of ${topic}, partition ${partition}`,
+    })
+  }
 }
 
 async function removeTopics(admin: Admin, topics: readonly string[]): Promise<void> {

@@ -125,6 +125,6 @@ export async function acknowledgedSince(
     last = Math.max(...firsts.map((one) => one?.settledAt ?? Infinity))
     return firsts.every((one) => one !== undefined)
   }
-  await waitFor(found, { what: `acknowledgements in partitions ${partitions.join(', ')}`, timeout: 40_000 })
+  await waitFor(found, { what: `acknowledgements in partitions ${partitions.join(', ')}`, timeout: 120_000 })
   return last - since
 }

@@ -85,7 +85,7 @@ export class PaymentSystem {
     let early: Ended | undefined
     void started.ended.then((ended) => (early = ended))
     try {
-      await waitFor(() => early ?? system.state(), { what: 'the system to be ready', timeout: 60_000 })
+      await waitFor(() => early ?? system.state(), { what: 'the system to be ready', timeout: 180_000 })
       if (early !== undefined) throw new Error(`the system ended while starting: ${JSON.stringify(early)}`)
     } catch (error) {
       await system.close()
@@ -151,7 +151,7 @@ export async function ask(url: string, method = 'GET', body?: unknown): Promise<
       body: JSON.stringify(body),
       headers: { 'content-type': 'application/json' },
     }),
-    signal: AbortSignal.timeout(30_000),
+    signal: AbortSignal.timeout(60_000),
   })
   return {
     status: response.status,

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 export interface WaitOptions {
   /** What is waited for, as it completes the sentence "waited for …". */
   what: string
-  /** Milliseconds. Default 20 000: long, because it only costs time when something is wrong. */
+  /** Milliseconds. Default 60 000: long, because it only costs time when something is wrong. */
   timeout?: number
   /** Milliseconds between two looks. Default 20. */
   interval?: number
@@ -17,7 +17,7 @@ export async function waitFor<T>(
   condition: () => T | Promise<T>,
   options: WaitOptions,
 ): Promise<Exclude<T, undefined | null | false | 0 | ''>> {
-  const { what, timeout = 20_000, interval = 20 } = options
+  const { what, timeout = 60_000, interval = 20 } = options
   const deadline = performance.now() + timeout
   for (;;) {
     let answer: T | undefined

@@ -6,3 +6,5 @@ export type TestMessage =
   /** Every test known so far has ended: from now on the process should end too, unless more tests come. */
   | { kind: 'idle' }
   | { kind: 'busy' }
+  /** Only with --grep: no test has matched, or all that did have ended. */
+  | { kind: 'over' }

@@ -7,6 +7,10 @@ import type { TestMessage } from './messages.ts'
 const reporter = fileURLToPath(new URL('reporter.ts', import.meta.url))
 const guard = new URL('guard.ts', import.meta.url).href
 const keptOutput = 200_000
+/** Milliseconds that a file of which no test matches `grep` has to end by itself. */
+const unmatchedLimit = 2_000
+/** What guard.ts says of a process that does not end. */
+const stillOpen = /still open: .*(?=\n)/
 
 export interface TestLimits {
   /** Milliseconds for one test. */
@@ -72,14 +76,25 @@ export async function runTestFile(file: string, options: TestFileOptions): Promi
   const stop = async (name: string, detail: string): Promise<void> => {
     stopped = { name, detail }
     child.kill('SIGUSR2')
-    setTimeout(() => killGroup(child), 500)
+    const hasSaid = (): boolean => stillOpen.test(result.output) || child.signalCode !== null
+    for (let patience = 50; patience > 0 && !hasSaid(); patience -= 1) await sleep(100)
+    killGroup(child)
   }
   const fileTimer = setTimeout(
     () => void stop('the file as a whole', `did not end within ${limits.file} ms and was killed`),
     limits.file,
   )
   let leakTimer: NodeJS.Timeout | undefined
+  let hasTests = false
+  let over = false
   child.on('message', (message: TestMessage) => {
+    if (message.kind === 'over') {
+      over = true
+      // What tells of a test comes another way, and may be a moment behind.
+      if (!hasTests) leakTimer = setTimeout(() => killGroup(child), unmatchedLimit)
+      return
+    }
+    if (message.kind === 'busy') hasTests = true
     if (message.kind === 'passed') result.passed += 1
     else if (message.kind === 'failed') fail(message.name, message.detail)
     else if (message.kind === 'skipped') {
@@ -95,21 +110,29 @@ export async function runTestFile(file: string, options: TestFileOptions): Promi
     }
   })
 
+  const told = new Promise((resolve) => child.once('disconnect', resolve))
   const status = await new Promise<number | string | null>((resolve) => {
     child.once('error', (error) => resolve(error.message))
-    // After 'close' nothing more is printed. What inherited its output may hold that up: it is not waited for.
-    child.once('exit', (code, signal) => setTimeout(() => resolve(code ?? signal), 1_000))
+    // After 'close' nothing more is printed. What inherited its output may hold that up: it is not waited for,
+    // but all that it told is.
+    child.once('exit', (code, signal) => {
+      void Promise.all([told, sleep(1_000)]).then(() => resolve(code ?? signal))
+    })
     child.once('close', (code, signal) => resolve(code ?? signal))
   })
   clearTimeout(fileTimer)
   clearTimeout(leakTimer)
   process.off('exit', endWithUs)
-  const left = stopped ? [] : await leftInGroup(child)
+  // Its hooks may have failed for want of each other: without a test that is nobody's failure.
+  const unmatched = over && !hasTests
+  if (unmatched) result.failures.length = 0
+  const left = stopped || unmatched ? [] : await leftInGroup(child)
   killGroup(child)
 
   for (const command of left) fail('the end of the process', `a process that it started goes on: ${command}`)
-  if (stopped) fail(stopped.name, `${stopped.detail}; ${/still open: .*/.exec(result.output)?.[0] ?? ''}`)
-  else if (status !== 0 && result.failures.length === 0) fail('the process', `ended with status ${status}`)
+  if (stopped) fail(stopped.name, `${stopped.detail}; ${stillOpen.exec(result.output)?.[0] ?? ''}`)
+  else if (status !== 0 && result.failures.length === 0 && !unmatched)
+    fail('the process', `ended with status ${status}`)
   else if (result.passed + result.failures.length + result.skips.length === 0 && grep === undefined) {
     fail('the file as a whole', 'ran no test')
   }

@@ -12,7 +12,7 @@ import { awaitMember, awaitReady } from './ready.ts'
 import { SetupError } from './setup-error.ts'
 
 const keepStopLimit = 10_000
-const findLimit = 60_000
+const findLimit = 120_000
 
 /** For tests on a small machine: little memory, quick to start. A benchmark wants the full compiler. */
 export const defaultJvmOptions: readonly string[] = [
@@ -44,11 +44,11 @@ export interface KafkaCluster extends AsyncDisposable {
   readonly dir: string
   /** The node with this id. */
   node(id: number): KafkaNode
-  /** The node that leads this partition; waits for an election to end, at most 60 s. */
+  /** The node that leads this partition; waits for an election to end, at most 120 s. */
   leaderOf(topic: string, partition: number): Promise<KafkaNode>
-  /** The node that coordinates this group; waits for an election to end, at most 60 s. */
+  /** The node that coordinates this group; waits for an election to end, at most 120 s. */
   coordinatorOf(groupId: string): Promise<KafkaNode>
-  /** The active controller; waits for an election to end, at most 60 s. */
+  /** The active controller; waits for an election to end, at most 120 s. */
   controller(): Promise<KafkaNode>
   /** Stops every node, and removes what was made unless `keep`. Can be called again. */
   close(): Promise<void>

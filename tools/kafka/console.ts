@@ -21,7 +21,7 @@ export type KafkaTool = keyof typeof programs
 export interface KafkaToolOptions {
   /** What the tool reads from standard input. Default nothing. */
   input?: string | Buffer
-  /** Milliseconds after which the tool is killed and the call rejects. Default 60 000. */
+  /** Milliseconds after which the tool is killed and the call rejects. Default 180 000. */
   timeout?: number
 }
 
@@ -54,7 +54,7 @@ export async function runKafkaTool(
     output: 'pipe',
   })
   const closed = new Promise<number | null>((resolve) => child.once('close', resolve))
-  const { timeout = 60_000 } = options
+  const { timeout = 180_000 } = options
   let late = false
   const timer = setTimeout(() => {
     late = true

@@ -11,7 +11,7 @@ import { serverProperties } from './properties.ts'
 import type { NodeSettings } from './properties.ts'
 import { SetupError } from './setup-error.ts'
 
-const stopLimit = 60_000
+const stopLimit = 120_000
 
 export interface NodeOptions extends Omit<NodeSettings, 'logDir'> {
   jars: KafkaJars
@@ -119,7 +119,7 @@ export class KafkaNode {
 
   /**
    * A clean stop: leadership is handed over first. Resolves when the process is gone.
-   * A node that does not get there in 60 s is killed, and the call rejects.
+   * A node that does not get there in 120 s is killed, and the call rejects.
    */
   async stop(): Promise<void> {
     await this.kill('SIGCONT')

@@ -206,7 +206,7 @@ test('kcat reads as a group and finds nothing left the second time', { skip: noK
   const read = async (...settings: string[]) => {
     const options = ['auto.offset.reset=earliest', ...settings].flatMap((setting) => ['-X', setting])
     const asked = ['-q', '-b', brokers, '-G', 'g', ...options, '-e', 't']
-    const { stdout } = await run('kcat', asked, { timeout: 20_000 })
+    const { stdout } = await run('kcat', asked, { timeout: 60_000 })
     return stdout.split('\n').filter((line) => line !== '')
   }
   const values = (await read()).map(Number)

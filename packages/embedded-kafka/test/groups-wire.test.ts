@@ -145,7 +145,9 @@ async function join(
 
 for (const [version] of joins.entries()) {
   test(`two members form a group, commit and leave: JoinGroup ${version} and as near as may be of the others`, async () => {
-    await using kafka = await startEmbeddedKafka({ topics: ['t:3'] })
+    // Time for both to join the first generation, also when one of them is kept waiting.
+    const groups = { initialRebalanceDelayMs: 750 }
+    await using kafka = await startEmbeddedKafka({ topics: ['t:3'], groups })
     const one = await openConnection(kafka, 'one')
     const two = await openConnection(kafka, 'two')
     const syncApi = syncs[Math.min(version, 5)]

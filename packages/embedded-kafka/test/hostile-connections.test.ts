@@ -139,7 +139,7 @@ test('requests before a malformed one in the same packet are answered', async ()
 })
 
 test('a connection that says nothing, or stops within a request, is closed; one that waits for records is not', async () => {
-  await using broker = await startEmbeddedKafka({ topics: ['t'], requestTimeoutMs: 40 })
+  await using broker = await startEmbeddedKafka({ topics: ['t'], requestTimeoutMs: 1_000 })
   await using waiting = await RawClient.open(broker.port)
   const parked = fetch(waiting, { topic: 't', maxWaitMs: 2_000_000 })
   await until(() => broker.stats().parkedRequests === 1, 'the fetch is parked')
@@ -153,7 +153,7 @@ test('a connection that says nothing, or stops within a request, is closed; one 
 })
 
 test('a connection without requests is closed after the idle time', async () => {
-  await using broker = await startEmbeddedKafka({ topics: ['t'], idleTimeoutMs: 40 })
+  await using broker = await startEmbeddedKafka({ topics: ['t'], idleTimeoutMs: 1_000 })
   await using client = await RawClient.open(broker.port)
   await fetch(client, { topic: 't' })
   await client.closed

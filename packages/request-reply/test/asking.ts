@@ -147,7 +147,7 @@ export class Gates {
 
 /** Looks again and again, between turns of the event loop, for what nothing reports. */
 export async function until(what: string, met: () => boolean): Promise<void> {
-  const end = performance.now() + 30_000
+  const end = performance.now() + 60_000
   while (!met()) {
     if (performance.now() > end) throw new Error(`still waiting until ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 1))

@@ -3,8 +3,8 @@
  */
 import type { GroupOptions, IncomingRecord, TopicPartition } from '../src/transport/transport.ts'
 
-/** Longest that a test waits for what must come; a real cluster needs some seconds for a rebalance. */
-const patience = 45_000
+/** Longest that a test waits for what must come: long, because it only costs time when something is wrong. */
+const patience = 90_000
 
 interface Wait {
   readonly what: string

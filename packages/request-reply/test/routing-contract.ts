@@ -57,7 +57,7 @@ export function describeRoutingContract(name: string, target: RoutingTarget): vo
         topic: requests,
         request: string(),
         reply: string(),
-        timeout: 30_000,
+        timeout: 90_000,
       })
       return {
         replier,
@@ -117,7 +117,7 @@ export function describeRoutingContract(name: string, target: RoutingTarget): vo
       const joined = await join()
       asked.push(...ask(joined, 'joined'), ...ask(staying, 'after'))
       await requestsSeen(replier, asked.length + given.length)
-      const left = leaving.requester.close({ timeout: 30_000 })
+      const left = leaving.requester.close({ timeout: 90_000 })
       await join()
       await answerAll(replier, asked.length + given.length)
 
@@ -164,7 +164,7 @@ async function answerAll(replier: Answering, count: number): Promise<void> {
 }
 
 async function requestsSeen(replier: Answering, count: number): Promise<void> {
-  const deadline = performance.now() + 30_000
+  const deadline = performance.now() + 60_000
   while (replier.requests.length < count) {
     assert.ok(performance.now() < deadline, `${replier.requests.length} of ${count} requests came`)
     await new Promise((resolve) => setTimeout(resolve, 5))

@@ -6,6 +6,7 @@ import { LeaseTable } from '../src/routing/leases.ts'
 import { replyPartition } from '../src/routing/reply-partition.ts'
 import type { OpenReplyRouting, ReplyRouting } from '../src/routing/routing.ts'
 import { sharedReplyTopic } from '../src/routing/shared-reply-topic.ts'
+import { partitionForKey } from '../src/transport/partitioner.ts'
 import { createMemoryBroker, type MemoryBroker } from '../src/transport/memory/broker.ts'
 import type { Transport } from '../src/transport/transport.ts'
 import { ManualClock } from './manual-clock.ts'
@@ -70,6 +71,37 @@ test('replyPartition: instances that start at the same moment get a partition ea
   )
   opened.push(...routings)
   assert.equal(new Set(routings.map((routing) => routing.address().partition)).size, 4)
+})
+
+test('replyPartition: instances get a partition each also where taking one is slow, and for one slower than for another', async () => {
+  const broker = createMemoryBroker()
+  const clock = new ManualClock()
+  let opening = true
+  const slowly = (delay: number): Transport => {
+    const transport = connect(broker)
+    return Object.assign(Object.create(transport) as Transport, {
+      tail: transport.tail.bind(transport),
+      describeTopics: transport.describeTopics.bind(transport),
+      createTopics: transport.createTopics.bind(transport),
+      readNotes: transport.readNotes.bind(transport),
+      async writeNotes(...note: Parameters<Transport['writeNotes']>) {
+        if (opening) await new Promise<void>((resolve) => clock.schedule(delay, resolve))
+        await transport.writeNotes(...note)
+      },
+    })
+  }
+  // Both would like the same partition: the slower one takes it long after the other did.
+  const ids = Array.from({ length: 100 }, (_, n) => `gw-${n}`)
+  const [one, two] = ids.filter((id) => partitionForKey(Buffer.from(`${id} 0`), 12) === 7)
+  const routing = replyPartition({ topic: 'replies', partitions: 12 })
+  await connect(broker).createTopics([{ name: 'replies', partitions: 12 }])
+  const routings = await Promise.all([
+    open(routing, slowly(100), one!, clock),
+    open(routing, slowly(400), two!, clock),
+  ])
+  opening = false // nobody turns the clock any more
+  opened.push(...routings)
+  assert.equal(new Set(routings.map((each) => each.address().partition)).size, 2)
 })
 
 test('replyPartition: with more instances than partitions some share one', async () => {

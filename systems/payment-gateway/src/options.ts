@@ -54,18 +54,7 @@ export function readOptions(args: readonly string[]): PaymentsOptions | 'help' {
   if (values.help === true) return 'help'
   const problems: string[] = []
 
-  function number(
-    name: string,
-    given: string | undefined,
-    byDefault: number,
-    least: number,
-    most: number,
-  ): number {
-    if (given === undefined) return byDefault
-    if (/^\d{1,9}$/.test(given) && Number(given) >= least && Number(given) <= most) return Number(given)
-    problems.push(`--${name} must be a whole number from ${least} to ${most}, not ${JSON.stringify(given)}`)
-    return byDefault
-  }
+  const number = numberReader(problems)
   function oneOf<Name extends string>(name: string, given: string | undefined, names: readonly Name[]): Name {
     const found = names.find((known) => known === given)
     if (given !== undefined && found === undefined) {
@@ -75,10 +64,6 @@ export function readOptions(args: readonly string[]): PaymentsOptions | 'help' {
   }
 
   const joining = values.join !== undefined
-  const prefix = values.prefix ?? ''
-  if (!/^[a-z0-9._-]{0,40}$/.test(prefix)) {
-    problems.push(`--prefix must be up to 40 of a-z, 0-9, '.', '_' and '-', not ${JSON.stringify(prefix)}`)
-  }
   const options: PaymentsOptions = {
     gateways: number('gateways', values.gateways, joining ? 0 : 2, joining ? 0 : 1, 50),
     workers: number('workers', values.workers, joining ? 0 : 2, 0, 50),
@@ -95,7 +80,7 @@ export function readOptions(args: readonly string[]): PaymentsOptions | 'help' {
       declineRate: 0,
       silentRate: 0,
     },
-    prefix,
+    prefix: readPrefix(values.prefix, problems),
     state: values.state,
     supervise: values.supervise === true,
     join: values.join,
@@ -133,6 +118,27 @@ function parse(args: readonly string[]) {
   } catch (error) {
     throw new StartError(`${firstSentence(messageOf(error))}; --help lists the options`)
   }
+}
+
+/** Gives a reader of options that are whole numbers, which adds what is wrong with one to `problems`. */
+export function numberReader(
+  problems: string[],
+): (name: string, given: string | undefined, byDefault: number, least: number, most: number) => number {
+  return (name, given, byDefault, least, most) => {
+    if (given === undefined) return byDefault
+    if (/^\d{1,9}$/.test(given) && Number(given) >= least && Number(given) <= most) return Number(given)
+    problems.push(`--${name} must be a whole number from ${least} to ${most}, not ${JSON.stringify(given)}`)
+    return byDefault
+  }
+}
+
+/** What stands before topics and groups, none by default; adds what is wrong with it to `problems`. */
+export function readPrefix(given: string | undefined, problems: string[]): string {
+  const prefix = given ?? ''
+  if (!/^[a-z0-9._-]{0,40}$/.test(prefix)) {
+    problems.push(`--prefix must be up to 40 of a-z, 0-9, '.', '_' and '-', not ${JSON.stringify(prefix)}`)
+  }
+  return prefix
 }
 
 /** parseArgs adds advice about `--` that does not apply here. */

@@ -9,12 +9,17 @@ import type { TestFileResult, TestLimits } from '../test-file.ts'
 
 const generous: TestLimits = { test: 20_000, file: 20_000, leak: 20_000 }
 
-async function run(t: TestContext, body: string, limits: Partial<TestLimits> = {}): Promise<TestFileResult> {
+async function run(
+  t: TestContext,
+  body: string,
+  limits: Partial<TestLimits> = {},
+  grep?: string,
+): Promise<TestFileResult> {
   const root = await mkdtemp(join(tmpdir(), 'milena-test-file-'))
   t.after(() => rm(root, { recursive: true }))
   const file = join(root, 'a.test.ts')
   await writeFile(file, `import { after, before, describe, test } from 'node:test'\n${body}`)
-  return runTestFile(file, { root, limits: { ...generous, ...limits }, env: {} })
+  return runTestFile(file, { root, limits: { ...generous, ...limits }, env: {}, grep })
 }
 
 const names = (result: TestFileResult): string[] => result.failures.map((failure) => failure.name)
@@ -103,4 +108,28 @@ test('a process that a file leaves behind is a failure that names it, and is end
   const result = await run(t, body)
   assert.deepEqual(names(result), ['the end of the process'])
   assert.match(result.failures[0]?.detail ?? '', /a process that it started goes on: sleep 300\.25/)
+})
+
+const opensServer = `
+  import { createServer } from 'node:net'
+  let server
+  before(async () => {
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    server = createServer().listen(0, '127.0.0.1')
+  })
+  after(() => server.close())
+  test('a', () => {})`
+
+test('of a file with hooks of its own, a filter that no test matches runs nothing and waits for nothing', async (t) => {
+  const result = await run(t, opensServer, {}, 'no such test')
+  assert.deepEqual([result.passed, result.failures], [0, []])
+})
+
+test('of such a file, a filter runs what it matches', async (t) => {
+  const result = await run(t, `${opensServer}; test('b', () => {})`, {}, 'b')
+  assert.deepEqual([result.passed, result.failures], [1, []])
+})
+
+test('a file that breaks before its tests is a failure, filter or not', async (t) => {
+  assert.equal((await run(t, `throw new Error('broken')`, {}, 'a')).failures.length, 1)
 })

@@ -24,7 +24,7 @@ describe('three brokers', () => {
   }
 
   async function read(topic: string, count: number): Promise<string[]> {
-    const limits = ['--from-beginning', '--max-messages', String(count), '--timeout-ms', '30000']
+    const limits = ['--from-beginning', '--max-messages', String(count), '--timeout-ms', '120000']
     const { stdout } = await runKafkaTool('kafka-console-consumer', [
       ...bootstrap,
       '--topic',
@@ -95,6 +95,6 @@ describe('three brokers', () => {
     await controller.kill('SIGCONT')
     const answers = async (): Promise<boolean> =>
       (await describeTopics(controller.address, [])).brokers.length === 3
-    await waitFor(answers, { what: 'the woken node to be a member again', timeout: 60_000 })
+    await waitFor(answers, { what: 'the woken node to be a member again', timeout: 120_000 })
   })
 })

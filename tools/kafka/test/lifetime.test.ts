@@ -29,7 +29,7 @@ async function startCommand(t: TestContext, args: string[]): Promise<Running> {
   const exit = new Promise<number | NodeJS.Signals | null>((resolve) => {
     child.once('exit', (code, signal) => resolve(code ?? signal))
   })
-  await waitFor(() => printed.includes('\n'), { what: 'the line that says ready', timeout: 120_000 })
+  await waitFor(() => printed.includes('\n'), { what: 'the line that says ready', timeout: 200_000 })
   return { child, printed: () => printed, exit }
 }
 

@@ -8,7 +8,7 @@ export interface Ended {
 
 /** Runs a command to its end, with `input` as its standard input. */
 export async function runCommand(command: string, args: readonly string[], input = ''): Promise<Ended> {
-  const child = spawn(command, args, { stdio: 'pipe', timeout: 30_000 })
+  const child = spawn(command, args, { stdio: 'pipe', timeout: 120_000 })
   let stdout = ''
   let stderr = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -17,6 +17,7 @@ export async function runCommand(command: string, args: readonly string[], input
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text
   })
+  child.stdin.on('error', () => {}) // it may end without having read everything
   child.stdin.end(input)
   const status = await new Promise<number | null>((resolve, reject) => {
     child.on('error', reject)

@@ -23,8 +23,13 @@ export interface ReplyPartitionOptions {
 
 /** A lease that was not renewed for this long, in milliseconds, no longer counts when a partition is chosen. */
 const leaseValidity = 3 * renewalInterval
-/** Milliseconds between taking a partition and looking whether another instance took it at the same moment. */
-const settlingTime = 20
+/**
+ * Milliseconds between taking a partition and looking whether another instance took it at the same moment: at least
+ * so long, and so many times as long as taking it lasted here. Whoever looked before we took it may be as slow, and
+ * overtakes us unseen when it takes it after we have looked again.
+ */
+const leastSettlingTime = 50
+const settlingTimes = 5
 /** How often another partition is tried when somebody else took the same one. */
 const attempts = 5
 
@@ -88,13 +93,17 @@ async function choosePartition(
 ): Promise<number> {
   const { instanceId, clock } = context
   const byName = partitionForKey(Buffer.from(instanceId), partitions)
+  let longest = 0
   try {
     for (let attempt = 0; attempt < attempts; attempt++) {
       const free = await freePartitions(leases, topic, partitions, context)
+      const lookedAt = clock.monotonic()
       const partition = free[partitionForKey(Buffer.from(`${instanceId} ${attempt}`), free.length)] ?? byName
       await leases.write({ topic, partition, owner: instanceId, renewedAt: clock.now() })
       if (free.length === 0) return partition
-      await new Promise<void>((resolve) => clock.schedule(settlingTime, resolve))
+      longest = Math.max(longest, clock.monotonic() - lookedAt)
+      const settling = Math.max(leastSettlingTime, settlingTimes * longest)
+      await new Promise<void>((resolve) => clock.schedule(settling, resolve))
       const lease = (await leases.read([topic])).find((lease) => lease.partition === partition)
       if (lease?.owner === instanceId) return partition
     }

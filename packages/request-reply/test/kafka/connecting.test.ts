@@ -20,7 +20,7 @@ async function withMetadata(
   brokers: readonly string[],
   use: (metadata: Metadata) => Promise<void>,
 ): Promise<void> {
-  const connections = new Connections(resolveKafkaOptions({ brokers, requestTimeout: 300 }))
+  const connections = new Connections(resolveKafkaOptions({ brokers, requestTimeout: 1_500 }))
   const metadata = new Metadata(connections)
   try {
     await use(metadata)
@@ -52,7 +52,7 @@ describe('connecting to Kafka', () => {
 
   test('works although the first broker of the list hangs (trap N2)', async () => {
     await using silent = await startSilentBroker()
-    const transport = await openKafka({ brokers: [silent.address, ...broker.brokers], requestTimeout: 200 })
+    const transport = await openKafka({ brokers: [silent.address, ...broker.brokers], requestTimeout: 1_500 })
     try {
       const position = await transport.send({
         topic: 'here',

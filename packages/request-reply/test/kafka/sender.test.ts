@@ -320,7 +320,7 @@ describe('the sender’s identity', () => {
   for (const early of [true, false]) {
     const when = early ? 'before' : 'after'
     test(`of a batch that was given up is not used again: its late arrival ${when} the next one harms nothing`, async () => {
-      const { cluster, sender } = setUp({ deliveryTimeout: 300 })
+      const { cluster, sender } = setUp({ deliveryTimeout: 1_500 })
       cluster.lead('t', [1])
       await sendAll(sender, ['first'])
       cluster.behaviour = loseRequest

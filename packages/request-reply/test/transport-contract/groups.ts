@@ -87,15 +87,15 @@ export function describeGroups(bench: Bench): void {
       await sendAll(transport, topic, numbers(0, 5), 0)
       await member.count(5)
       membership.pause({ topic, partition: 0 })
-      // What is on its way may still come: this much, and no more, before the pause is felt.
+      // What is on its way may still come, now or later: this much, and no more, before the pause is felt.
       await sendAll(transport, topic, ['felt'], 0)
       await sendAll(transport, topic, numbers(0, 50), 1)
       await member.conditions.until('the other partition is read', () => member.valuesOf(1).length === 50)
-      const felt = member.valuesOf(0).length
       await sendAll(transport, topic, numbers(5, 10), 0)
       await sendAll(transport, topic, numbers(50, 100), 1)
       await member.conditions.until('the other partition is read', () => member.valuesOf(1).length === 100)
-      assert.equal(member.valuesOf(0).length, felt)
+      const before = member.valuesOf(0)
+      assert.deepEqual(before, [...numbers(0, 5), 'felt'].slice(0, before.length))
       membership.resume({ topic, partition: 0 })
       await member.count(111)
       assert.deepEqual(member.valuesOf(0), [...numbers(0, 5), 'felt', ...numbers(5, 10)])

@@ -1,8 +1,20 @@
 import { createServer } from 'node:net'
 import { StartError } from './start-error.ts'
 
-/** A port that is free now. */
+// Below the ranges out of which systems give ports to whoever asks for any (Linux: from 32768, gVisor: from 16000),
+// and below those of tools/kafka: nobody else takes such a port before the one that it was found for listens there.
+const lowest = 10_000
+const highest = 16_000
+
+/** A port that is free now, and that no outgoing connection will be given. */
 export async function findFreePort(): Promise<number> {
+  for (let tries = 0; tries < 100; tries++) {
+    try {
+      return await probe(lowest + Math.floor(Math.random() * (highest - lowest)))
+    } catch {
+      // It is taken: another one.
+    }
+  }
   return probe(0)
 }
 

@@ -17,7 +17,7 @@ const routings: readonly RoutingName[] = [
   'replyPartition',
 ]
 /** Milliseconds: short, so that a lost reply shows soon; the provider takes 60 to 90. */
-const timeout = 2_500
+const timeout = 4_000
 const behaviour = { delayMs: 60, jitterMs: 30, failRate: 0, declineRate: 0, silentRate: 0 }
 
 class Comparison implements Command {

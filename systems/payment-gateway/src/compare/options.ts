@@ -1,6 +1,6 @@
 /** The command line of `npm start`. */
 import { parseArgs } from 'node:util'
-import { firstSentence } from '../options.ts'
+import { firstSentence, numberReader, readPrefix } from '../options.ts'
 import { messageOf, StartError } from '@milena/hosting'
 
 export const help = `npm start -- [options]
@@ -33,23 +33,13 @@ export function readCompareOptions(args: readonly string[]): CompareOptions | 'h
   const values = parse(args)
   if (values.help === true) return 'help'
   const problems: string[] = []
-  function number(name: 'rate' | 'seconds' | 'port', byDefault: number, least: number, most: number): number {
-    const given = values[name]
-    if (given === undefined) return byDefault
-    if (/^\d{1,6}$/.test(given) && Number(given) >= least && Number(given) <= most) return Number(given)
-    problems.push(`--${name} must be a whole number from ${least} to ${most}, not ${JSON.stringify(given)}`)
-    return byDefault
-  }
-  const prefix = values.prefix ?? ''
-  if (!/^[a-z0-9._-]{0,40}$/.test(prefix)) {
-    problems.push(`--prefix must be up to 40 of a-z, 0-9, '.', '_' and '-', not ${JSON.stringify(prefix)}`)
-  }
+  const number = numberReader(problems)
   const options: CompareOptions = {
     exit: values.exit === true,
-    rate: number('rate', 100, 1, 5_000),
-    seconds: number('seconds', 4, 1, 60),
-    port: number('port', 8080, 0, 65_000),
-    prefix,
+    rate: number('rate', values.rate, 100, 1, 5_000),
+    seconds: number('seconds', values.seconds, 4, 1, 60),
+    port: number('port', values.port, 8080, 0, 65_000),
+    prefix: readPrefix(values.prefix, problems),
   }
   if (problems.length > 0) throw new StartError(`${problems.join('; ')}; --help lists the options`)
   return options

@@ -123,7 +123,7 @@ export class Trial {
   /** A reply that is only late is not lost; one that the wrong gateway has read will never come. */
   async #awaitLateReplies(before: readonly Counters[], timedOut: number): Promise<void> {
     if (this.#options.routing === 'sameGroup') return
-    const until = Date.now() + 3_000
+    const until = Date.now() + 20_000
     const late = async () =>
       (await this.#counters()).reduce((sum, now, index) => sum + now.late - before[index]!.late, 0)
     while (Date.now() < until && (await late()) < timedOut) await sleep(100)
