@@ -3,6 +3,7 @@ import { operations } from './operations.ts'
 import { overload } from './overload.ts'
 import { partitions } from './partitions.ts'
 import { payloads } from './payloads.ts'
+import { payments } from './payments.ts'
 import { requesters } from './requesters.ts'
 import { scaling } from './scaling.ts'
 import type { Situation } from './situation.ts'
@@ -15,4 +16,5 @@ export const situations: readonly Situation[] = [
   payloads,
   partitions,
   operations,
+  payments,
 ]
