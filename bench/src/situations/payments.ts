@@ -98,14 +98,13 @@ async function rise(stage: Stage, state: SystemState): Promise<Step[]> {
 }
 
 function partsOf({ brokers }: Stage, state: SystemState): Parts<Part> {
-  const port = (address: string) => Number(address.split(':').at(-1))
   return {
     generator: [process.pid],
     gateways: state.gateways.map(({ pid }) => pid),
     workers: state.workers.map(({ pid }) => pid),
     provider: [state.provider.pid],
     database: listeners([Number(new URL(state.database).port || 5432)]),
-    broker: listeners(brokers.addresses.map(port)),
+    broker: listeners(brokers.addresses.map((address) => Number(address.split(':').at(-1)))),
   }
 }
 
