@@ -54,6 +54,7 @@ export const payments: Situation = {
         // Each worker could have all that is in flight, should the other one end.
         concurrency: 1_500,
         maxPending: 2_000,
+        linger: 5,
         behaviour,
         prefix,
       },

@@ -1,4 +1,4 @@
-import { Pool, TypeOverrides } from 'pg'
+import { DatabaseError, Pool, TypeOverrides } from 'pg'
 import { messageOf, StartError } from '@milena/hosting'
 
 /** PostgreSQL's type `bigint`. Amounts are bounded far below 2^53. */
@@ -46,9 +46,9 @@ export async function connect(url: string, prefix: string, connections: number):
   return pool
 }
 
-/** Whether the server itself said no, such as to a wrong password or database: its errors have a five-letter SQLSTATE. */
+/** Whether the server itself said no, such as to a wrong password or a value: then what was asked for has not happened. */
 export function isRefusal(error: unknown): boolean {
-  return /^[0-9A-Z]{5}$/.test(String((error as { code?: unknown }).code))
+  return error instanceof DatabaseError
 }
 
 export function schemaOf(prefix: string): string {

@@ -1,12 +1,16 @@
 /**
  * Writes by many callers as few statements, which is a group commit: what is asked for while a statement is on its way
- * goes with the next one. Alone, a caller waits no longer than it would without.
+ * goes with the next one.
  *
- *   add ──▶ waiting ──▶ on its way: one statement, at most `mostTogether` writes ──▶ each caller told
+ *   add ──▶ waiting ── linger ──▶ on its way: one statement, at most `mostTogether` writes ──▶ each caller told
+ *              ▲                                     │
+ *              └─────────── more was added ──────────┘
  */
 import { isRefusal } from '../database/connect.ts'
 
 export interface BatchesOptions<Write> {
+  /** Milliseconds that a write waits for company; 0: only until all that has arrived with it has been handled. */
+  readonly linger: number
   /** Two writes of one id are never in one statement: the second one has to find what the first one did. */
   readonly idOf: (write: Write) => string
   /** Carries out all of them or none, in the given order; resolves with the ids of those that changed something. */
@@ -26,6 +30,7 @@ const mostTogether = 500
 export class Batches<Write> {
   readonly #options: BatchesOptions<Write>
   #waiting: Waiting<Write>[] = []
+  /** From the first write on until its statement has ended. */
   #busy = false
 
   constructor(options: BatchesOptions<Write>) {
@@ -36,17 +41,20 @@ export class Batches<Write> {
   add(write: Write): Promise<boolean> {
     const { promise, resolve, reject } = Promise.withResolvers<boolean>()
     this.#waiting.push({ id: this.#options.idOf(write), write, resolve, reject })
-    if (!this.#busy) {
-      this.#busy = true
-      // After all that has arrived with this one has been handled.
-      setImmediate(() => void this.#writeAll())
-    }
+    if (!this.#busy) this.#begin()
     return promise
   }
 
-  async #writeAll(): Promise<void> {
-    while (this.#waiting.length > 0) await this.#write(this.#take())
+  #begin(): void {
+    this.#busy = true
+    const go = () => void this.#write(this.#take()).then(() => this.#end())
+    if (this.#options.linger === 0) setImmediate(go)
+    else setTimeout(go, this.#options.linger)
+  }
+
+  #end(): void {
     this.#busy = false
+    if (this.#waiting.length > 0) this.#begin()
   }
 
   /** By id: two gateways that write to the same rows lock them in one order, so neither waits for the other for good. */

@@ -28,10 +28,16 @@ export class PaymentStore {
   readonly #inserts: Batches<NewPayment>
   readonly #settlements: Batches<Settlement>
 
-  constructor(pool: Pool) {
+  /** `linger`: see `Batches`. */
+  constructor(pool: Pool, linger: number) {
     this.#pool = pool
-    this.#inserts = new Batches<NewPayment>({ idOf: nameOf, carryOut: (payments) => insert(payments, pool) })
+    this.#inserts = new Batches<NewPayment>({
+      linger,
+      idOf: nameOf,
+      carryOut: (payments) => insert(payments, pool),
+    })
     this.#settlements = new Batches<Settlement>({
+      linger,
       idOf: nameOf,
       carryOut: (settlements) => settle(settlements, pool),
     })
