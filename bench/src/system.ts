@@ -106,9 +106,10 @@ export interface Answerer {
 export interface Asker {
   /**
    * One round trip. Rejects when the reply is not the payload; an error whose name or code says timeout or
-   * overloaded is counted as that.
+   * overloaded is counted as that. Resolves with the milliseconds of it that are not to count, if there are any:
+   * time that somebody took who is not measured.
    */
-  ask(): Promise<void>
+  ask(): Promise<number | void>
   egress?(): Egress
   /** Opens or closes requesters until there are so many, under load. */
   scale?(requesters: number): Promise<void>

@@ -4,6 +4,7 @@ import type { Brokers } from '../brokers/brokers.ts'
 import type { MeasuredBlock } from '../results.ts'
 import type { BlockPlan } from '../side/protocol.ts'
 import { usualSetting, type BenchSystem, type Setting, type Side, type SidePlan } from '../system.ts'
+import { marksOf } from './marks.ts'
 import { listeners } from './proc.ts'
 import { SideProcess } from './side-process.ts'
 import { watchUsage, type Parts } from './usage.ts'
@@ -24,11 +25,6 @@ export interface Stage {
   /** How often a marked block is repeated at most. */
   readonly repeats: number
 }
-
-/** Share of the machine that others may use in a clean block. */
-const quiet = 0.05
-/** Share of the measured p99 that the generator's own p99 may be. */
-const punctual = 0.05
 
 /** Both sides of one system, with topics of their own. */
 export class Pair {
@@ -96,10 +92,7 @@ export class Pair {
       const usage = watchUsage(this.#parts, this.#stage.processes)
       const result = await this.asker.block(plan)
       const block = { ...result, ...usage() }
-      const marks: MeasuredBlock['marks'][number][] = []
-      if ((block.others ?? 0) > quiet) marks.push('machine busy')
-      if (block.lag !== undefined && block.lag.p99 > block.latency.p99 * punctual)
-        marks.push('generator late')
+      const marks = marksOf(block)
       if (marks.length === 0 || discarded >= this.#stage.repeats) return { ...block, marks, discarded }
     }
   }

@@ -6,10 +6,36 @@ const tick = 10
 
 /** Milliseconds of processor time that a process has used. */
 export function cpuOf(pid: number): number | undefined {
+  return statOf(pid)?.own
+}
+
+/** The same of a process and of all that came from it, those that have ended included. */
+export function cpuOfFamily(pid: number): number | undefined {
+  const head = statOf(pid)
+  if (head === undefined) return undefined
+  const children = processes().filter((other) => statOf(other)?.parent === pid)
+  return children.reduce((sum, child) => sum + (cpuOfFamily(child) ?? 0), head.own + head.ended)
+}
+
+interface Stat {
+  readonly parent: number
+  /** Milliseconds of processor time. */
+  readonly own: number
+  /** Of children that have ended. */
+  readonly ended: number
+}
+
+function statOf(pid: number): Stat | undefined {
   const stat = read(`/proc/${pid}/stat`)
-  // The second field, the name, may have blanks and brackets in it; utime and stime are the 14th and 15th.
-  const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return fields === undefined ? undefined : (Number(fields[11]) + Number(fields[12])) * tick
+  if (stat === undefined) return undefined
+  // The second field, the name, may have blanks and brackets in it. ppid is the 4th, utime, stime, cutime and cstime
+  // are the 14th to 17th.
+  const [, parent = 0, ...rest] = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .map(Number)
+  const [user = 0, system = 0, childrensUser = 0, childrensSystem = 0] = rest.slice(9)
+  return { parent, own: (user + system) * tick, ended: (childrensUser + childrensSystem) * tick }
 }
 
 /** Resident memory of a process in MiB. */
@@ -43,9 +69,14 @@ export function listeners(ports: readonly number[]): number[] {
       if (fields[3] === listening && ports.includes(port)) sockets.add(`socket:[${fields[9]}]`)
     }
   }
-  const pids = list('/proc').filter((name) => /^\d+$/.test(name))
-  return pids
-    .filter((pid) => list(`/proc/${pid}/fd`).some((fd) => sockets.has(link(`/proc/${pid}/fd/${fd}`))))
+  return processes().filter((pid) =>
+    list(`/proc/${pid}/fd`).some((fd) => sockets.has(link(`/proc/${pid}/fd/${fd}`))),
+  )
+}
+
+function processes(): number[] {
+  return list('/proc')
+    .filter((name) => /^\d+$/.test(name))
     .map(Number)
 }
 

@@ -1,27 +1,31 @@
 import { availableParallelism } from 'node:os'
-import { cpuOf, cpuOfAll, memoryOf } from './proc.ts'
+import { cpuOf as cpuOfProcess, cpuOfAll, memoryOf } from './proc.ts'
 
-/** Processes of a block, by what they do. */
-export interface Parts {
-  readonly asker: readonly number[]
-  readonly answerer: readonly number[]
-  readonly broker: readonly number[]
-}
+/** Processes of a block, by what they do: those of a pair, unless said otherwise. */
+export type Parts<Part extends string = PairPart> = Readonly<Record<Part, readonly number[]>>
+export type PairPart = 'asker' | 'answerer' | 'broker'
 
-export type PerPart = { readonly [part in keyof Parts]?: number }
+export type PerPart<Part extends string = PairPart> = { readonly [part in Part]?: number }
 
-export interface Usage {
+export interface Usage<Part extends string = PairPart> {
   /** Milliseconds of processor time. */
-  readonly cpu: PerPart
+  readonly cpu: PerPart<Part>
   /** MiB at the end. */
-  readonly memory: PerPart
+  readonly memory: PerPart<Part>
   /** Share of the machine that processes other than ours used meanwhile. */
   readonly others?: number
 }
 
-/** Begins to watch; the function that it returns says what was used since. `ours` are all processes of this benchmark. */
-export function watchUsage(parts: Parts, ours: Iterable<number>): () => Usage {
-  const watched = [...new Set([...ours, ...parts.asker, ...parts.answerer, ...parts.broker])]
+/**
+ * Begins to watch; the function that it returns says what was used since. `ours` are all processes of this benchmark;
+ * `cpuOf` tells what a process has used.
+ */
+export function watchUsage<Part extends string>(
+  parts: Parts<Part>,
+  ours: Iterable<number>,
+  cpuOf = cpuOfProcess,
+): () => Usage<Part> {
+  const watched = [...new Set([...ours, ...Object.values<readonly number[]>(parts).flat()])]
   const begun = performance.now()
   const before = new Map(watched.map((pid) => [pid, cpuOf(pid)]))
   const allBefore = cpuOfAll()
@@ -38,9 +42,12 @@ export function watchUsage(parts: Parts, ours: Iterable<number>): () => Usage {
   }
 }
 
-function perPart(parts: Parts, measure: (pid: number) => number | undefined): PerPart {
-  const sums: Partial<Record<keyof Parts, number>> = {}
-  for (const part of ['asker', 'answerer', 'broker'] as const) {
+function perPart<Part extends string>(
+  parts: Parts<Part>,
+  measure: (pid: number) => number | undefined,
+): PerPart<Part> {
+  const sums: Partial<Record<Part, number>> = {}
+  for (const part of Object.keys(parts) as Part[]) {
     const values = parts[part].map(measure)
     if (values.length === 0 || values.includes(undefined)) continue
     sums[part] = values.reduce((sum: number, value) => sum + value!, 0)

@@ -82,14 +82,14 @@ class Tally {
   }
 
   /** Resolves when the round trip has ended, in whatever way. */
-  async follow(roundTrip: Promise<void>, begun: number): Promise<void> {
+  async follow(roundTrip: Promise<number | void>, begun: number): Promise<void> {
     const called = monotonic()
     this.#asked++
     this.#out++
     try {
-      await roundTrip
+      const elsewhere = (await roundTrip) ?? 0
       const now = monotonic()
-      this.#latency.add(now - begun)
+      this.#latency.add(now - begun - elsewhere)
       if (now <= this.end) this.#inTime++
     } catch (error) {
       this.#fail(error, called)

@@ -3,6 +3,7 @@ import { operations } from './operations.ts'
 import { overload } from './overload.ts'
 import { partitions } from './partitions.ts'
 import { payloads } from './payloads.ts'
+import { payments } from './payments.ts'
 import { profile } from './profile.ts'
 import { requesters } from './requesters.ts'
 import { scaling } from './scaling.ts'
@@ -16,5 +17,6 @@ export const situations: readonly Situation[] = [
   payloads,
   partitions,
   operations,
+  payments,
   profile,
 ]

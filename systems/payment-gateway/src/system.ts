@@ -125,11 +125,19 @@ export class PaymentSystem {
   }
 
   async addWorker(name = `worker-${this.#workers.length + 1}`): Promise<void> {
-    const { prefix, concurrency } = this.#options
+    const { prefix, concurrency, linger } = this.#options
     const { brokers, provider } = this.#base!
     // What joined another system goes with its own command, for good.
     const returns = this.#supervisor.restart && this.#provider !== undefined
-    const config: WorkerConfig = { name, brokers, prefix, providerUrl: provider.url, concurrency, returns }
+    const config: WorkerConfig = {
+      name,
+      brokers,
+      prefix,
+      providerUrl: provider.url,
+      concurrency,
+      linger,
+      returns,
+    }
     const worker = new SupervisedChild({ name, entry: entries.worker, config }, this.#supervisor)
     this.#workers.push(worker)
     await worker.start()
@@ -140,7 +148,7 @@ export class PaymentSystem {
     name = `gateway-${this.#gateways.length + 1}`,
     routing: RoutingName = this.#options.routing,
   ): Promise<SupervisedChild> {
-    const { prefix, partitionBy, timeout, maxPending } = this.#options
+    const { prefix, partitionBy, timeout, maxPending, linger } = this.#options
     const { brokers, databaseUrl, provider } = this.#base!
     if (port !== 0) await requireFreePort(port)
     const config: GatewayConfig = {
@@ -154,6 +162,7 @@ export class PaymentSystem {
       partitionBy,
       timeout,
       maxPending,
+      linger,
     }
     const spec = {
       name,

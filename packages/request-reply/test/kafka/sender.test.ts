@@ -162,6 +162,19 @@ describe('the sender gathers', () => {
     await sender.send(record('alone'))
     assert.deepEqual(cluster.log('t'), ['alone'])
   })
+
+  test("with linger, other partitions' records go along with the first whose time is over", async () => {
+    const { cluster, sender } = setUp({ linger: 60_000, deliveryTimeout: 120_000, batchSize: 1_000 })
+    cluster.lead('t', [1, 1])
+    const early = sender.send(record('early', 1))
+    await until('the topic to be known', () => cluster.refreshes > 0)
+    // Partition 0 need not wait any more: it is full.
+    const full = Promise.all(numbers(8).map((value) => sender.send(record(value.repeat(200), 0))))
+    await Promise.race([early, full.then(() => early)])
+    assert.deepEqual(cluster.log('t', 1), ['early'])
+    await sender.close()
+    await full.catch(() => {})
+  })
 })
 
 describe('the sender keeps order, and sends nothing twice,', () => {

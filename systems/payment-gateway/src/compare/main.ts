@@ -35,6 +35,7 @@ class Comparison implements Command {
         timeout,
         concurrency: 256,
         maxPending: 10_000,
+        linger: 0,
         behaviour,
         prefix: options.prefix,
       },

@@ -1,6 +1,7 @@
 /** Brings the tables up to date: each numbered file of `migrations/` once, in order, by one process at a time. */
 import { readdir, readFile } from 'node:fs/promises'
 import { escapeIdentifier, type Pool } from 'pg'
+import { connect, schemaOf } from './connect.ts'
 
 /** The advisory lock's number: any that nobody else uses in this database. */
 const lock = 711_007
@@ -29,5 +30,16 @@ export async function migrate(pool: Pool, schema: string): Promise<void> {
     throw error
   } finally {
     client.release()
+  }
+}
+
+/** Removes the schema that a system with this prefix has left in a shared database. */
+export async function removeTables(databaseUrl: string, prefix: string): Promise<void> {
+  if (prefix === '') throw new RangeError('without a prefix the tables are in a schema that others use too')
+  const pool = await connect(databaseUrl, prefix, 1)
+  try {
+    await pool.query(`drop schema if exists ${escapeIdentifier(schemaOf(prefix))} cascade`)
+  } finally {
+    await pool.end()
   }
 }

@@ -124,7 +124,7 @@ export class Gateway {
       error: error instanceof RemoteError ? error.remoteCode : error?.code,
     }
     const settled = outcome && (await store.settle(id, outcome, 'late-reply', details))
-    if (settled === undefined) await store.addEvent(id, 'late-reply', { ...details, status: outcome?.state })
+    if (settled !== true) await store.addEvent(id, 'late-reply', { ...details, status: outcome?.state })
   }
 
   /** Waits until nothing is in hand, for a bounded time. */
@@ -166,13 +166,15 @@ export class Gateway {
     request: () => Promise<{ value: ProviderOutcome }>,
   ): Promise<Answered> {
     const { store, owner } = this.#options
-    let settled: Payment | undefined
+    let outcome: Outcome | undefined
+    let settled = false
     let providerMs: number | undefined
     let workerError: RemoteError | undefined
     try {
       const { value } = await request()
       providerMs = value.providerMs
-      settled = await store.settle(payment, outcomeOf(value), 'reply', {
+      outcome = outcomeOf(value)
+      settled = await store.settle(payment, outcome, 'reply', {
         gateway: owner,
         worker: value.worker,
       })
@@ -182,17 +184,18 @@ export class Gateway {
         throw new NotNow(error.message, { cause: error })
       }
       if (error instanceof RemoteError) {
-        const failed = outcomeOfError(error)
-        if (failed !== undefined)
-          settled = await store.settle(payment, failed, 'worker-error', { gateway: owner })
+        outcome = outcomeOfError(error)
+        if (outcome !== undefined)
+          settled = await store.settle(payment, outcome, 'worker-error', { gateway: owner })
         else if (!isSilence(error)) workerError = error
       }
       // Whatever else happened, a payment that is still pending here has an outcome that nobody knows.
-      if (settled === undefined)
-        await store.markUnknown(payment, { gateway: owner, reason: messageOf(error) })
+      if (!settled) await store.markUnknown(payment, { gateway: owner, reason: messageOf(error) })
     }
+    if (settled && outcome !== undefined)
+      return { payment: settledAs(payment, outcome), providerMs, workerError }
     // A late reply or another gateway may have been faster than we were: then theirs is the outcome.
-    return { payment: settled ?? (await store.find(payment))!, providerMs, workerError }
+    return { payment: (await store.find(payment))!, providerMs, workerError }
   }
 
   async #awaitOutcome(first: Payment): Promise<Answered> {
@@ -207,6 +210,11 @@ export class Gateway {
     }
     return { payment }
   }
+}
+
+function settledAs(payment: NewPayment | Payment, outcome: Outcome): Answered['payment'] {
+  const { state, approvalId, reason } = outcome
+  return { ...payment, state, approvalId: approvalId ?? null, reason: reason ?? null }
 }
 
 function outcomeOf(told: ProviderOutcome): Outcome {

@@ -34,6 +34,8 @@ export interface GatewayConfig {
   /** Milliseconds that a caller waits. */
   readonly timeout: number
   readonly maxPending: number
+  /** Milliseconds that a record, and a write to the database, may wait for company. */
+  readonly linger: number
 }
 
 /** Connections to the database, and to the provider for questions. */
@@ -41,17 +43,17 @@ const databaseConnections = 16
 const providerConnections = 32
 
 runChild(async (config: GatewayConfig) => {
-  const { name, brokers, prefix, timeout, maxPending } = config
+  const { name, brokers, prefix, timeout, maxPending, linger } = config
   const operations = defineOperations(prefix, config.partitionBy)
   const pool = await connect(config.databaseUrl, prefix, databaseConnections)
-  const store = new PaymentStore(pool)
+  const store = new PaymentStore(pool, linger)
   const provider = new JsonClient(config.providerUrl, providerConnections)
   const owner = `${name}:${randomBytes(4).toString('hex')}`
   const lease = new Lease(pool, owner)
   const requester = await explainBrokers(
     brokers,
     createRequester({
-      kafka: { brokers: brokers.split(','), clientId: `${prefix}${name}` },
+      kafka: { brokers: brokers.split(','), clientId: `${prefix}${name}`, linger },
       replyRouting: chooseRouting(config.routing, prefix),
       instanceId: name,
       createTopics: true,

@@ -1,9 +1,11 @@
 /**
  * Payments in the database: written down, and settled.
  *
- * A statement that changes a payment also writes its history and its dead letter, so neither is ever missing.
+ * A statement that changes a payment also writes its history and its dead letter, so neither is ever missing. The two
+ * that every payment needs are written in batches, many payments in one statement.
  */
 import type { Pool, PoolClient } from 'pg'
+import { Batches } from './batches.ts'
 import type { DeadLetter, EventName, Outcome, Payment, PaymentEvent, PaymentId } from './payment.ts'
 
 export type Details = Readonly<Record<string, unknown>>
@@ -16,33 +18,35 @@ export type NewPayment = Pick<
 export const paymentColumns = `kind, id, order_id as "orderId", amount, method, state, owner, expires_at as "expiresAt",
   approval_id as "approvalId", reason, created_at as "createdAt", settled_at as "settledAt"`
 
+interface Settlement extends PaymentId, Outcome {
+  readonly event: EventName
+  readonly details: Details
+}
+
 export class PaymentStore {
   readonly #pool: Pool
+  readonly #inserts: Batches<NewPayment>
+  readonly #settlements: Batches<Settlement>
 
-  constructor(pool: Pool) {
+  /** `linger`: see `Batches`. */
+  constructor(pool: Pool, linger: number) {
     this.#pool = pool
+    this.#inserts = new Batches<NewPayment>({
+      linger,
+      idOf: nameOf,
+      carryOut: (payments) => insert(payments, pool),
+    })
+    this.#settlements = new Batches<Settlement>({
+      linger,
+      idOf: nameOf,
+      carryOut: (settlements) => settle(settlements, pool),
+    })
   }
 
   /** Writes a payment down as pending; false when there is one with this id already. */
-  async insert(payment: NewPayment, on: Pool | PoolClient = this.#pool): Promise<boolean> {
-    const { rowCount } = await on.query({
-      name: 'insert-payment',
-      text: `with inserted as (
-               insert into payments (kind, id, order_id, amount, method, owner, expires_at)
-               values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing returning kind, id, owner)
-             insert into payment_events (kind, id, event, details)
-             select kind, id, 'accepted', jsonb_build_object('gateway', owner) from inserted`,
-      values: [
-        payment.kind,
-        payment.id,
-        payment.orderId,
-        payment.amount,
-        payment.method,
-        payment.owner,
-        payment.expiresAt,
-      ],
-    })
-    return rowCount === 1
+  async insert(payment: NewPayment, transaction?: PoolClient): Promise<boolean> {
+    if (transaction === undefined) return this.#inserts.add(payment)
+    return (await insert([payment], transaction)).size === 1
   }
 
   async find({ kind, id }: PaymentId, on: Pool | PoolClient = this.#pool): Promise<Payment | undefined> {
@@ -54,36 +58,9 @@ export class PaymentStore {
     return rows[0]
   }
 
-  /** Gives a payment its outcome; `undefined` when it has one already. */
-  async settle(
-    { kind, id }: PaymentId,
-    outcome: Outcome,
-    event: EventName,
-    details: Details,
-  ): Promise<Payment | undefined> {
-    const { rows } = await this.#pool.query<Payment>({
-      name: 'settle-payment',
-      text: `with settled as (
-               update payments set state = $3, approval_id = $4, reason = $5, settled_at = now()
-               where kind = $1 and id = $2 and state in ('pending', 'unknown') returning *),
-             resolved as (
-               update dead_letters d set resolved_at = now(), resolution = s.state
-               from settled s where d.kind = s.kind and d.id = s.id),
-             told as (
-               insert into payment_events (kind, id, event, details)
-               select kind, id, $6, $7::jsonb || jsonb_build_object('status', state) from settled)
-             select ${paymentColumns} from settled`,
-      values: [
-        kind,
-        id,
-        outcome.state,
-        outcome.approvalId ?? null,
-        outcome.reason ?? null,
-        event,
-        JSON.stringify(details),
-      ],
-    })
-    return rows[0]
+  /** Gives a payment its outcome; false when it has one already. */
+  settle({ kind, id }: PaymentId, outcome: Outcome, event: EventName, details: Details): Promise<boolean> {
+    return this.#settlements.add({ kind, id, ...outcome, event, details })
   }
 
   /** Says that nobody knows the outcome, and keeps a dead letter; false when the payment is not pending any more. */
@@ -148,4 +125,50 @@ export class PaymentStore {
     )
     return rows
   }
+}
+
+/** Names of those that there were not yet. */
+async function insert(payments: readonly NewPayment[], on: Pool | PoolClient): Promise<Set<string>> {
+  const { rows } = await on.query<PaymentId>({
+    name: 'insert-payments',
+    text: `with inserted as (
+             insert into payments (kind, id, order_id, amount, method, owner, expires_at)
+             select kind, id, "orderId", amount, method, owner, "expiresAt" from json_to_recordset($1) as given(
+               kind text, id text, "orderId" text, amount bigint, method text, owner text, "expiresAt" timestamptz)
+             on conflict do nothing returning kind, id, owner),
+           told as (
+             insert into payment_events (kind, id, event, details)
+             select kind, id, 'accepted', jsonb_build_object('gateway', owner) from inserted)
+           select kind, id from inserted`,
+    values: [JSON.stringify(payments)],
+  })
+  return new Set(rows.map(nameOf))
+}
+
+/** Names of those that had no outcome yet. */
+async function settle(settlements: readonly Settlement[], on: Pool): Promise<Set<string>> {
+  const { rows } = await on.query<PaymentId>({
+    name: 'settle-payments',
+    text: `with settled as (
+             update payments p
+             set state = given.state, approval_id = given."approvalId", reason = given.reason, settled_at = now()
+             from json_to_recordset($1) as given(
+               kind text, id text, state text, "approvalId" text, reason text, event text, details jsonb)
+             where p.kind = given.kind and p.id = given.id and p.state in ('pending', 'unknown')
+             returning p.kind, p.id, p.state, given.event, given.details),
+           resolved as (
+             update dead_letters d set resolved_at = now(), resolution = s.state
+             from settled s where d.kind = s.kind and d.id = s.id),
+           told as (
+             insert into payment_events (kind, id, event, details)
+             select kind, id, event, details || jsonb_build_object('status', state) from settled)
+           select kind, id from settled`,
+    values: [JSON.stringify(settlements)],
+  })
+  return new Set(rows.map(nameOf))
+}
+
+/** One text for both parts of a payment's id. */
+function nameOf({ kind, id }: PaymentId): string {
+  return `${kind} ${id}`
 }

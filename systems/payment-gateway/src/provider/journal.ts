@@ -1,8 +1,10 @@
 /** The provider's memory across its own restarts: a line of JSON for every outcome, written before it is told. */
-import { appendFileSync, existsSync, readFileSync, truncateSync } from 'node:fs'
+import { appendFileSync, existsSync, openSync, readFileSync, truncateSync } from 'node:fs'
 
 export class Journal<Entry> {
   readonly #file: string | undefined
+  /** Open from the first entry on, until the process ends. */
+  #handle: number | undefined
 
   /** Without a file nothing is kept. */
   constructor(file: string | undefined) {
@@ -20,6 +22,8 @@ export class Journal<Entry> {
   }
 
   append(entry: Entry): void {
-    if (this.#file !== undefined) appendFileSync(this.#file, `${JSON.stringify(entry)}\n`)
+    if (this.#file === undefined) return
+    this.#handle ??= openSync(this.#file, 'a')
+    appendFileSync(this.#handle, `${JSON.stringify(entry)}\n`)
   }
 }

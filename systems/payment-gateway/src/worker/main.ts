@@ -11,6 +11,8 @@ export interface WorkerConfig {
   readonly providerUrl: string
   /** Payments at the provider at once. */
   readonly concurrency: number
+  /** Milliseconds that a reply may wait for company. */
+  readonly linger: number
   /**
    * Whether it comes back under its name when it dies. Then it is a static member of its group, and takes its
    * partitions up again at once. Else it leaves them to the others at once when it ends in order.
@@ -18,11 +20,12 @@ export interface WorkerConfig {
   readonly returns: boolean
 }
 
-runChild(async ({ name, brokers, prefix, providerUrl, concurrency, returns }: WorkerConfig) => {
+runChild(async (config: WorkerConfig) => {
+  const { name, brokers, prefix, providerUrl, concurrency, linger, returns } = config
   const client = new JsonClient(providerUrl, concurrency)
   const calls = new ProviderCalls(client, name)
   const replier = createReplier({
-    kafka: { brokers: brokers.split(','), clientId: `${prefix}${name}` },
+    kafka: { brokers: brokers.split(','), clientId: `${prefix}${name}`, linger },
     groupId: workerGroup(prefix),
     ...(returns && { groupInstanceId: `${prefix}${name}` }),
     sessionTimeout: 6_000,

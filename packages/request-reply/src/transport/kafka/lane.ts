@@ -125,25 +125,22 @@ export class Lane {
 
   #collect(): Map<PartitionQueue, OutgoingBatch> {
     const batches = new Map<PartitionQueue, OutgoingBatch>()
-    const now = performance.now()
     let bytes = 0
     let records = 0
-    let wait = Infinity
+    const wait = this.#linger()
+    const goes = wait <= 0
+    let again = false
     for (const queue of this.#ready) {
       if (!this.#host.leads(this.node, queue)) {
         this.#ready.delete(queue)
         this.#host.place(queue)
         continue
       }
-      const rest = this.#host.lingers(queue, now)
-      if (rest > 0) {
-        wait = Math.min(wait, rest)
-        continue
-      }
+      if (!goes) continue
       const batch = queue.next()
       if (batch === undefined && queue.hasWork) {
         // The producer id has just been used up: it stays ready for when there is a new one.
-        wait = 0
+        again = true
         continue
       }
       this.#ready.delete(queue)
@@ -155,11 +152,22 @@ export class Lane {
       if (bytes >= REQUEST_BYTES) break
     }
     if (records > 0) this.#alone = records === 1
-    else if (wait !== Infinity) {
+    else if (again || (!goes && wait !== Infinity)) {
       clearTimeout(this.#timer)
-      this.#timer = setTimeout(() => this.#flush(), Math.ceil(wait))
+      this.#timer = setTimeout(() => this.#flush(), Math.ceil(Math.max(0, wait)))
     }
     return batches
+  }
+
+  /** Milliseconds until the first queue has waited long enough for company; then all go, for they share the request. */
+  #linger(): number {
+    const now = performance.now()
+    let least = Infinity
+    for (const queue of this.#ready) {
+      if (this.#host.leads(this.node, queue)) least = Math.min(least, this.#host.lingers(queue, now))
+      if (least <= 0) break
+    }
+    return least
   }
 
   async #prepare(): Promise<void> {

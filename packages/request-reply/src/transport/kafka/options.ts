@@ -31,8 +31,9 @@ export interface KafkaOptions {
   /** Compression of what is sent; default `none`. */
   readonly compression?: Compression | undefined
   /**
-   * Milliseconds that a record may wait for company before it is sent; default 0. Without it records already travel
-   * together: everything that gathers while a request is on its way goes with the next.
+   * Milliseconds that a record may wait for company before it is sent; default 0. Whatever else is for the same broker
+   * goes along. Without it records already travel together: everything that gathers while a request is on its way
+   * goes with the next.
    */
   readonly linger?: number | undefined
   /** Most bytes of one partition's records in one batch, before compression; default 900 000 (brokers take 1 048 588 unless told otherwise). */

@@ -1,0 +1,89 @@
+/** Many callers' writes as few statements: what each of them may rely on. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { DatabaseError } from 'pg'
+import { Batches } from '../src/gateway/batches.ts'
+
+/** Writes of numbers, each its own id but for the tens: 12 and 2 have one id. A statement ends when it is told to. */
+class Statements {
+  readonly begun: { readonly writes: readonly number[]; end(error?: Error): void }[] = []
+  readonly batches = new Batches<number>({
+    linger: 0,
+    idOf: (write) => String(write % 10),
+    carryOut: (writes) =>
+      new Promise((resolve, reject) => {
+        const end = (error?: Error) =>
+          error === undefined ? resolve(new Set(writes.filter((n) => n < 10).map(String))) : reject(error)
+        this.begun.push({ writes, end })
+      }),
+  })
+
+  get writes(): (readonly number[])[] {
+    return this.begun.map(({ writes }) => writes)
+  }
+
+  /** Resolves when so many statements have begun. */
+  async begins(count: number): Promise<void> {
+    while (this.begun.length < count) await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
+test('what arrives together is one statement, ordered by id; what comes meanwhile goes with the next', async () => {
+  const statements = new Statements()
+  const first = [3, 1].map((write) => statements.batches.add(write))
+  await statements.begins(1)
+  const second = [5, 4].map((write) => statements.batches.add(write))
+  statements.begun[0]!.end()
+  assert.deepEqual(await Promise.all(first), [true, true])
+  await statements.begins(2)
+  statements.begun[1]!.end()
+  assert.deepEqual(await Promise.all(second), [true, true])
+  assert.deepEqual(statements.writes, [
+    [1, 3],
+    [4, 5],
+  ])
+})
+
+test('two writes of one id are never in one statement, and each is told its own', async () => {
+  const statements = new Statements()
+  const both = Promise.all([2, 12].map((write) => statements.batches.add(write)))
+  for (const number of [1, 2]) {
+    await statements.begins(number)
+    statements.begun[number - 1]!.end()
+  }
+  assert.deepEqual(await both, [true, false])
+  assert.deepEqual(statements.writes, [[2], [12]])
+})
+
+test('what the database refuses costs only the one that is at fault', async () => {
+  const statements = new Statements()
+  const all = Promise.allSettled([1, 2, 3].map((write) => statements.batches.add(write)))
+  const refusal = new DatabaseError('no such state', 0, 'error')
+  await statements.begins(1)
+  statements.begun[0]!.end(refusal)
+  for (const number of [2, 3, 4]) {
+    await statements.begins(number)
+    statements.begun[number - 1]!.end(number === 3 ? refusal : undefined)
+  }
+  assert.deepEqual(
+    (await all).map(({ status }) => status),
+    ['fulfilled', 'rejected', 'fulfilled'],
+  )
+  assert.deepEqual(statements.writes, [[1, 2, 3], [1], [2], [3]])
+})
+
+test('when the connection breaks nothing is repeated: nobody knows what was written', async () => {
+  const statements = new Statements()
+  const all = Promise.allSettled([1, 2].map((write) => statements.batches.add(write)))
+  await statements.begins(1)
+  statements.begun[0]!.end(new Error('Connection terminated unexpectedly'))
+  assert.deepEqual(
+    (await all).map(({ status }) => status),
+    ['rejected', 'rejected'],
+  )
+  const later = statements.batches.add(3)
+  await statements.begins(2)
+  statements.begun[1]!.end()
+  assert.equal(await later, true)
+  assert.deepEqual(statements.writes, [[1, 2], [3]])
+})
