@@ -11,47 +11,40 @@ import type { BlockPlan, BlockResult } from './protocol.ts'
 /** Milliseconds after the block for answers that are still out. */
 const grace = 10_000
 
-export async function runBlock(asker: Asker, plan: BlockPlan): Promise<BlockResult> {
-  const begin = monotonic()
-  const tally = new Tally(begin + plan.milliseconds)
-  const lag = new Latencies()
-  await (plan.kind === 'closed'
-    ? askInLoops(asker, plan, tally)
-    : askOnSchedule(asker, plan, begin, tally, lag))
-  const result = tally.result(plan.milliseconds / 1000)
-  return plan.kind === 'open' ? { ...result, lag: lag.quantiles() } : result
+export function runBlock(asker: Asker, plan: BlockPlan): Promise<BlockResult> {
+  return plan.kind === 'closed' ? askInLoops(asker, plan) : askOnSchedule(asker, plan)
 }
 
-async function askInLoops(
-  asker: Asker,
-  plan: Extract<BlockPlan, { kind: 'closed' }>,
-  tally: Tally,
-): Promise<void> {
+async function askInLoops(asker: Asker, plan: Extract<BlockPlan, { kind: 'closed' }>): Promise<BlockResult> {
+  const tally = new Tally(monotonic() + plan.milliseconds)
   async function loop(): Promise<void> {
     for (let begun = monotonic(); begun < tally.end; begun = monotonic())
       await tally.follow(asker.ask(), begun)
   }
   const loops = Promise.all(Array.from({ length: plan.inFlight }, loop))
   await within(plan.milliseconds + grace, loops)
+  return tally.result(plan.milliseconds / 1000)
 }
 
 async function askOnSchedule(
   asker: Asker,
   { rate, milliseconds, seed }: Extract<BlockPlan, { kind: 'open' }>,
-  begin: number,
-  tally: Tally,
-  lag: Latencies,
-): Promise<void> {
-  const workerData: PacerPlan = { rate, milliseconds, seed, begin }
+): Promise<BlockResult> {
+  const workerData: PacerPlan = { rate, milliseconds, seed }
   const pacer = new Worker(new URL('pacer-thread.ts', import.meta.url), { workerData })
+  // Until the thread has said when it begins: it takes tens of milliseconds to start, in which nothing is due yet.
+  let tally = new Tally(Infinity)
+  const lag = new Latencies()
   // The thread may end while the last that were due are still being asked.
   let asking: Promise<unknown> = Promise.resolve()
-  pacer.on('message', (due: number[]) => {
-    asking = Promise.all([asking, askEach(due)])
+  pacer.on('message', (said: number | readonly number[]) => {
+    if (typeof said === 'number') tally = new Tally(said + milliseconds)
+    else asking = Promise.all([asking, askEach(said)])
   })
   await once(pacer, 'exit')
   await asking
   await within(grace, tally.settled())
+  return { ...tally.result(milliseconds / 1000), lag: lag.quantiles() }
 
   async function askEach(due: readonly number[]): Promise<void> {
     for (const intended of due) {

@@ -1,6 +1,7 @@
 /**
- * Sleeps until the next requests are due and posts when they were, in a thread of its own: timers of the event loop
- * are up to a millisecond late, and a loop that spins would take the processor that the brokers need.
+ * Posts when the schedule begins, once it is up; then sleeps until the next requests are due and posts when they were.
+ * In a thread of its own: timers of the event loop are up to a millisecond late, and a loop that spins would take the
+ * processor that the brokers need.
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { poissonSchedule, seededRandom } from '../schedule.ts'
@@ -10,8 +11,6 @@ export interface PacerPlan {
   readonly rate: number
   readonly milliseconds: number
   readonly seed: number
-  /** On the `monotonic` clock. */
-  readonly begin: number
 }
 
 /**
@@ -20,7 +19,10 @@ export interface PacerPlan {
  */
 const leastSleep = 0.2
 
-const { rate, milliseconds, seed, begin } = workerData as PacerPlan
+const { rate, milliseconds, seed } = workerData as PacerPlan
+/** On the `monotonic` clock. */
+const begin = monotonic()
+parentPort!.postMessage(begin, [])
 const never = new Int32Array(new SharedArrayBuffer(4))
 let due: number[] = []
 for (const offset of poissonSchedule(rate, milliseconds, seededRandom(seed))) {

@@ -78,6 +78,9 @@ function bare(name: string, sending: Sending): BenchSystem {
 
 type Message = MessageToProduce
 
+/** What gathers in a long stall would otherwise be a batch that brokers refuse. */
+const mostTogether = 4_000
+
 function message(topic: string, partition: number, value: Buffer, correlation: Buffer): Message {
   return { topic, partition, value, headers: new Map([[correlationName, correlation]]) }
 }
@@ -113,8 +116,7 @@ class Sender {
   }
 
   #flush(): void {
-    const messages = this.#queue
-    this.#queue = []
+    const messages = this.#queue.splice(0, mostTogether)
     void this.#produce(messages).then(() => {
       if (this.#queue.length > 0) this.#next()
       else this.#busy = false
