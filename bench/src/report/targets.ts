@@ -18,7 +18,7 @@ interface Target {
   readonly inFlight: number
   readonly atMost?: number
   readonly atLeast?: number
-  /** Where the other one keeps one copy, only brokers that do so too are compared. */
+  /** Where the other one keeps one durable copy, only brokers that do so too are compared. */
   readonly oneCopy?: true
 }
 
@@ -68,9 +68,9 @@ const names: Readonly<Record<Metric, string>> = {
 
 /** Of a run's ladder and its situations; targets whose systems did not take part are left out. */
 export function targetResults(run: RunResult): TargetResult[] {
-  const copies = run.brokers.durability.includes('RF 3') ? 3 : 1
+  const copies = /RF (\d+)/.exec(run.brokers.durability)?.[1]
   const ofLadder = targets.flatMap((target) => {
-    if (target.oneCopy && copies > 1) return []
+    if (target.oneCopy && copies !== '1') return []
     const estimate = measure(target, run)
     return estimate === undefined ? [] : [resultOf(target, estimate)]
   })
