@@ -11,7 +11,7 @@
 import { compressionsAlgorithms, crc32c } from '@platformatic/kafka'
 import type { OutgoingRecord } from '../transport.ts'
 import type { Compression } from './options.ts'
-import { writeLong } from './primitive-types.ts'
+import { writeLong, writeUnsigned } from './primitive-types.ts'
 
 const RECORDS_AT = 61
 /** Bytes before what `batchLength` counts. */
@@ -133,17 +133,22 @@ function writeBytes(buffer: Buffer, at: number, bytes: Buffer | null): number {
 
 /** Zigzag varint, as Protocol Buffers have it; 32 bits are enough for lengths and for the deltas of one batch. */
 function varintSize(value: number): number {
-  const zigzag = ((value << 1) ^ (value >> 31)) >>> 0
-  return zigzag < 0x80 ? 1 : zigzag < 0x4000 ? 2 : zigzag < 0x20_0000 ? 3 : zigzag < 0x1000_0000 ? 4 : 5
+  const unsigned = zigzag(value)
+  return unsigned < 0x80
+    ? 1
+    : unsigned < 0x4000
+      ? 2
+      : unsigned < 0x20_0000
+        ? 3
+        : unsigned < 0x1000_0000
+          ? 4
+          : 5
 }
 
 function writeVarint(buffer: Buffer, start: number, value: number): number {
-  let rest = ((value << 1) ^ (value >> 31)) >>> 0
-  let at = start
-  while (rest >= 0x80) {
-    buffer[at++] = (rest & 0x7f) | 0x80
-    rest >>>= 7
-  }
-  buffer[at++] = rest
-  return at
+  return writeUnsigned(buffer, start, zigzag(value))
+}
+
+function zigzag(value: number): number {
+  return ((value << 1) ^ (value >> 31)) >>> 0
 }
