@@ -99,8 +99,8 @@ export function readOptions(args: readonly string[]): PaymentsOptions | 'help' {
 const text = { type: 'string' } as const
 
 function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
+  return readArgs(() =>
+    parseArgs({
       args: [...args],
       options: {
         gateways: text,
@@ -119,7 +119,14 @@ function parse(args: readonly string[]) {
         supervise: { type: 'boolean' },
         help: { type: 'boolean' },
       },
-    }).values
+    }),
+  )
+}
+
+/** The values that `parse` finds. Throws a `StartError` in the place of what parseArgs throws. */
+export function readArgs<Values>(parse: () => { values: Values }): Values {
+  try {
+    return parse().values
   } catch (error) {
     throw new StartError(`${firstSentence(messageOf(error))}; --help lists the options`)
   }
@@ -147,6 +154,6 @@ export function readPrefix(given: string | undefined, problems: string[]): strin
 }
 
 /** parseArgs adds advice about `--` that does not apply here. */
-export function firstSentence(message: string): string {
+function firstSentence(message: string): string {
   return message.split('. ')[0]!
 }

@@ -1,7 +1,7 @@
 /** The command line of `npm start`. */
 import { parseArgs } from 'node:util'
-import { firstSentence, numberReader, readPrefix } from '../options.ts'
-import { messageOf, StartError } from '@milena/hosting'
+import { numberReader, readArgs, readPrefix } from '../options.ts'
+import { StartError } from '@milena/hosting'
 
 export const help = `npm start -- [options]
 
@@ -48,8 +48,8 @@ export function readCompareOptions(args: readonly string[]): CompareOptions | 'h
 const text = { type: 'string' } as const
 
 function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
+  return readArgs(() =>
+    parseArgs({
       args: [...args],
       options: {
         rate: text,
@@ -59,8 +59,6 @@ function parse(args: readonly string[]) {
         exit: { type: 'boolean' },
         help: { type: 'boolean' },
       },
-    }).values
-  } catch (error) {
-    throw new StartError(`${firstSentence(messageOf(error))}; --help lists the options`)
-  }
+    }),
+  )
 }
