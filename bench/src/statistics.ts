@@ -36,3 +36,8 @@ export function bootstrapMedian(
 export function allowsQuantile(samples: number, q: number): boolean {
   return samples * (1 - q) >= 100 - 1e-6
 }
+
+/** Rounded to three significant figures, as tables have it. */
+export function threeFigures(value: number): number {
+  return Number(value.toPrecision(3))
+}

@@ -1,5 +1,6 @@
 /** Pictures in a few lines: a line chart and bars, readable on white and on black. */
 import type { Chart } from '../results.ts'
+import { threeFigures } from '../statistics.ts'
 
 const width = 900
 const height = 380
@@ -138,8 +139,8 @@ function total(values: readonly number[]): number {
 }
 
 function short(value: number): string {
-  if (value >= 1_000_000) return `${Number((value / 1_000_000).toPrecision(3))} M`
-  return value >= 10_000 ? `${Number((value / 1000).toPrecision(3))} k` : String(Number(value.toPrecision(3)))
+  if (value >= 1_000_000) return `${threeFigures(value / 1_000_000)} M`
+  return value >= 10_000 ? `${threeFigures(value / 1000)} k` : String(threeFigures(value))
 }
 
 function round(value: number): number {

@@ -1,4 +1,5 @@
 /** Tables as the page and the console have them: rows of named cells. */
+import { threeFigures } from '../statistics.ts'
 import type { Summary } from './summary.ts'
 
 export type Row = Readonly<Record<string, string | number>>
@@ -51,7 +52,7 @@ function line(cells: readonly (string | number)[]): string {
 export function figure(value: number): string {
   if (!Number.isFinite(value)) return '–'
   if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString('en').replaceAll(',', ' ')
-  return String(Number(value.toPrecision(3)))
+  return String(threeFigures(value))
 }
 
 function figures(...values: readonly number[]): string {

@@ -11,6 +11,8 @@ import type { BenchSystem, Egress, Side, SidePlan } from '../system.ts'
 const openLimit = 60_000
 const closeLimit = 15_000
 
+const nodeSide = fileURLToPath(new URL('../side/main.ts', import.meta.url))
+
 interface Waiting {
   readonly resolve: (result: unknown) => void
   readonly reject: (error: Error) => void
@@ -35,8 +37,8 @@ export class SideProcess implements Side {
 
   /** Resolves when the side can be used; rejects when its process ends, or says nothing for a minute. */
   static async open(system: BenchSystem, plan: SidePlan): Promise<SideProcess> {
-    const { command, args } = nodeProgram
-    return SideProcess.start(command, [...args, JSON.stringify(plan)], `${system.name}, ${plan.side}`)
+    const args = ['--conditions=x-source', nodeSide, JSON.stringify(plan)]
+    return SideProcess.start(process.execPath, args, `${system.name}, ${plan.side}`)
   }
 
   static async start(command: string, args: readonly string[], name: string): Promise<SideProcess> {
@@ -122,9 +124,4 @@ export class SideProcess implements Side {
       this.#child.stdin!.write(`${JSON.stringify({ id, ...order })}\n`)
     })
   }
-}
-
-const nodeProgram = {
-  command: process.execPath,
-  args: ['--conditions=x-source', fileURLToPath(new URL('../side/main.ts', import.meta.url))],
 }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { KafkaNode } from '../../../tools/kafka/node.ts'
+import { threeFigures } from '../statistics.ts'
 import { replyPartitionBytes } from '../systems/milena.ts'
 import type { Situation } from './situation.ts'
 import { withPair } from './with-pair.ts'
@@ -38,7 +39,7 @@ export const brokerFailure: Situation = {
           'time-outs': timeouts,
           errors,
           'first error': firstError,
-          'p99 ms': Number(latency.p99.toPrecision(3)),
+          'p99 ms': threeFigures(latency.p99),
           'longest stall ms': Math.round(latency.max),
         }
       })

@@ -1,6 +1,7 @@
 import type { MeasuredBlock, TargetResult } from '../results.ts'
 import type { Pair } from '../run/pair.ts'
 import { memoryOf } from '../run/proc.ts'
+import { threeFigures } from '../statistics.ts'
 import { replyPartitionBytes } from '../systems/milena.ts'
 import type { Situation } from './situation.ts'
 import { withPair } from './with-pair.ts'
@@ -32,8 +33,7 @@ export const overload: Situation = {
           'answered/s': Math.round(block.perSecond),
           'goodput per knee': Number((block.perSecond / knee.perSecond).toFixed(2)),
           rejected: block.rejected,
-          'rejection p99 ms':
-            block.rejection === undefined ? '–' : Number(block.rejection.p99.toPrecision(3)),
+          'rejection p99 ms': block.rejection === undefined ? '–' : threeFigures(block.rejection.p99),
           'time-outs': block.timeouts,
           errors: block.errors,
           'RSS requester MiB, 1st · 2nd half': `${first.asker} · ${second.asker}`,

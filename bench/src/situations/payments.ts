@@ -16,6 +16,7 @@ import { cpuOf, cpuOfFamily, listeners } from '../run/proc.ts'
 import { watchUsage, type Parts, type Usage } from '../run/usage.ts'
 import { runBlock } from '../side/block.ts'
 import type { BlockResult } from '../side/protocol.ts'
+import { threeFigures } from '../statistics.ts'
 import { PaymentCaller } from './payment-caller.ts'
 import type { Situation } from './situation.ts'
 
@@ -121,7 +122,7 @@ function report(steps: readonly Step[]): Omit<SituationResult, 'name' | 'title'>
     targets: [
       {
         target: `${most} payments/s all answered, p99 of the time outside the provider: < ${limits[0]} ms`,
-        figure: `${round(last.latency.p99)} ms at ${last.rate}/s; ${reached.join(', ')}`,
+        figure: `${threeFigures(last.latency.p99)} ms at ${last.rate}/s; ${reached.join(', ')}`,
         met: last.rate === most && last.answered === last.asked && last.latency.p99 < limits[0]!,
       },
     ],
@@ -150,17 +151,13 @@ function rowOf(step: Step): Record<string, string | number> {
     'time-outs': step.timeouts,
     refused: step.rejected,
     errors: step.errors,
-    'outside the provider p50 ms': round(latency.p50),
-    'p99 ms': round(latency.p99),
+    'outside the provider p50 ms': threeFigures(latency.p50),
+    'p99 ms': threeFigures(latency.p99),
     'max ms': Math.round(latency.max),
-    'generator late p99 ms': round(lag?.p99 ?? Number.NaN),
+    'generator late p99 ms': threeFigures(lag?.p99 ?? Number.NaN),
     ...Object.fromEntries(parts.map((part) => [`CPU ${part} µs`, perPayment(part)])),
     'CPU in all µs': parts.reduce((sum, part) => sum + perPayment(part), 0),
     marks: marksOf(step).join(', '),
     'first error': step.firstError ?? '',
   }
-}
-
-function round(value: number): number {
-  return Number(value.toPrecision(3))
 }

@@ -2,6 +2,7 @@ import type { Pair } from '../run/pair.ts'
 import { places } from '../side/places.ts'
 import type { Profile, ProfileKind } from '../side/protocol.ts'
 import type { Side } from '../system.ts'
+import { threeFigures } from '../statistics.ts'
 import { replyPartitionBytes, replyPartitionJson } from '../systems/milena.ts'
 import type { Situation } from './situation.ts'
 import { withPair } from './with-pair.ts'
@@ -39,7 +40,7 @@ export const profile: Situation = {
           ): Record<string, string | number> => {
             const figures = samples.map(({ column, sampled }) => [
               column,
-              figure(amount(sampled[side]) / sampled.answered),
+              threeFigures(amount(sampled[side]) / sampled.answered),
             ])
             return { system: system.name, side, place, ...Object.fromEntries(figures) }
           }
@@ -73,16 +74,11 @@ function printHottest(where: string, unit: string, sampled: Sampled): void {
   for (const side of sides) {
     console.log(`\n${where}, ${side}: ${unit} a request`)
     for (const { name, amount } of sampled[side].hottest) {
-      console.log(`${String(figure(amount / sampled.answered)).padStart(8)}  ${name}`)
+      console.log(`${String(threeFigures(amount / sampled.answered)).padStart(8)}  ${name}`)
     }
   }
 }
 
 function total({ places }: Profile): number {
   return Object.values(places).reduce((sum: number, amount) => sum + amount, 0)
-}
-
-/** Three significant figures. */
-function figure(value: number): number {
-  return Number(value.toPrecision(3))
 }

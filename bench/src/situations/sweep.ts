@@ -2,6 +2,7 @@
 import type { MeasuredBlock, SituationResult } from '../results.ts'
 import type { Stage } from '../run/pair.ts'
 import { cpuPerRequest } from '../run/cpu-per-request.ts'
+import { threeFigures } from '../statistics.ts'
 import type { BenchSystem, Setting } from '../system.ts'
 import { withPair } from './with-pair.ts'
 
@@ -59,5 +60,5 @@ export function blockRow(block: MeasuredBlock): Record<string, string | number> 
 }
 
 function round(value: number): number | string {
-  return Number.isNaN(value) ? '–' : Number(value.toPrecision(3))
+  return Number.isNaN(value) ? '–' : threeFigures(value)
 }
