@@ -51,8 +51,10 @@ export function readOptions(args: readonly string[], givenBrokers: string | unde
   const values = parse(args)
   const quick = values.quick ?? false
   const on = givenBrokers === undefined ? list(values.on ?? 'embedded') : [givenBrokers]
+  nonEmpty('--on', on)
   for (const kind of givenBrokers === undefined ? on : []) oneOf('--on', kind, Object.keys(brokerKinds))
   const only = list(values.only ?? (quick ? ladderParts.join(',') : parts.join(',')))
+  nonEmpty('--only', only)
   for (const part of only) oneOf('--only', part, parts)
   const chosen = list(values.systems ?? '')
   for (const text of chosen) {
@@ -67,11 +69,11 @@ export function readOptions(args: readonly string[], givenBrokers: string | unde
     systems: chosen,
     quick,
     trial: quick || (values.trial ?? false),
-    rounds: Math.ceil(number('--rounds', values.rounds, quick ? 3 : 5, 1_000)),
+    rounds: wholeNumber('--rounds', values.rounds, quick ? 3 : 5, 1, 1_000),
     closedMilliseconds: seconds * 1000,
     openMilliseconds: number('--open-seconds', values['open-seconds'], quick ? 0.5 : 5, 600) * 1000,
-    repeats: number('--repeats', values.repeats, quick ? 0 : 2, 100),
-    seed: number('--seed', values.seed, Date.now() % 2 ** 32, 2 ** 32),
+    repeats: wholeNumber('--repeats', values.repeats, quick ? 0 : 2, 0, 100),
+    seed: wholeNumber('--seed', values.seed, Date.now() % 2 ** 32, 0, 2 ** 32),
   }
 }
 
@@ -101,7 +103,7 @@ function parse(args: readonly string[]) {
       },
     }).values
   } catch (error) {
-    throw new UsageError(`${(error as Error).message.split('. ')[0]}; --help lists what there is`)
+    throw new UsageError(`${(error as Error).message.split(/\.\s/)[0]}; --help lists what there is`)
   }
 }
 
@@ -113,11 +115,24 @@ function oneOf(option: string, value: string, values: readonly string[]): void {
   if (!values.includes(value)) throw new UsageError(`${option} ${value}: there is ${values.join(', ')}`)
 }
 
+function nonEmpty(option: string, chosen: readonly string[]): void {
+  if (chosen.length === 0) throw new UsageError(`${option} names nothing; --help lists what there is`)
+}
+
 function number(option: string, text: string | undefined, usual: number, most: number): number {
   const value = text === undefined ? usual : Number(text)
-  const least = option === '--repeats' || option === '--seed' ? 0 : Number.MIN_VALUE
-  if (text !== '' && value >= least && value <= most) return value
-  throw new UsageError(
-    `${option} must be a number ${least === 0 ? 'from' : 'above'} 0 up to ${most}, not ${text}`,
-  )
+  if (text !== '' && value > 0 && value <= most) return value
+  throw new UsageError(`${option} must be a number above 0 up to ${most}, not ${text || 'empty'}`)
+}
+
+function wholeNumber(
+  option: string,
+  text: string | undefined,
+  usual: number,
+  least: number,
+  most: number,
+): number {
+  const value = text === undefined ? usual : Number(text)
+  if (text !== '' && Number.isInteger(value) && value >= least && value <= most) return value
+  throw new UsageError(`${option} must be a whole number from ${least} to ${most}, not ${text || 'empty'}`)
 }
