@@ -86,11 +86,16 @@ export class Pair {
     }
   }
 
-  /** Runs a block; one in which something else used the machine, or the generator was late, is repeated. */
+  /**
+   * Runs a block; one in which something else used the machine, or the generator was late, is repeated. Rejects when a
+   * side has ended: an asker tells so itself, but an answerer that is gone would look like a system that is slow.
+   */
   async measure(plan: BlockPlan): Promise<MeasuredBlock> {
     for (let discarded = 0; ; discarded++) {
       const usage = watchUsage(this.#parts, this.#stage.processes)
       const result = await this.asker.block(plan)
+      if (!isRunning(this.answerer.pid))
+        throw new Error(`${this.system.name}, answerer: its process has ended`)
       const block = { ...result, ...usage() }
       const marks = marksOf(block)
       if (marks.length === 0 || discarded >= this.#stage.repeats) return { ...block, marks, discarded }
@@ -110,6 +115,14 @@ export class Pair {
     this.#stage.processes.delete(this.asker.pid)
     this.#stage.processes.delete(this.answerer.pid)
     await removeTopics(this.#stage, this.system, this.#topics)
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
   }
 }
 
