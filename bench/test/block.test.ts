@@ -7,7 +7,7 @@ import type { Asker } from '../src/system.ts'
 
 const close = async (): Promise<void> => {}
 
-test('quantiles are within a thousandth of the values', () => {
+test('quantiles are within two thousandths of the values', () => {
   const latencies = new Latencies()
   for (let n = 1; n <= 10_000; n++) latencies.add(n / 10)
   const { count, p50, p90, p99, p999, max } = latencies.quantiles()

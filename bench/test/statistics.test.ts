@@ -27,7 +27,7 @@ test('the bootstrap interval covers the true median about 95 times of 100', () =
     const { low, high } = bootstrapMedian(values, random, 400)
     if (low <= 0.5 && 0.5 <= high) covered++
   }
-  assert.ok(covered >= 180 && covered <= 200, `covered ${covered} of 200`)
+  assert.ok(covered >= 180 && covered <= 198, `covered ${covered} of 200`)
 })
 
 test('the bootstrap interval is the same for the same seed', () => {
