@@ -42,7 +42,8 @@ export interface TargetResult {
   readonly target: string
   /** What was measured, in words and figures. */
   readonly figure: string
-  readonly met: boolean
+  /** Undefined where the figure does not allow to say so. */
+  readonly met?: boolean
 }
 
 export interface Chart {

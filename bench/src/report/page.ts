@@ -1,10 +1,10 @@
 /** docs/benchmarks.md and its pictures, from results alone: the same files make the same page. */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import type { Chart, RunResult } from '../results.ts'
-import { summarize, type Summary } from './summary.ts'
-import { barChart, lineChart } from './svg.ts'
-import { figure, markdownTable, summaryRow } from './table.ts'
+import type { RunResult, TargetResult } from '../results.ts'
+import { inShort } from './in-short.ts'
+import { controlSpread, image, pictureFile, renderRun } from './run-section.ts'
+import { markdownTable, type Row } from './table.ts'
 import { targetResults } from './targets.ts'
 
 const page = fileURLToPath(new URL('../../../docs/benchmarks.md', import.meta.url))
@@ -31,138 +31,71 @@ export function renderPage(results: readonly RunResult[], drawn: Map<string, str
     const isNew = result.brokers.name !== results[index - 1]?.brokers.name
     return [...(isNew ? [`## ${result.brokers.name}`] : []), ...renderRun(result, drawn)]
   })
-  const notes = said === undefined ? [] : [said]
-  return `${[introduction, ...renderTargets(results), ...notes, ...sections].join('\n\n')}\n`
+  const claims = results.filter(({ trial }) => !trial)
+  const parts = [
+    title,
+    ...renderInShort(claims, drawn),
+    ...renderTargets(claims),
+    ...(said === undefined ? [] : [said]),
+    method,
+    ...sections,
+  ]
+  return `${parts.join('\n\n')}\n`
 }
 
-const introduction = `# Benchmarks
+const title = `# Benchmarks
 
-Written by \`npm run bench -- --report\` from \`bench/results\`; not by hand. \`npm run bench -- --help\` says how to measure.
+Written by \`npm run bench -- --report\` from \`bench/results\`; not by hand. \`npm run bench -- --help\` says how to measure.`
 
-Requester and replier run in processes of their own; blocks of all systems follow each other in random order. Closed loop: so many requests in flight. Open loop: a Poisson schedule at a share of each system's own knee (its best closed-loop rate), latency from the intended send (of the systems with a broker: a bare socket carries more than a generator can schedule). Only ratios within one run count, each the median of its blocks' ratios to the baseline's block of the same round, in brackets its bootstrap 95 % interval; nothing smaller than the interval of the A/A row is a difference. A quantile is quoted with at least 100 samples beyond it. A block in which other processes used more than 5 % of the machine, or the generator's own lag was over 5 % of the p99, was repeated, and is marked if that did not help.`
+const method = `## How it is measured
 
-/** Trials say nothing about targets. */
-function renderTargets(results: readonly RunResult[]): string[] {
-  const rows = results
-    .filter(({ trial }) => !trial)
-    .flatMap((run) =>
-      targetResults(run).map(({ target, figure, met }) => ({
-        target,
-        on: run.brokers.name,
-        figure,
-        met: met ? 'yes' : '**no**',
-      })),
-    )
-  return rows.length === 0 ? [] : ['## Targets', markdownTable(rows)]
-}
+Requester and replier run in processes of their own; blocks of all systems follow each other in random order. Closed loop: so many requests in flight. Open loop: a Poisson schedule at a share of each system's own knee (its best closed-loop rate), latency from the intended send (of the systems with a broker: a bare socket carries more than a generator can schedule).
 
-function renderRun(result: RunResult, drawn: Map<string, string>): string[] {
-  const id = result.brokers.name.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')
-  const draw = (name: string, title: string, svg: string): string => {
-    const file = `${id}-${name}.svg`
-    drawn.set(file, svg)
-    return `![${title}](benchmarks/${file})`
-  }
-  const closed = result.closed.map(({ inFlight, measurements }) => ({
-    inFlight,
-    summaries: summarize(measurements, result),
-  }))
-  const open = result.open.map(({ share, measurements }) => ({
-    share,
-    summaries: summarize(measurements, result),
-  }))
-  const parts = head(result)
-  for (const { inFlight, summaries } of closed) {
-    parts.push(`### Closed loop, ${inFlight} in flight`, markdownTable(summaries.map(summaryRow)))
-  }
-  const busiest = closed.at(-1)
-  if (busiest !== undefined) {
-    const title = `CPU per request at ${busiest.inFlight} in flight`
-    parts.push(draw('cpu', title, cpuBars(title, busiest.summaries)))
-  }
-  for (const { share, summaries } of open) {
-    parts.push(`### Open loop, ${share * 100} % of the knee`, markdownTable(summaries.map(summaryRow)))
-  }
-  if (open.length > 0) {
-    for (const quantile of ['p50', 'p99'] as const) {
-      const chart = latencyChart(
-        quantile,
-        open.flatMap(({ summaries }) => summaries),
-      )
-      parts.push(draw(`latency-${quantile}`, chart.title, lineChart(chart)))
-    }
-  }
-  for (const { name, title, rows, chart } of result.situations) {
-    parts.push(`### ${title}`, markdownTable(rows))
-    if (chart !== undefined) parts.push(draw(name, chart.title, lineChart(chart)))
-  }
-  return parts
-}
+Only ratios (×) within one run count, each the median of its blocks' ratios to the baseline's block of the same round, in brackets its bootstrap 95 % interval; of three rounds that is no more than the lowest and the highest, which have the true median between them three times of four, of five rounds 15 times of 16. The A/A row is a second pair of the baseline: nothing smaller than its interval is a difference. A quantile is quoted with at least 100 samples beyond it in all blocks together, else there is a dash.
 
-function head(result: RunResult): string[] {
-  const durabilities = Map.groupBy(result.systems, ({ durability }) => durability)
+A block is marked in which other processes used more than 5 % of the machine, or the generator was later than 5 % of the p99, and repeated as often as the run's \`repeats\` says; how late is in the tables of the open loop, a dash where a program does not say.`
+
+/** With those pictures of the first kind of brokers that its section has drawn. */
+function renderInShort(runs: readonly RunResult[], drawn: ReadonlyMap<string, string>): string[] {
+  const ladders = runs.filter(({ closed }) => closed.length > 0)
+  const [first] = ladders
+  if (first === undefined) return []
+  const spreads = ladders.map((run) => `${controlSpread(run, 'perSecond')} (${run.brokers.name})`)
+  const pictures = mainPictures.filter(({ name }) => drawn.has(pictureFile(first, name)))
   return [
-    ...(result.trial
-      ? ['**A trial: a short run, or one on a busy machine. Its figures are no claim.**']
-      : []),
-    [
-      `- ${result.at.slice(0, 16).replace('T', ' ')} UTC; ${list(result.machine)}`,
-      `- ${list(result.versions)}`,
-      `- ${result.brokers.durability}; ${list(result.configuration)}`,
-      ...[...durabilities].map(
-        ([name, systems]) => `- ${name}: ${systems.map((system) => system.name).join('; ')}`,
-      ),
-      ...(result.closed.length === 0
-        ? []
-        : [`- Ratios are to ${result.baseline}; A/A control: ${controlSpread(result)}`]),
-      ...result.leftOut.map(({ name, why }) => `- Left out: ${name}: ${why.split('\n')[0]}`),
-    ].join('\n'),
+    '## In short',
+    `Medians on this machine, ${first.configuration['payloadBytes'] ?? '?'} B there and back. One and the same client, run as two pairs, has this many times its own requests/s: ${spreads.join(', ')}; figures that are closer are alike. The pictures are of ${first.brokers.name}.`,
+    inShort(ladders),
+    ...pictures.map(({ name, title }) => image(first, name, title)),
   ]
 }
 
-function list(facts: Readonly<Record<string, string | number>>): string {
-  return Object.entries(facts)
-    .map(([name, value]) => `${name} ${value}`)
-    .join(', ')
-}
+const mainPictures = [
+  { name: 'latency-p50', title: 'Latency against rate, p50' },
+  { name: 'latency-p99', title: 'Latency against rate, p99' },
+  { name: 'cpu', title: 'CPU per request' },
+  { name: 'requesters', title: 'Reply bytes read for each own byte, per routing' },
+]
 
-/** How far the second pair of the baseline lies from the first, over all closed levels. */
-function controlSpread(result: RunResult): string {
-  const ratios = result.closed.flatMap(({ measurements }) =>
-    summarize(measurements, result)
-      .filter(({ system }) => system === result.control)
-      .map(({ ratios }) => ratios),
+/** A row for each target, a column for each kind of brokers. */
+function renderTargets(runs: readonly RunResult[]): string[] {
+  const results = runs.flatMap((run) =>
+    targetResults(run).map((result) => ({ result, target: result.target, on: run.brokers.name })),
   )
-  return (['perSecond', 'p50', 'p99', 'cpu'] as const)
-    .map((name) => {
-      const low = Math.min(...ratios.map((ratio) => ratio[name].low))
-      const high = Math.max(...ratios.map((ratio) => ratio[name].high))
-      return `${name === 'perSecond' ? 'requests/s' : name} ${figure(low)}–${figure(high)}`
-    })
-    .join(', ')
-}
-
-function cpuBars(title: string, summaries: readonly Summary[]): string {
-  return barChart({
-    title,
-    unit: 'µs',
-    parts: ['requester', 'replier', 'broker'],
-    bars: summaries.map(({ system, cpuAsker, cpuAnswerer, cpuBroker }) => ({
-      name: system,
-      values: [cpuAsker, cpuAnswerer, cpuBroker],
-    })),
+  if (results.length === 0) return []
+  const kinds = [...new Set(results.map(({ on }) => on))]
+  const rows = [...Map.groupBy(results, ({ target }) => target)].map(([target, ofTarget]): Row => {
+    const cells = kinds.map((kind) => [kind, verdict(ofTarget.find(({ on }) => on === kind)?.result)])
+    return Object.fromEntries([['target', target], ...cells])
   })
+  const known = results.filter(({ result }) => result.met !== undefined)
+  const reached = known.filter(({ result }) => result.met)
+  const count = `${reached.length} of ${known.length} figures reach their target.`
+  return ['## Targets', count, markdownTable(rows)]
 }
 
-function latencyChart(quantile: 'p50' | 'p99', summaries: readonly Summary[]): Chart {
-  return {
-    title: `Open loop: ${quantile} against rate`,
-    x: 'requests/s',
-    y: 'ms',
-    logarithmic: true,
-    lines: [...Map.groupBy(summaries, ({ system }) => system)].map(([name, points]) => ({
-      name,
-      points: points.map((point) => [point.rate!, point[quantile]] as const),
-    })),
-  }
+function verdict(result: TargetResult | undefined): string {
+  if (result === undefined) return '–'
+  if (result.met === undefined) return result.figure
+  return result.met ? `✓ ${result.figure}` : `**missed: ${result.figure}**`
 }

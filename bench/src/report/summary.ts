@@ -20,6 +20,8 @@ export interface Summary {
   readonly errors: number
   readonly timeouts: number
   readonly rejected: number
+  /** p99 of how late the generator sent, in milliseconds; NaN where it does not say. */
+  readonly lag: number
   /** Microseconds a request. */
   readonly cpuAsker: number
   readonly cpuAnswerer: number
@@ -67,6 +69,7 @@ function summaryOf(
     errors: sum((block) => block.errors),
     timeouts: sum((block) => block.timeouts),
     rejected: sum((block) => block.rejected),
+    lag: middle((block) => block.lag?.p99),
     cpuAsker: middle((block) => cpuPerRequest(block).asker),
     cpuAnswerer: middle((block) => cpuPerRequest(block).answerer),
     cpuBroker: middle((block) => cpuPerRequest(block).broker),

@@ -4,12 +4,15 @@ import type { Summary } from './summary.ts'
 
 export type Row = Readonly<Record<string, string | number>>
 
-/** Ratios only where there is another system to compare with: in the open loop each runs at a rate of its own. */
-export function summaryRow(summary: Summary): Row {
-  const { ratios } = summary
+/**
+ * How fast. Ratios only where there is another system to compare with, and how late the generator was only where it has a
+ * schedule: in the open loop each system runs at a rate of its own.
+ */
+export function speedRow(summary: Summary): Row {
+  const { ratios, rate } = summary
   return {
     system: summary.system,
-    ...(summary.rate === undefined ? {} : { 'offered/s': figure(summary.rate) }),
+    ...(rate === undefined ? {} : { 'offered/s': figure(rate) }),
     'requests/s': figure(summary.perSecond),
     'p50 ms': figure(summary.p50),
     'p90 ms': figure(summary.p90),
@@ -17,21 +20,30 @@ export function summaryRow(summary: Summary): Row {
     'p99.9 ms': figure(summary.p999),
     'max ms': figure(summary.max),
     failed: failures(summary),
-    'CPU µs requester · replier · broker': figures(summary.cpuAsker, summary.cpuAnswerer, summary.cpuBroker),
-    'RSS MiB requester · replier · broker': figures(
-      summary.memoryAsker,
-      summary.memoryAnswerer,
-      summary.memoryBroker,
-    ),
-    ...(summary.rate === undefined
+    ...(rate === undefined
       ? {
           'requests/s ×': estimate(ratios.perSecond),
           'p50 ×': estimate(ratios.p50),
           'p99 ×': estimate(ratios.p99),
-          'CPU ×': estimate(ratios.cpu),
         }
-      : {}),
-    'blocks (marked, repeated)': `${summary.blocks} (${summary.marked}, ${summary.discarded})`,
+      : { 'generator late p99 ms': figure(summary.lag) }),
+  }
+}
+
+/** What it took, and how the blocks went. */
+export function costRow(summary: Summary): Row {
+  return {
+    system: summary.system,
+    'CPU requester µs': figure(summary.cpuAsker),
+    'CPU replier µs': figure(summary.cpuAnswerer),
+    'CPU broker µs': figure(summary.cpuBroker),
+    ...(summary.rate === undefined ? { 'CPU of both sides ×': estimate(summary.ratios.cpu) } : {}),
+    'RSS requester MiB': figure(summary.memoryAsker),
+    'RSS replier MiB': figure(summary.memoryAnswerer),
+    'RSS broker MiB': figure(summary.memoryBroker),
+    blocks: summary.blocks,
+    marked: summary.marked,
+    repeated: summary.discarded,
   }
 }
 
@@ -45,7 +57,11 @@ export function markdownTable(rows: readonly Row[]): string {
 }
 
 function line(cells: readonly (string | number)[]): string {
-  return `| ${cells.map((cell) => String(cell).replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`
+  return `| ${cells.map((cell) => text(cell).replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`
+}
+
+function text(cell: string | number): string {
+  return typeof cell === 'number' ? figure(cell) : cell
 }
 
 /** Three significant figures; a dash for what is not known. */
@@ -53,10 +69,6 @@ export function figure(value: number): string {
   if (!Number.isFinite(value)) return '–'
   if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString('en').replaceAll(',', ' ')
   return String(threeFigures(value))
-}
-
-function figures(...values: readonly number[]): string {
-  return values.map(figure).join(' · ')
 }
 
 function failures({ errors, timeouts, rejected }: Summary): string {
