@@ -30,7 +30,7 @@ export function findJava(): string {
 export function findMaven(): string {
   if (spawnSync('mvn', ['--version'], { stdio: 'ignore' }).status === 0) return 'mvn'
   throw new SetupError(
-    'no Maven found to fetch Apache Kafka with: install it (Debian: apt-get install maven), or set KAFKA_BROKERS',
+    'no Maven found to fetch jars with: install it (Debian: apt-get install maven), or set KAFKA_BROKERS',
   )
 }
 

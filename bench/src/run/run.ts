@@ -2,7 +2,8 @@
 import { findPackageJSON } from 'node:module'
 import { readFileSync } from 'node:fs'
 import { cpus, release, totalmem } from 'node:os'
-import { openKafka } from '@milena/request-reply'
+import { openKafka, TransportError, type Transport } from '@milena/request-reply'
+import { SetupError } from '../../../tools/kafka/setup-error.ts'
 import { brokerKinds, givenBrokers, type Brokers } from '../brokers/brokers.ts'
 import { contains, type BenchOptions } from '../options.ts'
 import type { RunResult, SituationResult } from '../results.ts'
@@ -27,7 +28,7 @@ export async function runOn(
   const brokers = await (brokerKinds[on]?.() ?? givenBrokers(on))
   tell(`on ${brokers.name} (${brokers.durability})`)
   try {
-    const transport = await openKafka({ brokers: brokers.addresses })
+    const transport = await reach(brokers)
     const ports = brokers.addresses.map((address) => Number(address.split(':').at(-1)))
     const stage: Stage = {
       brokers,
@@ -47,6 +48,16 @@ export async function runOn(
     }
   } finally {
     await brokers.close()
+  }
+}
+
+/** @throws SetupError when the brokers that were named are not there */
+async function reach({ addresses }: Brokers): Promise<Transport> {
+  try {
+    return await openKafka({ brokers: addresses })
+  } catch (error) {
+    if (!(error instanceof TransportError) || error.code !== 'MILENA_BROKER_UNREACHABLE') throw error
+    throw new SetupError(error.message, { cause: error })
   }
 }
 
