@@ -103,7 +103,7 @@ export function readResults(): RunResult[] {
 
 /**
  * The newest ladder and the newest of each situation on each kind of brokers; of a trial only what no other run has.
- * Runs come ordered by brokers, each without what a newer one shows.
+ * Runs come ordered by brokers, the one with the ladder first, each without what a newer one shows.
  */
 export function newestParts(runs: readonly RunResult[]): RunResult[] {
   const taken = new Set<string>()
@@ -124,5 +124,9 @@ export function newestParts(runs: readonly RunResult[]): RunResult[] {
         : { ...run, closed: [], open: [], systems: [], leftOut: [], situations },
     )
   }
-  return pruned.toSorted((a, b) => a.brokers.name.localeCompare(b.brokers.name))
+  return pruned.toSorted(
+    (a, b) =>
+      a.brokers.name.localeCompare(b.brokers.name) ||
+      Number(b.closed.length > 0) - Number(a.closed.length > 0),
+  )
 }

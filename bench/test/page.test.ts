@@ -187,8 +187,8 @@ test('the page has the newest of everything, and of a trial only what no other r
       situations.map(({ title }) => title),
     ]),
     [
-      ['2026-01-02', 0, ['new']],
       ['2026-01-01', 1, []],
+      ['2026-01-02', 0, ['new']],
       ['2026-01-03', 0, ['Requesters']],
     ],
   )

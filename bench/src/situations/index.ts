@@ -1,4 +1,5 @@
 import { brokerFailure } from './broker-failure.ts'
+import { fixedRate } from './fixed-rate.ts'
 import { operations } from './operations.ts'
 import { overload } from './overload.ts'
 import { partitions } from './partitions.ts'
@@ -10,6 +11,7 @@ import { scaling } from './scaling.ts'
 import type { Situation } from './situation.ts'
 
 export const situations: readonly Situation[] = [
+  fixedRate,
   requesters,
   scaling,
   brokerFailure,
