@@ -18,7 +18,7 @@ file in bench/results. Only ratios within one run count.
 
   --on KIND,...        brokers, one run each: ${Object.keys(brokerKinds).join(', ')} (embedded); KAFKA_BROKERS=host:port,... is used instead
   --only PART,...      only these: ${parts.join(', ')}; open goes with closed
-  --systems TEXT,...   only systems whose name contains one of these, beside the baseline:
+  --systems TEXT,...   only systems whose name contains one of these (no blank after a comma), beside the baseline:
 ${systems.map(({ name }) => `                         ${name}`).join('\n')}
   --rounds N           blocks of each system at each load (5)
   --seconds N          of a closed-loop block (2)
@@ -46,6 +46,9 @@ export interface BenchOptions {
   readonly seed: number
 }
 
+/** Names have commas themselves, followed by a blank. */
+const betweenNames = /,(?! )/
+
 /** @throws UsageError */
 export function readOptions(args: readonly string[], givenBrokers: string | undefined): BenchOptions {
   const values = parse(args)
@@ -56,7 +59,7 @@ export function readOptions(args: readonly string[], givenBrokers: string | unde
   const only = list(values.only ?? (quick ? ladderParts.join(',') : parts.join(',')))
   nonEmpty('--only', only)
   for (const part of only) oneOf('--only', part, parts)
-  const chosen = list(values.systems ?? '')
+  const chosen = (values.systems ?? '').split(betweenNames).filter((name) => name !== '')
   for (const text of chosen) {
     if (!systems.some(({ name }) => contains(name, text)))
       throw new UsageError(`--systems ${text}: no system's name contains it; --help lists them`)

@@ -33,6 +33,11 @@ test('brokers that are given win over kinds', () => {
   assert.deepEqual(readOptions(['--on', 'embedded,kafka-1'], undefined).on, ['embedded', 'kafka-1'])
 })
 
+test('a system can be named in full, though names have commas', () => {
+  const { systems: chosen } = readOptions(['--systems', 'Milena replyPartition, bytes,NATS'], undefined)
+  assert.deepEqual(chosen, ['Milena replyPartition, bytes', 'NATS'])
+})
+
 test('a quick run is a trial of the ladder alone', () => {
   const options = readOptions(['--quick'], undefined)
   assert.equal(options.trial, true)
