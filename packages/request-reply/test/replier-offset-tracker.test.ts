@@ -89,3 +89,11 @@ test('whatever the order of finishing, next is the lowest unfinished offset', ()
     }
   }
 })
+
+test('a record that is passed lets go of the one behind it', () => {
+  const { items, tracker } = track(4, 5, 6)
+  tracker.finish(items[1]!)
+  tracker.finish(items[0]!)
+  assert.equal(items[0]!.following, undefined)
+  assert.equal(items[1]!.following, undefined)
+})

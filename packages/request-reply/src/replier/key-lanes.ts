@@ -1,3 +1,5 @@
+import { PassingMap } from '../passing-map.ts'
+
 /** What the scheduler keeps with a record; the record's own object carries it. */
 export interface Laned<Item> {
   /** The key; without one the record waits for nobody. */
@@ -15,7 +17,7 @@ export interface Laned<Item> {
  */
 export class Lanes<Item> {
   /** The last record of each key that has any in hand. */
-  readonly last: Map<string, Item> = new Map()
+  readonly last: PassingMap<string, Item> = new PassingMap()
   /** Those that are ready to begin, in the order in which they came. */
   firstReady: Item | undefined
   lastReady: Item | undefined

@@ -50,6 +50,8 @@ export class OffsetTracker<Item extends Tracked<Item>> {
     while (at?.finished) {
       last = at
       at = at.following
+      // One that has grown old would keep all that came after it from every young collection.
+      last.following = undefined
       this.#passed++
     }
     this.#first = at

@@ -6,6 +6,7 @@
  */
 import type { Clock } from '../clock.ts'
 import { requestAccepted, requestFailed, requestTimedOut } from '../diagnostics.ts'
+import { PassingMap } from '../passing-map.ts'
 import { Deadlines } from './deadlines.ts'
 import { Drain } from './drain.ts'
 import { RecentEntries, RecentIds } from './memory.ts'
@@ -24,7 +25,7 @@ export interface PendingRepliesOptions {
 export class PendingReplies {
   readonly #options: PendingRepliesOptions
   readonly #counters: RequesterCounters
-  readonly #pending = new Map<string, PendingReply>()
+  readonly #pending = new PassingMap<string, PendingReply>()
   readonly #deadlines: Deadlines<PendingReply>
   readonly #unanswered: RecentEntries<PendingReply>
   readonly #answered: RecentIds
