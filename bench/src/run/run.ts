@@ -1,4 +1,5 @@
 /** One run: the chosen systems on one kind of brokers, all of it into one result. */
+import { spawnSync } from 'node:child_process'
 import { findPackageJSON } from 'node:module'
 import { readFileSync } from 'node:fs'
 import { cpus, release, totalmem } from 'node:os'
@@ -138,6 +139,7 @@ function facts(
     },
     versions: {
       Node: process.version,
+      Milena: commit(),
       ...Object.fromEntries(packages.map((name) => [name, versionOf(name)])),
       ...(lineup.serverVersions.length === 0 ? {} : { servers: lineup.serverVersions.join(', ') }),
     },
@@ -145,6 +147,15 @@ function facts(
     baseline: baseline.name,
     control,
   }
+}
+
+/** What is measured changes more often than its version. */
+function commit(): string {
+  const { status, stdout } = spawnSync('git', ['describe', '--always', '--dirty', '--exclude=*'], {
+    cwd: import.meta.dirname,
+    encoding: 'utf8',
+  })
+  return status === 0 ? stdout.trim() : 'of an unknown commit'
 }
 
 function versionOf(name: string): string {
