@@ -3,9 +3,9 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import type { Asker } from '../system.ts'
-import { Latencies } from './latencies.ts'
+import { Latencies, type Quantiles } from './latencies.ts'
 import { monotonic } from './monotonic.ts'
-import type { PacerPlan } from './pacer-thread.ts'
+import type { PacerPlan, PacerPost } from './pacer-thread.ts'
 import type { BlockPlan, BlockResult } from './protocol.ts'
 
 /** Milliseconds after the block for answers that are still out. */
@@ -19,7 +19,7 @@ async function askInLoops(asker: Asker, plan: Extract<BlockPlan, { kind: 'closed
   const tally = new Tally(monotonic() + plan.milliseconds)
   async function loop(): Promise<void> {
     for (let begun = monotonic(); begun < tally.end; begun = monotonic())
-      await tally.follow(asker.ask(), begun)
+      await tally.follow(asker, begun, begun)
   }
   const loops = Promise.all(Array.from({ length: plan.inFlight }, loop))
   await within(plan.milliseconds + grace, loops)
@@ -34,22 +34,22 @@ async function askOnSchedule(
   const pacer = new Worker(new URL('pacer-thread.ts', import.meta.url), { workerData })
   // Until the thread has said when it begins: it takes tens of milliseconds to start, in which nothing is due yet.
   let tally = new Tally(Infinity)
-  const lag = new Latencies()
+  let lag: Quantiles | undefined
   // The thread may end while the last that were due are still being asked.
   let asking: Promise<unknown> = Promise.resolve()
-  pacer.on('message', (said: number | readonly number[]) => {
+  pacer.on('message', (said: PacerPost) => {
     if (typeof said === 'number') tally = new Tally(said + milliseconds)
-    else asking = Promise.all([asking, askEach(said)])
+    else if (Array.isArray(said)) asking = Promise.all([asking, askEach(said)])
+    else lag = said as Quantiles
   })
   await once(pacer, 'exit')
   await asking
   await within(grace, tally.settled())
-  return { ...tally.result(milliseconds / 1000), lag: lag.quantiles() }
+  return { ...tally.result(milliseconds / 1000), lag: lag! }
 
   async function askEach(due: readonly number[]): Promise<void> {
     for (const intended of due) {
-      lag.add(monotonic() - intended)
-      void tally.follow(asker.ask(), intended)
+      void tally.follow(asker, intended, monotonic())
       // A request that is refused at once gets its answer before the next one is made.
       await Promise.resolve()
     }
@@ -74,13 +74,15 @@ class Tally {
     this.end = end
   }
 
-  /** Resolves when the round trip has ended, in whatever way. */
-  async follow(roundTrip: Promise<number | void>, begun: number): Promise<void> {
-    const called = monotonic()
+  /**
+   * Asks at `called`, and resolves when the round trip has ended, in whatever way. Its latency counts from `begun`, a
+   * rejection's time from `called`.
+   */
+  async follow(asker: Asker, begun: number, called: number): Promise<void> {
     this.#asked++
     this.#out++
     try {
-      const elsewhere = (await roundTrip) ?? 0
+      const elsewhere = (await asker.ask()) ?? 0
       const now = monotonic()
       this.#latency.add(now - begun - elsewhere)
       if (now <= this.end) this.#inTime++

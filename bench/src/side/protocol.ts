@@ -67,7 +67,7 @@ export interface BlockResult {
   readonly firstError?: string
   /** Of answered round trips; open loop: from the intended send. */
   readonly latency: Quantiles
-  /** Open loop: how late the generator sent. */
+  /** Open loop: how late the generator was itself; what the asking side took until it asked is in the latency alone. */
   readonly lag?: Quantiles
   /** How long rejections took, when there were some. */
   readonly rejection?: Quantiles
