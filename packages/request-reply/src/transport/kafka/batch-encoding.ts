@@ -8,8 +8,9 @@
  * Ours rather than the client's: a third of its cost per record, a header list goes in as it is (names that occur
  * twice stay two), producer, epoch and sequence are set per partition, and the bytes of a retry are those of the first attempt.
  */
-import { compressionsAlgorithms, crc32c } from '@platformatic/kafka'
+import { compressionsAlgorithms } from '@platformatic/kafka'
 import type { OutgoingRecord } from '../transport.ts'
+import { checksum } from './checksum.ts'
 import type { Compression } from './options.ts'
 import { writeLong, writeUnsigned } from './primitive-types.ts'
 
@@ -94,7 +95,7 @@ export function encodeBatch(
   batch.writeInt16BE(identity.epoch, 51)
   batch.writeInt32BE(identity.sequence, 53)
   batch.writeInt32BE(records.length, 57)
-  batch.writeUInt32BE(crc32c(batch.subarray(ATTRIBUTES_AT)), 17)
+  batch.writeUInt32BE(checksum(batch.subarray(ATTRIBUTES_AT)), 17)
   return batch
 }
 

@@ -5,9 +5,10 @@
  * decode them too, but never checks the CRC-32C, gives up a whole answer for one bad batch, and makes a bigint and a
  * few objects per record that nobody needs.
  */
-import { compressionsAlgorithmsByBitmask, crc32c } from '@platformatic/kafka'
+import { compressionsAlgorithmsByBitmask } from '@platformatic/kafka'
 import type { RawHeader } from '../../wire/headers.ts'
 import type { IncomingRecord } from '../transport.ts'
+import { checksum } from './checksum.ts'
 import { readLong } from './primitive-types.ts'
 
 const BASE_OFFSET = 0
@@ -103,7 +104,7 @@ function damageOf(
   if (magic !== 2)
     return new Error(describe(topic, partition, base, `format ${magic} is not supported, only 2`))
   if (end - at < RECORDS) return new Error(describe(topic, partition, base, 'it is shorter than its head'))
-  if (crc32c(data.subarray(at + ATTRIBUTES, end)) >>> 0 !== data.readUInt32BE(at + CRC)) {
+  if (checksum(data.subarray(at + ATTRIBUTES, end)) !== data.readUInt32BE(at + CRC)) {
     return new Error(describe(topic, partition, base, 'its bytes do not match its CRC-32C'))
   }
   return undefined
