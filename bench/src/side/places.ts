@@ -43,7 +43,7 @@ const files: readonly (readonly [RegExp, Place])[] = [
   [/\/request-reply\/src\/wire\//, 'wire'],
   [/\/request-reply\/src\/contract\/|\/node_modules\/zod\//, 'validation and codec'],
   [
-    /\/src\/transport\/(partitioner|kafka\/(sender.*|topic-queues|partition-queue|lane|produce|producers|batch-encoding))\.ts$/,
+    /\/src\/transport\/(partitioner|kafka\/(sender.*|topic-queues|partition-queue|lane|produce|producers|batch-encoding|batch-memory))\.ts$/,
     'sending',
   ],
   [

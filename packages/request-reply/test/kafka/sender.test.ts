@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, describe, test } from 'node:test'
 import { TransportError, type MilenaError } from '../../src/errors.ts'
+import type { PartitionResult } from '../../src/transport/kafka/produce.ts'
 import { Sender, type SenderSettings } from '../../src/transport/kafka/sender.ts'
 import type { OutgoingRecord, RecordPosition } from '../../src/transport/transport.ts'
 import { FakeCluster, refuse, type Behaviour, type SeenRequest } from './fake-cluster.ts'
@@ -47,6 +48,20 @@ const numbers = (count: number): string[] => Array.from({ length: count }, (_, i
 const sendAll = (sender: Sender, values: readonly string[], partition = 0): Promise<RecordPosition[]> =>
   Promise.all(values.map((value) => sender.send(record(value, partition))))
 const offsets = (positions: readonly RecordPosition[]): number[] => positions.map((one) => one.offset)
+
+/** More than a batch's memory is too small for to be used again. */
+const LARGE = 20_000
+
+/** The first batch of each request: its bytes where the sender has them, not as they were then. */
+function live(cluster: FakeCluster): Buffer[] {
+  const seen: Buffer[] = []
+  const produce = cluster.produce.bind(cluster)
+  cluster.produce = (node, batches) => {
+    seen.push(batches[0]!.bytes)
+    return produce(node, batches)
+  }
+  return seen
+}
 
 /** Does these to the first requests, one each, then what brokers do. */
 function first(...behaviours: readonly Behaviour[]): Behaviour {
@@ -177,6 +192,16 @@ describe('the sender gathers', () => {
   })
 })
 
+test("the sender uses a large batch's memory again, once all is said", async () => {
+  const { cluster, sender } = setUp()
+  const seen = live(cluster)
+  cluster.lead('t', [1])
+  await sender.send(record('a'.repeat(LARGE)))
+  await sender.send(record('b'.repeat(LARGE)))
+  assert.equal(seen[1]!.buffer, seen[0]!.buffer)
+  assert.deepEqual(cluster.log('t'), ['a'.repeat(LARGE), 'b'.repeat(LARGE)])
+})
+
 describe('the sender keeps order, and sends nothing twice,', () => {
   test('when the answer is lost: the same bytes go again', async () => {
     const { cluster, sender } = setUp()
@@ -190,6 +215,25 @@ describe('the sender keeps order, and sends nothing twice,', () => {
     assert.deepEqual(cluster.log('t'), ['a', 'b', 'c', 'd'])
     const [one, two, three] = cluster.requests.map((request) => request.batches[0]!.bytes)
     assert.ok(one!.equals(two!) && two!.equals(three!))
+  })
+
+  test('when a batch went to two brokers: the one that is still to arrive at the first stays as it is', async () => {
+    const { cluster, sender } = setUp()
+    const seen = live(cluster)
+    cluster.lead('t', [1])
+    const { promise, resolve } = Promise.withResolvers<PartitionResult[]>()
+    cluster.behaviour = first(() => promise)
+    const one = sender.send(record('a'.repeat(LARGE)))
+    await until('the first attempt', () => seen.length === 1)
+    const before = Buffer.from(seen[0]!)
+    cluster.lead('t', [2])
+    await cluster.refresh()
+    await one
+    await sender.send(record('b'.repeat(LARGE)))
+    assert.equal(seen[1], seen[0])
+    assert.ok(seen[0]!.equals(before))
+    assert.deepEqual(cluster.log('t'), ['a'.repeat(LARGE), 'b'.repeat(LARGE)])
+    resolve([])
   })
 
   test('when a leader appends and is deposed before it answers', async () => {

@@ -10,6 +10,7 @@
  */
 import { compressionsAlgorithms } from '@platformatic/kafka'
 import type { OutgoingRecord } from '../transport.ts'
+import { BatchMemory } from './batch-memory.ts'
 import { checksum } from './checksum.ts'
 import type { Compression } from './options.ts'
 import { writeLong, writeUnsigned } from './primitive-types.ts'
@@ -53,15 +54,16 @@ export function maxRecordSize(record: BatchRecord): number {
 /** Bytes of a batch's head. */
 export const batchHeadSize: number = RECORDS_AT
 
-/** Writes a batch of at least one record. */
+/** Writes a batch of at least one record. What it gives may go back into `memory` when nobody needs it any more. */
 export function encodeBatch(
   records: readonly BatchRecord[],
   identity: BatchIdentity,
   compression: Compression,
+  memory: BatchMemory = new BatchMemory(),
 ): Buffer {
   let most = RECORDS_AT
   for (const record of records) most += maxRecordSize(record)
-  let buffer = Buffer.allocUnsafe(most)
+  let buffer = memory.take(most)
   const first = records[0]!.timestamp
   let latest = first
   let at = RECORDS_AT
@@ -76,8 +78,7 @@ export function encodeBatch(
     attributes = algorithm.bitmask
     const packed = algorithm.compressSync(buffer.subarray(RECORDS_AT, at))
     if (RECORDS_AT + packed.length > buffer.length) {
-      const larger = Buffer.allocUnsafe(RECORDS_AT + packed.length)
-      buffer = larger
+      buffer = memory.take(RECORDS_AT + packed.length)
     }
     packed.copy(buffer, RECORDS_AT)
     at = RECORDS_AT + packed.length

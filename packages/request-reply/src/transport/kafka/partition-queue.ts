@@ -33,6 +33,7 @@
  */
 import type { ErrorDetails, TransportError } from '../../errors.ts'
 import type { RecordPosition } from '../transport.ts'
+import type { BatchMemory } from './batch-memory.ts'
 import { batchHeadSize, encodeBatch, maxRecordSize, type BatchRecord } from './batch-encoding.ts'
 import { errorName, isRetriable, kafka, refusal } from './kafka-errors.ts'
 import type { Compression } from './options.ts'
@@ -81,6 +82,7 @@ export class PartitionQueue {
   queuedSince = 0
   readonly #settings: QueueSettings
   readonly #producers: Producers
+  readonly #memory: BatchMemory
   #queue: PendingRecord[] = []
   #batch: OutgoingBatch | undefined
   #flying = false
@@ -97,11 +99,18 @@ export class PartitionQueue {
   #limit = Infinity
   #problem: unknown
 
-  constructor(topic: string, partition: number, settings: QueueSettings, producers: Producers) {
+  constructor(
+    topic: string,
+    partition: number,
+    settings: QueueSettings,
+    producers: Producers,
+    memory: BatchMemory,
+  ) {
     this.topic = topic
     this.partition = partition
     this.#settings = settings
     this.#producers = producers
+    this.#memory = memory
   }
 
   /** Something that `next()` would hand out. */
@@ -163,7 +172,7 @@ export class PartitionQueue {
     }
     const identity = { producerId: this.#producerId, epoch: this.#epoch, sequence: this.#sequence }
     const records = this.#queue.slice(0, count)
-    const encoded = encodeBatch(records, identity, this.#settings.compression)
+    const encoded = encodeBatch(records, identity, this.#settings.compression, this.#memory)
     this.#queue = this.#queue.slice(count)
     this.queuedBytes -= bytes - batchHeadSize
     this.queuedSince = performance.now()
@@ -215,6 +224,8 @@ export class PartitionQueue {
   }
 
   #appended(batch: OutgoingBatch, baseOffset: number): AfterAnswer {
+    // One that was ever in doubt may still be on its way to another broker, and must arrive as it was.
+    if (!this.#doubt) this.#memory.giveBack(batch.bytes)
     this.#drop()
     this.#sequence = batch.sequence + batch.records.length
     this.#problem = undefined

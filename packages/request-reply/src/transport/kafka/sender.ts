@@ -18,6 +18,7 @@
 import { TransportError, type ErrorDetails } from '../../errors.ts'
 import type { OutgoingRecord, RecordPosition } from '../transport.ts'
 import { batchHeadSize, bodySize } from './batch-encoding.ts'
+import { BatchMemory } from './batch-memory.ts'
 import { kafka, refusal } from './kafka-errors.ts'
 import { Lane, type LaneHost } from './lane.ts'
 import type { BrokerNode } from './metadata.ts'
@@ -60,6 +61,7 @@ export class Sender {
   readonly #cluster: SenderCluster
   readonly #settings: SenderSettings
   readonly #producers = new Producers()
+  readonly #memory = new BatchMemory()
   readonly #topics = new Map<string, TopicQueues>()
   readonly #unwatch = new Map<string, () => void>()
   readonly #lanes = new Map<number, Lane>()
@@ -107,7 +109,7 @@ export class Sender {
   }
 
   #openTopic(name: string): TopicQueues {
-    const topic = new TopicQueues(name, this.#cluster, this.#settings, this.#producers)
+    const topic = new TopicQueues(name, this.#cluster, this.#settings, this.#producers, this.#memory)
     this.#topics.set(name, topic)
     this.#unwatch.set(name, this.#cluster.watch(name))
     return topic

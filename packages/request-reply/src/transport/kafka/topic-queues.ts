@@ -1,6 +1,7 @@
 /** The partition queues of one topic, and the records that cannot be routed yet. */
 import type { ErrorDetails, TransportError } from '../../errors.ts'
 import { partitionForKey } from '../partitioner.ts'
+import type { BatchMemory } from './batch-memory.ts'
 import { PartitionQueue, type PendingRecord, type QueueSettings } from './partition-queue.ts'
 import type { Producers } from './producers.ts'
 import type { Leader, TopicState } from './metadata.ts'
@@ -18,17 +19,25 @@ export class TopicQueues {
   readonly #layout: Layout
   readonly #settings: QueueSettings
   readonly #producers: Producers
+  readonly #memory: BatchMemory
   readonly #queues = new Map<number, PartitionQueue>()
   #unrouted: PendingRecord[] = []
   /** Where records without a key go until a batch has gone there. */
   #keyless = Math.floor(Math.random() * 1_024)
   #keylessOpen = false
 
-  constructor(name: string, layout: Layout, settings: QueueSettings, producers: Producers) {
+  constructor(
+    name: string,
+    layout: Layout,
+    settings: QueueSettings,
+    producers: Producers,
+    memory: BatchMemory,
+  ) {
     this.name = name
     this.#layout = layout
     this.#settings = settings
     this.#producers = producers
+    this.#memory = memory
   }
 
   /** Records wait for the topic's partitions to be known, or for a partition that it does not have. */
@@ -78,7 +87,7 @@ export class TopicQueues {
     if (partition >= count) return undefined
     let queue = this.#queues.get(partition)
     if (queue === undefined) {
-      queue = new PartitionQueue(this.name, partition, this.#settings, this.#producers)
+      queue = new PartitionQueue(this.name, partition, this.#settings, this.#producers, this.#memory)
       this.#queues.set(partition, queue)
     }
     queue.add(pending, now)
