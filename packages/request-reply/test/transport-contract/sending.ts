@@ -90,6 +90,22 @@ export function describeSending(bench: Bench): void {
       }
     })
 
+    it('keeps large values of many sizes apart, one batch after the other', async () => {
+      const transport = await bench.connect()
+      const topic = await bench.topic(3)
+      const seen = new Collector()
+      await transport.tail({ topic, partitions: 'all', from: 'latest', onRecords: seen.onRecords })
+      const values = numbers(0, 60).map((number, i) => `${number};`.repeat(1_000 * (1 + ((i * 7) % 20))))
+      // Four at a time: what is sent next is put together while others are under way.
+      const send = async (from: number): Promise<void> => {
+        for (let i = from; i < values.length; i += 4) await transport.send(text(topic, values[i]!, i % 3))
+      }
+      await Promise.all([0, 1, 2, 3].map(send))
+      await seen.count(values.length)
+      const got = [0, 1, 2].flatMap((partition) => seen.valuesOf(partition))
+      assert.deepEqual(new Set(got), new Set(values))
+    })
+
     it('puts a key where the default partitioner of Java puts it', async () => {
       const transport = await bench.connect()
       const topic = await bench.topic(12)
