@@ -1,7 +1,7 @@
 /**
  * JSON over HTTP with connections kept open: what the system's processes ask each other with.
  *
- * undici's dispatcher rather than `node:http` or `fetch`: of what a call costs its process it saves about half.
+ * undici's dispatcher rather than `node:http` or `fetch`: of what a call costs its process it saves two fifths.
  */
 import { Pool, type Dispatcher } from 'undici'
 
