@@ -58,10 +58,20 @@ class Payments implements Command {
       writeState(this.#options.state, this.#system.state())
   }
 
+  /** What the provider's delay lets through, however fast everything else is. */
+  #capacity(workers: number): string {
+    const { concurrency, behaviour } = this.#options
+    const atOnce = `${workers * concurrency} payments at the provider at once (--concurrency ${concurrency} a worker)`
+    if (behaviour.delayMs === 0) return atOnce
+    const most = Math.floor((workers * concurrency * 1000) / behaviour.delayMs)
+    return `${atOnce}: with ${behaviour.delayMs} ms each, ${most} a second at most`
+  }
+
   #announce(): void {
     const { brokers, gateways, workers, provider, routing } = this.#system.state()
     console.log(`ready ${gateways.map(({ url }) => url).join(' ')}`)
     console.log(`${workers.length} workers, routing ${routing}, brokers ${brokers}, provider ${provider.url}`)
+    if (this.#joined === undefined) console.log(this.#capacity(workers.length))
     console.log('Ctrl-C ends it')
   }
 }

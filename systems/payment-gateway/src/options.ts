@@ -16,10 +16,12 @@ Runs the payment gateway system: broker, database, payment provider, workers and
   --port N              the first gateway's port; 0 takes any free ports (default 8080)
   --partition-by NAME   ${partitionings.join(', ')}: what decides a request's partition (default key, the order id)
   --timeout MS          how long a caller waits for the outcome (default 5000)
-  --concurrency N       payments at the provider at once, for each worker (default 128)
+  --concurrency N       payments at the provider at once, for each worker (default 128): with a provider that takes 1 s
+                        a worker carries that many payments a second, and what is beyond waits
   --max-pending N       payments in hand at once, for each gateway; more get 503 (default 2000)
-  --linger MS           how long records and writes to the database wait for company: a few milliseconds make each
-                        payment cheaper where there are hundreds a second (default 0)
+  --linger MS           how long a record waits for company, and how long after one write to the database the next
+                        begins: a few milliseconds make each payment cheaper where there are hundreds a second
+                        (default 0)
   --provider-delay MS   how long the provider takes; PUT /behaviour changes it (default 100)
   --prefix TEXT         put before topics and groups, and the database's schema: keeps systems apart (default none)
   --state FILE          writes {pid, brokers, gateways: [{pid, url}], workers: [{pid}], provider: {pid, url},

@@ -7,16 +7,20 @@ import { Batches } from '../src/gateway/batches.ts'
 /** Writes of numbers, each its own id but for the tens: 12 and 2 have one id. A statement ends when it is told to. */
 class Statements {
   readonly begun: { readonly writes: readonly number[]; end(error?: Error): void }[] = []
-  readonly batches = new Batches<number>({
-    linger: 0,
-    idOf: (write) => String(write % 10),
-    carryOut: (writes) =>
-      new Promise((resolve, reject) => {
-        const end = (error?: Error) =>
-          error === undefined ? resolve(new Set(writes.filter((n) => n < 10).map(String))) : reject(error)
-        this.begun.push({ writes, end })
-      }),
-  })
+  readonly batches: Batches<number>
+
+  constructor(pace = 0) {
+    this.batches = new Batches<number>({
+      pace,
+      idOf: (write) => String(write % 10),
+      carryOut: (writes) =>
+        new Promise((resolve, reject) => {
+          const end = (error?: Error) =>
+            error === undefined ? resolve(new Set(writes.filter((n) => n < 10).map(String))) : reject(error)
+          this.begun.push({ writes, end })
+        }),
+    })
+  }
 
   get writes(): (readonly number[])[] {
     return this.begun.map(({ writes }) => writes)
@@ -42,6 +46,23 @@ test('what arrives together is one statement, ordered by id; what comes meanwhil
     [1, 3],
     [4, 5],
   ])
+})
+
+test('the first write waits for nobody; what follows soon waits for the pace, and goes together', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const statements = new Statements(60_000)
+  const first = statements.batches.add(1)
+  await statements.begins(1)
+  statements.begun[0]!.end()
+  await first
+  const soon = [2, 3].map((write) => statements.batches.add(write))
+  await new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
+  assert.deepEqual(statements.writes, [[1]])
+  t.mock.timers.tick(60_000)
+  await statements.begins(2)
+  statements.begun[1]!.end()
+  await Promise.all(soon)
+  assert.deepEqual(statements.writes, [[1], [2, 3]])
 })
 
 test('two writes of one id are never in one statement, and each is told its own', async () => {

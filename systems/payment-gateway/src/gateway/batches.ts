@@ -2,15 +2,18 @@
  * Writes by many callers as few statements, which is a group commit: what is asked for while a statement is on its way
  * goes with the next one.
  *
- *   add ──▶ waiting ── linger ──▶ on its way: one statement, at most `mostTogether` writes ──▶ each caller told
- *              ▲                                     │
- *              └─────────── more was added ──────────┘
+ *   add ──▶ waiting ── pace ──▶ on its way: one statement, at most `mostTogether` writes ──▶ each caller told
+ *              ▲                                   │
+ *              └────────── more was added ─────────┘
  */
 import { isRefusal } from '../database/connect.ts'
 
 export interface BatchesOptions<Write> {
-  /** Milliseconds that a write waits for company; 0: only until all that has arrived with it has been handled. */
-  readonly linger: number
+  /**
+   * Milliseconds from the beginning of a statement to that of the next, at least. A write that comes later than that
+   * goes as soon as all that has arrived with it has been handled; only where writes are frequent do they wait for company.
+   */
+  readonly pace: number
   /** Two writes of one id are never in one statement: the second one has to find what the first one did. */
   readonly idOf: (write: Write) => string
   /** Carries out all of them or none, in the given order; resolves with the ids of those that changed something. */
@@ -32,6 +35,8 @@ export class Batches<Write> {
   #waiting: Waiting<Write>[] = []
   /** From the first write on until its statement has ended. */
   #busy = false
+  /** When the last statement began, in `performance.now()` milliseconds. */
+  #begun = -Infinity
 
   constructor(options: BatchesOptions<Write>) {
     this.#options = options
@@ -47,9 +52,14 @@ export class Batches<Write> {
 
   #begin(): void {
     this.#busy = true
-    const go = () => void this.#write(this.#take()).then(() => this.#end())
-    if (this.#options.linger === 0) setImmediate(go)
-    else setTimeout(go, this.#options.linger)
+    const wait = this.#begun + this.#options.pace - performance.now()
+    if (wait > 0) setTimeout(() => this.#go(), Math.ceil(wait))
+    else setImmediate(() => this.#go())
+  }
+
+  #go(): void {
+    this.#begun = performance.now()
+    void this.#write(this.#take()).then(() => this.#end())
   }
 
   #end(): void {

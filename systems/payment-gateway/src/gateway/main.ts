@@ -34,7 +34,7 @@ export interface GatewayConfig {
   /** Milliseconds that a caller waits. */
   readonly timeout: number
   readonly maxPending: number
-  /** Milliseconds that a record, and a write to the database, may wait for company. */
+  /** Milliseconds that a record may wait for company, and between the beginnings of two writes to the database. */
   readonly linger: number
 }
 

@@ -28,16 +28,16 @@ export class PaymentStore {
   readonly #inserts: Batches<NewPayment>
   readonly #settlements: Batches<Settlement>
 
-  /** `linger`: see `Batches`. */
-  constructor(pool: Pool, linger: number) {
+  /** `pace`: see `Batches`. */
+  constructor(pool: Pool, pace: number) {
     this.#pool = pool
     this.#inserts = new Batches<NewPayment>({
-      linger,
+      pace,
       idOf: nameOf,
       carryOut: (payments) => insert(payments, pool),
     })
     this.#settlements = new Batches<Settlement>({
-      linger,
+      pace,
       idOf: nameOf,
       carryOut: (settlements) => settle(settlements, pool),
     })
