@@ -50,8 +50,6 @@ export class Lane {
   #flight: Flight | undefined
   #preparingSince: number | undefined
   #scheduled = false
-  /** The last request had one record: nothing suggests that waiting for the end of the tick gathers more. */
-  #alone = true
   #timer: NodeJS.Timeout | undefined
 
   constructor(node: BrokerNode, host: LaneHost) {
@@ -102,8 +100,10 @@ export class Lane {
   #schedule(): void {
     if (this.#scheduled || this.#flight !== undefined || this.#preparingSince !== undefined) return
     this.#scheduled = true
-    if (this.#alone) queueMicrotask(() => this.#flush())
-    else setImmediate(() => this.#flush())
+    // When all promises that this event settles have had their turn: whatever it brings about goes together, and before
+    // the loop reads or writes anything else. `setImmediate` would also await what other sockets bring; it made 64 in
+    // flight slower by a tenth, and what comes meanwhile goes with the next request anyway.
+    process.nextTick(() => this.#flush())
   }
 
   #flush(): void {
@@ -126,7 +126,6 @@ export class Lane {
   #collect(): Map<PartitionQueue, OutgoingBatch> {
     const batches = new Map<PartitionQueue, OutgoingBatch>()
     let bytes = 0
-    let records = 0
     const wait = this.#linger()
     const goes = wait <= 0
     let again = false
@@ -147,12 +146,10 @@ export class Lane {
       if (batch === undefined) continue
       batches.set(queue, batch)
       this.#host.departed(queue)
-      records += batch.records.length
       bytes += batch.bytes.length
       if (bytes >= REQUEST_BYTES) break
     }
-    if (records > 0) this.#alone = records === 1
-    else if (again || (!goes && wait !== Infinity)) {
+    if (batches.size === 0 && (again || (!goes && wait !== Infinity))) {
       clearTimeout(this.#timer)
       this.#timer = setTimeout(() => this.#flush(), Math.ceil(Math.max(0, wait)))
     }
