@@ -3,7 +3,7 @@ import { after, test } from 'node:test'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { z } from 'zod'
 import { defineOperation } from '../src/contract/operation.ts'
-import { string } from '../src/contract/payload.ts'
+import { bytes, string } from '../src/contract/payload.ts'
 import { MilenaError, RemoteError, TimeoutError, ValidationError } from '../src/errors.ts'
 import { createRequester } from '../src/requester/requester.ts'
 import type { RequesterOptions } from '../src/requester/options.ts'
@@ -249,6 +249,24 @@ test('no more than maxPending requests are pending; one more is rejected at once
   await until(() => replier.requests.length === 3)
   await replier.answer(replier.requests[2]!, { value: Buffer.from('yes') })
   assert.equal((await again).value.toString(), 'yes')
+})
+
+test('when maxPending is reached, a rejection comes before any work', async () => {
+  const { requester, replier } = await setUp(() => undefined, { maxPending: 1 })
+  const first = requester.request(echo, Buffer.alloc(1))
+  await until(() => replier.requests.length === 1)
+  let asked = 0
+  const keyed = defineOperation({
+    name: 'keyed',
+    topic: 'requests',
+    request: bytes(),
+    reply: bytes(),
+    key: () => `${asked++}`,
+  })
+  await assert.rejects(requester.request(keyed, Buffer.alloc(1)), code('MILENA_OVERLOADED'))
+  assert.equal(asked, 0)
+  await replier.answer(replier.requests[0]!, { value: null })
+  await first
 })
 
 test('no more than maxPendingBytes are pending', async () => {

@@ -138,6 +138,8 @@ class OpenRequester implements Requester {
     // First of all: a question about the topic that begins now would fail with nobody there to hear of it.
     if (this.#closing !== undefined) return Promise.reject(this.#closedError())
     try {
+      // Before any work: when there is too much already, a rejection must cost next to nothing.
+      this.#checkCaps(untyped(operation), 0)
       const checked = checkRequest(untyped(operation), value)
       const topicReady = this.#topics.partitions(operation.topic)
       if (checked !== undefined || typeof topicReady !== 'number') {
@@ -254,10 +256,13 @@ class OpenRequester implements Requester {
     const held = this.#pending.bytes + this.#preparing.bytes
     if (count < maxPending && held + bytes <= maxPendingBytes) return
     this.#counters.rejected++
-    throw new MilenaError(
-      'MILENA_OVERLOADED',
-      `operation ${operation.name}: ${count} requests with ${held} bytes are pending; ` +
-        `at most ${maxPending} (maxPending) with ${maxPendingBytes} bytes (maxPendingBytes) may be`,
+    throw withoutStack(
+      () =>
+        new MilenaError(
+          'MILENA_OVERLOADED',
+          `operation ${operation.name}: ${count} requests with ${held} bytes are pending; ` +
+            `at most ${maxPending} (maxPending) with ${maxPendingBytes} bytes (maxPendingBytes) may be`,
+        ),
     )
   }
 
@@ -342,6 +347,17 @@ class OpenRequester implements Requester {
 
   #closedError(): MilenaError {
     return new MilenaError('MILENA_CLOSED', `requester ${this.instanceId} is closed`)
+  }
+}
+
+/** For an error that comes by the ten thousand a second: its stack costs more than all else, and says nothing new. */
+function withoutStack<Problem extends Error>(make: () => Problem): Problem {
+  const limit = Error.stackTraceLimit
+  Error.stackTraceLimit = 0
+  try {
+    return make()
+  } finally {
+    Error.stackTraceLimit = limit
   }
 }
 
