@@ -83,14 +83,19 @@ function measure({ of, to, metric, inFlight }: Target, run: RunResult): Estimate
   return blocks === undefined || base === undefined ? undefined : ratio(metric, blocks, base)
 }
 
-function resultOf(target: Target, { median, low, high }: Estimate): TargetResult {
+function resultOf(target: Target, estimate: Estimate): TargetResult {
   const { of, to, metric, inFlight, atMost, atLeast } = target
   const limit = atMost === undefined ? `≥ ${atLeast}` : `≤ ${atMost}`
   const name = `${names[metric]} at ${inFlight} in flight, ${of.name} to ${to.name}: ${limit}`
-  if (Number.isNaN(median)) return { target: name, figure: 'too few samples' }
-  return {
-    target: name,
-    figure: `${figure(median)} (${figure(low)}–${figure(high)})`,
-    met: atMost === undefined ? median >= atLeast! : median <= atMost,
-  }
+  return judge(name, estimate, (median) => (atMost === undefined ? median >= atLeast! : median <= atMost))
+}
+
+/** A ratio beside what is to be reached; no verdict where there were too few samples. */
+export function judge(
+  target: string,
+  { median, low, high }: Estimate,
+  reaches: (median: number) => boolean,
+): TargetResult {
+  if (Number.isNaN(median)) return { target, figure: 'too few samples' }
+  return { target, figure: `${figure(median)} (${figure(low)}–${figure(high)})`, met: reaches(median) }
 }

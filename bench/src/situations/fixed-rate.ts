@@ -2,7 +2,8 @@
 import type { MeasuredBlock, TargetResult } from '../results.ts'
 import { ratio } from '../report/ratio.ts'
 import { summarize } from '../report/summary.ts'
-import { figure, speedRow } from '../report/table.ts'
+import { speedRow } from '../report/table.ts'
+import { judge } from '../report/targets.ts'
 import { lineUp } from '../run/lineup.ts'
 import { seededRandom, shuffle } from '../schedule.ts'
 import { baseline } from '../systems/index.ts'
@@ -51,8 +52,6 @@ export const fixedRate: Situation = {
 function targetOf(blocks: ReadonlyMap<string, readonly MeasuredBlock[]>, other: string): TargetResult[] {
   const [own, others] = [blocks.get(replyPartitionBytes.name), blocks.get(other)]
   if (own === undefined || others === undefined) return []
-  const { median, low, high } = ratio('p99', own, others)
   const target = `p99 at ${rate} requests/s at random times, ${replyPartitionBytes.name} to ${other}: ≤ ${limit}`
-  if (Number.isNaN(median)) return [{ target, figure: 'too few samples' }]
-  return [{ target, figure: `${figure(median)} (${figure(low)}–${figure(high)})`, met: median <= limit }]
+  return [judge(target, ratio('p99', own, others), (median) => median <= limit)]
 }
