@@ -35,27 +35,94 @@ export interface IncomingRecord extends RecordPosition {
 /** Where reading begins when nothing else says so. */
 export type StartPosition = 'earliest' | 'latest'
 
-export interface TailOptions {
-  readonly topic: string
-  /** Which partitions; `all` also takes in those that are added later, from their first record. */
-  readonly partitions: readonly number[] | 'all'
-  readonly from: StartPosition
-  /** Records of one partition, in order, each once. Must not throw. */
-  onRecords(records: readonly IncomingRecord[]): void
+/** What a lasting trouble is about. */
+export type TroubleKind =
+  /** A topic is not there (any more). */
+  | 'topic-missing'
+  /** A partition is not there. */
+  | 'partition-missing'
+  /** The brokers refuse this user a right, or its login. */
+  | 'not-authorized'
+  /** No broker has answered for so long that no election explains it. */
+  | 'unreachable'
+  /** What stands in the log cannot be read. */
+  | 'unreadable'
+  /** The group has gone on without this member, or another process has its name. */
+  | 'not-a-member'
+  /** The transport was closed: this trouble does not end. */
+  | 'closed'
+  /** Another refusal of the brokers; `error` says which. */
+  | 'refused'
+
+/** Something that stops (part of) the reading and lasts: a state with a beginning, and an end when it is over. */
+export interface Trouble {
+  readonly kind: TroubleKind
+  readonly topic?: string | undefined
+  readonly partition?: number | undefined
+  /** Since when, in milliseconds since the Unix epoch. */
+  readonly since: number
+  readonly error: Error
+}
+
+/**
+ * A stretch of a log that cannot be handed over: damaged, or larger than what may become of it in memory (`reason`
+ * says). Reading goes on behind it; whoever reads decides what that means, and can see that it was there.
+ */
+export interface UnreadableRange extends RecordPosition {
+  /** The first offset behind it. */
+  readonly next: number
+  /** As they stand in the log. */
+  readonly bytes: number
+  readonly reason: string
+}
+
+/** What a reader, with a group or without, is told. None of these may throw. */
+export interface ReadingListener {
+  /**
+   * Records of one partition, in order, each once.
+   *
+   * @param appendedAfter A time, in `Clock.monotonic` milliseconds, at which these records were certainly not in the log
+   * yet, since all that was there had been read; `undefined` while a backlog is read.
+   */
+  onRecords(records: readonly IncomingRecord[], appendedAfter?: number): void
+  /** A stretch that is passed over; in order with `onRecords`. Without it, it is only an error that is told. */
+  onUnreadable?(range: UnreadableRange): void
+  /** The list of lasting troubles has changed; empty when all is well. Ordinary failover is not one. */
+  onTrouble?(troubles: readonly Trouble[]): void
   /**
    * Something that stops (part of) the reading until it is mended, such as a deleted topic or a missing right.
-   * The tail keeps trying; ordinary failover is not reported. Told once until it has recovered.
+   * The reader keeps trying; ordinary failover is not reported. Told once until it has recovered.
    */
   onError?(error: Error): void
 }
 
+export interface TailOptions extends ReadingListener {
+  readonly topic: string
+  /** Which partitions; `all` also takes in those that are added later, from their first record. */
+  readonly partitions: readonly number[] | 'all'
+  /**
+   * Where to begin. As positions: at these offsets, and `latest` in partitions that are not named; an offset that is no
+   * longer there begins at the earliest that is.
+   */
+  readonly from: StartPosition | readonly RecordPosition[]
+}
+
 /** Reads partitions without a consumer group. When `Transport.tail` resolves it is already at its position. */
 export interface Tail extends AsyncDisposable {
+  /** For each partition, the offset of the next record that will be handed over. */
+  positions(): readonly RecordPosition[]
+  /** The troubles that last now; as `onTrouble` was told. */
+  troubles(): readonly Trouble[]
+  /**
+   * Resolves when everything that stood in these partitions at the time of the call was handed over. Waits as long as
+   * that takes, a trouble included; resolves when the tail is closed.
+   */
+  caughtUp(): Promise<void>
   /** Resolves when nothing runs any more; no record is handed over after it was called. */
   close(): Promise<void>
 }
 
-export interface GroupOptions {
+export interface GroupOptions extends ReadingListener {
   readonly groupId: string
   readonly topics: readonly string[]
   /** Where to begin in a partition for which the group has committed nothing. */
@@ -70,19 +137,18 @@ export interface GroupOptions {
   readonly rebalanceTimeout?: number | undefined
   /** These partitions are now read by this member. Called before their first records. */
   onAssigned?(partitions: readonly TopicPartition[]): void
-  /** Records of one partition, in order. Must not throw. */
-  onRecords(records: readonly IncomingRecord[]): void
+  /** Ends the joining: the member, if there is one by then, leaves the group at once and nobody waits for its session. */
+  readonly signal?: AbortSignal | undefined
   /**
-   * These partitions are about to go to somebody else: no more of their records come. Finish or give up what is in
-   * hand and `commit`; the partitions are let go when the promise settles, at the latest after the drain timeout.
+   * These partitions are about to go to somebody else. Finish or give up what is in hand and `commit`; the partitions
+   * are let go when the promise settles, at the latest after the drain timeout. Until then their records keep coming,
+   * so that one slow record does not hold up all others; `pause` a partition to have no more of them.
    */
   onRevoked(partitions: readonly TopicPartition[]): Promise<void>
   /** Milliseconds that `onRevoked` may take; default 10 000. */
   readonly drainTimeout?: number | undefined
   /** These partitions were already lost to somebody else: what is in hand may be done twice, nothing can be committed. */
   onLost(partitions: readonly TopicPartition[]): void
-  /** As `TailOptions.onError`. */
-  onError?(error: Error): void
 }
 
 /** A member of a consumer group. */
@@ -95,6 +161,8 @@ export interface GroupMembership extends AsyncDisposable {
   /** Fetches no more of this partition until `resume`; others go on. Records already on their way may still come. */
   pause(partition: TopicPartition): void
   resume(partition: TopicPartition): void
+  /** The troubles that last now; as `onTrouble` was told. */
+  troubles(): readonly Trouble[]
   /** Revokes everything (with `onRevoked`), leaves the group and stops. A static member keeps its place. */
   close(): Promise<void>
 }
@@ -122,9 +190,19 @@ export interface OffsetNote extends RecordPosition {
 export interface Transport extends AsyncDisposable {
   /**
    * Sends one record; resolves when all in-sync replicas have it. Records of one partition stand in the order in
-   * which they were given. Rejects with a `TransportError` whose `sent` is `no` or `unknown`.
+   * which they were given. Rejects with a `TransportError` whose `sent` is `no` or `unknown`; what else it rejects with
+   * (a wrapper's error) says nothing, and counts as `unknown`.
    */
   send(record: OutgoingRecord): Promise<RecordPosition>
+  /**
+   * Takes a record back that was given to `send` and is not on the wire yet. True: it is certainly not in the log and
+   * never will be, nothing of it is held any more, and its `send` rejects with `MILENA_NOT_SENT`. False: it is on its
+   * way, may be in the log, or has settled; `send` says what becomes of it. Synchronous, so that whoever gives a request
+   * its outcome knows at that moment whether it was sent.
+   */
+  withdraw(record: OutgoingRecord): boolean
+  /** What `send` was given and has not settled yet: how many records, and what they take in memory. */
+  sending(): { readonly records: number; readonly bytes: number }
   tail(options: TailOptions): Promise<Tail>
   join(options: GroupOptions): Promise<GroupMembership>
   /** The topics that exist, among those named or of all. A missing one is left out, never created. */
