@@ -8,7 +8,7 @@ export interface Clock {
   now(): number
   /** A time that never goes back, in milliseconds from an arbitrary origin; used to measure durations. */
   monotonic(): number
-  /** Calls `run` once, `delay` milliseconds from now. It keeps the process alive until it fires or is cancelled. */
+  /** Calls `run` once, `delay` milliseconds from now (`boundedDelay` of it). It keeps the process alive until it fires or is cancelled. */
   schedule(delay: number, run: () => void): ScheduledTimer
 }
 
@@ -18,12 +18,20 @@ export interface ScheduledTimer {
   cancel(): void
 }
 
+/** The longest time that a timer can wait: 2^31 − 1 ms, almost 25 days. Node's own fires at once for a longer one. */
+export const longestDelay = 2_147_483_647
+
+/** A delay that a timer takes: what is longer, `Infinity` too, waits as long as can be; what is no number, not at all. */
+export function boundedDelay(delay: number): number {
+  return delay > 0 ? Math.min(delay, longestDelay) : 0
+}
+
 /** The machine's own clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   schedule(delay, run) {
-    const timer = setTimeout(run, delay)
+    const timer = setTimeout(run, boundedDelay(delay))
     return { cancel: () => clearTimeout(timer) }
   },
 }

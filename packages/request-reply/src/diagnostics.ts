@@ -1,19 +1,29 @@
 /**
  * The named `diagnostics_channel`s on which every step of a request can be watched. Nothing is built unless somebody
- * listens. Payloads never appear: ids, topics, sizes and times only.
+ * listens. Payloads never appear: ids, topics, sizes and times only. `docs/diagnostics.md` lists them.
+ *
+ * Of every request that was accepted there is exactly one `milena:request:ended`; of one that was not, exactly one
+ * `milena:request:rejected`. Of every record that a replier has read there is exactly one `milena:handling:ended`.
  */
-import { channel, type Channel } from 'node:diagnostics_channel'
+import { channel, tracingChannel, type Channel, type TracingChannel } from 'node:diagnostics_channel'
+import type { ErrorCode } from './errors.ts'
+import type { RawHeader } from './wire/headers.ts'
 import type { RecordPosition } from './wire/position.ts'
 
 /** What each message says of the request. The correlation id is in hexadecimal. */
 export interface RequestStep {
   readonly operation: string
+  readonly topic: string
   readonly correlationId: string
   readonly instanceId: string
 }
 
 export interface SentStep extends RequestStep {
   readonly position: RecordPosition
+  /** Which dispatch of the request it was, from 1. */
+  readonly attempt: number
+  /** Of key, value and headers. */
+  readonly bytes: number
 }
 
 export interface ReceivedStep extends RequestStep {
@@ -22,6 +32,30 @@ export interface ReceivedStep extends RequestStep {
   readonly roundTrip: number
   /** The replier's error code, when it answered with an error. */
   readonly errorCode: string | undefined
+  /** Of the reply's key, value and headers. */
+  readonly bytes: number
+  /** When the reply was written, in milliseconds since the Unix epoch. */
+  readonly timestamp: number
+}
+
+/** How a request ended. `failed`: not sent, or a reply that cannot be read. */
+export type RequestOutcome = 'replied' | 'remote-error' | 'timed-out' | 'cancelled' | 'failed' | 'abandoned'
+
+export interface RequestEndedStep extends RequestStep {
+  readonly outcome: RequestOutcome
+  /** Milliseconds from acceptance. */
+  readonly duration: number
+  /** `undefined` when it was replied to. */
+  readonly error: Error | undefined
+}
+
+/** A request that was never accepted: overloaded, invalid, closed, not receiving, not sendable. */
+export interface RejectedStep {
+  readonly operation: string
+  readonly topic: string
+  readonly instanceId: string
+  readonly code: ErrorCode | undefined
+  readonly error: Error
 }
 
 /** A reply that no pending request here is waiting for. */
@@ -31,10 +65,6 @@ export interface StrayStep {
   readonly position: RecordPosition
 }
 
-export interface FailedStep extends RequestStep {
-  readonly error: Error
-}
-
 /** A step at the replier. */
 export interface HandlingStep {
   readonly operation: string | undefined
@@ -42,6 +72,12 @@ export interface HandlingStep {
   readonly correlationId: string | undefined
   readonly groupId: string
   readonly position: RecordPosition
+  /** Of the request's key, value and headers. */
+  readonly bytes: number
+  /** When the request was written, in milliseconds since the Unix epoch. */
+  readonly timestamp: number
+  /** Which try it is to handle this record here, from 1. */
+  readonly attempt: number
 }
 
 export interface HandlerEndedStep extends HandlingStep {
@@ -60,9 +96,47 @@ export interface PassedOverStep extends HandlingStep {
   readonly reason: string
 }
 
+/** What became of a record that a replier has read; `dropped`: its partition went before its turn came. */
+export type HandlingOutcome =
+  | 'replied'
+  | 'error-replied'
+  | 'done'
+  | 'handed-over'
+  | 'passed-over'
+  | 'abandoned'
+  | 'dropped'
+
+export interface HandlingEndedStep extends HandlingStep {
+  readonly outcome: HandlingOutcome
+  /** The error reply's code, or why it was passed over. */
+  readonly reason: string | undefined
+  /** Milliseconds that the record waited for its turn, that its handling took, and until its reply was acknowledged. */
+  readonly waited: number
+  readonly handled: number
+  readonly delivered: number
+}
+
 export interface CommittedStep {
   readonly groupId: string
   readonly offsets: readonly RecordPosition[]
+}
+
+/**
+ * What a subscriber of a tracing channel gets: the same object at its start and end, so that it can keep a span there.
+ * At a request's start `headers` may be added to: they are sent.
+ */
+export interface RequestTrace extends Omit<RequestStep, 'correlationId'> {
+  readonly correlationId: string
+  readonly headers: RawHeader[]
+  error?: unknown
+  result?: unknown
+}
+
+/** `headers` are those of the request. What `start` subscribers enter by `bindStore` the handler runs in. */
+export interface HandlingTrace extends HandlingStep {
+  readonly headers: readonly RawHeader[]
+  error?: unknown
+  result?: unknown
 }
 
 /** A channel by its name, with what is published on it. */
@@ -80,17 +154,17 @@ function diagnostic<Message>(name: string): Diagnostic<Message> {
 export const requestAccepted: Diagnostic<RequestStep> = diagnostic('milena:request:accepted')
 /** Requester: the brokers have acknowledged the request. */
 export const requestSent: Diagnostic<SentStep> = diagnostic('milena:request:sent')
+/** Requester: an accepted request has its outcome; once for each. */
+export const requestEnded: Diagnostic<RequestEndedStep> = diagnostic('milena:request:ended')
+/** Requester: a request was not accepted; once for each. */
+export const requestRejected: Diagnostic<RejectedStep> = diagnostic('milena:request:rejected')
 /** Requester: the reply, or error reply, of a pending request has come. */
 export const replyReceived: Diagnostic<ReceivedStep> = diagnostic('milena:reply:received')
-/** Requester: no reply in time. */
-export const requestTimedOut: Diagnostic<FailedStep> = diagnostic('milena:request:timed-out')
-/** Requester: ended without a reply for another reason: cancelled, not sent, closed. */
-export const requestFailed: Diagnostic<FailedStep> = diagnostic('milena:request:failed')
-/** Requester: the reply of a request that had timed out or was cancelled. */
+/** Requester: the reply of a request that had been given up, or answered with an error that left its effect open. */
 export const replyLate: Diagnostic<ReceivedStep> = diagnostic('milena:reply:late')
 /** Requester: a second reply to a request that has its outcome. */
 export const replyDuplicate: Diagnostic<StrayStep> = diagnostic('milena:reply:duplicate')
-/** Requester: a reply to a request that this instance did not make. */
+/** Requester: a reply to a request that this instance did not make, or has forgotten. */
 export const replyForeign: Diagnostic<StrayStep> = diagnostic('milena:reply:foreign')
 /** Replier: a request was read. */
 export const requestReceived: Diagnostic<HandlingStep> = diagnostic('milena:request:received')
@@ -102,8 +176,35 @@ export const handlerEnded: Diagnostic<HandlerEndedStep> = diagnostic('milena:han
 export const replySent: Diagnostic<RepliedStep> = diagnostic('milena:reply:sent')
 /** Replier: a record that cannot be answered was passed over. */
 export const requestPassedOver: Diagnostic<PassedOverStep> = diagnostic('milena:request:passed-over')
+/** Replier: nothing is left to do for a record here; once for each. */
+export const handlingEnded: Diagnostic<HandlingEndedStep> = diagnostic('milena:handling:ended')
 /** Replier: offsets were committed. */
 export const offsetsCommitted: Diagnostic<CommittedStep> = diagnostic('milena:offsets:committed')
 /** Something that an operator should know and that no caller is told: `context` says where. */
 export const warning: Diagnostic<{ readonly context: string; readonly error: Error }> =
   diagnostic('milena:warning')
+
+/** Around a request, from before its record is made to its outcome: `tracing:milena:request:start` and so on. */
+export const requestTracing: TracingChannel<string, RequestTrace> = tracingChannel('milena:request')
+/** Around a handler, with its middleware: `tracing:milena:handling:start` and so on. */
+export const handlingTracing: TracingChannel<string, HandlingTrace> = tracingChannel('milena:handling')
+
+/** Every name, for whoever subscribes to all. */
+export const channelNames: readonly string[] = [
+  requestAccepted,
+  requestSent,
+  requestEnded,
+  requestRejected,
+  replyReceived,
+  replyLate,
+  replyDuplicate,
+  replyForeign,
+  requestReceived,
+  handlerStarted,
+  handlerEnded,
+  replySent,
+  requestPassedOver,
+  handlingEnded,
+  offsetsCommitted,
+  warning,
+].map(({ name }) => name)

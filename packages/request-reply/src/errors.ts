@@ -2,8 +2,17 @@
  * Every error of the library. Callers match `code`, which never changes its meaning; `docs/errors.md` lists them.
  */
 
+import type { RecordPosition } from './wire/position.ts'
+import { foreign } from './words.ts'
+
 /** Whether the request, or the record, reached the brokers. `unknown`: it may have. */
 export type SentState = 'no' | 'yes' | 'unknown'
+
+/**
+ * What is known of what a request has done outside: nothing, its work, or nothing is known. `unknown` is the default:
+ * the work may have been done, or may yet be.
+ */
+export type Effect = 'none' | 'done' | 'unknown'
 
 export type ErrorCode =
   | 'MILENA_OPTIONS_INVALID'
@@ -11,6 +20,7 @@ export type ErrorCode =
   | 'MILENA_REPLY_INVALID'
   | 'MILENA_CODEC_FAILED'
   | 'MILENA_OVERLOADED'
+  | 'MILENA_NOT_RECEIVING'
   | 'MILENA_CLOSED'
   | 'MILENA_TIMEOUT'
   | 'MILENA_CANCELLED'
@@ -32,50 +42,58 @@ export interface ErrorFacts {
   readonly sent: SentState
   readonly outcomeKnown: boolean
   readonly retryable: boolean
+  readonly effect: Effect
 }
+
+/** Certainly not in the log, so certainly not done. */
+const unsent = { sent: 'no', outcomeKnown: true, retryable: false, effect: 'none' } as const
+/** Nothing is known but that the request was on its way. */
+const open = { sent: 'yes', outcomeKnown: false, retryable: false, effect: 'unknown' } as const
 
 /** The error codes, with what is true of each unless the error itself knows better. */
 export const errorCodes: Readonly<Record<ErrorCode, ErrorFacts>> = {
   /** Options that cannot work; every problem is listed in the message. */
-  MILENA_OPTIONS_INVALID: { sent: 'no', outcomeKnown: true, retryable: false },
+  MILENA_OPTIONS_INVALID: unsent,
   /** The request does not match the operation's schema, at the requester (not sent) or at the replier (error reply). */
-  MILENA_REQUEST_INVALID: { sent: 'no', outcomeKnown: true, retryable: false },
-  /** The reply does not match the operation's schema; at the requester: the work was done. */
-  MILENA_REPLY_INVALID: { sent: 'yes', outcomeKnown: false, retryable: false },
+  MILENA_REQUEST_INVALID: unsent,
+  /** The reply does not match the operation's schema. The replier says that the work was done; what it gave is not known. */
+  MILENA_REPLY_INVALID: { ...open, effect: 'done' },
   /** Bytes that the operation's codec cannot decode, or a value that it cannot encode. */
-  MILENA_CODEC_FAILED: { sent: 'no', outcomeKnown: true, retryable: false },
+  MILENA_CODEC_FAILED: unsent,
   /** Too many pending requests, or too many bytes in them: rejected at once. */
-  MILENA_OVERLOADED: { sent: 'no', outcomeKnown: true, retryable: true },
+  MILENA_OVERLOADED: { ...unsent, retryable: true },
+  /** Replies cannot be received at present (`requester.health()` says why): rejected at once, before it was sent. */
+  MILENA_NOT_RECEIVING: { ...unsent, retryable: true },
   /** The requester or replier is closing or closed: rejected at once. */
-  MILENA_CLOSED: { sent: 'no', outcomeKnown: true, retryable: false },
+  MILENA_CLOSED: unsent,
   /** No reply came in time. The request may have been, or may yet be, handled. */
-  MILENA_TIMEOUT: { sent: 'yes', outcomeKnown: false, retryable: false },
+  MILENA_TIMEOUT: open,
   /** The caller's `AbortSignal` fired. The request may have been, or may yet be, handled. */
-  MILENA_CANCELLED: { sent: 'yes', outcomeKnown: false, retryable: false },
+  MILENA_CANCELLED: open,
   /** The requester was closed before the reply came. */
-  MILENA_ABANDONED: { sent: 'yes', outcomeKnown: false, retryable: false },
-  /** The replier answered with an error. */
-  MILENA_REMOTE_ERROR: { sent: 'yes', outcomeKnown: true, retryable: false },
+  MILENA_ABANDONED: open,
+  /** The replier answered with an error; what is known beyond that depends on its code (`remoteFacts`) and on what it said itself. */
+  MILENA_REMOTE_ERROR: open,
   /** A topic does not exist; nothing is created by accident. */
-  MILENA_TOPIC_MISSING: { sent: 'no', outcomeKnown: true, retryable: false },
+  MILENA_TOPIC_MISSING: unsent,
   /** A partition number that the topic does not have. */
-  MILENA_PARTITION_MISSING: { sent: 'no', outcomeKnown: true, retryable: false },
+  MILENA_PARTITION_MISSING: unsent,
   /** The broker refuses this user a right on a topic, a group or the cluster. */
-  MILENA_NOT_AUTHORIZED: { sent: 'no', outcomeKnown: true, retryable: false },
+  MILENA_NOT_AUTHORIZED: unsent,
   /** Wrong credentials, or a certificate that is not trusted. */
-  MILENA_AUTHENTICATION_FAILED: { sent: 'no', outcomeKnown: true, retryable: false },
+  MILENA_AUTHENTICATION_FAILED: unsent,
   /** The record is larger than the topic or the broker accepts. */
-  MILENA_RECORD_TOO_LARGE: { sent: 'no', outcomeKnown: true, retryable: false },
+  MILENA_RECORD_TOO_LARGE: unsent,
   /** Not delivered before the delivery deadline, and certainly not in the log. */
-  MILENA_NOT_SENT: { sent: 'no', outcomeKnown: true, retryable: true },
+  MILENA_NOT_SENT: { ...unsent, retryable: true },
   /** Not acknowledged before the delivery deadline; the record may be in the log. */
-  MILENA_SEND_UNKNOWN: { sent: 'unknown', outcomeKnown: false, retryable: false },
+  MILENA_SEND_UNKNOWN: { ...open, sent: 'unknown' },
   /** No broker answered within the bound. */
-  MILENA_BROKER_UNREACHABLE: { sent: 'no', outcomeKnown: true, retryable: true },
+  MILENA_BROKER_UNREACHABLE: { ...unsent, retryable: true },
   /** The brokers refused for another reason; the message has Kafka's error name. */
-  MILENA_BROKER_ERROR: { sent: 'no', outcomeKnown: true, retryable: false },
+  MILENA_BROKER_ERROR: unsent,
   /** A commit for a partition that this member no longer holds; the partition's new owner does the work again. */
-  MILENA_COMMIT_FENCED: { sent: 'no', outcomeKnown: true, retryable: false },
+  MILENA_COMMIT_FENCED: { ...unsent, effect: 'unknown' },
 }
 
 export interface ErrorDetails {
@@ -84,6 +102,41 @@ export interface ErrorDetails {
   readonly sent?: SentState | undefined
   readonly outcomeKnown?: boolean | undefined
   readonly retryable?: boolean | undefined
+  readonly effect?: Effect | undefined
+  readonly request?: RequestFacts | undefined
+}
+
+/** Which request an error is about: what ties it to logs, records and late replies. */
+export interface RequestFacts {
+  readonly operation: string
+  /** In hexadecimal, 32 digits. */
+  readonly correlationId: string
+  readonly topic: string
+  /** As bytes; `null` for none. */
+  readonly key: Buffer | null
+  /** Where the request stands in the log; `undefined` while the brokers have not acknowledged it. */
+  readonly position: RecordPosition | undefined
+}
+
+/**
+ * Marks a class of ours, so that `instanceof` knows its errors when two copies of this package are loaded (an
+ * application's and one of a library of its). A class that somebody derives from it is told apart as usual.
+ */
+function brand(type: abstract new (...args: never) => Error, name: string): void {
+  const mark = Symbol.for(`@milena/request-reply ${name}`)
+  Object.defineProperty(type.prototype, mark, { value: true })
+  Object.defineProperty(type, Symbol.hasInstance, {
+    value(this: unknown, value: unknown): boolean {
+      if (this !== type) return Function.prototype[Symbol.hasInstance].call(this as typeof type, value)
+      try {
+        return (
+          typeof value === 'object' && value !== null && (value as Record<symbol, unknown>)[mark] === true
+        )
+      } catch {
+        return false // a proxy that refuses
+      }
+    },
+  })
 }
 
 /** The base of every error that the library throws. */
@@ -92,10 +145,17 @@ export class MilenaError extends Error {
   readonly code: ErrorCode
   /** Whether the request (or record) reached the brokers. */
   readonly sent: SentState
-  /** Whether it is known what became of the request: false means that the work may have been done, or may yet be. */
+  /**
+   * Whether it is known how the request ended. False: ask before it is done again, since its work may have been done, or
+   * may yet be, or was done with a result that is not known.
+   */
   readonly outcomeKnown: boolean
   /** Whether doing the same again, later, can succeed and is safe. */
   readonly retryable: boolean
+  /** What is known of what the request has done outside. */
+  readonly effect: Effect
+  /** The request that it is about; on every error of a request that was accepted. */
+  readonly request: RequestFacts | undefined
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
@@ -104,6 +164,8 @@ export class MilenaError extends Error {
     this.sent = details.sent ?? defaults.sent
     this.outcomeKnown = details.outcomeKnown ?? defaults.outcomeKnown
     this.retryable = details.retryable ?? defaults.retryable
+    this.effect = details.effect ?? defaults.effect
+    this.request = details.request
   }
 
   override get name(): string {
@@ -111,8 +173,12 @@ export class MilenaError extends Error {
   }
 }
 
+brand(MilenaError, 'MilenaError')
+
 /** The transport could not do what it was asked: a broker's refusal, a deadline, a lost cluster. */
 export class TransportError extends MilenaError {}
+
+brand(TransportError, 'TransportError')
 
 /** Options, or an operation's definition, that cannot work. */
 export class OptionsError extends MilenaError {
@@ -124,6 +190,8 @@ export class OptionsError extends MilenaError {
     this.problems = problems
   }
 }
+
+brand(OptionsError, 'OptionsError')
 
 /** A problem for each option that nobody knows: a name that was mistyped would else be ignored. */
 export function unknownOptions(options: object, known: ReadonlySet<string>): string[] {
@@ -139,6 +207,18 @@ export interface ValidationIssue {
   readonly message: string
 }
 
+/** The most issues that a message lists. */
+const mostIssues = 20
+
+/** The issues in one line, for a message: bounded, whatever a schema's author or a value has put into them. */
+export function listIssues(issues: readonly ValidationIssue[]): string {
+  const told = issues
+    .slice(0, mostIssues)
+    .map((issue) => `${foreign(issue.path, 200) || '(the value)'}: ${foreign(issue.message, 200)}`)
+  if (issues.length > mostIssues) told.push(`and ${issues.length - mostIssues} more`)
+  return told.join('; ')
+}
+
 /** A request or reply that does not match the operation's schema. */
 export class ValidationError extends MilenaError {
   readonly operation: string
@@ -151,12 +231,13 @@ export class ValidationError extends MilenaError {
     details: ErrorDetails = {},
   ) {
     const what = code === 'MILENA_REQUEST_INVALID' ? 'request' : 'reply'
-    const list = issues.map((issue) => `${issue.path || '(the value)'}: ${issue.message}`).join('; ')
-    super(code, `operation ${operation}: invalid ${what}: ${list}`, details)
+    super(code, `operation ${operation}: invalid ${what}: ${listIssues(issues)}`, details)
     this.operation = operation
     this.issues = issues
   }
 }
+
+brand(ValidationError, 'ValidationError')
 
 /** No reply came in time: the outcome is unknown. A reply that comes later is handed to `onLateReply`. */
 export class TimeoutError extends MilenaError {
@@ -164,10 +245,11 @@ export class TimeoutError extends MilenaError {
   /** Milliseconds that were waited. */
   readonly timeout: number
 
-  constructor(operation: string, timeout: number, details: ErrorDetails = {}) {
+  /** @param why what is known of why there is none, such as that replies could not be received */
+  constructor(operation: string, timeout: number, details: ErrorDetails = {}, why = '') {
     super(
       'MILENA_TIMEOUT',
-      `operation ${operation}: no reply within ${timeout} ms; the outcome is unknown`,
+      `operation ${operation}: no reply within ${timeout} ms; the outcome is unknown${why && `; ${why}`}`,
       details,
     )
     this.operation = operation
@@ -175,58 +257,116 @@ export class TimeoutError extends MilenaError {
   }
 }
 
+brand(TimeoutError, 'TimeoutError')
+
 /** The replier's error, as it came over the wire. */
 export class RemoteError extends MilenaError {
   readonly operation: string
-  /** The replier's own code: a `ReplyError`'s, or one of `MILENA_HANDLER_FAILED`, `MILENA_REQUEST_INVALID`, `MILENA_CODEC_FAILED`, `MILENA_REPLY_INVALID`, `MILENA_DEADLINE_EXCEEDED`, `MILENA_OPERATION_UNKNOWN`. */
+  /** The replier's own code: a `ReplyError`'s, or one of `remoteCodes`. */
   readonly remoteCode: string
-  /** The replier's message, without our prefix. */
+  /** The replier's message, as it came: somebody else's text. In `message` it is escaped and cut. */
   readonly remoteMessage: string
 
   constructor(operation: string, remoteCode: string, remoteMessage: string, details: ErrorDetails = {}) {
-    super('MILENA_REMOTE_ERROR', `operation ${operation}: ${remoteCode}: ${remoteMessage}`, details)
+    super(
+      'MILENA_REMOTE_ERROR',
+      `operation ${operation}: ${foreign(remoteCode, 128)}: ${foreign(remoteMessage)}`,
+      { ...remoteFacts(remoteCode), ...details },
+    )
     this.operation = operation
     this.remoteCode = remoteCode
     this.remoteMessage = remoteMessage
   }
 }
 
+brand(RemoteError, 'RemoteError')
+
 /** The codes that a replier of ours itself puts into an error reply; `docs/errors.md` lists them too. */
 export interface RemoteCodes {
   /** The handler threw something that is not a `ReplyError`. */
   readonly handlerFailed: 'MILENA_HANDLER_FAILED'
+  /** The handler did not end within `handlerTimeout`; it may yet. */
+  readonly handlerTimeout: 'MILENA_HANDLER_TIMEOUT'
   /** The request does not match the operation's schema. */
   readonly requestInvalid: 'MILENA_REQUEST_INVALID'
   /** The request's bytes cannot be decoded. */
   readonly requestUndecodable: 'MILENA_CODEC_FAILED'
-  /** What the handler returned does not match the operation's schema: the work was done. */
+  /** The request's value is larger than the replier takes. */
+  readonly requestTooLarge: 'MILENA_RECORD_TOO_LARGE'
+  /** What the handler returned does not match the operation's schema, or cannot be sent: the work was done. */
   readonly replyInvalid: 'MILENA_REPLY_INVALID'
-  /** The request's deadline had passed before a handler began: the work was not done. */
+  /** The request's deadline had passed before a handler began: this delivery did nothing. */
   readonly deadlineExceeded: 'MILENA_DEADLINE_EXCEEDED'
-  /** No handler for the operation that the request names. */
+  /** The request is older than the replier's `maxAge`: this delivery did nothing. */
+  readonly requestTooOld: 'MILENA_REQUEST_TOO_OLD'
+  /** No handler for the operation that the request names: this delivery did nothing. */
   readonly operationUnknown: 'MILENA_OPERATION_UNKNOWN'
 }
 
 export const remoteCodes: RemoteCodes = {
   handlerFailed: 'MILENA_HANDLER_FAILED',
+  handlerTimeout: 'MILENA_HANDLER_TIMEOUT',
   requestInvalid: 'MILENA_REQUEST_INVALID',
   requestUndecodable: 'MILENA_CODEC_FAILED',
+  requestTooLarge: 'MILENA_RECORD_TOO_LARGE',
   replyInvalid: 'MILENA_REPLY_INVALID',
   deadlineExceeded: 'MILENA_DEADLINE_EXCEEDED',
+  requestTooOld: 'MILENA_REQUEST_TOO_OLD',
   operationUnknown: 'MILENA_OPERATION_UNKNOWN',
+}
+
+const ownCodes: ReadonlySet<string> = new Set(Object.values(remoteCodes))
+
+/** Whether the library itself gave this code, and not an application's `ReplyError`. */
+export function isOwnRemoteCode(code: string): boolean {
+  return ownCodes.has(code)
+}
+
+/**
+ * What an error reply says of the request: by its code, and by what the replier itself said.
+ *
+ * A refusal of the library's own speaks of its own delivery: the same request may have been done at an earlier one, or
+ * by another group. So nothing is known of the effect, with one exception: a reply that cannot be sent was given by a
+ * handler that had ended. An application's `ReplyError` knows better where it says so.
+ */
+export function remoteFacts(
+  code: string,
+  said: { readonly effect?: Effect | undefined; readonly retryable?: boolean | undefined } = {},
+): Omit<ErrorFacts, 'sent'> {
+  if (code === remoteCodes.replyInvalid) return { outcomeKnown: false, retryable: false, effect: 'done' }
+  const effect = isOwnRemoteCode(code) ? 'unknown' : (said.effect ?? 'unknown')
+  return { outcomeKnown: effect !== 'unknown', retryable: said.retryable ?? false, effect }
+}
+
+/** What a `ReplyError` can say beyond its code and message. */
+export interface ReplyErrorOptions extends ErrorOptions {
+  /**
+   * What the request has done outside, as far as the handler knows: `none` if it is certain that nothing was done for
+   * this request, at no delivery of it; `done` if it was. The requester's `outcomeKnown` is true for both. Default
+   * `unknown`.
+   */
+  readonly effect?: Effect
+  /** Whether asking again, later, can succeed and is safe; default false. */
+  readonly retryable?: boolean
 }
 
 /** Thrown by a handler to answer with an error that is the caller's to see. */
 export class ReplyError extends Error {
   /** What the requester sees as `RemoteError.remoteCode`; at most 128 bytes. */
   readonly code: string
+  readonly effect: Effect
+  readonly retryable: boolean
 
-  constructor(code: string, message: string, options?: ErrorOptions) {
+  constructor(code: string, message: string, options: ReplyErrorOptions = {}) {
     super(message, options)
     this.code = code
+    this.effect = options.effect ?? 'unknown'
+    this.retryable = options.retryable ?? false
   }
 
   override get name(): string {
     return 'ReplyError'
   }
 }
+
+brand(ReplyError, 'ReplyError')

@@ -1,13 +1,19 @@
 export { systemClock, type Clock, type ScheduledTimer } from './clock.ts'
 export type {
   CommittedStep,
-  FailedStep,
   HandlerEndedStep,
+  HandlingEndedStep,
+  HandlingOutcome,
   HandlingStep,
+  HandlingTrace,
   PassedOverStep,
   ReceivedStep,
+  RejectedStep,
   RepliedStep,
+  RequestEndedStep,
+  RequestOutcome,
   RequestStep,
+  RequestTrace,
   SentStep,
   StrayStep,
 } from './diagnostics.ts'
@@ -33,8 +39,11 @@ export {
   ValidationError,
   type ErrorCode,
   type ErrorDetails,
+  type Effect,
   type ErrorFacts,
   type RemoteCodes,
+  type ReplyErrorOptions,
+  type RequestFacts,
   type SentState,
   type ValidationIssue,
 } from './errors.ts'
@@ -63,6 +72,7 @@ export type {
   IncomingRecord,
   OffsetNote,
   OutgoingRecord,
+  ReadingListener,
   RecordPosition,
   StartPosition,
   Tail,
@@ -71,6 +81,9 @@ export type {
   TopicPartition,
   TopicSpec,
   Transport,
+  Trouble,
+  TroubleKind,
+  UnreadableRange,
 } from './transport/transport.ts'
 export { encodeHeaders, MessageHeaders, type HeaderInput, type RawHeader } from './wire/headers.ts'
 export type { ReplyAddress, ReplyRequest, WireProfile } from './wire/profile.ts'

@@ -2,6 +2,7 @@
  * An operation: a named request/reply contract that requester and replier share.
  */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { longestDelay } from '../clock.ts'
 import { OptionsError } from '../errors.ts'
 import { headerBounds } from '../wire/milena.ts'
 import { json, nothing, type AnyPayload, type Payload } from './payload.ts'
@@ -51,8 +52,8 @@ export interface Operation<RequestInput, RequestOutput, ReplyInput, ReplyOutput>
   readonly timeout: number | undefined
 }
 
-/** The longest time that a timer can wait: 2^31 − 1 ms. */
-export const longestTimeout = 2_147_483_647
+/** The longest timeout: what a timer can wait. */
+export const longestTimeout: number = longestDelay
 
 /**
  * Defines an operation.

@@ -55,7 +55,10 @@ export class Answers {
         // The error reply matters more than the headers that the application would add to it.
       }
     }
-    headers.push(this.#settings.profile.correlationHeader(to.correlationId), ...errorHeaders(code, message))
+    headers.push(
+      this.#settings.profile.correlationHeader(to.correlationId),
+      ...errorHeaders({ code, message }),
+    )
     return { to, operation, record: recordFor(to, null, headers), errorCode: code }
   }
 

@@ -1,6 +1,7 @@
 /**
  * Milena's own headers: plain text, ignored by everybody else. `docs/headers.md` lists them with their bounds.
  */
+import type { Effect } from '../errors.ts'
 import { lastHeader, type RawHeader } from './headers.ts'
 
 /** The most bytes of each header that are read or written; a longer one counts as absent, or is cut when written. */
@@ -8,13 +9,19 @@ export const headerBounds = {
   operation: 255,
   instance: 255,
   deadline: 16,
+  timeout: 10,
   errorCode: 128,
   errorMessage: 2048,
+  errorEffect: 7,
+  errorRetryable: 5,
 } as const
 
 const operationName = Buffer.from('milena-operation')
 const instanceName = Buffer.from('milena-instance')
 const deadlineName = Buffer.from('milena-deadline')
+const timeoutName = Buffer.from('milena-timeout')
+const errorEffectName = Buffer.from('milena-error-effect')
+const errorRetryableName = Buffer.from('milena-error-retryable')
 const errorCodeName = Buffer.from('milena-error-code')
 const errorMessageName = Buffer.from('milena-error-message')
 
@@ -31,11 +38,30 @@ export function deadlineHeader(deadline: number): RawHeader {
   return [deadlineName, Buffer.from(String(Math.ceil(deadline)), 'latin1')]
 }
 
-export function errorHeaders(code: string, message: string): RawHeader[] {
-  return [
+/**
+ * Milliseconds that the requester waits, from when it made the request. Beside the deadline, for clocks differ: whoever
+ * knows how long ago a request cannot have been written yet knows, by its own clock, how much of this is left.
+ */
+export function timeoutHeader(timeout: number): RawHeader {
+  return [timeoutName, Buffer.from(String(Math.ceil(timeout)), 'latin1')]
+}
+
+/** What an error reply says; `effect` and `retryable` only where the replier knows better than the code does. */
+export interface WireError {
+  readonly code: string
+  readonly message: string
+  readonly effect?: Effect | undefined
+  readonly retryable?: boolean | undefined
+}
+
+export function errorHeaders({ code, message, effect, retryable }: WireError): RawHeader[] {
+  const headers: RawHeader[] = [
     [errorCodeName, cut(Buffer.from(code), headerBounds.errorCode)],
     [errorMessageName, cut(Buffer.from(message), headerBounds.errorMessage)],
   ]
+  if (effect !== undefined && effect !== 'unknown') headers.push([errorEffectName, Buffer.from(effect)])
+  if (retryable === true) headers.push([errorRetryableName, Buffer.from('true')])
+  return headers
 }
 
 export function readOperation(headers: readonly RawHeader[]): string | undefined {
@@ -48,28 +74,39 @@ export function readInstance(headers: readonly RawHeader[]): string | undefined 
 
 /** The deadline, or `undefined` when there is none or it is not 1 to 16 decimal digits. */
 export function readDeadline(headers: readonly RawHeader[]): number | undefined {
-  const digits = lastHeader(headers, deadlineName)
-  if (!digits || digits.length === 0 || digits.length > headerBounds.deadline) return undefined
-  // Read in place: it is in every request, and a string, a pattern and a number of it cost three times as much.
-  let deadline = 0
+  return readDigits(lastHeader(headers, deadlineName), headerBounds.deadline)
+}
+
+/** The timeout, or `undefined` when there is none or it is not 1 to 10 decimal digits. */
+export function readTimeout(headers: readonly RawHeader[]): number | undefined {
+  return readDigits(lastHeader(headers, timeoutName), headerBounds.timeout)
+}
+
+/** Read in place: it is in every request, and a string, a pattern and a number of it cost three times as much. */
+function readDigits(digits: Buffer | null | undefined, most: number): number | undefined {
+  if (!digits || digits.length === 0 || digits.length > most) return undefined
+  let number = 0
   for (let i = 0; i < digits.length; i++) {
     const digit = digits[i]! - 0x30
     if (!(digit >= 0 && digit <= 9)) return undefined
-    deadline = deadline * 10 + digit
+    number = number * 10 + digit
   }
-  return deadline
+  return number
 }
 
 /**
  * The replier's error, or `undefined` when the reply is none. A code that breaks its bounds is one all the same: an
- * error must never be taken for a value.
+ * error must never be taken for a value. An effect that is none of the words is unknown.
  */
-export function readError(headers: readonly RawHeader[]): { code: string; message: string } | undefined {
+export function readError(headers: readonly RawHeader[]): WireError | undefined {
   const code = lastHeader(headers, errorCodeName)
   if (!code) return undefined
+  const effect = readText(headers, errorEffectName, headerBounds.errorEffect)
   return {
     code: cut(code, headerBounds.errorCode).toString(),
     message: readText(headers, errorMessageName, headerBounds.errorMessage) ?? '',
+    effect: effect === 'none' || effect === 'done' ? effect : undefined,
+    retryable: readText(headers, errorRetryableName, headerBounds.errorRetryable) === 'true',
   }
 }
 

@@ -1,0 +1,69 @@
+/**
+ * What becomes of a record that a replier has read. Every record ends in one of these, whoever decided it: the
+ * library, a middleware, or the handler.
+ */
+import type { Effect } from '../errors.ts'
+import type { IncomingRecord } from '../transport/transport.ts'
+import type { RawHeader } from '../wire/headers.ts'
+import type { Addressee } from './answer.ts'
+import type { Abortable } from './context.ts'
+import type { Handling } from './dispatch.ts'
+import type { PassedOverReason } from './stats.ts'
+
+/** The reply is sent, as it is, to where the request says; without such a place the record is done. */
+export interface ReplyOutcome {
+  readonly kind: 'reply'
+  readonly value: Buffer | null
+  /** Beside those of the wire profile, which are added when it is sent. */
+  readonly headers: readonly RawHeader[]
+}
+
+/** An error reply is sent; without a place for it the record is passed over as `failed-one-way`. */
+export interface ErrorOutcome {
+  readonly kind: 'error'
+  readonly code: string
+  readonly message: string
+  readonly effect?: Effect | undefined
+  readonly retryable?: boolean | undefined
+  readonly headers?: readonly RawHeader[] | undefined
+}
+
+export type Outcome =
+  | ReplyOutcome
+  | ErrorOutcome
+  /** Nothing is sent, and nothing is left to do: a one-way request, or one that is taken care of. */
+  | { readonly kind: 'done' }
+  /** Somebody else sends the reply, later. */
+  | { readonly kind: 'handed over' }
+  /** To be handled again, from the beginning, not before a time in milliseconds since the Unix epoch; the key's later records wait. */
+  | { readonly kind: 'later'; readonly notBefore: number }
+  /** The partition stands still; the record is handled again, from the beginning, after a pause that grows. */
+  | { readonly kind: 'stop'; readonly error: Error }
+  /** It cannot be answered: counted, told, and left behind. */
+  | { readonly kind: 'passed over'; readonly reason: PassedOverReason; readonly detail: string }
+  /** The partition is somebody else's by now, who gets the record too: nothing is said. */
+  | { readonly kind: 'abandoned' }
+
+/** One try to handle a record. */
+export interface RequestRun {
+  readonly record: IncomingRecord
+  /** From 1. */
+  readonly attempt: number
+  /** When it was read, in `Clock.monotonic` milliseconds. */
+  readonly receivedAt: number
+  /** As `ReadingListener.onRecords` says. */
+  readonly appendedAfter: number | undefined
+  /** Whether the partition is still this replier's; read when it matters. */
+  readonly owned: boolean
+  /** Where contexts whose signal somebody has asked for are kept. */
+  readonly abortable: Abortable
+}
+
+/** The outcome, with what was found out on the way to it. */
+export interface Handled {
+  readonly outcome: Outcome
+  /** Whom to answer; `undefined` when nobody can be. */
+  readonly to: Addressee | undefined
+  /** The operation that it reached. */
+  readonly handling: Handling | undefined
+}

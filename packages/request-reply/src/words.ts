@@ -1,0 +1,55 @@
+/**
+ * Turns what is not ours into words: whatever was thrown, and text from somewhere else (the wire, another library).
+ * Nothing here throws, whatever it is given, and what comes out is bounded and has no control characters.
+ */
+
+/** The most characters of foreign text in a message of ours. */
+const longestForeign = 500
+
+/**
+ * Foreign text for a message of ours: control characters, line separators and lone surrogates escaped (`\u001b`), so that it
+ * can forge no line of a log and steer no terminal; cut after `longest` characters.
+ */
+export function foreign(text: string, longest: number = longestForeign): string {
+  const cut = text.length > longest ? `${text.slice(0, longest)}… (${text.length} characters)` : text
+  return cut.replaceAll(unprintable, (character) =>
+    Array.from(
+      { length: character.length },
+      (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, '0')}`,
+    ).join(''),
+  )
+}
+
+// C0, DEL and C1 controls, line and paragraph separators, marks that turn the direction of text, lone surrogates.
+const unprintable = /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\p{Cs}]/gu
+
+/** What was thrown, in words: an error's message, else what it is. For what somebody threw who may throw anything. */
+export function wordsOf(thrown: unknown): string {
+  return foreign(rawWordsOf(thrown))
+}
+
+function rawWordsOf(thrown: unknown): string {
+  try {
+    if (typeof thrown === 'string') return thrown
+    if (typeof thrown === 'object' && thrown !== null) {
+      const { message, name } = thrown as { message?: unknown; name?: unknown }
+      if (typeof message === 'string' && message !== '') return message
+      if (thrown instanceof Error && typeof name === 'string') return name
+      return `a thrown object (${Object.prototype.toString.call(thrown)})`
+    }
+    if (typeof thrown === 'function') return 'a thrown function'
+    return String(thrown)
+  } catch {
+    return 'a thrown value that cannot be put into words'
+  }
+}
+
+/** An error, whatever was thrown; its `cause` is that, where it was none. */
+export function errorOf(thrown: unknown): Error {
+  try {
+    if (thrown instanceof Error) return thrown
+  } catch {
+    // A proxy whose prototype cannot be read.
+  }
+  return new Error(wordsOf(thrown), { cause: thrown })
+}
