@@ -8,7 +8,7 @@ const sideOf = (checkout: string): string => join(resolve(checkout), 'bench/src/
 
 /** What is wrong with it as a checkout, if anything. */
 export function problemOfCheckout(checkout: string): string | undefined {
-  if (!existsSync(sideOf(checkout))) return `has no ${sideOf('')}`
+  if (!existsSync(sideOf(checkout))) return 'has no bench/src/side/main.ts'
   return existsSync(join(checkout, 'node_modules')) ? undefined : 'is not installed: run npm ci in it'
 }
 
