@@ -13,10 +13,11 @@ import { untyped, type Operation } from '../contract/operation.ts'
 import { MilenaError, OptionsError } from '../errors.ts'
 import { openTransport, type OpenedTransport } from '../transport/open.ts'
 import { requireTopic } from '../transport/topics.ts'
-import type { ReplyAddress } from '../wire/profile.ts'
 import type { HandlerContext } from './context.ts'
-import type { HandledTopic } from './dispatch.ts'
+import type { HandledTopic, HandleOptions } from './dispatch.ts'
 import { GroupWork } from './group-work.ts'
+import type { ReplierHealth } from './health.ts'
+import { wordsOf } from '../words.ts'
 import type { AnyHandler, Middleware } from './middleware.ts'
 import { readReplierOptions, type ReplierOptions, type ReplierSettings } from './options.ts'
 import { Registry } from './registry.ts'
@@ -28,11 +29,6 @@ import { Warnings } from './warnings.ts'
  * message, anything else as `MILENA_HANDLER_FAILED`.
  */
 export type Handler<Request, Reply> = (request: Request, context: HandlerContext) => Promise<Reply> | Reply
-
-export interface HandleOptions {
-  /** Where the replies go of requests that name no reply topic. */
-  readonly replyTo?: ReplyAddress
-}
 
 export interface Replier extends AsyncDisposable {
   /**
@@ -57,10 +53,15 @@ export interface Replier extends AsyncDisposable {
    */
   start(): Promise<void>
   stats(): ReplierStats
+  /** How it is now: what lasts, since when and why. */
+  health(): ReplierHealth
   /**
-   * Takes no more requests, waits up to `timeout` ms (default `drainTimeout`) for running handlers and their replies,
+   * Takes no more requests, waits up to `timeout` ms (default `drainTimeout`; `Infinity`: however long they take) for
+   * running handlers and their replies,
    * commits, leaves the group, and closes the transport if it opened it. What is not finished by then is told so by its
    * `signal`, and is handled again by another replier. Later calls wait for the first.
+   *
+   * @throws OptionsError `MILENA_OPTIONS_INVALID`: `timeout` is no number from 0 on.
    */
   close(options?: { readonly timeout?: number }): Promise<void>
 }
@@ -87,6 +88,8 @@ class GroupReplier implements Replier {
   #group: GroupWork | undefined
   #starting: Promise<void> | undefined
   #closing: Promise<void> | undefined
+  readonly #abort = new AbortController()
+  #joining = false
 
   constructor(options: ReplierOptions, settings: ReplierSettings) {
     this.#options = options
@@ -100,7 +103,7 @@ class GroupReplier implements Replier {
     options: HandleOptions = {},
   ): void {
     this.#refuseOnceStarted('handle')
-    this.#registry.add(untyped(operation), handler as AnyHandler, options.replyTo)
+    this.#registry.add(untyped(operation), handler as AnyHandler, options)
   }
 
   use(middleware: Middleware): void {
@@ -117,6 +120,7 @@ class GroupReplier implements Replier {
   stats(): ReplierStats {
     const { groupId } = this.#settings
     const { received, redelivered, handled, replied, committed } = this.#counters
+    const { commitFailures, leftBehind, repeated, clockDisagreements } = this.#counters
     const group = this.#group
     return {
       groupId,
@@ -131,13 +135,43 @@ class GroupReplier implements Replier {
       inHandBytes: group?.inHand.bytes ?? 0,
       running: group?.running ?? 0,
       paused: group?.inHand.paused ?? 0,
+      unacknowledged: group?.unacknowledged ?? 0,
+      sending: this.#opened?.transport.sending() ?? { records: 0, bytes: 0 },
+      oldestInHand: group?.oldestInHand,
       committed,
+      commitFailures,
+      leftBehind,
+      repeated,
+      clockDisagreements,
       handlerDuration: this.#counters.handlerDurations.summary(),
+      operations: Object.fromEntries(
+        [...this.#counters.operations].map(([name, durations]) => [name, durations.summary()]),
+      ),
+    }
+  }
+
+  health(): ReplierHealth {
+    if (this.#group !== undefined) return this.#group.health
+    return {
+      joined: false,
+      partitions: 0,
+      stopped: [],
+      troubles: [],
+      oldestInHand: undefined,
+      slotsTaken: 0,
+      concurrency: this.#settings.concurrency,
+      leftBehind: 0,
+      undeliverable: [],
     }
   }
 
   close(options: { readonly timeout?: number } = {}): Promise<void> {
-    this.#closing ??= this.#close(options.timeout ?? this.#settings.drainTimeout)
+    const timeout = options.timeout ?? this.#settings.drainTimeout
+    if (typeof timeout !== 'number' || !(timeout >= 0)) {
+      const problem = `timeout must be a number from 0 on, or Infinity, not ${wordsOf(timeout)}`
+      return Promise.reject(new OptionsError('replier.close', [problem]))
+    }
+    this.#closing ??= this.#close(timeout)
     return this.#closing
   }
 
@@ -159,7 +193,8 @@ class GroupReplier implements Replier {
         counters: this.#counters,
         warnings: this.#warnings,
       })
-      await group.join()
+      this.#joining = true
+      await group.join(this.#abort.signal)
       this.#group = group
     } catch (error) {
       await this.#closeTransport()
@@ -177,10 +212,13 @@ class GroupReplier implements Replier {
 
   async #close(timeout: number): Promise<void> {
     if (this.#group === undefined && this.#starting !== undefined) {
-      // Start is under way. Closing the transport below it ends whatever it waits for.
-      const starting = this.#starting
+      // Start is under way. A member that the group has by now leaves it at once; then whatever else is waited for ends
+      // with the transport.
+      const starting = this.#starting.catch(() => undefined)
+      this.#abort.abort()
+      if (this.#joining) await starting
       await this.#closeTransport()
-      await starting.catch(() => undefined)
+      await starting
     }
     try {
       await this.#group?.leave(timeout)
