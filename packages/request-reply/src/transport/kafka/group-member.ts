@@ -13,7 +13,7 @@ import { memberRefusal, nameTaken, placeLost } from './group-refusals.ts'
 import { Stalls } from './group-stalls.ts'
 import type { GroupTimings } from './group-timings.ts'
 import { GroupTopics } from './group-topics.ts'
-import { GroupTroubles, troubleKind } from './group-troubles.ts'
+import { Troubles, troubleKind } from '../troubles.ts'
 import { isRetriable, kafka } from './kafka-errors.ts'
 import type { Metadata } from './metadata.ts'
 import { untilAborted } from './until-aborted.ts'
@@ -60,7 +60,7 @@ export class GroupMember implements GroupMembership {
   readonly #leader: GroupLeader
   readonly #coordinator: GroupCoordinator
   readonly #partitions: GroupPartitions
-  readonly #troubles: GroupTroubles
+  readonly #troubles: Troubles
   readonly #topics: GroupTopics
   readonly #stalls: Stalls
   readonly #pace = new Pace()
@@ -88,7 +88,7 @@ export class GroupMember implements GroupMembership {
     this.#options = options
     this.#timings = timings
     this.#stalls = new Stalls(timings.sessionTimeout / 2)
-    this.#troubles = new GroupTroubles((troubles) => {
+    this.#troubles = new Troubles((troubles) => {
       if (this.#begun) options.onTrouble?.(troubles)
     })
     this.#topics = new GroupTopics(metadata, options.topics, this.#troubles)
@@ -161,7 +161,7 @@ export class GroupMember implements GroupMembership {
       'MILENA_CLOSED',
       `group ${this.#options.groupId}: the transport was closed`,
     )
-    this.#troubles.begin('transport', { kind: 'closed', error })
+    this.#troubles.begin('transport', { kind: 'closed', since: Date.now(), error })
     void this.close()
   }
 

@@ -19,7 +19,7 @@ import type { ReadPartition } from './fetch-loop.ts'
 import { GroupCommits, type CommitHolding } from './group-commits.ts'
 import type { GroupCoordinator, Identity } from './group-coordinator.ts'
 import { GroupPositions } from './group-positions.ts'
-import type { GroupTroubles } from './group-troubles.ts'
+import type { Troubles } from '../troubles.ts'
 import type { Metadata } from './metadata.ts'
 import { PartitionReader } from './partition-reader.ts'
 
@@ -51,7 +51,7 @@ export interface PartitionsOptions {
   readonly mayDeliver: () => boolean
   /** Nothing drains any more. */
   readonly onDrained: () => void
-  readonly troubles: GroupTroubles
+  readonly troubles: Troubles
   readonly onError: (error: Error) => void
 }
 

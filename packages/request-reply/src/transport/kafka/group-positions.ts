@@ -8,7 +8,7 @@ import type { GroupOptions, TopicPartition } from '../transport.ts'
 import type { BrokerPool, Connections } from './connections.ts'
 import type { CommitHolding, GroupCommits } from './group-commits.ts'
 import type { GroupCoordinator } from './group-coordinator.ts'
-import { troubleKind, type GroupTroubles } from './group-troubles.ts'
+import { troubleKind, type Troubles } from '../troubles.ts'
 import type { Metadata } from './metadata.ts'
 import { findOffsets } from './offsets.ts'
 
@@ -24,7 +24,7 @@ export interface PositionsOptions<Holding> {
   readonly metadata: Metadata
   readonly coordinator: Pick<GroupCoordinator, 'committed'>
   readonly commits: GroupCommits
-  readonly troubles: GroupTroubles
+  readonly troubles: Troubles
   readonly onError: (error: Error) => void
   /** The position is known; `floor` is what the group has committed, −1 for nothing. */
   readonly begin: (holding: Holding, offset: number, floor: number) => void

@@ -1,6 +1,6 @@
 /** The topics that a member subscribes to: which of them are missing, or not for it. A lasting trouble each. */
 import { isRetriable, kafka, refusal } from './kafka-errors.ts'
-import type { GroupTroubles } from './group-troubles.ts'
+import type { Troubles } from '../troubles.ts'
 import type { Metadata } from './metadata.ts'
 
 /** Milliseconds between two looks whether a trouble is over. */
@@ -9,12 +9,12 @@ const LOOK_EVERY = 2_000
 export class GroupTopics {
   readonly #metadata: Metadata
   readonly #topics: readonly string[]
-  readonly #troubles: GroupTroubles
+  readonly #troubles: Troubles
   readonly #stop: () => void
   readonly #troubled = new Set<string>()
   #lookAt = 0
 
-  constructor(metadata: Metadata, topics: readonly string[], troubles: GroupTroubles) {
+  constructor(metadata: Metadata, topics: readonly string[], troubles: Troubles) {
     this.#metadata = metadata
     this.#topics = topics
     this.#troubles = troubles
@@ -43,12 +43,13 @@ export class GroupTopics {
       if (state === undefined) continue
       const cause = `topic ${topic}`
       const what = `reading topic ${topic}`
+      const since = Date.now()
       if (state.missing) {
         const error = refusal(kafka.unknownTopicOrPartition, what)
-        this.#troubles.begin(cause, { kind: 'topic-missing', topic, error })
+        this.#troubles.begin(cause, { kind: 'topic-missing', topic, since, error })
       } else if (state.errorCode !== kafka.none && !isRetriable(state.errorCode)) {
         const kind = state.errorCode === kafka.topicAuthorizationFailed ? 'not-authorized' : 'refused'
-        this.#troubles.begin(cause, { kind, topic, error: refusal(state.errorCode, what) })
+        this.#troubles.begin(cause, { kind, topic, since, error: refusal(state.errorCode, what) })
       } else if (state.errorCode === kafka.none) {
         this.#troubled.delete(topic)
         this.#troubles.end(cause)

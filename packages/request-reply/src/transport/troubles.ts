@@ -1,11 +1,8 @@
-/** The lasting troubles of one member: its own and its reader's, in one list that is told whenever it changes. */
-import { MilenaError } from '../../errors.ts'
-import type { Trouble, TroubleKind } from '../transport.ts'
+/** The lasting troubles of whoever reads: its own and those of a reader below it, in one list that is told whenever it changes. */
+import { MilenaError } from '../errors.ts'
+import type { Trouble, TroubleKind } from './transport.ts'
 
-/** What is told of a trouble when it begins; `since` defaults to now. */
-export type Beginning = Omit<Trouble, 'since'> & { readonly since?: number | undefined }
-
-export class GroupTroubles {
+export class Troubles {
   readonly #tell: (troubles: readonly Trouble[]) => void
   readonly #own = new Map<string, Trouble>()
   #reading: readonly Trouble[] = []
@@ -24,13 +21,13 @@ export class GroupTroubles {
   }
 
   /**
-   * One of this member's has begun; `cause` tells it from its others. True when it is news: it did not last already, as
+   * One of its own has begun; `cause` tells it from its others. True when it is news: it did not last already, as
    * the same kind with the same message.
    */
-  begin(cause: string, { since = Date.now(), ...trouble }: Beginning): boolean {
+  begin(cause: string, trouble: Trouble): boolean {
     const before = this.#own.get(cause)
     if (before?.kind === trouble.kind && before.error.message === trouble.error.message) return false
-    this.#own.set(cause, { ...trouble, since })
+    this.#own.set(cause, trouble)
     this.#tell(this.list)
     return true
   }
@@ -40,13 +37,13 @@ export class GroupTroubles {
     if (this.#own.delete(cause)) this.#tell(this.list)
   }
 
-  /** What the reader says of its partitions now. */
+  /** What the reader below says now. */
   read(troubles: readonly Trouble[]): void {
     this.#reading = troubles
     this.#tell(this.list)
   }
 
-  /** The member has ended: none lasts any more, but for those of these causes. */
+  /** Nothing is read any more: none lasts, but for those of these causes. */
   endAllBut(...causes: readonly string[]): void {
     let ended = this.#reading.length > 0
     this.#reading = []
