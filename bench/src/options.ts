@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { brokerKinds } from './brokers/brokers.ts'
+import { problemOfCheckout } from './run/beside.ts'
 import { situations } from './situations/index.ts'
 import { systems } from './systems/index.ts'
 
@@ -20,6 +21,8 @@ file in bench/results. Only ratios within one run count.
   --only PART,...      only these: ${parts.join(', ')}; open goes with closed
   --systems TEXT,...   only systems whose name contains one of these (no blank after a comma), beside the baseline:
 ${systems.map(({ name }) => `                         ${name}`).join('\n')}
+  --beside DIR         another checkout, installed: its Milena takes part in every block beside ours, so that two commits
+                       are compared within one run; a trial
   --rounds N           blocks of each system at each load (5)
   --seconds N          of a closed-loop block (2)
   --open-seconds N     of an open-loop block (5)
@@ -37,6 +40,8 @@ export interface BenchOptions {
   readonly on: readonly string[]
   readonly parts: ReadonlySet<string>
   readonly systems: readonly string[]
+  /** Another checkout whose Milena takes part. */
+  readonly beside: string | undefined
   readonly quick: boolean
   readonly trial: boolean
   readonly rounds: number
@@ -70,8 +75,9 @@ export function readOptions(args: readonly string[], givenBrokers: string | unde
     on,
     parts: new Set(only.includes('open') ? ['closed', ...only] : only),
     systems: chosen,
+    beside: checkout(values.beside),
     quick,
-    trial: quick || (values.trial ?? false),
+    trial: quick || values.beside !== undefined || (values.trial ?? false),
     rounds: wholeNumber('--rounds', values.rounds, quick ? 3 : 5, 1, 1_000),
     closedMilliseconds: seconds * 1000,
     openMilliseconds: number('--open-seconds', values['open-seconds'], quick ? 0.5 : 5, 600) * 1000,
@@ -94,6 +100,7 @@ function parse(args: readonly string[]) {
         on: text,
         only: text,
         systems: text,
+        beside: text,
         rounds: text,
         seconds: text,
         'open-seconds': text,
@@ -108,6 +115,12 @@ function parse(args: readonly string[]) {
   } catch (error) {
     throw new UsageError(`${(error as Error).message.split(/\.\s/)[0]}; --help lists what there is`)
   }
+}
+
+function checkout(path: string | undefined): string | undefined {
+  const problem = path === undefined ? undefined : problemOfCheckout(path)
+  if (problem !== undefined) throw new UsageError(`--beside ${path}: it ${problem}`)
+  return path
 }
 
 function list(text: string): string[] {

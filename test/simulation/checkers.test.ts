@@ -22,6 +22,7 @@ const handled = (id: string, zombie = false): HappeningBody => ({
   key: 'k',
   worker: 'worker#1',
   done: true,
+  touched: true,
   zombie,
 })
 const answered = (id: string, topic = 'a topic of its own', offset = 0): HappeningBody => ({
@@ -88,6 +89,34 @@ describe('checkers', () => {
   it('find a second outcome, also an equal one', () => {
     assert.match(found([asked, timedOut, replied]), /^I2 r-1 has outcomes MILENA_TIMEOUT, reply$/)
     assert.match(found([asked, replied, replied]), /^I2 r-1 has outcomes reply, reply$/)
+  })
+
+  it('find a claim that nothing was done of what was handled, before or after, and no other', () => {
+    const claimed: HappeningBody = {
+      what: 'outcome',
+      id: 'r-1',
+      code: 'MILENA_REMOTE_ERROR',
+      sent: 'yes',
+      effect: 'none',
+    }
+    const lateClaim: HappeningBody = { what: 'late', id: 'r-1', code: 'EXPIRED', effect: 'none' }
+    const log = [inLog('r-1')]
+    assert.match(found([asked, handled('r-1'), claimed], log), /^I9 r-1 was said to have had no effect/)
+    assert.match(found([asked, claimed, handled('r-1')], log), /^I9/)
+    assert.match(found([asked, handled('r-1'), timedOut, lateClaim], log), /^I9/)
+    assert.equal(found([asked, { ...handled('r-1'), touched: false } as HappeningBody, claimed], log), '')
+    assert.equal(found([asked, handled('r-1'), { ...claimed, effect: 'unknown' }], log), '')
+  })
+
+  it('let a reply come after an error that left the effect open, and nothing after that', () => {
+    const open: HappeningBody = {
+      what: 'late',
+      id: 'r-1',
+      code: 'MILENA_DEADLINE_EXCEEDED',
+      effect: 'unknown',
+    }
+    assert.equal(found([asked, timedOut, open, late]), '')
+    assert.match(found([asked, timedOut, late, open]), /^I2 r-1 had 2 late replies$/)
   })
 
   it('find a late reply that came twice, before the outcome, or after a reply', () => {

@@ -9,6 +9,8 @@
  * I5 the work of one key is done in the order in which it was asked for.
  * I7 what was acknowledged is in the log; every request in the log was handled, or refused with an error, and answered.
  * I8 after the faults everything is worked off, new requests are answered, closing ends, and no error went unheard.
+ * I9 nobody is told "nothing was done" of a request that was handled, at whichever of its deliveries, nor that its outcome
+ *    is known when it is not.
  */
 import type { Happening, Life } from './history.ts'
 
@@ -34,7 +36,7 @@ export interface Facts {
 }
 
 export interface Violation {
-  readonly invariant: 'I1' | 'I2' | 'I3' | 'I4' | 'I5' | 'I7' | 'I8'
+  readonly invariant: 'I1' | 'I2' | 'I3' | 'I4' | 'I5' | 'I7' | 'I8' | 'I9'
   readonly message: string
 }
 
@@ -50,6 +52,7 @@ export function check(facts: Facts): Violation[] {
   if (facts.calm) checkOnce(facts, report)
   checkOrder(facts, report)
   checkNothingVanishes(facts, report)
+  checkClaims(facts, report)
   for (const what of facts.unhealed) report('I8', what)
   return violations
 }
@@ -115,11 +118,16 @@ function checkClosing({ history }: Facts, report: Report): void {
 function checkLateReplies({ history }: Facts, report: Report): void {
   const outcomes = outcomesById(history)
   for (const [id, late] of Map.groupBy(select(history, 'late'), ({ id }) => id)) {
-    if (late.length > 1) report('I2', `${id} had ${late.length} late replies`)
+    // An error that leaves the effect open may yet be followed by the reply; nothing follows that.
+    const ends = late.findIndex(({ effect }) => effect !== 'unknown')
+    if (ends >= 0 && ends < late.length - 1) report('I2', `${id} had ${late.length} late replies`)
     const before = outcomes.get(id)?.[0]
     if (before === undefined || before.at > late[0]!.at)
       report('I2', `${id} had a late reply before it had an outcome`)
-    else if (!givenUp.has(before.code))
+    else if (
+      !givenUp.has(before.code) &&
+      !(before.code === 'MILENA_REMOTE_ERROR' && before.effect === 'unknown')
+    )
       report('I2', `${id} had a late reply after its outcome was ${before.code}`)
   }
 }
@@ -206,6 +214,16 @@ function checkNothingVanishes({ history, log, replies }: Facts, report: Report):
     const where = `${id}, in the log at ${placeOf(request)}, was never`
     if (!handled.has(id) && !refused.has(correlationId)) report('I7', `${where} handled`)
     else if (!answered.has(correlationId)) report('I7', `${where} answered`)
+  }
+}
+
+function checkClaims({ history }: Facts, report: Report): void {
+  const touched = new Set(select(history, 'handled').flatMap(({ id, touched }) => (touched ? id : [])))
+  for (const happening of history) {
+    if (happening.what !== 'outcome' && happening.what !== 'late') continue
+    const { id, effect, code } = happening
+    if (effect === 'none' && touched.has(id))
+      report('I9', `${id} was said to have had no effect (${code}), and was handled`)
   }
 }
 

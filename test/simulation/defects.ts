@@ -1,9 +1,10 @@
 /**
  * Bugs to plant, each with the invariant that it breaks: a checker that does not find its own is worth nothing.
  */
-import { TransportError } from '../../packages/request-reply/src/errors.ts'
+import { remoteCodes, TransportError } from '../../packages/request-reply/src/errors.ts'
 import type { ReplyRouting } from '../../packages/request-reply/src/routing/routing.ts'
 import type { Transport } from '../../packages/request-reply/src/transport/transport.ts'
+import { errorHeaders, readError } from '../../packages/request-reply/src/wire/milena.ts'
 import type { Violation } from './checkers.ts'
 import { delegate, requestTopic } from './processes.ts'
 import { Random } from './random.ts'
@@ -88,7 +89,11 @@ export const defects: readonly PlantedDefect[] = [
         join: (options) =>
           transport.join({
             ...options,
-            onRecords: (records) => options.onRecords(records.map((record) => ({ ...record, key: null }))),
+            onRecords: (records, after) =>
+              options.onRecords(
+                records.map((record) => ({ ...record, key: null })),
+                after,
+              ),
           }),
       })),
     }),
@@ -146,9 +151,9 @@ export const defects: readonly PlantedDefect[] = [
           const ends = new Map<number, number>()
           const membership = await transport.join({
             ...options,
-            onRecords(records) {
+            onRecords(records, after) {
               for (const { partition, offset } of records) ends.set(partition, offset + 1)
-              options.onRecords(records)
+              options.onRecords(records, after)
             },
           })
           return {
@@ -157,10 +162,26 @@ export const defects: readonly PlantedDefect[] = [
                 offsets.map((at) => ({ ...at, offset: ends.get(at.partition) ?? at.offset })),
               ),
             pause: (partition) => membership.pause(partition),
+            troubles: () => membership.troubles(),
             resume: (partition) => membership.resume(partition),
             close: () => membership.close(),
             [Symbol.asyncDispose]: () => membership.close(),
           }
+        },
+      })),
+    }),
+  },
+  {
+    name: 'a replier says of a request that it did not begin with that nothing was done',
+    breaks: 'I9',
+    plant: () => ({
+      wrap: onlyFor('replier', (transport) => ({
+        send(record) {
+          const error = readError(record.headers)
+          if (error?.code !== remoteCodes.deadlineExceeded) return transport.send(record)
+          // As if an application knew: what the library itself says has no such claim in it, whatever its headers say.
+          const claim = errorHeaders({ code: 'EXPIRED', message: 'nothing was done', effect: 'none' })
+          return transport.send({ ...record, headers: [...record.headers, ...claim] })
         },
       })),
     }),
@@ -175,6 +196,7 @@ export const defects: readonly PlantedDefect[] = [
           return {
             commit: (offsets) => membership.commit(offsets),
             pause: (partition) => membership.pause(partition),
+            troubles: () => membership.troubles(),
             resume: () => {},
             close: () => membership.close(),
             [Symbol.asyncDispose]: () => membership.close(),
@@ -215,6 +237,7 @@ export const defects: readonly PlantedDefect[] = [
           return {
             commit: (offsets) => membership.commit(offsets),
             pause: (partition) => membership.pause(partition),
+            troubles: () => membership.troubles(),
             resume: (partition) => membership.resume(partition),
             close: () => new Promise<void>(() => {}),
             [Symbol.asyncDispose]: () => membership.close(),

@@ -2,7 +2,7 @@
  * What happened, in the order in which it happened, written by observers outside the system under test.
  */
 import { createHash } from 'node:crypto'
-import type { SentState } from '../../packages/request-reply/src/errors.ts'
+import type { Effect, SentState } from '../../packages/request-reply/src/errors.ts'
 
 /** A requester process's life: one name may have several, one after the other. */
 export type Life = string
@@ -23,10 +23,18 @@ export type HappeningBody =
       readonly id: string
       readonly code: string
       readonly sent: SentState
+      /** What the caller was told of the effect; `done` for a reply. */
+      readonly effect?: Effect | undefined
       readonly hash?: string | undefined
     }
-  /** A late reply was handed over. */
-  | { readonly what: 'late'; readonly id: string; readonly hash?: string | undefined }
+  /** A late reply was handed over: `code` and `effect` where it was an error. */
+  | {
+      readonly what: 'late'
+      readonly id: string
+      readonly hash?: string | undefined
+      readonly code?: string | undefined
+      readonly effect?: Effect | undefined
+    }
   /** The brokers acknowledged a request. */
   | {
       readonly what: 'acknowledged'
@@ -35,7 +43,7 @@ export type HappeningBody =
       readonly offset: number
     }
   /**
-   * A handler came to its end: the work was done, or it was refused for good. `zombie`: the replier no longer had the
+   * A handler came to its end: the work was done, or it was refused for good; `touched`: something was done outside. `zombie`: the replier no longer had the
    * partition, or had lost it in between.
    */
   | {
@@ -44,6 +52,7 @@ export type HappeningBody =
       readonly key: string
       readonly worker: Life
       readonly done: boolean
+      readonly touched: boolean
       readonly zombie: boolean
     }
   /** A reply left a replier; `code` when it is an error. */

@@ -8,7 +8,13 @@ import { createRequester, type Requester } from '../../packages/request-reply/sr
 import type { LateReply, Reply } from '../../packages/request-reply/src/requester/reply.ts'
 import type { ReplyRouting } from '../../packages/request-reply/src/routing/routing.ts'
 import { defineOperation, json } from '../../packages/request-reply/src/index.ts'
-import { MilenaError, RemoteError, ReplyError } from '../../packages/request-reply/src/errors.ts'
+import {
+  MilenaError,
+  RemoteError,
+  ReplyError,
+  type Effect,
+  type SentState,
+} from '../../packages/request-reply/src/errors.ts'
 import type { RandomBytes } from '../../packages/request-reply/src/random.ts'
 import type { MemoryTransport } from '../../packages/request-reply/src/transport/memory/transport.ts'
 import type { TopicPartition, Transport } from '../../packages/request-reply/src/transport/transport.ts'
@@ -43,6 +49,8 @@ export const work = defineOperation({
 export function delegate(transport: Transport, changes: Partial<Transport>): Transport {
   return {
     send: (record) => transport.send(record),
+    withdraw: (record) => transport.withdraw(record),
+    sending: () => transport.sending(),
     tail: (options) => transport.tail(options),
     join: (options) => transport.join(options),
     describeTopics: (names) => transport.describeTopics(names),
@@ -70,7 +78,7 @@ export interface Surroundings {
   /** The number of the assignment under which a replier has a partition; `undefined` when it has not. */
   readonly ownership: (life: Life, partition: TopicPartition) => number | undefined
   readonly correlationIds: (life: Life) => RandomBytes
-  readonly onLate: (id: string, hash: string | undefined) => void
+  readonly onLate: (id: string, hash: string | undefined, error: MilenaError | undefined) => void
   /** Reports what is wrong beyond the history. */
   complain(problem: string): void
   /** Adds up what the processes have counted in their lives. */
@@ -201,17 +209,17 @@ export class RequesterProcess extends SimulatedProcess<Requester> {
     const cancelling = new AbortController()
     const timer =
       cancelAfter === undefined ? undefined : clock.schedule(cancelAfter, () => cancelling.abort())
-    const settled = (code: string, sent: 'no' | 'yes' | 'unknown', hash?: string): string => {
+    const settled = (code: string, sent: SentState, effect: Effect, hash?: string): string => {
       timer?.cancel()
-      if (alive()) history.add({ what: 'outcome', id, code, sent, hash })
+      if (alive()) history.add({ what: 'outcome', id, code, sent, effect, hash })
       return code
     }
     try {
       const reply = await requester.request(work, value, { ...requestOptions, signal: cancelling.signal })
-      return settled('reply', 'yes', reply.value.hash)
+      return settled('reply', 'yes', 'done', reply.value.hash)
     } catch (error) {
       if (!(error instanceof MilenaError)) throw error
-      return settled(error.code, error.sent, hashInError(error))
+      return settled(error.code, error.sent, error.effect, hashInError(error))
     }
   }
 
@@ -228,7 +236,8 @@ export class RequesterProcess extends SimulatedProcess<Requester> {
       onLateReply: (late: LateReply) => {
         if (!alive()) return
         const reply = late.reply as Reply<Receipt> | undefined
-        onLate((late.request as Work).id, reply?.value.hash ?? (late.error && hashInError(late.error)))
+        const hash = reply?.value.hash ?? (late.error && hashInError(late.error))
+        onLate((late.request as Work).id, hash, late.error)
       },
     })
   }
@@ -298,9 +307,11 @@ export class ReplierProcess extends SimulatedProcess<Replier> {
       key: request.key,
       worker: life,
       done: !refused && !failed,
+      touched: !refused,
       zombie,
     })
-    if (refused) throw new ReplyError('REFUSED', hash)
+    // Refused at every delivery, and before anything was done: so it may say so.
+    if (refused) throw new ReplyError('REFUSED', hash, { effect: 'none' })
     if (failed) throw new Error('planted in the load, and not for the requester to see')
     return { id: request.id, hash }
   }

@@ -30,6 +30,7 @@ import type { MemoryTransport } from '../../packages/request-reply/src/transport
 import type { OutgoingRecord, Transport } from '../../packages/request-reply/src/transport/transport.ts'
 import { readError } from '../../packages/request-reply/src/wire/milena.ts'
 import { springProfile } from '../../packages/request-reply/src/wire/spring.ts'
+import { RemoteError } from '../../packages/request-reply/src/errors.ts'
 import { check, placeOf, type LoggedRequest, type Violation } from './checkers.ts'
 import { History, type Happening } from './history.ts'
 import { drawPlan, type Fault, type Plan } from './plan.ts'
@@ -223,8 +224,9 @@ class Simulation {
         const source = this.#random.for(`ids of ${life}`)
         return correlationIds?.(life) ?? ((length) => source.bytes(length))
       },
-      onLate: (id, hash) => {
-        this.#history.add({ what: 'late', id, hash })
+      onLate: (id, hash, error) => {
+        const code = error instanceof RemoteError ? error.remoteCode : error?.code
+        this.#history.add({ what: 'late', id, hash, code, effect: error?.effect })
         onLate?.(this.#history, id)
       },
       complain: (problem) => this.#unhealed.push(problem),

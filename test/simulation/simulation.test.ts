@@ -28,6 +28,7 @@ describe('simulation', () => {
         for (const [name, count] of Object.entries(result.counters))
           counters[name] = (counters[name] ?? 0) + count
         for (const happening of result.history) events.add(eventOf(happening))
+        if (hasReplyAfterError(result.history)) events.add('late after an error')
       }
     })
 
@@ -61,6 +62,8 @@ describe('simulation', () => {
     'replied MILENA_DEADLINE_EXCEEDED',
     'replied MILENA_HANDLER_FAILED',
     'replied REFUSED',
+    'late MILENA_DEADLINE_EXCEEDED',
+    'late after an error',
     'passed over reply-undeliverable',
   ]
   it(`sees each of these events at least once: ${sometimesEvents.join(', ')}`, () => {
@@ -85,6 +88,20 @@ function eventOf(happening: Happening): string {
   if (happening.what === 'process') return `process ${happening.event}`
   if (happening.what === 'outcome' || happening.what === 'replied')
     return `${happening.what} ${happening.code}`
+  if (happening.what === 'late' && happening.code !== undefined) return `late ${happening.code}`
   if (happening.what === 'passed over') return `passed over ${happening.reason}`
   return happening.what
+}
+
+/** A caller was told an error that left the effect open, and was handed the reply after that. */
+function hasReplyAfterError(history: readonly Happening[]): boolean {
+  const told = new Set<string>()
+  for (const happening of history) {
+    if (happening.what !== 'outcome' && happening.what !== 'late') continue
+    const isError =
+      happening.what === 'late' ? happening.code !== undefined : happening.code === 'MILENA_REMOTE_ERROR'
+    if (isError && happening.effect === 'unknown') told.add(happening.id)
+    if (happening.what === 'late' && happening.code === undefined && told.has(happening.id)) return true
+  }
+  return false
 }

@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import type { BenchSystem } from '../system.ts'
 import { baseline, systems } from '../systems/index.ts'
 import type { Runner } from './ladder.ts'
+import { beside } from './beside.ts'
 import { Pair, type Stage } from './pair.ts'
 
 /** The second pair of the baseline: its ratio to the first shows what the run cannot tell apart. */
@@ -16,13 +17,23 @@ export interface Lineup {
 
 /**
  * Opens and warms up the systems that `chosen` accepts; the baseline, first, and its control always take part. Another
- * that cannot be opened is left out.
+ * that cannot be opened is left out. With another checkout, its Milena stands beside each of ours.
  */
-export async function lineUp(stage: Stage, chosen: (system: BenchSystem) => boolean): Promise<Lineup> {
+export async function lineUp(
+  stage: Stage,
+  chosen: (system: BenchSystem) => boolean,
+  checkout?: string,
+): Promise<Lineup> {
   const runners: Runner[] = []
   const leftOut: { name: string; why: string }[] = []
   const serverVersions: string[] = []
-  const others = systems.filter((system) => system !== baseline && chosen(system))
+  const others = systems
+    .filter((system) => system !== baseline && chosen(system))
+    .flatMap((system) =>
+      checkout !== undefined && system.name.startsWith('Milena')
+        ? [system, beside(system, checkout)]
+        : [system],
+    )
   for (const system of [baseline, ...others]) {
     const missing = tooCold(system, stage) ?? (await missingServer(system)) ?? (await system.missing?.())
     if (missing !== undefined) {

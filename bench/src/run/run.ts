@@ -76,6 +76,7 @@ async function measure(stage: Stage, options: BenchOptions, tell: Tell): Promise
     lineup = await lineUp(
       stage,
       ({ name }) => systems.length === 0 || systems.some((text) => contains(name, text)),
+      options.beside,
     )
     ladder = await climb(lineup.runners, ladderPlan(options), tell)
     await Promise.all(lineup.runners.map(({ pair }) => pair.close()))
