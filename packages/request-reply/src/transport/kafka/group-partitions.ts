@@ -13,7 +13,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errorOf } from '../../words.ts'
-import type { GroupOptions, IncomingRecord, RecordPosition, TopicPartition } from '../transport.ts'
+import type { GroupOptions, RecordPosition, TopicPartition } from '../transport.ts'
 import type { Connections } from './connections.ts'
 import type { ReadPartition } from './fetch-loop.ts'
 import { GroupCommits, type CommitHolding } from './group-commits.ts'
@@ -73,7 +73,9 @@ export class GroupPartitions {
       doubt: options.doubt,
     })
     this.#reader = new PartitionReader(connections, metadata, {
-      onRecords: (records: readonly IncomingRecord[]) => group.onRecords(records),
+      onRecords: (records, appendedAfter) => group.onRecords(records, appendedAfter),
+      onUnreadable: (range) => group.onUnreadable?.(range),
+      onTrouble: (reading) => troubles.read(reading),
       onError: options.onError,
       mayDeliver: options.mayDeliver,
     })
