@@ -13,7 +13,8 @@ import type {
   Transport,
 } from '../transport.ts'
 import { Connections } from './connections.ts'
-import { joinGroup } from './group-member.ts'
+import { joinGroup } from './group-joining.ts'
+import { GroupMember } from './group-member.ts'
 import { GroupNotes } from './group-notes.ts'
 import { Metadata } from './metadata.ts'
 import { resolveKafkaOptions, type KafkaOptions, type ResolvedKafkaOptions } from './options.ts'
@@ -51,6 +52,8 @@ class KafkaTransport implements Transport {
   readonly #notes: GroupNotes
   readonly #abort = new AbortController()
   readonly #readers = new Set<Tail | GroupMembership>()
+  /** Members that are joining: closing ends that, and waits until they have left again. */
+  readonly #joining = new Set<Promise<GroupMembership>>()
   #closing: Promise<void> | undefined
 
   constructor(options: ResolvedKafkaOptions) {
@@ -85,9 +88,15 @@ class KafkaTransport implements Transport {
   }
 
   join(options: GroupOptions): Promise<GroupMembership> {
-    return this.#open(`join group ${options.groupId}`, () =>
-      joinGroup(this.#connections, this.#metadata, options),
-    )
+    return this.#open(`join group ${options.groupId}`, async () => {
+      const joining = joinGroup(this.#connections, this.#metadata, options, this.#abort.signal)
+      this.#joining.add(joining)
+      try {
+        return await joining
+      } finally {
+        this.#joining.delete(joining)
+      }
+    })
   }
 
   async #open<Reader extends Tail | GroupMembership>(
@@ -140,7 +149,8 @@ class KafkaTransport implements Transport {
   async #close(): Promise<void> {
     this.#abort.abort()
     // Members drain and commit before they go, which may need the sender (their handlers reply): it goes last.
-    await Promise.allSettled([...this.#readers].map((reader) => reader.close()))
+    for (const reader of this.#readers) if (reader instanceof GroupMember) reader.transportClosed()
+    await Promise.allSettled([...[...this.#readers].map((reader) => reader.close()), ...this.#joining])
     await this.#sender.close()
     await this.#metadata.close()
     await this.#connections.close()

@@ -204,6 +204,7 @@ export class MemoryTransport implements Transport {
 
   async #shut(): Promise<void> {
     // Members first: what they drain may still send and commit.
+    for (const membership of this.#memberships) membership.transportClosed()
     await Promise.all([...this.#memberships].map((membership) => membership.close()))
     for (const sending of this.#sending)
       if (sending.appended) sending.reject(sendUnknown(sending.log, 'the transport was closed'))
