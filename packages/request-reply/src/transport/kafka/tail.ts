@@ -23,7 +23,7 @@ export async function openTail(
   connections: Connections,
   metadata: Metadata,
   options: TailOptions,
-  signal: AbortSignal,
+  signal: AbortSignal = new AbortController().signal,
 ): Promise<Tail> {
   const { topic } = options
   const unwatch = metadata.watch(topic)
