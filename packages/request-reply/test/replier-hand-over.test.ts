@@ -354,6 +354,7 @@ test('commits are gathered: many requests, few commits', async (t) => {
       commit: (offsets) => (commits++, membership.commit(offsets)),
       pause: (at) => membership.pause(at),
       resume: (at) => membership.resume(at),
+      troubles: () => membership.troubles(),
       close: () => membership.close(),
       [Symbol.asyncDispose]: () => membership.close(),
     }
@@ -380,6 +381,7 @@ test('a commit that fails is made again', async (t) => {
         failures-- > 0 ? Promise.reject(new Error('no coordinator')) : membership.commit(offsets),
       pause: (at) => membership.pause(at),
       resume: (at) => membership.resume(at),
+      troubles: () => membership.troubles(),
       close: () => membership.close(),
       [Symbol.asyncDispose]: () => membership.close(),
     }
