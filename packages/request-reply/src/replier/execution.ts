@@ -4,19 +4,19 @@ import type { Addressee } from './answer.ts'
 import type { Delivery } from './delivery.ts'
 import type { Handling } from './dispatch.ts'
 import type { Finishing } from './finishing.ts'
-import type { RequestHandler } from './handling.ts'
 import type { Job } from './job.ts'
 import type { KeyLanes } from './key-lanes.ts'
-import type { ErrorOutcome, Handled, Outcome, PassedOverOutcome } from './outcome.ts'
+import type { ErrorOutcome, Handled, Outcome, PassedOverOutcome, RequestRun } from './outcome.ts'
 import type { Standstills } from './standstills.ts'
 import type { ReplierCounters } from './stats.ts'
+import type { Steps } from './steps.ts'
 import { TimeLimits } from './time-limits.ts'
 import type { Warnings } from './warnings.ts'
 import type { WireProfile } from '../wire/profile.ts'
 
 export interface ExecutionOptions {
   readonly clock: Clock
-  readonly handler: RequestHandler
+  readonly handler: { handle(run: RequestRun): Handled | Promise<Handled> }
   readonly profile: WireProfile
   readonly delivery: Delivery
   readonly finishing: Finishing
@@ -24,6 +24,7 @@ export interface ExecutionOptions {
   readonly turns: KeyLanes<Job>
   readonly counters: ReplierCounters
   readonly warnings: Warnings
+  readonly steps: Steps
   readonly handlerTimeout: number | undefined
   readonly concurrency: number
 }
@@ -35,11 +36,13 @@ export class Execution {
 
   constructor(options: ExecutionOptions) {
     this.#options = options
-    const { clock, turns, counters, handlerTimeout, concurrency } = options
+    const { clock, turns, counters, warnings, steps, handlerTimeout, concurrency } = options
     this.limits = new TimeLimits({
       clock,
       turns,
       counters,
+      warnings,
+      steps,
       handlerTimeout,
       mostLeftBehind: concurrency,
       conclude: (job, outcome) => void this.#timedOut(job, outcome),

@@ -12,19 +12,18 @@ import type {
   Trouble,
   UnreadableRange,
 } from '../transport/transport.ts'
-import { Answers } from './answer.ts'
+import type { Answers } from './answer.ts'
 import { Commits } from './commits.ts'
 import { Delivery } from './delivery.ts'
-import type { HandledTopic } from './dispatch.ts'
 import { Execution } from './execution.ts'
 import { Finishing } from './finishing.ts'
 import { commitTimeout, HandOver } from './hand-over.ts'
-import { RequestHandler } from './handling.ts'
 import type { ReplierHealth } from './health.ts'
 import { InHand } from './in-hand.ts'
 import { Job } from './job.ts'
 import { KeyLanes } from './key-lanes.ts'
 import type { ReplierSettings } from './options.ts'
+import type { Handled, RequestRun } from './outcome.ts'
 import { PartitionPast, PartitionWork } from './partition-work.ts'
 import { pausedFor, Reading } from './reading.ts'
 import { ReplyShares } from './reply-shares.ts'
@@ -42,8 +41,11 @@ const shareOfAddress = 0.25
 
 export interface GroupWorkOptions {
   readonly settings: ReplierSettings
-  readonly topics: ReadonlyMap<string, HandledTopic>
+  readonly topics: readonly string[]
   readonly transport: Transport
+  /** Has a record handled, once for each try. Throws, or rejects, for nothing but a fault of its own. */
+  readonly handler: { handle(run: RequestRun): Handled | Promise<Handled> }
+  readonly answers: Answers
   readonly counters: ReplierCounters
   readonly warnings: Warnings
 }
@@ -51,7 +53,7 @@ export interface GroupWorkOptions {
 export class GroupWork {
   readonly inHand: InHand
   readonly #settings: ReplierSettings
-  readonly #topics: ReadonlyMap<string, HandledTopic>
+  readonly #topics: readonly string[]
   readonly #transport: Transport
   readonly #counters: ReplierCounters
   readonly #warnings: Warnings
@@ -74,7 +76,7 @@ export class GroupWork {
   #leaving = false
 
   constructor(options: GroupWorkOptions) {
-    const { settings, topics, transport, counters, warnings } = options
+    const { settings, topics, transport, handler, answers, counters, warnings } = options
     const { groupId, clock, concurrency, profile } = settings
     this.#settings = settings
     this.#topics = topics
@@ -83,8 +85,6 @@ export class GroupWork {
     this.#warnings = warnings
     const steps = (this.#steps = new Steps(groupId, profile))
     const reading = this.#reading
-    const answers = new Answers(settings)
-    const handler = new RequestHandler({ settings, topics, answers, counters, warnings })
     const commits = new Commits({ groupId, interval: settings.commitInterval, clock, counters, warnings })
     const turns = new KeyLanes<Job>({
       concurrency,
@@ -141,6 +141,7 @@ export class GroupWork {
       turns,
       counters,
       warnings,
+      steps,
       handlerTimeout,
       concurrency,
     })
@@ -204,7 +205,7 @@ export class GroupWork {
     const { groupId, from, groupInstanceId, sessionTimeout, heartbeatInterval, drainTimeout } = this.#settings
     const membership = await this.#transport.join({
       groupId,
-      topics: [...this.#topics.keys()],
+      topics: this.#topics,
       from,
       groupInstanceId,
       sessionTimeout,

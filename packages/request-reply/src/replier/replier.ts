@@ -12,9 +12,12 @@
 import { untyped, type Operation } from '../contract/operation.ts'
 import { MilenaError, OptionsError } from '../errors.ts'
 import { openTransport, type OpenedTransport } from '../transport/open.ts'
+import type { Transport } from '../transport/transport.ts'
 import { requireTopic } from '../transport/topics.ts'
 import type { HandlerContext } from './context.ts'
 import type { HandledTopic, HandleOptions } from './dispatch.ts'
+import { Answers } from './answer.ts'
+import { RequestHandler } from './handling.ts'
 import { GroupWork } from './group-work.ts'
 import type { ReplierHealth } from './health.ts'
 import { wordsOf } from '../words.ts'
@@ -89,7 +92,6 @@ class GroupReplier implements Replier {
   #starting: Promise<void> | undefined
   #closing: Promise<void> | undefined
   readonly #abort = new AbortController()
-  #joining = false
 
   constructor(options: ReplierOptions, settings: ReplierSettings) {
     this.#options = options
@@ -182,18 +184,27 @@ class GroupReplier implements Replier {
   async #start(): Promise<void> {
     try {
       const topics = this.#registry.build(this.#settings.replyTopics)
-      this.#opened = await openTransport('createReplier', this.#options)
-      this.#refuseOnceClosed()
-      await this.#requireTopics(topics)
-      this.#refuseOnceClosed()
+      const opening = openTransport('createReplier', this.#options)
+      // Nobody waits for it any more when close() came first.
+      opening.then((opened) => this.#closing && closeOwned(opened)).catch(() => undefined)
+      this.#opened = await this.#unlessClosed(opening)
+      await this.#unlessClosed(this.#requireTopics(this.#opened.transport, topics))
+      const settings = this.#settings
+      const counters = this.#counters
+      const warnings = this.#warnings
+      const { transport } = this.#opened
+      const answers = new Answers(settings)
+      const handler = new RequestHandler({ settings, topics, answers, counters, warnings })
+      const names = [...topics.keys()]
       const group = new GroupWork({
-        settings: this.#settings,
-        topics,
-        transport: this.#opened.transport,
-        counters: this.#counters,
-        warnings: this.#warnings,
+        settings,
+        topics: names,
+        transport,
+        handler,
+        answers,
+        counters,
+        warnings,
       })
-      this.#joining = true
       await group.join(this.#abort.signal)
       this.#group = group
     } catch (error) {
@@ -203,23 +214,28 @@ class GroupReplier implements Replier {
     }
   }
 
-  async #requireTopics(topics: ReadonlyMap<string, HandledTopic>): Promise<void> {
+  /** What a step of start gives, or `MILENA_CLOSED` as soon as close() was called. */
+  #unlessClosed<Result>(step: Promise<Result>): Promise<Result> {
+    const { signal } = this.#abort
+    return new Promise((resolve, reject) => {
+      const refuse = (): void => reject(this.#closed())
+      if (signal.aborted) refuse()
+      signal.addEventListener('abort', refuse, { once: true })
+      step.then(resolve, reject).finally(() => signal.removeEventListener('abort', refuse))
+    })
+  }
+
+  async #requireTopics(transport: Transport, topics: ReadonlyMap<string, HandledTopic>): Promise<void> {
     for (const name of topics.keys()) {
       const spec = { name, partitions: developmentPartitions }
-      await requireTopic(this.#opened!.transport, spec, this.#settings.createTopics)
+      await requireTopic(transport, spec, this.#settings.createTopics)
     }
   }
 
   async #close(timeout: number): Promise<void> {
-    if (this.#group === undefined && this.#starting !== undefined) {
-      // Start is under way. A member that the group has by now leaves it at once; then whatever else is waited for ends
-      // with the transport.
-      const starting = this.#starting.catch(() => undefined)
-      this.#abort.abort()
-      if (this.#joining) await starting
-      await this.#closeTransport()
-      await starting
-    }
+    // Ends whatever start() waits for; a member that the group has by then leaves it at once.
+    this.#abort.abort()
+    await this.#starting?.catch(() => undefined)
     try {
       await this.#group?.leave(timeout)
     } finally {
@@ -230,7 +246,7 @@ class GroupReplier implements Replier {
   async #closeTransport(): Promise<void> {
     const opened = this.#opened
     this.#opened = undefined
-    if (opened?.owned) await opened.transport.close()
+    if (opened !== undefined) await closeOwned(opened)
   }
 
   #refuseOnceStarted(what: string): void {
@@ -239,11 +255,11 @@ class GroupReplier implements Replier {
     throw new OptionsError(`replier.${what}`, ['the replier was started already; call it before start()'])
   }
 
-  #refuseOnceClosed(): void {
-    if (this.#closing !== undefined) throw this.#closed()
-  }
-
   #closed(): MilenaError {
     return new MilenaError('MILENA_CLOSED', `the replier of group ${this.#settings.groupId} is closed`)
   }
+}
+
+async function closeOwned({ transport, owned }: OpenedTransport): Promise<void> {
+  if (owned) await transport.close()
 }

@@ -3,12 +3,17 @@ import { remoteCodes } from '../errors.ts'
 import type { Job } from './job.ts'
 import type { KeyLanes } from './key-lanes.ts'
 import type { ErrorOutcome } from './outcome.ts'
+import { describe } from './slow-work.ts'
 import type { ReplierCounters } from './stats.ts'
+import type { Steps } from './steps.ts'
+import type { Warnings } from './warnings.ts'
 
 export interface TimeLimitsOptions {
   readonly clock: Clock
   readonly turns: KeyLanes<Job>
   readonly counters: ReplierCounters
+  readonly warnings: Warnings
+  readonly steps: Steps
   /** The replier's `handlerTimeout`, for operations that have none of their own. */
   readonly handlerTimeout: number | undefined
   /** The most handlers that are left behind at a time. */
@@ -26,8 +31,6 @@ export interface TimeLimitsOptions {
  */
 export class TimeLimits {
   readonly #options: TimeLimitsOptions
-  /** Handlers whose slot and lane were let go of, and requests that were answered before their handler ended. */
-  readonly #unended = new Set<Job>()
   #leftBehind = 0
 
   constructor(options: TimeLimitsOptions) {
@@ -65,8 +68,6 @@ export class TimeLimits {
   end(job: Job): void {
     job.limit?.cancel()
     job.limit = undefined
-    if (!job.leftBehind && !job.overdue) return
-    this.#unended.delete(job)
     if (job.leftBehind) this.#leftBehind--
     job.leftBehind = false
   }
@@ -80,12 +81,14 @@ export class TimeLimits {
   #timeOut(job: Job, timeout: number): void {
     job.limit = undefined
     const { handling, context } = job
+    const { warnings, steps, clock, conclude } = this.#options
     job.overdue = true
-    this.#unended.add(job)
+    const told = describe(job, steps, clock.monotonic())
+    warnings.tell('a handler has not ended in time and its request is answered with an error', { ...told })
     if (handling?.leaveBehind) this.#leave(job)
     const message = `the handler has not ended within ${timeout} ms; whether it does its work is not known`
     context?.abandon(new DOMException(message, 'TimeoutError'))
-    this.#options.conclude(job, {
+    conclude(job, {
       kind: 'error',
       code: remoteCodes.handlerTimeout,
       message,
@@ -100,7 +103,6 @@ export class TimeLimits {
     job.leftBehind = true
     this.#leftBehind++
     this.#options.counters.leftBehind++
-    this.#unended.add(job)
     this.#options.turns.done(job)
     // Whatever becomes of it, it is in no lane any more.
     job.lane = undefined
