@@ -73,6 +73,11 @@ export class ReplyShares {
     return this.#waiting
   }
 
+  /** How many addresses are kept. */
+  get size(): number {
+    return this.#size
+  }
+
   /** A reply to this address is ready. @param now in `Clock.monotonic` milliseconds */
   enter(address: ReplyAddress, now: number): Share {
     let byPartition = this.#shares.get(address.topic)
