@@ -121,10 +121,14 @@ export class Execution {
         job.phase = 'delivering'
         // The reply is on its way before the next request of its key begins …
         const delivering = delivery.deliver(job, to, outcome)
-        if (!job.overdue) this.#letTurnGo(job)
+        // (where its partition is gone the next one may be itself, come again: that is to know that it was answered)
+        if (!job.overdue && !job.work.gone) this.#letTurnGo(job)
         // … and acknowledged before its own request is finished.
         const delivered = await delivering
-        if (delivered === 'given up') return finishing.leave(job, 'abandoned')
+        if (delivered === 'given up') {
+          finishing.leave(job, 'abandoned')
+          return this.#letTurnGo(job)
+        }
         ended = outcome.kind === 'error' ? 'error-replied' : 'replied'
         if (outcome.kind === 'error') reason = outcome.code
         if (delivered !== 'delivered') outcome = delivered
@@ -135,6 +139,7 @@ export class Execution {
       }
       const finished = finishing.finish(job, outcome, ended, reason, handling, to)
       if (finished !== undefined) await finished
+      if (!job.overdue) this.#letTurnGo(job)
     } catch (error) {
       warnings.tell('a request was left as it is', whereOf(job), error)
     }
