@@ -5,7 +5,8 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { longestDelay } from '../clock.ts'
 import { OptionsError } from '../errors.ts'
 import { headerBounds } from '../wire/milena.ts'
-import { json, nothing, type AnyPayload, type Payload } from './payload.ts'
+import type { AnyPayload, Payload } from './codec.ts'
+import { json, nothing } from './payload.ts'
 
 /** A Standard Schema (then the codec is JSON) or a payload: `json()`, `string()`, `bytes()`, each with a schema or none. */
 export type PayloadSpec = StandardSchemaV1 | AnyPayload
@@ -14,17 +15,23 @@ export type PayloadSpec = StandardSchemaV1 | AnyPayload
 export type PayloadInput<Spec> =
   Spec extends StandardSchemaV1<infer Input, unknown>
     ? Input
-    : Spec extends { encode(value: infer Input): Buffer | null }
+    : Spec extends { encode(value: infer Input, context: never): unknown }
       ? Input
       : void
 
-/** What the receiving side gets. */
+/** What the receiving side gets: the schema's output; what a codec of your own without a schema decodes. */
 export type PayloadOutput<Spec> =
   Spec extends StandardSchemaV1<unknown, infer Output>
     ? Output
     : Spec extends { readonly schema: StandardSchemaV1<unknown, infer Output> | undefined }
-      ? Output
-      : void
+      ? Spec extends { readonly schema: undefined }
+        ? Decoded<Spec>
+        : Output
+      : Decoded<Spec>
+
+type Decoded<Spec> = Spec extends { decode(bytes: never, context: never): infer Output }
+  ? Awaited<Output>
+  : void
 
 export interface OperationOptions<Request extends PayloadSpec, Reply extends PayloadSpec | undefined> {
   /** Its name in the operation header, in errors and in statistics, such as `payment.approve`; at most 255 bytes. */
