@@ -5,7 +5,7 @@
  * operation and quotes nothing of the value.
  */
 import { isUint8Array } from 'node:util/types'
-import { MilenaError, type ErrorDetails } from '../errors.ts'
+import { MilenaError, ValidationError, type ErrorDetails } from '../errors.ts'
 import { MessageHeaders, toHeader, type RawHeader } from '../wire/headers.ts'
 import { classOf } from '../words.ts'
 import type { DecodeContext, EncodeContext, Side } from './codec.ts'
@@ -22,6 +22,8 @@ import {
   validate,
   type Validated,
 } from './payload.ts'
+import { explainLoss } from './round-trip.ts'
+import { decodeLosslessJson, encodeLosslessJson } from './lossless-json.ts'
 
 /** A value as bytes, with the headers that its codec has added: not yet checked against the reserved names. */
 export interface Encoded {
@@ -37,16 +39,31 @@ export interface RecordContent {
 }
 
 /** Our own codecs: they are synchronous, and ask for no context. */
-const plainEncoders: ReadonlySet<unknown> = new Set([encodeJson, encodeString, encodeBytes, encodeNothing])
-const plainDecoders: ReadonlySet<unknown> = new Set([decodeJson, decodeString, decodeBytes, decodeNothing])
+const plainEncoders: ReadonlySet<unknown> = new Set([
+  encodeJson,
+  encodeLosslessJson,
+  encodeString,
+  encodeBytes,
+  encodeNothing,
+])
+const plainDecoders: ReadonlySet<unknown> = new Set([
+  decodeJson,
+  decodeLosslessJson,
+  decodeString,
+  decodeBytes,
+  decodeNothing,
+])
 
 const none: readonly RawHeader[] = []
 
 /**
  * Encodes what `sendable` has given; a promise only where the codec is asynchronous.
  *
+ * Of the first values of an operation it checks that the receiver will take them (`checkRoundTrip`).
+ *
  * @param topic where the record goes
- * @throws MilenaError `MILENA_CODEC_FAILED`; a promise rejects with it
+ * @throws MilenaError `MILENA_CODEC_FAILED`; ValidationError `MILENA_REQUEST_INVALID` or `MILENA_REPLY_INVALID` of a value
+ *   that does not survive its codec; a promise rejects with them
  */
 export function encodePayload(
   operation: AnyOperation,
@@ -57,13 +74,18 @@ export function encodePayload(
   const payload = operation[side]
   try {
     if (plainEncoders.has(payload.encode)) {
-      return { value: payload.encode(value as never) as Buffer | null, headers: none }
+      const plain = { value: payload.encode(value as never) as Buffer | null, headers: none }
+      return isUnproven(operation, side, true) ? prove(operation, side, value, topic, plain) : plain
     }
     const context = new Encoding(operation.name, side, topic)
     const result: unknown = payload.encode(value as never, context)
-    if (!isThenable(result)) return encoded(operation, side, result, context)
+    const finish = (bytes: unknown): Encoded | Promise<Encoded> => {
+      const done = encoded(operation, side, bytes, context)
+      return isUnproven(operation, side, false) ? prove(operation, side, value, topic, done) : done
+    }
+    if (!isThenable(result)) return finish(result)
     return Promise.resolve(result)
-      .then((bytes) => encoded(operation, side, bytes, context))
+      .then(finish)
       .catch((cause: unknown) => {
         throw codecFailed(operation, side, 'encoded', cause)
       })
@@ -119,6 +141,40 @@ export function schemaFailed(operation: AnyOperation, side: Side, cause: unknown
   return new MilenaError('MILENA_CODEC_FAILED', message, { ...factsOf(side), cause })
 }
 
+/** Whether this value is one of the first, which are checked to survive their codec. */
+function isUnproven(operation: AnyOperation, side: Side, plain: boolean): boolean {
+  const { unchecked, always, asynchronous } = operation.learned[side]
+  return unchecked > 0 && operation[side].schema !== undefined && (always || (plain && !asynchronous))
+}
+
+/** Does to the bytes what their receiver will do, so that what it would refuse is refused here and now. */
+function prove(
+  operation: AnyOperation,
+  side: Side,
+  value: unknown,
+  topic: string,
+  done: Encoded,
+): Encoded | Promise<Encoded> {
+  const finish = (checked: Validated<unknown>): Encoded => {
+    if ('issues' in checked) {
+      const code = side === 'request' ? 'MILENA_REQUEST_INVALID' : 'MILENA_REPLY_INVALID'
+      throw new ValidationError(
+        code,
+        operation.name,
+        explainLoss(operation[side].codec, value, checked.issues),
+      )
+    }
+    operation.learned[side].unchecked--
+    return done
+  }
+  const check = (decoded: unknown): Encoded | Promise<Encoded> => {
+    const checked = validatePayload(operation, side, decoded)
+    return checked instanceof Promise ? checked.then(finish) : finish(checked)
+  }
+  const decoded = decodePayload(operation, side, { topic, ...done })
+  return isThenable(decoded) ? Promise.resolve(decoded).then(check) : check(decoded)
+}
+
 class Encoding implements EncodeContext {
   readonly operation: string
   readonly side: Side
@@ -156,8 +212,9 @@ function encoded({ name }: AnyOperation, side: Side, result: unknown, context: E
 }
 
 /** Our own errors, and those that a codec's author wrote for this, say what they say; of others only the class is said. */
-function codecFailed(operation: AnyOperation, side: Side, done: string, cause: unknown): MilenaError {
+export function codecFailed(operation: AnyOperation, side: Side, done: string, cause: unknown): MilenaError {
   const prefix = `operation ${operation.name}: `
+  if (cause instanceof ValidationError) return cause
   if (cause instanceof MilenaError && cause.code === 'MILENA_CODEC_FAILED') {
     if (cause.message.startsWith(prefix)) return cause
     const details = { ...factsOf(side), ...(cause.cause !== undefined && { cause: cause.cause }) }

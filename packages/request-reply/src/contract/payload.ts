@@ -21,10 +21,10 @@ export function json<Input, Output = Input>(
 }
 
 export function encodeJson(value: unknown): Buffer {
-  return toText(value, undefined)
+  return writeJson(value, undefined)
 }
 
-function toText(
+export function writeJson(
   value: unknown,
   replacer: ((this: object, key: string, value: unknown) => unknown) | undefined,
 ): Buffer {
@@ -52,10 +52,10 @@ function notJson(cause: unknown): unknown {
 }
 
 export function decodeJson(bytes: Buffer | null): unknown {
-  return fromText(bytes, JSON.parse)
+  return parseJson(bytes, JSON.parse)
 }
 
-function fromText(bytes: Buffer | null, parse: (text: string) => unknown): unknown {
+export function parseJson(bytes: Buffer | null, parse: (text: string) => unknown): unknown {
   if (bytes === null || bytes.length === 0)
     throw new MilenaError('MILENA_CODEC_FAILED', 'not JSON: it is empty')
   const text = decodeUtf8(bytes)
