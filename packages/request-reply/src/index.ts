@@ -27,7 +27,14 @@ export {
 } from './contract/operation.ts'
 export { bytes, json, nothing, string } from './contract/payload.ts'
 export { losslessJson } from './contract/lossless-json.ts'
-export type { AnyPayload, DecodeContext, EncodeContext, Payload, Side } from './contract/codec.ts'
+export type {
+  AnyPayload,
+  DecodeContext,
+  EncodeContext,
+  Payload,
+  PlainPayload,
+  Side,
+} from './contract/codec.ts'
 export type { DurationSummary } from './durations.ts'
 export {
   errorCodes,

@@ -6,7 +6,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { MilenaError, type ValidationIssue } from '../errors.ts'
-import type { Payload } from './codec.ts'
+import type { PlainPayload } from './codec.ts'
 
 /**
  * JSON (RFC 8259) in UTF-8. An object with a key `__proto__`, or `constructor.prototype`, is refused.
@@ -16,7 +16,7 @@ import type { Payload } from './codec.ts'
  */
 export function json<Input, Output = Input>(
   schema?: StandardSchemaV1<Input, Output>,
-): Payload<Input, Output> {
+): PlainPayload<Input, Output> {
   return { codec: 'json', schema, encode: encodeJson, decode: decodeJson }
 }
 
@@ -76,8 +76,9 @@ export function parseJson(bytes: Buffer | null, parse: (text: string) => unknown
 
 /** Says where, when V8 does, and nothing else of what V8 says: it quotes the text. So it is no `cause` either. */
 function malformed(message: string): MilenaError {
-  const position = /in JSON at position (\d+)(?: \(line \d+ column \d+\))?$/.exec(message)?.[1]
-  const where = position ?? (message === 'Unexpected end of JSON input' ? 'its end' : undefined)
+  const position = /JSON at position (\d+)(?: \(line \d+ column \d+\))?$/.exec(message)?.[1]
+  const end = message === 'Unexpected end of JSON input'
+  const where = position === undefined ? (end ? 'its end' : undefined) : `character ${position}`
   return new MilenaError(
     'MILENA_CODEC_FAILED',
     where === undefined ? 'not JSON' : `not JSON: malformed at ${where}`,
@@ -106,19 +107,19 @@ function pollutes(value: unknown): boolean {
 /** UTF-8 text. */
 export function string<Input extends string = string, Output = Input>(
   schema?: StandardSchemaV1<Input, Output>,
-): Payload<Input, Output> {
+): PlainPayload<Input, Output> {
   return { codec: 'string', schema, encode: encodeString, decode: decodeString }
 }
 
 /** The bytes as they are, copied on both sides: what is sent and what is received is nobody else's memory. */
 export function bytes<Output = Buffer>(
   schema?: StandardSchemaV1<Uint8Array, Output>,
-): Payload<Uint8Array, Output> {
+): PlainPayload<Uint8Array, Output> {
   return { codec: 'bytes', schema, encode: encodeBytes, decode: decodeBytes }
 }
 
 /** No value: an empty record. What comes is ignored. */
-export const nothing: Payload<void> = {
+export const nothing: PlainPayload<void> = {
   codec: 'nothing',
   schema: undefined,
   encode: encodeNothing,
