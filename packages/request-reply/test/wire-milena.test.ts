@@ -29,13 +29,16 @@ const shown = (headers: readonly RawHeader[]): [string, string][] =>
 const names = (error: Parameters<typeof errorHeaders>[0]): string[] =>
   shown(errorHeaders(error)).map(([name]) => name)
 
+function kebab(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+}
+
 describe('docs/headers.md', () => {
   it('lists every header of ours, with its bound', async () => {
     const page = await readFile(new URL('../../../docs/headers.md', import.meta.url), 'utf8')
     const listed = [...page.matchAll(/^\| `milena-([a-z-]+)` \| [^|]+ \| ([^|;]+?)[|;]/gm)].map(
       ([, name, bound]) => [name, Number(/([\d ]+)$/.exec(bound!.trim())?.[1]?.replaceAll(' ', ''))],
     )
-    const kebab = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
     const ours = Object.entries(headerBounds).map(([name, bound]) => [kebab(name), bound])
     assert.deepEqual(Object.fromEntries(listed), Object.fromEntries(ours))
   })
