@@ -28,7 +28,10 @@ async function own(transport: Transport, clock: ManualClock, instanceId = 'gw-1'
     instanceId,
     createTopics: false,
     clock,
+    resumeFrom: undefined,
     receive: (records) => void received.push(...records),
+    unreadable() {},
+    onTrouble() {},
     warn: (error) => void warnings.push(error),
   })
   return { routing, received, warnings }
@@ -125,7 +128,10 @@ test('instanceReplyTopic: a name that no topic can have is told before anything 
     instanceId: 'i'.repeat(100),
     createTopics: false,
     clock: new ManualClock(),
+    resumeFrom: undefined,
     receive() {},
+    unreadable() {},
+    onTrouble() {},
     warn() {},
   })
   await assert.rejects(opening, /prefix and instance id has 300 characters/)
