@@ -88,9 +88,11 @@ async function open(options: ReplyPartitionOptions, context: RoutingContext): Pr
     from,
     makeAgain: createTopics,
   })
-  const warn = (error: Error): void => context.warn(error)
+  const warn = (thrown: unknown): void => {
+    if (!isClosed(thrown)) context.warn(errorOf(thrown))
+  }
   // So that nobody who starts in the meantime takes it, too.
-  if (given !== undefined) await lease.renew().catch((thrown: unknown) => warn(errorOf(thrown)))
+  if (given !== undefined) await lease.renew().catch(warn)
   const renewal = new Housekeeping(clock, renewalInterval, () => lease.renew(), warn)
   return {
     address: () => address,
@@ -102,7 +104,7 @@ async function open(options: ReplyPartitionOptions, context: RoutingContext): Pr
       try {
         await lease.release()
       } catch (thrown) {
-        if (!isClosed(thrown)) warn(errorOf(thrown))
+        warn(thrown)
       }
     },
   }
@@ -141,7 +143,7 @@ async function takePartition(
       if (seen?.owner === instanceId) return lease
     }
   } catch (thrown) {
-    context.warn(errorOf(thrown))
+    if (!isClosed(thrown)) context.warn(errorOf(thrown))
   }
   return new OwnLease(leases, { topic, partition: byName }, context)
 }

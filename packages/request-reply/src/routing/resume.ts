@@ -44,5 +44,5 @@ export function startOf(
 }
 
 function placeOf({ topic, partition }: RecordPosition): string {
-  return `${foreign(String(topic))}[${foreign(String(partition))}]`
+  return foreign(`${topic}[${partition}]`)
 }
