@@ -153,6 +153,12 @@ test('a right that is lost and given again is a trouble with an end', async () =
   assert.deepEqual(routing.troubles!(), [])
   assert.deepEqual(told, [troubles, []])
   assert.deepEqual([warnings, made], [[error], 0])
+  // Whoever closed the transport knows; that it does not end is a state all the same.
+  const closed = new TransportError('MILENA_CLOSED', 'the transport was closed')
+  reading!.onError!(closed)
+  reading!.onTrouble!([{ kind: 'closed', since: clock.now(), error: closed }])
+  assert.equal(routing.troubles!()[0]?.kind, 'closed')
+  assert.deepEqual(warnings, [error])
 })
 
 test('instanceReplyTopic: close leaves the topic to a successor that was started under the same instance id', async () => {
