@@ -12,7 +12,7 @@
  * partition has no leader that answers, metadata is asked for again and again, also while a fetch hangs.
  */
 import { TransportError } from '../../errors.ts'
-import type { IncomingRecord, TopicPartition } from '../transport.ts'
+import type { IncomingRecord, TopicPartition, Trouble, UnreadableRange } from '../transport.ts'
 import type { BrokerPool, Connections } from './connections.ts'
 import type { FetchedPartition } from './fetch-api.ts'
 import { FetchLoop, FETCH_GRACE, LONG_WAIT, type FetchOwner, type ReadPartition } from './fetch-loop.ts'
@@ -49,8 +49,12 @@ const lookAgain: ReadonlySet<number> = new Set([
 ])
 
 export interface ReaderOptions {
-  /** Records of one partition, in order. */
-  readonly onRecords: (records: readonly IncomingRecord[]) => void
+  /** As `ReadingListener.onRecords`. */
+  readonly onRecords: (records: readonly IncomingRecord[], appendedAfter: number | undefined) => void
+  /** A stretch that is passed over, in order with `onRecords`; it is told as an error as well. */
+  readonly onUnreadable?: ((range: UnreadableRange) => void) | undefined
+  /** The list of lasting troubles has changed: another array than before. */
+  readonly onTrouble?: ((troubles: readonly Trouble[]) => void) | undefined
   readonly onError: (error: Error) => void
   /** While false nothing is handed over; `wake()` when it has become true. */
   readonly mayDeliver?: () => boolean
@@ -73,6 +77,7 @@ export class PartitionReader implements FetchOwner {
   readonly #abort = new AbortController()
   readonly #stopListening: () => void
   readonly #timer: NodeJS.Timeout
+  #troubles: readonly Trouble[] = []
   #tickedAt = performance.now()
   #waking = false
   #looking = false
@@ -92,6 +97,11 @@ export class PartitionReader implements FetchOwner {
   /** The partitions that are being read. */
   get partitions(): ReadonlySet<ReadPartition> {
     return this.#partitions
+  }
+
+  /** The troubles that last now; the same array until they change. */
+  troubles(): readonly Trouble[] {
+    return this.#troubles
   }
 
   /** Begins to read. */
@@ -194,7 +204,7 @@ export class PartitionReader implements FetchOwner {
     }
     if (decoded.records.length === 0) return
     try {
-      this.#options.onRecords(decoded.records)
+      this.#options.onRecords(decoded.records, undefined)
     } catch (error) {
       // A mistake of the application's must not leave the reading half done.
       this.#tell(error instanceof Error ? error : new Error(String(error)))
