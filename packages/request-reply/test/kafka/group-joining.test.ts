@@ -50,7 +50,12 @@ interface Step {
 
 const steps: readonly Step[] = [
   { what: 'its first JoinGroup has not been sent', request: 'join', turn: 1, when: 'before' },
-  { what: 'the coordinator for its first JoinGroup is looked for', request: 'join', turn: 1, when: 'under way' },
+  {
+    what: 'the coordinator for its first JoinGroup is looked for',
+    request: 'join',
+    turn: 1,
+    when: 'under way',
+  },
   { what: 'the answer with its member id is under way', request: 'join', turn: 1, when: 'answered' },
   { what: 'it has its member id', request: 'join', turn: 2, when: 'before' },
   { what: 'its JoinGroup waits for others', request: 'join', turn: 2, when: 'under way' },
