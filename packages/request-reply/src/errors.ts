@@ -84,7 +84,7 @@ export const errorCodes: Readonly<Record<ErrorCode, ErrorFacts>> = {
   MILENA_AUTHENTICATION_FAILED: unsent,
   /** The record is larger than the topic or the broker accepts. */
   MILENA_RECORD_TOO_LARGE: unsent,
-  /** Not delivered before the delivery deadline, and certainly not in the log. */
+  /** Not delivered before the delivery deadline, or taken back, and certainly not in the log; not retryable if it is no record. */
   MILENA_NOT_SENT: { ...unsent, retryable: true },
   /** Not acknowledged before the delivery deadline; the record may be in the log. */
   MILENA_SEND_UNKNOWN: { ...open, sent: 'unknown' },
