@@ -66,25 +66,33 @@ const steps: readonly Step[] = [
 ]
 
 /** Fires when the member that joins after this call is at that step. */
-function stopAt({ request, turn, when }: Step): AbortSignal {
+function stopAt({ request, turn, when }: Omit<Step, 'what'>): AbortSignal {
   const stop = new AbortController()
-  const original = GroupCoordinator.prototype[request] as (...args: unknown[]) => Promise<unknown>
-  let whose: GroupCoordinator | undefined
+  type Ask = (...args: unknown[]) => Promise<unknown>
+  /** The coordinator of the one member whose requests count. */
+  const whose = new Set<GroupCoordinator>()
   let turns = 0
-  const atStep = async function (this: GroupCoordinator, ...args: unknown[]): Promise<unknown> {
-    whose ??= this
-    if (whose !== this || ++turns !== turn) return original.apply(this, args)
-    if (when === 'before') stop.abort()
-    // Whatever closing does at once has been done by then.
-    if (when === 'before') await sleep(5)
-    const answer = original.apply(this, args)
-    if (when === 'under way') stop.abort()
-    const got = await answer
-    if (when === 'answered') stop.abort()
-    if (when === 'answered') await sleep(5)
-    return got
+  const atStep = (original: Ask, asks: typeof request) =>
+    async function (this: GroupCoordinator, ...args: unknown[]): Promise<unknown> {
+      if (whose.size === 0 && asks === 'join' && args[0] === '') whose.add(this)
+      if (asks !== request || !whose.has(this) || ++turns !== turn) return original.apply(this, args)
+      if (when === 'before') {
+        stop.abort()
+        await sleep(5) // whatever closing does at once has been done by then
+      }
+      const answer = original.apply(this, args)
+      if (when === 'under way') stop.abort()
+      const got = await answer
+      if (when === 'answered') {
+        stop.abort()
+        await sleep(5)
+      }
+      return got
+    }
+  for (const asks of ['join', 'sync'] as const) {
+    const original = GroupCoordinator.prototype[asks] as Ask
+    mock.method(GroupCoordinator.prototype, asks, atStep(original, asks))
   }
-  mock.method(GroupCoordinator.prototype, request, atStep)
   return stop.signal
 }
 
@@ -117,7 +125,7 @@ describe('joining is ended', () => {
     const { topic, groupId } = fresh()
     const transport = await connect()
     const options = { groupId, topics: [topic], sessionTimeout }
-    const signal = stopAt({ what: '', request: 'join', turn: 2, when: 'under way' })
+    const signal = stopAt({ request: 'join', turn: 2, when: 'under way' })
     await assert.rejects(transport.join(new MemberLog('a').options({ ...options, signal })), closed)
     mock.restoreAll()
     const heir = new MemberLog('heir')
@@ -152,7 +160,7 @@ describe('joining is ended', () => {
       const { topic, groupId } = fresh()
       const transport = await connect()
       const options = { groupId, topics: [topic], sessionTimeout }
-      const signal = stopAt({ what: '', request: 'join', turn: 1, when })
+      const signal = stopAt({ request: 'join', turn: 1, when })
       const first = new MemberLog('first').options({ ...options, groupInstanceId: 'worker', signal })
       await assert.rejects(transport.join(first), closed)
       mock.restoreAll()
@@ -166,7 +174,7 @@ describe('joining is ended', () => {
     const { topic, groupId } = fresh()
     const [transport, other] = [await connect(), await connect()]
     const options = { groupId, topics: [topic], sessionTimeout }
-    const signal = stopAt({ what: '', request: 'join', turn: 2, when: 'under way' })
+    const signal = stopAt({ request: 'join', turn: 2, when: 'under way' })
     const joining = transport.join(new MemberLog('a').options(options))
     const rejected = assert.rejects(joining, closed)
     await new Promise((resolve) => signal.addEventListener('abort', resolve))
