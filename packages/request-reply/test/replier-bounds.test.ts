@@ -1,7 +1,7 @@
 /** How far reading runs ahead, and what counts as in hand. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { recordOverhead } from '../src/replier/in-hand.ts'
+import { recordOverhead } from '../src/replier/partition-work.ts'
 import { execute, replied } from './executing.ts'
 
 test('reading runs no further ahead of an unfinished record than maxAhead; health says so, and it goes on', async (t) => {

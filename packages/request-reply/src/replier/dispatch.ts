@@ -3,7 +3,7 @@ import type { IncomingRecord } from '../transport/transport.ts'
 import { MessageHeaders } from '../wire/headers.ts'
 import { readOperation } from '../wire/milena.ts'
 import type { ReplyAddress } from '../wire/profile.ts'
-import type { BeforeFinish } from './finishing.ts'
+import type { BeforeFinish } from './before-finish.ts'
 import type { AnyHandler } from './middleware.ts'
 import type { ReplyTopics } from './reply-address.ts'
 

@@ -1,12 +1,13 @@
 import { boundedDelay, type Clock } from '../clock.ts'
 import type { HandlingOutcome } from '../diagnostics.ts'
-import type { Addressee } from './answer.ts'
+import type { Addressee } from './addressee.ts'
 import type { Delivery } from './delivery.ts'
 import type { Handling } from './dispatch.ts'
 import type { Finishing } from './finishing.ts'
-import type { Job } from './job.ts'
+import type { Job } from './partition-work.ts'
 import type { KeyLanes } from './key-lanes.ts'
-import type { ErrorOutcome, Handled, Outcome, PassedOverOutcome, RequestRun } from './outcome.ts'
+import type { ErrorOutcome, Outcome, PassedOverOutcome } from './outcome.ts'
+import type { Handled, RequestRun } from './run.ts'
 import type { Standstills } from './standstills.ts'
 import type { ReplierCounters } from './stats.ts'
 import type { Steps } from './steps.ts'
@@ -45,7 +46,7 @@ export class Execution {
       steps,
       handlerTimeout,
       mostLeftBehind: concurrency,
-      conclude: (job, outcome) => void this.#timedOut(job, outcome),
+      conclude: (job, outcome) => this.#timedOut(job, outcome),
     })
   }
 
@@ -171,7 +172,7 @@ export class Execution {
     work.rests(job)
     if (!job.hasTurn) return
     job.hasTurn = false
-    turns.park(job)
+    turns.park()
   }
 
   #wake(job: Job, notBefore: number): void {
