@@ -4,6 +4,7 @@ import type { ReplyAddress } from '../wire/profile.ts'
 import type { IncomingRecord, OutgoingRecord } from '../transport/transport.ts'
 import type { HandlerContext } from './context.ts'
 import type { ReplierSettings } from './options.ts'
+import type { ErrorOutcome, ReplyOutcome } from './outcome.ts'
 
 /** Whom to answer, and how: what was read of a request that can be answered. */
 export interface Addressee {
@@ -12,15 +13,6 @@ export interface Addressee {
   readonly address: ReplyAddress
   /** The handler's context, once the request has reached an operation. */
   readonly context: HandlerContext | undefined
-}
-
-/** A reply, ready to be sent. */
-export interface Answer {
-  readonly to: Addressee
-  readonly operation: string | undefined
-  readonly record: OutgoingRecord
-  /** The code of an error reply. */
-  readonly errorCode: string | undefined
 }
 
 /**
@@ -36,30 +28,37 @@ export class Answers {
     this.#settings = settings
   }
 
-  /** @throws what the application's `replyHeaders` throws, or TypeError when it names a reserved header. */
-  reply(to: Addressee, operation: string, value: Buffer | null): Answer {
-    const headers = this.#copied(to.record)
-    this.#add(headers, to.context)
-    headers.push(this.#settings.profile.correlationHeader(to.correlationId))
-    return { to, operation, record: recordFor(to, value, headers), errorCode: undefined }
+  /** The record of a reply. @param withKey false leaves the request's key out: it was the trouble */
+  write(to: Addressee, outcome: ReplyOutcome | ErrorOutcome, withKey = true): OutgoingRecord {
+    const { topic, partition } = to.address
+    const correlation = this.#settings.profile.correlationHeader(to.correlationId)
+    const headers =
+      outcome.kind === 'reply'
+        ? [...outcome.headers, correlation]
+        : [...(outcome.headers ?? []), correlation, ...errorHeaders(outcome)]
+    const value = outcome.kind === 'reply' ? outcome.value : null
+    return { topic, partition, key: withKey ? to.record.key : null, value, headers }
   }
 
-  /** @param plain leaves out copied headers and the application's: they were the trouble */
-  error(to: Addressee, operation: string | undefined, code: string, message: string, plain = false): Answer {
-    const headers: RawHeader[] = []
-    if (!plain) {
-      headers.push(...this.#copied(to.record))
-      try {
-        this.#add(headers, to.context)
-      } catch {
-        // The error reply matters more than the headers that the application would add to it.
-      }
+  /** @throws what the application's `replyHeaders` throws, or TypeError when it names a reserved header. */
+  reply(record: IncomingRecord, context: HandlerContext | undefined, value: Buffer | null): ReplyOutcome {
+    const headers = this.#copied(record)
+    this.#add(headers, context)
+    return { kind: 'reply', value, headers }
+  }
+
+  error(
+    record: IncomingRecord,
+    context: HandlerContext | undefined,
+    facts: Omit<ErrorOutcome, 'kind' | 'headers'>,
+  ): ErrorOutcome {
+    const headers = this.#copied(record)
+    try {
+      this.#add(headers, context)
+    } catch {
+      // The error reply matters more than the headers that the application would add to it.
     }
-    headers.push(
-      this.#settings.profile.correlationHeader(to.correlationId),
-      ...errorHeaders({ code, message }),
-    )
-    return { to, operation, record: recordFor(to, null, headers), errorCode: code }
+    return { kind: 'error', ...facts, headers }
   }
 
   #copied(request: IncomingRecord): RawHeader[] {
@@ -79,9 +78,4 @@ export class Answers {
     reserved.refuse(made)
     headers.push(...made)
   }
-}
-
-function recordFor(to: Addressee, value: Buffer | null, headers: readonly RawHeader[]): OutgoingRecord {
-  const { topic, partition } = to.address
-  return { topic, partition, key: to.record.key, value, headers }
 }

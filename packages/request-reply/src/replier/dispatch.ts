@@ -3,6 +3,7 @@ import type { IncomingRecord } from '../transport/transport.ts'
 import { MessageHeaders } from '../wire/headers.ts'
 import { readOperation } from '../wire/milena.ts'
 import type { ReplyAddress } from '../wire/profile.ts'
+import type { BeforeFinish } from './finishing.ts'
 import type { AnyHandler } from './middleware.ts'
 import type { ReplyTopics } from './reply-address.ts'
 
@@ -17,11 +18,26 @@ export interface ForeignRequest {
 /** Names the operation of a request that does not say so itself; `undefined` when it is none. */
 export type SelectOperation = (request: ForeignRequest) => string | undefined
 
+export interface HandleOptions {
+  /** Where the replies go of requests that name no reply topic. */
+  readonly replyTo?: ReplyAddress | undefined
+  /** Instead of the replier's `handlerTimeout`: milliseconds that this operation's handler may take. */
+  readonly handlerTimeout?: number | undefined
+  /**
+   * Whether a handler that does not end is left behind, at `handlerTimeout` or once its caller's deadline has passed: the
+   * next request of its key begins, and its place among `concurrency` is free. Order by key is given up against the one
+   * that was left behind: it may still do its work, beside or after later requests of its key. At most `concurrency`
+   * handlers are left behind at a time; `health()` counts them. Default false.
+   */
+  readonly leaveBehind?: boolean | undefined
+  /** Awaited before a record of this operation counts as finished; see `BeforeFinish`. Default none. */
+  readonly beforeFinish?: BeforeFinish | undefined
+}
+
 /** An operation and who handles it. */
-export interface Handling {
+export interface Handling extends HandleOptions {
   readonly operation: AnyOperation
   readonly handler: AnyHandler
-  readonly replyTo: ReplyAddress | undefined
 }
 
 /** One topic's operations. */

@@ -12,22 +12,13 @@ import { handlerEnded, handlerStarted, type HandlingStep } from '../diagnostics.
 import { remoteCodes, ReplyError, type ValidationIssue } from '../errors.ts'
 import type { IncomingRecord } from '../transport/transport.ts'
 import { readDeadline } from '../wire/milena.ts'
-import { Answers, type Addressee, type Answer } from './answer.ts'
+import { Answers, type Addressee } from './answer.ts'
 import { RequestContext } from './context.ts'
 import { findHandling, type HandledTopic, type Handling } from './dispatch.ts'
 import type { ReplierSettings } from './options.ts'
-import type { PartitionWork } from './partition-work.ts'
+import type { Handled, Outcome, RequestRun } from './outcome.ts'
 import type { PassedOverReason, ReplierCounters } from './stats.ts'
 import type { Warnings } from './warnings.ts'
-
-/** A record that cannot be answered, and why. */
-export interface PassedOver {
-  readonly reason: PassedOverReason
-  readonly detail: string
-}
-
-/** What becomes of a record: its reply, or none. */
-export type Outcome = Answer | PassedOver | 'abandoned'
 
 /** An error reply's code and message. */
 class Refusal {
@@ -64,35 +55,34 @@ export class RequestHandler {
   }
 
   /** Throws, or rejects, for nothing but a fault of the library itself. A promise only where the handler is called. */
-  handle(record: IncomingRecord, work: PartitionWork): Outcome | Promise<Outcome> {
+  handle(run: RequestRun): Handled | Promise<Handled> {
+    const { record } = run
     const asked = this.#settings.profile.readReplyRequest(record.headers)
-    if (typeof asked === 'string') return { reason: 'unanswerable', detail: asked }
+    if (typeof asked === 'string') return passedOver('unanswerable', asked)
     const { correlationId } = asked
     const topic = this.#topics.get(record.topic)!
     const found = this.#find(topic, record)
     const address = asked.address ?? ('operation' in found ? found.replyTo : undefined)
     if (address === undefined) {
-      return {
-        reason: 'no-reply-address',
-        detail: 'it names no reply topic, and its operation has no replyTo',
-      }
+      return passedOver('no-reply-address', 'it names no reply topic, and its operation has no replyTo')
     }
     if (!topic.replyTopics.allows(address.topic)) {
-      return {
-        reason: 'reply-topic-refused',
-        detail: `its reply topic ${JSON.stringify(address.topic)} is not allowed; the option replyTopics lists those that are`,
-      }
+      return passedOver(
+        'reply-topic-refused',
+        `its reply topic ${JSON.stringify(address.topic)} is not allowed; the option replyTopics lists those that are`,
+      )
     }
     if (found instanceof Refusal) {
       const to: Addressee = { record, correlationId, address, context: undefined }
-      return this.#answers.error(to, undefined, found.code, found.message)
+      return { outcome: this.#answers.error(record, undefined, found), to, handling: undefined }
     }
     const deadline = readDeadline(record.headers)
     const name = found.operation.name
     const { clock } = this.#settings
-    const context = new RequestContext(name, record, correlationId, deadline, clock, work.abortable)
+    const context = new RequestContext(name, record, correlationId, deadline, clock, run.abortable)
     const to: Addressee = { record, correlationId, address, context }
-    return this.#run(found, to, context)
+    run.reached(found, to, context)
+    return this.#run(found, to, context).then((outcome) => ({ outcome, to, handling: found }))
   }
 
   #find(topic: HandledTopic, record: IncomingRecord): Handling | Refusal {
@@ -106,7 +96,7 @@ export class RequestHandler {
   }
 
   /** Decodes and validates the request, calls the handler, validates and encodes its reply. */
-  async #run(handling: Handling, to: Addressee, context: RequestContext): Promise<Answer | 'abandoned'> {
+  async #run(handling: Handling, to: Addressee, context: RequestContext): Promise<Outcome> {
     const { operation, handler } = handling
     const { clock } = this.#settings
     if (context.deadline !== undefined && clock.now() > context.deadline) {
@@ -184,17 +174,18 @@ export class RequestHandler {
   }
 
   /** A handler that was told to stop has not failed: an error reply would be wrong once it is handled elsewhere. */
-  #refuse(to: Addressee, context: RequestContext, { code, message }: Refusal): Answer | 'abandoned' {
-    return context.abandoned ? 'abandoned' : this.#answers.error(to, context.operation, code, message)
+  #refuse(to: Addressee, context: RequestContext, { code, message }: Refusal): Outcome {
+    if (context.abandoned) return { kind: 'abandoned' }
+    return this.#answers.error(to.record, context, { code, message })
   }
 
   /** The work is done; what can still go wrong is said by `MILENA_REPLY_INVALID`. */
-  #reply(to: Addressee, { name, reply: payload }: AnyOperation, reply: unknown): Answer {
+  #reply(to: Addressee, { name, reply: payload }: AnyOperation, reply: unknown): Outcome {
     try {
-      return this.#answers.reply(to, name, payload.encode(reply as never))
+      return this.#answers.reply(to.record, to.context, payload.encode(reply as never))
     } catch (error) {
       const refusal = this.#badReply(to, name, 'the reply could not be written', error)
-      return this.#answers.error(to, name, refusal.code, refusal.message)
+      return this.#answers.error(to.record, to.context, refusal)
     }
   }
 
@@ -219,8 +210,15 @@ export class RequestHandler {
       correlationId: to.correlationId.toString('hex'),
       groupId,
       position: coordinates(to.record),
+      bytes: to.record.size,
+      timestamp: to.record.timestamp,
+      attempt: 1,
     }
   }
+}
+
+function passedOver(reason: PassedOverReason, detail: string): Handled {
+  return { outcome: { kind: 'passed over', reason, detail }, to: undefined, handling: undefined }
 }
 
 export function coordinates({ topic, partition, offset }: IncomingRecord): {

@@ -8,6 +8,7 @@ import type { WireProfile } from '../wire/profile.ts'
 import { springProfile } from '../wire/spring.ts'
 import type { HandlerContext } from './context.ts'
 import type { SelectOperation } from './dispatch.ts'
+import type { BeforeFinish } from './finishing.ts'
 import { problemOfPattern } from './reply-address.ts'
 import { ReservedHeaders } from '../wire/reserved-headers.ts'
 import { StderrLogger, type ReplierLogger } from './warnings.ts'
@@ -55,8 +56,36 @@ export interface ReplierOptions extends TransportSource {
   readonly commitInterval?: number
   /** Requests that may be in hand, read and not yet answered, before reading stops; default 1 000, or four times `concurrency` if that is more. */
   readonly maxInHand?: number
-  /** Bytes (keys, values, headers) that may be in hand before reading stops; default 32 MiB. */
+  /**
+   * Bytes that may be in hand before reading stops; default 32 MiB. Of each request its key, value and headers, its reply
+   * until the brokers have acknowledged it, and 1 KiB for the objects that it takes.
+   */
   readonly maxInHandBytes?: number
+  /**
+   * How many requests of a partition are read beyond one that is not finished; default 10 000. Then the partition is not
+   * read on before that one is finished; `health()` and a warning say so. A commit never passes an unfinished request, so
+   * this bounds how many that were answered are handled again after a crash. A lower bound repeats less, and makes one
+   * handler that hangs stop its partition sooner (`handlerTimeout` ends that).
+   */
+  readonly maxAhead?: number
+  /**
+   * Milliseconds that a handler, with its middleware, may take; default: no bound. Then its request is answered with
+   * `MILENA_HANDLER_TIMEOUT` (whether the work is done is not known), its `signal` fires, and the request is finished
+   * when that reply is acknowledged. What the handler returns later is sent as a late reply. Its key and its place
+   * among `concurrency` stay taken until it ends; see `leaveBehind` of `handle`.
+   */
+  readonly handlerTimeout?: number
+  /** Milliseconds after which a warning names a request whose handler still runs, and says when no slot became free for so long; default 30 000. */
+  readonly slowAfter?: number
+  /**
+   * Milliseconds after its request's deadline for which a reply is still tried that the brokers do not acknowledge; default
+   * 30 000. Then it is given up (`reply-undeliverable`), so that a reply topic without a leader does not hold up others.
+   */
+  readonly replyGrace?: number
+  /** Milliseconds for which a reply is tried whose request has no deadline; default 120 000. */
+  readonly replyTimeout?: number
+  /** Awaited before any record counts as finished, after the operation's own; see `BeforeFinish`. Default none. */
+  readonly beforeFinish?: BeforeFinish
   /** Milliseconds that a rebalance, and `close()`, wait for running handlers and their replies; default 10 000. */
   readonly drainTimeout?: number
   /** Milliseconds without a heartbeat after which the group gives this replier's partitions to others; default 10 000. */
@@ -90,6 +119,12 @@ export interface ReplierSettings {
   readonly commitInterval: number
   readonly maxInHand: number
   readonly maxInHandBytes: number
+  readonly maxAhead: number
+  readonly handlerTimeout: number | undefined
+  readonly slowAfter: number
+  readonly replyGrace: number
+  readonly replyTimeout: number
+  readonly beforeFinish: BeforeFinish | undefined
   readonly drainTimeout: number
   readonly sessionTimeout: number | undefined
   readonly heartbeatInterval: number | undefined
@@ -114,6 +149,12 @@ const known: ReadonlySet<string> = new Set<keyof ReplierOptions>([
   'commitInterval',
   'maxInHand',
   'maxInHandBytes',
+  'maxAhead',
+  'handlerTimeout',
+  'slowAfter',
+  'replyGrace',
+  'replyTimeout',
+  'beforeFinish',
   'drainTimeout',
   'sessionTimeout',
   'heartbeatInterval',
@@ -149,6 +190,14 @@ export function readReplierOptions(options: ReplierOptions): ReplierSettings {
   wholeNumber('concurrency', options.concurrency, 1, 100_000)
   wholeNumber('maxInHand', options.maxInHand, 1, Number.MAX_SAFE_INTEGER)
   wholeNumber('maxInHandBytes', options.maxInHandBytes, 1, Number.MAX_SAFE_INTEGER)
+  wholeNumber('maxAhead', options.maxAhead, 1, Number.MAX_SAFE_INTEGER)
+  wholeNumber('handlerTimeout', options.handlerTimeout, 1, longestTimeout)
+  wholeNumber('slowAfter', options.slowAfter, 1, longestTimeout)
+  wholeNumber('replyGrace', options.replyGrace, 0, longestTimeout)
+  wholeNumber('replyTimeout', options.replyTimeout, 1, longestTimeout)
+  if (options.beforeFinish !== undefined && typeof options.beforeFinish !== 'function') {
+    problems.push('beforeFinish must be a function')
+  }
   wholeNumber('commitInterval', options.commitInterval, 0, longestTimeout)
   wholeNumber('drainTimeout', options.drainTimeout, 0, 3_600_000)
   wholeNumber('sessionTimeout', options.sessionTimeout, 1, longestTimeout)
@@ -201,6 +250,12 @@ export function readReplierOptions(options: ReplierOptions): ReplierSettings {
     commitInterval: options.commitInterval ?? 100,
     maxInHand: options.maxInHand ?? Math.max(1_000, 4 * concurrency),
     maxInHandBytes: options.maxInHandBytes ?? 32 * 1024 * 1024,
+    maxAhead: options.maxAhead ?? 10_000,
+    handlerTimeout: options.handlerTimeout,
+    slowAfter: options.slowAfter ?? 30_000,
+    replyGrace: options.replyGrace ?? 30_000,
+    replyTimeout: options.replyTimeout ?? 120_000,
+    beforeFinish: options.beforeFinish,
     drainTimeout: options.drainTimeout ?? 10_000,
     sessionTimeout: options.sessionTimeout,
     heartbeatInterval: options.heartbeatInterval,

@@ -6,7 +6,7 @@ import type { Effect } from '../errors.ts'
 import type { IncomingRecord } from '../transport/transport.ts'
 import type { RawHeader } from '../wire/headers.ts'
 import type { Addressee } from './answer.ts'
-import type { Abortable } from './context.ts'
+import type { Abortable, RequestContext } from './context.ts'
 import type { Handling } from './dispatch.ts'
 import type { PassedOverReason } from './stats.ts'
 
@@ -28,6 +28,13 @@ export interface ErrorOutcome {
   readonly headers?: readonly RawHeader[] | undefined
 }
 
+/** It cannot be answered: counted, told, and left behind. */
+export interface PassedOverOutcome {
+  readonly kind: 'passed over'
+  readonly reason: PassedOverReason
+  readonly detail: string
+}
+
 export type Outcome =
   | ReplyOutcome
   | ErrorOutcome
@@ -39,8 +46,7 @@ export type Outcome =
   | { readonly kind: 'later'; readonly notBefore: number }
   /** The partition stands still; the record is handled again, from the beginning, after a pause that grows. */
   | { readonly kind: 'stop'; readonly error: Error }
-  /** It cannot be answered: counted, told, and left behind. */
-  | { readonly kind: 'passed over'; readonly reason: PassedOverReason; readonly detail: string }
+  | PassedOverOutcome
   /** The partition is somebody else's by now, who gets the record too: nothing is said. */
   | { readonly kind: 'abandoned' }
 
@@ -57,6 +63,12 @@ export interface RequestRun {
   readonly owned: boolean
   /** Where contexts whose signal somebody has asked for are kept. */
   readonly abortable: Abortable
+  /** Says what the record has reached, when it is known and before anything of the application's is called. */
+  reached(
+    handling: Handling | undefined,
+    to: Addressee | undefined,
+    context: RequestContext | undefined,
+  ): void
 }
 
 /** The outcome, with what was found out on the way to it. */

@@ -1,7 +1,6 @@
-import type { AnyOperation } from '../contract/operation.ts'
+import { longestTimeout, type AnyOperation } from '../contract/operation.ts'
 import { OptionsError } from '../errors.ts'
-import type { ReplyAddress } from '../wire/profile.ts'
-import type { HandledTopic, Handling } from './dispatch.ts'
+import type { HandledTopic, Handling, HandleOptions } from './dispatch.ts'
 import { wrap, type AnyHandler, type Middleware } from './middleware.ts'
 import { patternsFor, problemOfAddress, ReplyTopics } from './reply-address.ts'
 
@@ -17,7 +16,8 @@ export class Registry {
   }
 
   /** @throws OptionsError that lists every problem. */
-  add(operation: AnyOperation, handler: AnyHandler, replyTo: ReplyAddress | undefined): void {
+  add(operation: AnyOperation, handler: AnyHandler, options: HandleOptions): void {
+    const { replyTo, handlerTimeout, leaveBehind, beforeFinish } = options
     const problems: string[] = []
     if (typeof operation?.name !== 'string' || typeof operation.topic !== 'string') {
       problems.push('the operation must come from defineOperation')
@@ -29,10 +29,21 @@ export class Registry {
       const problem = problemOfAddress(replyTo)
       if (problem !== undefined) problems.push(`replyTo: ${problem}`)
     }
+    if (handlerTimeout !== undefined && !isDuration(handlerTimeout)) {
+      problems.push(
+        `handlerTimeout must be a whole number from 1 to ${longestTimeout}, not ${handlerTimeout}`,
+      )
+    }
+    if (leaveBehind !== undefined && typeof leaveBehind !== 'boolean') {
+      problems.push('leaveBehind must be true or false')
+    }
+    if (beforeFinish !== undefined && typeof beforeFinish !== 'function') {
+      problems.push('beforeFinish must be a function')
+    }
     if (problems.length > 0) throw new OptionsError('replier.handle', problems)
     let byName = this.#topics.get(operation.topic)
     if (byName === undefined) this.#topics.set(operation.topic, (byName = new Map()))
-    byName.set(operation.name, { operation, handler, replyTo })
+    byName.set(operation.name, { operation, handler, replyTo, handlerTimeout, leaveBehind, beforeFinish })
   }
 
   /** @throws OptionsError when nothing is handled, or replies would go to a topic that is handled. */
@@ -79,4 +90,8 @@ export class Registry {
       replyTopics: new ReplyTopics(patterns, handled),
     }
   }
+}
+
+function isDuration(milliseconds: number): boolean {
+  return Number.isSafeInteger(milliseconds) && milliseconds >= 1 && milliseconds <= longestTimeout
 }
