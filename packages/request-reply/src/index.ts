@@ -68,8 +68,11 @@ export type {
   StoppedPartition,
   UndeliverableAddress,
 } from './replier/health.ts'
-export type { Middleware } from './replier/middleware.ts'
+export type { AddedBy, Middleware, Next } from './replier/middleware.ts'
 export type { ReplierOptions } from './replier/options.ts'
+export type { ErrorOutcome, Outcome, PassedOverOutcome, ReplyOutcome } from './replier/outcome.ts'
+export type { RawRequest } from './replier/raw-request.ts'
+export type { RecordMiddleware } from './replier/record-middleware.ts'
 export { createReplier, type Handler, type Replier } from './replier/replier.ts'
 export type { OperationStats, PassedOverReason, ReplierStats } from './replier/stats.ts'
 export type { ReplierLogger } from './replier/warnings.ts'

@@ -90,7 +90,7 @@ export async function execute(
       tries.push(`${value}#${attempt}`)
       const asked = springProfile.readReplyRequest(record.headers)
       const to =
-        typeof asked === 'string' || asked.address === undefined
+        typeof asked !== 'object' || asked.address === undefined
           ? undefined
           : {
               record,

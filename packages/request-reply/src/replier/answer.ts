@@ -1,3 +1,4 @@
+import type { Encoded } from '../contract/coding.ts'
 import { errorHeaders } from '../wire/milena.ts'
 import { encodeHeaders, lastHeader, type RawHeader } from '../wire/headers.ts'
 import type { IncomingRecord, OutgoingRecord } from '../transport/transport.ts'
@@ -9,7 +10,7 @@ import type { ErrorOutcome, ReplyOutcome } from './outcome.ts'
 /**
  * Writes reply records.
  *
- * Headers in this order: copied from the request, the application's, then our own; a reader takes the last of a name.
+ * Headers in this order: copied from the request, the application's, the codec's, then our own; a reader takes the last of a name.
  * The key is the request's, as Spring does it since 3.3; an error reply has a null value.
  */
 export class Answers {
@@ -31,11 +32,15 @@ export class Answers {
     return { topic, partition, key: withKey ? to.record.key : null, value, headers }
   }
 
-  /** @throws what the application's `replyHeaders` throws, or TypeError when it names a reserved header. */
-  reply(record: IncomingRecord, context: HandlerContext | undefined, value: Buffer | null): ReplyOutcome {
+  /** @throws what the application's `replyHeaders` throws; TypeError when it, or the codec, names a reserved header. */
+  reply(record: IncomingRecord, context: HandlerContext | undefined, encoded: Encoded): ReplyOutcome {
     const headers = this.#copied(record)
     this.#add(headers, context)
-    return { kind: 'reply', value, headers }
+    if (encoded.headers.length > 0) {
+      this.#settings.reserved.refuse(encoded.headers)
+      headers.push(...encoded.headers)
+    }
+    return { kind: 'reply', value: encoded.value, headers }
   }
 
   error(

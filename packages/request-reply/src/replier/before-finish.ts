@@ -13,6 +13,8 @@ export interface Finished {
   readonly operation: string | undefined
   /** What became of it; a reply has been acknowledged by the brokers. */
   readonly outcome: Outcome
+  /** What the handler, a middleware, a codec or a schema has thrown on the way to it, if anything. */
+  readonly error: unknown
   readonly attempt: number
 }
 

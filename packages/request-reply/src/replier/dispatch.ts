@@ -5,6 +5,7 @@ import { readOperation } from '../wire/milena.ts'
 import type { ReplyAddress } from '../wire/profile.ts'
 import type { BeforeFinish } from './before-finish.ts'
 import type { AnyHandler } from './middleware.ts'
+import type { RecordMiddleware } from './record-middleware.ts'
 import type { ReplyTopics } from './reply-address.ts'
 
 /** A request as `select` sees it: what is needed to tell which operation it is. */
@@ -18,8 +19,8 @@ export interface ForeignRequest {
 /** Names the operation of a request that does not say so itself; `undefined` when it is none. */
 export type SelectOperation = (request: ForeignRequest) => string | undefined
 
-export interface HandleOptions {
-  /** Where the replies go of requests that name no reply topic. */
+export interface HandleOptions<Used extends readonly unknown[] = readonly unknown[]> {
+  /** Where the replies go of requests that have a correlation id and name no reply topic; without it these are one-way. */
   readonly replyTo?: ReplyAddress | undefined
   /** Instead of the replier's `handlerTimeout`: milliseconds that this operation's handler may take. */
   readonly handlerTimeout?: number | undefined
@@ -32,12 +33,19 @@ export interface HandleOptions {
   readonly leaveBehind?: boolean | undefined
   /** Awaited before a record of this operation counts as finished; see `BeforeFinish`. Default none. */
   readonly beforeFinish?: BeforeFinish | undefined
+  /** Middleware around this operation's handler alone, inside of the replier's; the first outermost. */
+  readonly use?: Used | undefined
+  /** Record middleware for the records of this operation alone, inside of the replier's; the first outermost. */
+  readonly useRecords?: readonly RecordMiddleware[] | undefined
 }
 
 /** An operation and who handles it. */
-export interface Handling extends HandleOptions {
+export interface Handling extends Omit<HandleOptions, 'use' | 'useRecords'> {
   readonly operation: AnyOperation
+  /** With the middleware around it. */
   readonly handler: AnyHandler
+  /** The replier's, then its own. */
+  readonly records: readonly RecordMiddleware[]
 }
 
 /** One topic's operations. */

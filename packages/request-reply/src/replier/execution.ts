@@ -81,13 +81,13 @@ export class Execution {
     const { finished } = work.past
     if (!job.redelivered || finished.size === 0) return undefined
     const asked = this.#options.profile.readReplyRequest(record.headers)
-    if (!finished.has(record, typeof asked === 'string' ? undefined : asked.correlationId)) return undefined
+    if (!finished.has(record, typeof asked === 'object' ? asked.correlationId : undefined)) return undefined
     this.#tellRepeated(job)
     job.repeated = true
     return { outcome: { kind: 'done' }, to: undefined, handling: undefined }
   }
 
-  #ended(job: Job, { outcome, handling, to }: Handled): void {
+  #ended(job: Job, { outcome, handling, to, error }: Handled): void {
     if (job.limit !== undefined || job.leftBehind || job.overdue) this.limits.end(job)
     if (job.overdue) {
       this.#letTurnGo(job)
@@ -96,6 +96,7 @@ export class Execution {
         void this.#options.delivery.deliverLate(job, to, outcome)
       return
     }
+    job.thrown = error
     job.handledAt = this.#options.clock.monotonic()
     void this.#carryOut(job, outcome, handling, to)
   }

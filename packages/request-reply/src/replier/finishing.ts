@@ -79,6 +79,7 @@ export class Finishing {
       unreadable,
       operation: handling?.operation.name,
       outcome,
+      error: job.thrown,
       attempt,
     }
     for (const hook of hooks) {

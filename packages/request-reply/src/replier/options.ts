@@ -6,6 +6,7 @@ import type { StartPosition } from '../transport/transport.ts'
 import { encodeHeaders, type HeaderInput, type RawHeader } from '../wire/headers.ts'
 import type { WireProfile } from '../wire/profile.ts'
 import { springProfile } from '../wire/spring.ts'
+import { wordsOf } from '../words.ts'
 import type { HandlerContext } from './context.ts'
 import type { SelectOperation } from './dispatch.ts'
 import type { BeforeFinish } from './before-finish.ts'
@@ -33,6 +34,25 @@ export interface ReplierOptions extends TransportSource {
    * `MILENA_OPERATION_UNKNOWN`.
    */
   readonly select?: SelectOperation
+  /**
+   * What becomes of a request for whose operation there is no handler here: `answer`, the default, with
+   * `MILENA_OPERATION_UNKNOWN`; `ignore` passes it over (`operation-unknown`, counted and told), for a topic whose
+   * operations are handled by several groups.
+   */
+  readonly unknownOperations?: 'answer' | 'ignore'
+  /**
+   * Milliseconds by which a request's deadline may be over, by this replier's clock, before it counts; default 1 000. The
+   * requester's clock may differ. It is not needed where the request states its timeout and it is known here since when
+   * it can have been in the log: then it is handled for as long as that timeout, and a warning says that clocks differ.
+   */
+  readonly clockTolerance?: number
+  /**
+   * The oldest request that is handled, in milliseconds since its record was written; default: any. An older one, of a
+   * backlog whose requests state no deadline, is answered with `MILENA_REQUEST_TOO_OLD`.
+   */
+  readonly maxAge?: number
+  /** The largest value, in bytes, that is decoded; default 8 MiB. A larger one is answered with `MILENA_RECORD_TOO_LARGE`. */
+  readonly maxRequestBytes?: number
   /**
    * Headers of the request that its reply carries too (of each name the last); default those of a trace, `traceparent`
    * and `tracestate` (W3C Trace Context).
@@ -111,6 +131,10 @@ export interface ReplierSettings {
   readonly concurrency: number
   readonly replyTopics: readonly string[] | undefined
   readonly select: SelectOperation | undefined
+  readonly unknownOperations: 'answer' | 'ignore'
+  readonly clockTolerance: number
+  readonly maxAge: number | undefined
+  readonly maxRequestBytes: number
   readonly copyHeaders: readonly Buffer[]
   readonly addedHeaders: readonly RawHeader[]
   readonly makeHeaders: ((context: HandlerContext) => HeaderInput) | undefined
@@ -143,6 +167,10 @@ const known: ReadonlySet<string> = new Set<keyof ReplierOptions>([
   'concurrency',
   'replyTopics',
   'select',
+  'unknownOperations',
+  'clockTolerance',
+  'maxAge',
+  'maxRequestBytes',
   'copyHeaders',
   'replyHeaders',
   'exposeErrors',
@@ -190,6 +218,13 @@ export function readReplierOptions(options: ReplierOptions): ReplierSettings {
   wholeNumber('concurrency', options.concurrency, 1, 100_000)
   wholeNumber('maxInHand', options.maxInHand, 1, Number.MAX_SAFE_INTEGER)
   wholeNumber('maxInHandBytes', options.maxInHandBytes, 1, Number.MAX_SAFE_INTEGER)
+  wholeNumber('clockTolerance', options.clockTolerance, 0, longestTimeout)
+  wholeNumber('maxAge', options.maxAge, 1, Number.MAX_SAFE_INTEGER)
+  wholeNumber('maxRequestBytes', options.maxRequestBytes, 0, Number.MAX_SAFE_INTEGER)
+  const { unknownOperations } = options
+  if (unknownOperations !== undefined && unknownOperations !== 'answer' && unknownOperations !== 'ignore') {
+    problems.push(`unknownOperations must be 'answer' or 'ignore', not ${wordsOf(unknownOperations)}`)
+  }
   wholeNumber('maxAhead', options.maxAhead, 1, Number.MAX_SAFE_INTEGER)
   wholeNumber('handlerTimeout', options.handlerTimeout, 1, longestTimeout)
   wholeNumber('slowAfter', options.slowAfter, 1, longestTimeout)
@@ -242,6 +277,10 @@ export function readReplierOptions(options: ReplierOptions): ReplierSettings {
     concurrency,
     replyTopics: options.replyTopics,
     select: options.select,
+    unknownOperations: unknownOperations ?? 'answer',
+    clockTolerance: options.clockTolerance ?? 1_000,
+    maxAge: options.maxAge,
+    maxRequestBytes: options.maxRequestBytes ?? 8 * 1024 * 1024,
     copyHeaders: (options.copyHeaders ?? ['traceparent', 'tracestate']).map((name) => Buffer.from(name)),
     addedHeaders,
     makeHeaders,

@@ -86,6 +86,8 @@ export class Job implements Tracked<Job>, Laned<Job>, RequestRun {
   context: RequestContext | undefined
   /** What counts the replies that wait for its address. */
   share: Share | undefined
+  /** What its handling has thrown at last. */
+  thrown: unknown = undefined
   // The tracker's and the lanes'.
   index = -1
   before: Job | undefined
@@ -149,6 +151,7 @@ export class Job implements Tracked<Job>, Laned<Job>, RequestRun {
     this.handling = undefined
     this.to = undefined
     this.context = undefined
+    this.thrown = undefined
   }
 }
 

@@ -9,7 +9,7 @@
  * that is not finished. So whatever ends the process, a request is answered, or comes again: at least once, in order
  * for each key.
  */
-import { untyped, type Operation } from '../contract/operation.ts'
+import type { AnyOperation, Operation } from '../contract/operation.ts'
 import { MilenaError, OptionsError } from '../errors.ts'
 import { openTransport, type OpenedTransport } from '../transport/open.ts'
 import type { Transport } from '../transport/transport.ts'
@@ -21,7 +21,8 @@ import { RequestHandler } from './handling.ts'
 import { GroupWork } from './group-work.ts'
 import type { ReplierHealth } from './health.ts'
 import { wordsOf } from '../words.ts'
-import type { AnyHandler, Middleware } from './middleware.ts'
+import type { AddedBy, AnyHandler, Middleware } from './middleware.ts'
+import type { RecordMiddleware } from './record-middleware.ts'
 import { readReplierOptions, type ReplierOptions, type ReplierSettings } from './options.ts'
 import { Registry } from './registry.ts'
 import { ReplierCounters, type ReplierStats } from './stats.ts'
@@ -31,21 +32,44 @@ import { Warnings } from './warnings.ts'
  * Does the work of a request and returns its reply. What it throws is the error reply: a `ReplyError` with its code and
  * message, anything else as `MILENA_HANDLER_FAILED`.
  */
-export type Handler<Request, Reply> = (request: Request, context: HandlerContext) => Promise<Reply> | Reply
+export type Handler<Request, Reply, Added extends object = object> = (
+  request: Request,
+  context: HandlerContext & Added,
+) => Promise<Reply> | Reply
 
-export interface Replier extends AsyncDisposable {
+/** `Added`: what its middleware adds to the context of every handler. */
+export interface Replier<Added extends object = object> extends AsyncDisposable {
   /**
    * Has an operation's requests handled. One topic may have several operations.
    *
    * @throws OptionsError `MILENA_OPTIONS_INVALID`: the operation has a handler already, or the replier was started.
    */
-  handle<RequestInput, RequestOutput, ReplyInput, ReplyOutput>(
+  handle<
+    RequestInput,
+    RequestOutput,
+    ReplyInput,
+    ReplyOutput,
+    const Used extends readonly unknown[] = readonly [],
+  >(
     operation: Operation<RequestInput, RequestOutput, ReplyInput, ReplyOutput>,
-    handler: Handler<RequestOutput, ReplyInput>,
-    options?: HandleOptions,
+    // The operation says what a reply is; without `NoInfer` an incomplete one would widen it.
+    handler: Handler<RequestOutput, NoInfer<ReplyInput>, Added & AddedBy<Used>>,
+    options?: HandleOptions<Used>,
   ): void
-  /** Wraps every handler; the first one given is outermost. @throws OptionsError once the replier was started. */
-  use(middleware: Middleware): void
+  /**
+   * Wraps every handler, those of earlier calls of `handle` too; the first one given is outermost.
+   *
+   * @returns this replier, by its type with what the middleware adds to the context
+   * @throws OptionsError once the replier was started.
+   */
+  use<More extends object>(middleware: Middleware<More>): Replier<Added & More>
+  /**
+   * Stands before everything that is done with a record, of any operation or none; the first one given is outermost.
+   *
+   * @returns this replier
+   * @throws OptionsError once the replier was started.
+   */
+  useRecords(middleware: RecordMiddleware): this
   /**
    * Joins the group. Resolves when the assigned partitions are at their positions; requests are handled from then on.
    * After a failure it can be called again.
@@ -99,18 +123,21 @@ class GroupReplier implements Replier {
     this.#warnings = new Warnings(settings.logger, `replier of group ${settings.groupId}`)
   }
 
-  handle<RequestInput, RequestOutput, ReplyInput, ReplyOutput>(
-    operation: Operation<RequestInput, RequestOutput, ReplyInput, ReplyOutput>,
-    handler: Handler<RequestOutput, ReplyInput>,
-    options: HandleOptions = {},
-  ): void {
+  handle(operation: unknown, handler: unknown, options: HandleOptions = {}): void {
     this.#refuseOnceStarted('handle')
-    this.#registry.add(untyped(operation), handler as AnyHandler, options)
+    this.#registry.add(operation as AnyOperation, handler as AnyHandler, options)
   }
 
-  use(middleware: Middleware): void {
+  use<More extends object>(middleware: Middleware<More>): Replier<More> {
     this.#refuseOnceStarted('use')
     this.#registry.use(middleware)
+    return this as unknown as Replier<More>
+  }
+
+  useRecords(middleware: RecordMiddleware): this {
+    this.#refuseOnceStarted('useRecords')
+    this.#registry.useRecords(middleware)
+    return this
   }
 
   start(): Promise<void> {
@@ -194,7 +221,8 @@ class GroupReplier implements Replier {
       const warnings = this.#warnings
       const { transport } = this.#opened
       const answers = new Answers(settings)
-      const handler = new RequestHandler({ settings, topics, answers, counters, warnings })
+      const { records } = this.#registry
+      const handler = new RequestHandler({ settings, topics, records, answers, counters, warnings })
       const names = [...topics.keys()]
       const group = new GroupWork({
         settings,

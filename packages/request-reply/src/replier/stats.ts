@@ -3,14 +3,14 @@ import type { OldestInHand } from './health.ts'
 
 /** Why a record was passed over without a reply. */
 export type PassedOverReason =
-  /** No correlation id, or headers that do not parse. */
+  /** It names a reply topic and has no correlation id, or has headers that do not parse. */
   | 'unanswerable'
-  /** It names no reply topic, and its operation has no `replyTo`. */
-  | 'no-reply-address'
   /** It names a reply topic that is not allowed. */
   | 'reply-topic-refused'
   /** The brokers will never take the reply: no such topic or partition, no right, too large. */
   | 'reply-undeliverable'
+  /** No handler for its operation, and nobody to be told, or `unknownOperations: 'ignore'`. */
+  | 'operation-unknown'
   /** A one-way request whose handling has failed: there is nobody to be told. */
   | 'failed-one-way'
   /** A stretch of a log that cannot be read: damaged, or larger than what may become of it in memory. */

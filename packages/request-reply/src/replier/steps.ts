@@ -23,7 +23,7 @@ export class Steps {
     const asked = this.#profile.readReplyRequest(record.headers)
     return {
       operation,
-      correlationId: typeof asked === 'string' ? undefined : asked.correlationId.toString('hex'),
+      correlationId: typeof asked === 'object' ? asked.correlationId.toString('hex') : undefined,
       groupId: this.#groupId,
       position: { topic, partition, offset },
       bytes: size,
