@@ -90,7 +90,7 @@ test("leaveBehind: once the caller's deadline has passed, too; the record still 
   const clock = new ManualClock()
   const gates = new Gates()
   gates.shut('a1')
-  const worker = replier({ clock, concurrency: 1, commitInterval: 0 })
+  const worker = replier({ clock, concurrency: 1, commitInterval: 0, clockTolerance: 0 })
   worker.handle(
     echo,
     async (request) => {
