@@ -71,9 +71,9 @@ export class Job implements Tracked<Job>, Laned<Job>, RequestRun {
   deliveredAt = 0
   /** Which of its partition's beginnings its last one was. */
   beginning = 0
-  /** The reply that is being sent, and until when it is tried, in milliseconds since the Unix epoch. */
+  /** The reply that is being sent, and until when it is tried, in milliseconds since the Unix epoch, once somebody asks. */
   sending: OutgoingRecord | undefined
-  replyUntil = 0
+  replyUntil: number | undefined
   /** How often in a row it, or its hook, has stopped the partition. */
   stops = 0
   /** Whether it was told that it takes long. */
