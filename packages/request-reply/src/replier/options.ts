@@ -78,7 +78,7 @@ export interface ReplierOptions extends TransportSource {
   readonly maxInHand?: number
   /**
    * Bytes that may be in hand before reading stops; default 32 MiB. Of each request its key, value and headers, its reply
-   * until the brokers have acknowledged it, and 1 KiB for the objects that it takes.
+   * until the brokers have acknowledged it, and what its objects take: 700 bytes, and 280 for each header.
    */
   readonly maxInHandBytes?: number
   /**

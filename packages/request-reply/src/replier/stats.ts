@@ -37,7 +37,7 @@ export interface ReplierStats {
   readonly passedOver: Readonly<Partial<Record<PassedOverReason, number>>>
   /**
    * Records that were read and are not yet finished, and what they take: their bytes, those of their replies until
-   * they are acknowledged, and 1 KiB for each.
+   * they are acknowledged, and what their objects take (`maxInHandBytes`).
    */
   readonly inHand: number
   readonly inHandBytes: number
