@@ -176,6 +176,7 @@ export async function uses(requester: Requester, replier: Replier): Promise<void
   // @ts-expect-error -- the reply is incomplete
   replier.handle(pair, () => ({ a: 1 }))
   replier.handle(pair, () => ({ a: 1, c: 3 }))
+  replier.handle(pair, async (request) => ({ a: 1, b: 2, c: request === '' ? 3 : 3 }))
 
   const withUser: Middleware<{ user: string }> = (request, _context, next) => next(request, { user: 'me' })
   const withTenant: Middleware<{ tenant: number }> = (request, context, next) => {
