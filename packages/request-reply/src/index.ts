@@ -1,4 +1,5 @@
 export { systemClock, type Clock, type ScheduledTimer } from './clock.ts'
+export { channelNames } from './diagnostics.ts'
 export type {
   CommittedStep,
   HandlerEndedStep,
@@ -58,12 +59,15 @@ export {
 } from './errors.ts'
 export type { HandlerContext } from './replier/context.ts'
 export type { ForeignRequest, HandleOptions, SelectOperation } from './replier/dispatch.ts'
-export type { BeforeFinish, Finished } from './replier/finishing.ts'
-export type { ReplierHealth } from './replier/health.ts'
-export type { Standstill, StandstillReason } from './replier/partition-work.ts'
-export type { UndeliverableAddress } from './replier/reply-shares.ts'
-export type { OldestInHand } from './replier/slow-work.ts'
-export type { StoppedPartition } from './replier/standstills.ts'
+export type { BeforeFinish, Finished } from './replier/before-finish.ts'
+export type {
+  OldestInHand,
+  ReplierHealth,
+  Standstill,
+  StandstillReason,
+  StoppedPartition,
+  UndeliverableAddress,
+} from './replier/health.ts'
 export type { AddedBy, Middleware, Next } from './replier/middleware.ts'
 export type { ReplierOptions } from './replier/options.ts'
 export type { ErrorOutcome, Outcome, PassedOverOutcome, ReplyOutcome } from './replier/outcome.ts'

@@ -117,6 +117,7 @@ export class MemberLog extends Collector {
       onLost: (partitions) => this.#note('!', partitions),
       onError: this.onError,
       onTrouble: (troubles) => {
+        options.onTrouble?.(troubles)
         this.troubles = troubles
         this.conditions.changed()
       },

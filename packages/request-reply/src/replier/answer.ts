@@ -1,20 +1,11 @@
 import type { Encoded } from '../contract/coding.ts'
 import { errorHeaders } from '../wire/milena.ts'
 import { encodeHeaders, lastHeader, type RawHeader } from '../wire/headers.ts'
-import type { ReplyAddress } from '../wire/profile.ts'
 import type { IncomingRecord, OutgoingRecord } from '../transport/transport.ts'
+import type { Addressee } from './addressee.ts'
 import type { HandlerContext } from './context.ts'
 import type { ReplierSettings } from './options.ts'
 import type { ErrorOutcome, ReplyOutcome } from './outcome.ts'
-
-/** Whom to answer, and how: what was read of a request that can be answered. */
-export interface Addressee {
-  readonly record: IncomingRecord
-  readonly correlationId: Buffer
-  readonly address: ReplyAddress
-  /** The handler's context, once the request has reached an operation. */
-  readonly context: HandlerContext | undefined
-}
 
 /**
  * Writes reply records.

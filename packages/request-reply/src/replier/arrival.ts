@@ -7,13 +7,15 @@
  *     an operation that has no handler here    ──▶ error reply, or   ┘
  */
 import { remoteCodes } from '../errors.ts'
-import type { Addressee, Answers } from './answer.ts'
+import type { Addressee } from './addressee.ts'
+import type { Answers } from './answer.ts'
 import { RequestContext } from './context.ts'
 import type { Deadlines } from './deadlines.ts'
 import { findHandling, type HandledTopic, type Handling } from './dispatch.ts'
 import { replyErrorFailure, unexpectedFailure, type Failure } from './failures.ts'
 import type { ReplierSettings } from './options.ts'
-import type { Outcome, RequestRun } from './outcome.ts'
+import type { Outcome } from './outcome.ts'
+import type { RequestRun } from './run.ts'
 import type { PassedOverReason } from './stats.ts'
 import type { Steps } from './steps.ts'
 import { Turn } from './turn.ts'

@@ -1,12 +1,13 @@
 import { boundedDelay, type Clock } from '../clock.ts'
 import type { HandlingOutcome } from '../diagnostics.ts'
-import type { Addressee } from './answer.ts'
+import type { Addressee } from './addressee.ts'
 import type { Delivery } from './delivery.ts'
 import type { Handling } from './dispatch.ts'
 import type { Finishing } from './finishing.ts'
-import type { Job } from './job.ts'
+import type { Job } from './partition-work.ts'
 import type { KeyLanes } from './key-lanes.ts'
-import type { ErrorOutcome, Handled, Outcome, PassedOverOutcome, RequestRun } from './outcome.ts'
+import type { ErrorOutcome, Outcome, PassedOverOutcome } from './outcome.ts'
+import type { Handled, RequestRun } from './run.ts'
 import type { Standstills } from './standstills.ts'
 import type { ReplierCounters } from './stats.ts'
 import type { Steps } from './steps.ts'
@@ -45,7 +46,7 @@ export class Execution {
       steps,
       handlerTimeout,
       mostLeftBehind: concurrency,
-      conclude: (job, outcome) => void this.#timedOut(job, outcome),
+      conclude: (job, outcome) => this.#timedOut(job, outcome),
     })
   }
 
@@ -122,10 +123,14 @@ export class Execution {
         job.phase = 'delivering'
         // The reply is on its way before the next request of its key begins …
         const delivering = delivery.deliver(job, to, outcome)
-        if (!job.overdue) this.#letTurnGo(job)
+        // (where its partition is gone the next one may be itself, come again: that is to know that it was answered)
+        if (!job.overdue && !job.work.gone) this.#letTurnGo(job)
         // … and acknowledged before its own request is finished.
         const delivered = await delivering
-        if (delivered === 'given up') return finishing.leave(job, 'abandoned')
+        if (delivered === 'given up') {
+          finishing.leave(job, 'abandoned')
+          return this.#letTurnGo(job)
+        }
         ended = outcome.kind === 'error' ? 'error-replied' : 'replied'
         if (outcome.kind === 'error') reason = outcome.code
         if (delivered !== 'delivered') outcome = delivered
@@ -136,6 +141,7 @@ export class Execution {
       }
       const finished = finishing.finish(job, outcome, ended, reason, handling, to)
       if (finished !== undefined) await finished
+      if (!job.overdue) this.#letTurnGo(job)
     } catch (error) {
       warnings.tell('a request was left as it is', whereOf(job), error)
     }
@@ -167,7 +173,7 @@ export class Execution {
     work.rests(job)
     if (!job.hasTurn) return
     job.hasTurn = false
-    turns.park(job)
+    turns.park()
   }
 
   #wake(job: Job, notBefore: number): void {

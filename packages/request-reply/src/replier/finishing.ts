@@ -1,41 +1,17 @@
 import type { Clock } from '../clock.ts'
 import { handlingEnded, requestPassedOver, type HandlingOutcome } from '../diagnostics.ts'
-import type { IncomingRecord, UnreadableRange } from '../transport/transport.ts'
 import { errorOf } from '../words.ts'
 import type { Commits } from './commits.ts'
-import type { Addressee } from './answer.ts'
+import type { Addressee } from './addressee.ts'
+import type { BeforeFinish, Finished } from './before-finish.ts'
 import type { Handling } from './dispatch.ts'
 import type { InHand } from './in-hand.ts'
-import type { Job } from './job.ts'
+import type { Job } from './partition-work.ts'
 import type { Outcome, PassedOverOutcome } from './outcome.ts'
 import type { Standstills } from './standstills.ts'
 import type { ReplierCounters } from './stats.ts'
 import type { Steps } from './steps.ts'
 import type { Warnings } from './warnings.ts'
-
-/** A record, or a stretch that could not be read, for which nothing is left to do but to count as finished. */
-export interface Finished {
-  readonly topic: string
-  readonly partition: number
-  readonly offset: number
-  /** The record; `undefined` for a stretch that could not be read. */
-  readonly record: IncomingRecord | undefined
-  readonly unreadable: UnreadableRange | undefined
-  /** The operation that it reached, if it reached one. */
-  readonly operation: string | undefined
-  /** What became of it; a reply has been acknowledged by the brokers. */
-  readonly outcome: Outcome
-  /** What the handler, a middleware, a codec or a schema has thrown on the way to it, if anything. */
-  readonly error: unknown
-  readonly attempt: number
-}
-
-/**
- * Awaited before a record counts as finished, and with it before a commit may pass it: after its reply was
- * acknowledged, and for what was passed over or could not be read too. When it throws, the partition stands still
- * (`replier.health()` says so) and it is called again with a growing pause, 1 s to 30 s, until it goes through.
- */
-export type BeforeFinish = (finished: Finished) => unknown
 
 export interface FinishingOptions {
   readonly beforeFinish: BeforeFinish | undefined
@@ -107,10 +83,10 @@ export class Finishing {
       attempt,
     }
     for (const hook of hooks) {
-      while (hook !== undefined) {
+      for (let through = hook === undefined; !through;) {
         try {
-          await hook(finished)
-          break
+          await hook!(finished)
+          through = true
         } catch (error) {
           if (!work.gone) await this.#options.standstills.pause(job, 'before-finish', errorOf(error))
           // Whoever has the partition by now handles it again.

@@ -39,7 +39,7 @@ export class HandOver {
   /** Never rejects. */
   async settle(works: readonly PartitionWork[], { timeout, linger, reason }: HandOverTerms): Promise<void> {
     if (works.length === 0) return
-    const { clock, reading, warnings, groupId, letGo } = this.#options
+    const { clock, reading, warnings, groupId } = this.#options
     const began = clock.monotonic()
     if (linger) {
       // Kept back for the handlers that begin meanwhile.
@@ -57,7 +57,7 @@ export class HandOver {
       })
     }
     await this.#within(commitTimeout, this.#commitAll(works))
-    for (const work of works) letGo(work, reason)
+    for (const work of works) this.#options.letGo(work, reason)
   }
 
   /** Commits until everything of these partitions is committed, or they are gone or fenced. */

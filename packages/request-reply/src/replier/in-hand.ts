@@ -1,11 +1,5 @@
 import type { PartitionWork } from './partition-work.ts'
 
-/**
- * Bytes that a record takes beside its key, value and headers: the objects for itself, its buffers, and its place in the
- * lanes. Measured with Node 24; a record of ours with eight headers takes about as much.
- */
-export const recordOverhead = 1_024
-
 export interface InHandOptions {
   readonly maxRecords: number
   readonly maxBytes: number

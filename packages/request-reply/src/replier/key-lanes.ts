@@ -97,7 +97,7 @@ export class KeyLanes<Item extends Laned<Item>> {
   }
 
   /** A record that has begun begins again later: its slot is free, its lane is not. */
-  park(item: Item): void {
+  park(): void {
     this.#running--
     this.#ended++
     this.look()

@@ -3,11 +3,7 @@
  * library, a middleware, or the handler.
  */
 import type { Effect } from '../errors.ts'
-import type { IncomingRecord } from '../transport/transport.ts'
 import type { RawHeader } from '../wire/headers.ts'
-import type { Addressee } from './answer.ts'
-import type { Abortable, RequestContext } from './context.ts'
-import type { Handling } from './dispatch.ts'
 import type { PassedOverReason } from './stats.ts'
 
 /** The reply is sent, as it is, to where the request says; without such a place the record is done. */
@@ -49,35 +45,3 @@ export type Outcome =
   | PassedOverOutcome
   /** The partition is somebody else's by now, who gets the record too: nothing is said. */
   | { readonly kind: 'abandoned' }
-
-/** One try to handle a record. */
-export interface RequestRun {
-  readonly record: IncomingRecord
-  /** From 1. */
-  readonly attempt: number
-  /** When it was read, in `Clock.monotonic` milliseconds. */
-  readonly receivedAt: number
-  /** As `ReadingListener.onRecords` says. */
-  readonly appendedAfter: number | undefined
-  /** Whether the partition is still this replier's; read when it matters. */
-  readonly owned: boolean
-  /** Where contexts whose signal somebody has asked for are kept. */
-  readonly abortable: Abortable
-  /** Says what the record has reached, when it is known and before anything of the application's is called. */
-  reached(
-    handling: Handling | undefined,
-    to: Addressee | undefined,
-    context: RequestContext | undefined,
-  ): void
-}
-
-/** The outcome, with what was found out on the way to it. */
-export interface Handled {
-  readonly outcome: Outcome
-  /** Whom to answer; `undefined` when nobody can be. */
-  readonly to: Addressee | undefined
-  /** The operation that it reached. */
-  readonly handling: Handling | undefined
-  /** What the handler, a middleware, a codec or a schema has thrown, if anything; `undefined` may have been thrown, too. */
-  readonly error?: unknown
-}

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { ReplyAddress } from '../wire/profile.ts'
+import type { UndeliverableAddress } from './health.ts'
 import type { Warnings } from './warnings.ts'
 
 /** Milliseconds without any acknowledgement from an address after which it is told, and after which it is sick. */
@@ -10,19 +11,6 @@ const sickAfter = 15_000
 
 const mostIdle = 1_000
 const mostTroubled = 100
-
-/** An address to which replies cannot be delivered at present. It ends with the next reply that is acknowledged. */
-export interface UndeliverableAddress {
-  readonly topic: string
-  /** `undefined` where the replier's partitioner chooses. */
-  readonly partition: number | undefined
-  /** Since when, in milliseconds since the Unix epoch. */
-  readonly since: number
-  /** Replies that wait to be acknowledged, and replies that were given up. */
-  readonly waiting: number
-  readonly givenUp: number
-  readonly error: Error | undefined
-}
 
 /** What is under way to one address. */
 export class Share {
@@ -71,6 +59,11 @@ export class ReplyShares {
   /** Replies that wait to be acknowledged. */
   get waiting(): number {
     return this.#waiting
+  }
+
+  /** How many addresses are kept. */
+  get size(): number {
+    return this.#size
   }
 
   /** A reply to this address is ready. @param now in `Clock.monotonic` milliseconds */

@@ -1,25 +1,12 @@
 import { foreign } from '../words.ts'
-import type { Job } from './job.ts'
+import type { OldestInHand } from './health.ts'
 import type { KeyLanes } from './key-lanes.ts'
-import type { PartitionWork } from './partition-work.ts'
-import type { RecordPosition } from '../transport/transport.ts'
+import type { Job, PartitionWork } from './partition-work.ts'
 import type { Steps } from './steps.ts'
 import type { Warnings } from './warnings.ts'
 
 /** The most characters of a key that are shown. */
 const longestKey = 100
-
-/** The request that has been in hand for longest. */
-export interface OldestInHand {
-  readonly operation: string | undefined
-  /** Its key as text, escaped and cut; `undefined` for none. */
-  readonly key: string | undefined
-  readonly position: RecordPosition
-  /** Milliseconds since it was read. */
-  readonly age: number
-  /** Milliseconds since its turn came; `undefined` while it waits for that. */
-  readonly running: number | undefined
-}
 
 export interface SlowWorkOptions {
   readonly concurrency: number

@@ -1,24 +1,13 @@
 import type { Clock } from '../clock.ts'
-import type { Job } from './job.ts'
 import type { KeyLanes } from './key-lanes.ts'
-import type { PartitionWork, StandstillReason } from './partition-work.ts'
+import type { StandstillReason } from './health.ts'
+import type { Job, PartitionWork } from './partition-work.ts'
 import { pausedFor, type Reading } from './reading.ts'
 import type { Warnings } from './warnings.ts'
 
 /** Milliseconds before what has stopped a partition is tried again: at first, doubled each time, at most. */
 const firstPause = 1_000
 const longestPause = 30_000
-
-/** A partition that stands still, or is not read on, since when and why. */
-export interface StoppedPartition {
-  readonly topic: string
-  readonly partition: number
-  readonly reason: StandstillReason
-  /** In milliseconds since the Unix epoch. */
-  readonly since: number
-  /** What its handling or its hook has failed with, last. */
-  readonly error: Error | undefined
-}
 
 export interface StandstillsOptions {
   readonly clock: Clock
@@ -60,7 +49,7 @@ export class Standstills {
     work.rests(job)
     if (job.hasTurn) {
       job.hasTurn = false
-      turns.park(job)
+      turns.park()
     }
   }
 

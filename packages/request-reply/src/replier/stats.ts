@@ -1,5 +1,5 @@
 import { Durations, type DurationSummary } from '../durations.ts'
-import type { OldestInHand } from './slow-work.ts'
+import type { OldestInHand } from './health.ts'
 
 /** Why a record was passed over without a reply. */
 export type PassedOverReason =

@@ -2,7 +2,7 @@ import type { HandlingStep } from '../diagnostics.ts'
 import type { IncomingRecord } from '../transport/transport.ts'
 import { readOperation } from '../wire/milena.ts'
 import type { WireProfile } from '../wire/profile.ts'
-import type { Job } from './job.ts'
+import type { Job } from './partition-work.ts'
 
 /** What diagnostics and warnings say of a record; made only when somebody is to be told. */
 export class Steps {

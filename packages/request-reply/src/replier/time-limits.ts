@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import { remoteCodes } from '../errors.ts'
-import type { Job } from './job.ts'
+import type { Job } from './partition-work.ts'
 import type { KeyLanes } from './key-lanes.ts'
 import type { ErrorOutcome } from './outcome.ts'
 import { describe } from './slow-work.ts'
@@ -81,14 +81,14 @@ export class TimeLimits {
   #timeOut(job: Job, timeout: number): void {
     job.limit = undefined
     const { handling, context } = job
-    const { warnings, steps, clock, conclude } = this.#options
+    const { warnings, steps, clock } = this.#options
     job.overdue = true
     const told = describe(job, steps, clock.monotonic())
     warnings.tell('a handler has not ended in time and its request is answered with an error', { ...told })
     if (handling?.leaveBehind) this.#leave(job)
     const message = `the handler has not ended within ${timeout} ms; whether it does its work is not known`
     context?.abandon(new DOMException(message, 'TimeoutError'))
-    conclude(job, {
+    this.#options.conclude(job, {
       kind: 'error',
       code: remoteCodes.handlerTimeout,
       message,

@@ -87,7 +87,7 @@ function nameError(thrown: unknown): string {
     if (thrown instanceof MilenaError) return foreign(`${thrown.code}: ${thrown.message}`, longestDetail)
     if (!(thrown instanceof Error)) return typeof thrown
     const { code } = thrown as { code?: unknown }
-    const name = foreign(String(thrown.name), longestName)
+    const name = foreign(thrown.name, longestName)
     return typeof code === 'string' ? `${name} ${foreign(code, longestName)}` : name
   } catch {
     return 'a thrown value that cannot be put into words'

@@ -12,17 +12,6 @@ const sessionTimeout = 300_000
 
 export function describeJoining(bench: Bench): void {
   describe('joining', () => {
-    /** Joins; a membership that comes of it all the same is closed. */
-    const joinAndLeave = async (transport: Transport, options: GroupOptions): Promise<'joined' | 'ended'> => {
-      try {
-        await (await transport.join(options)).close()
-        return 'joined'
-      } catch (error) {
-        assert.equal((error as { code?: string }).code, 'MILENA_CLOSED', String(error))
-        return 'ended'
-      }
-    }
-
     it('is refused by a signal that has fired before, and nothing is asked', async () => {
       const transport = await bench.connect()
       const member = new MemberLog('member')
@@ -115,4 +104,15 @@ export function describeJoining(bench: Bench): void {
       assert.deepEqual(member.events, [`+${topic}/0`])
     })
   })
+}
+
+/** Joins; a membership that comes of it all the same is closed. */
+async function joinAndLeave(transport: Transport, options: GroupOptions): Promise<'joined' | 'ended'> {
+  try {
+    await (await transport.join(options)).close()
+    return 'joined'
+  } catch (error) {
+    assert.equal((error as { code?: string }).code, 'MILENA_CLOSED', String(error))
+    return 'ended'
+  }
 }

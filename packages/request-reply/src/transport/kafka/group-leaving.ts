@@ -1,5 +1,5 @@
 /** How a member leaves its group, whatever it was doing: nobody is to wait until its session has timed out. */
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { GroupCoordinator } from './group-coordinator.ts'
 import { kafka } from './kafka-errors.ts'
 
@@ -44,15 +44,22 @@ async function leave(
   { memberId, naming, isStatic }: Leaver,
   late: AbortSignal,
 ): Promise<void> {
-  let named: string | undefined = memberId
-  if (memberId === '' && naming !== undefined) {
-    named = undefined
-    const answer = naming.then((id) => (named = id))
-    await (isStatic ? nextTurn() : answer)
-    while (named === undefined && !late.aborted) {
-      if ((await coordinator.leave('')) === kafka.none) return
-      await sleep(RETRY_PAUSE, undefined, { signal: late }).catch(() => undefined)
-    }
+  let name = memberId
+  if (name === '' && naming !== undefined)
+    name = isStatic ? await takeOut(coordinator, naming, late) : await naming
+  if (name !== '' && !late.aborted) await coordinator.leave(name)
+}
+
+/** By the instance id, until the JoinGroup has arrived. Gives the member's name when the JoinGroup was answered by then. */
+async function takeOut(
+  coordinator: Pick<GroupCoordinator, 'leave'>,
+  naming: Promise<string>,
+  late: AbortSignal,
+): Promise<string> {
+  for (let pause = 0; ; pause = RETRY_PAUSE) {
+    const paused = sleep(pause, undefined, { signal: late }).catch(() => undefined)
+    const name = await Promise.race([naming, paused])
+    if (name !== undefined) return name
+    if (late.aborted || (await coordinator.leave('')) === kafka.none) return ''
   }
-  if (named !== '' && named !== undefined && !late.aborted) await coordinator.leave(named)
 }

@@ -106,14 +106,13 @@ export class GroupPartitions {
     this.#reader.wake()
   }
 
-  /** Takes new partitions on and gives those back that are not assigned any more; resolves when these are drained. */
-  async apply(assigned: readonly TopicPartition[]): Promise<void> {
+  /** Takes new partitions on and begins to let go of those that are not assigned any more. */
+  apply(assigned: readonly TopicPartition[]): void {
     const keep = new Set(assigned.map(keyOf))
     const revoked = [...this.#holdings.values()].filter((one) => isKept(one) && !keep.has(keyOf(one)))
     const added = assigned.filter((one) => !this.#holdings.has(keyOf(one)))
-    const drained = this.#drain(revoked)
+    void this.#drain(revoked)
     this.#take(added)
-    await drained
   }
 
   /** Lets go of everything; resolves when it is drained, what drained before too, after the drain timeout at the latest. */

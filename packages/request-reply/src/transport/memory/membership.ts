@@ -276,8 +276,8 @@ export class MemoryMembership implements GroupMembership {
   }
 
   async #leave(): Promise<void> {
-    const draining = new Set([...this.#drains].flatMap(({ left }) => [...left]))
-    const kept = [...this.#cursors.values()].filter((one) => !draining.has(one))
+    const drains = [...this.#drains]
+    const kept = [...this.#cursors.values()].filter((one) => !drains.some(({ left }) => left.has(one)))
     await Promise.all([...this.#lettingGo, this.#drain(kept)])
     const member = this.#member
     if (this.#link.alive && member) {
