@@ -1,4 +1,5 @@
 export { systemClock, type Clock, type ScheduledTimer } from './clock.ts'
+export { channelNames } from './diagnostics.ts'
 export type {
   CommittedStep,
   HandlerEndedStep,

@@ -244,6 +244,14 @@ describe('what is sent with an asynchronous schema', () => {
     assert.deepEqual(await result, { value: { id: '7', tags: ['a'] } })
   })
 
+  it('is a circle as it is', async () => {
+    const circle: Record<string, unknown> = { secret: 1 }
+    circle['self'] = [circle, circle]
+    const clone = made((given: object) => Promise.resolve({ value: structuredClone(given) }) as never)
+    const result = await sendable(replying(clone), 'reply', circle)
+    assert.ok('value' in result && result.value === circle)
+  })
+
   it('is rejected as the schema fails, and never in any other way', async () => {
     const failing = made(() => Promise.reject(new Error('card 4111')) as never)
     await assert.rejects(async () => sendable(replying(failing), 'reply', 'x'), {

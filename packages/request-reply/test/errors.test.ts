@@ -92,7 +92,7 @@ test('nothing claims more than is known', () => {
   for (const code of Object.values(remoteCodes)) {
     // A replier of ours speaks of its own delivery only: whatever an error reply with such a code adds.
     for (const effect of ['none', 'done', 'unknown', undefined] as const) {
-      const facts = remoteFacts(code, { effect })
+      const facts = remoteFacts(code, { effect, retryable: true })
       sound(code, { sent: 'yes', ...facts })
       assert.notEqual(facts.effect, 'none', code)
     }

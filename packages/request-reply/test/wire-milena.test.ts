@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { describe, it } from 'node:test'
 import {
   deadlineHeader,
@@ -27,6 +28,21 @@ const shown = (headers: readonly RawHeader[]): [string, string][] =>
 /** The names of an error's headers. */
 const names = (error: Parameters<typeof errorHeaders>[0]): string[] =>
   shown(errorHeaders(error)).map(([name]) => name)
+
+function kebab(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+}
+
+describe('docs/headers.md', () => {
+  it('lists every header of ours, with its bound', async () => {
+    const page = await readFile(new URL('../../../docs/headers.md', import.meta.url), 'utf8')
+    const listed = [...page.matchAll(/^\| `milena-([a-z-]+)` \| [^|]+ \| ([^|;]+?)[|;]/gm)].map(
+      ([, name, bound]) => [name, Number(/([\d ]+)$/.exec(bound!.trim())?.[1]?.replaceAll(' ', ''))],
+    )
+    const ours = Object.entries(headerBounds).map(([name, bound]) => [kebab(name), bound])
+    assert.deepEqual(Object.fromEntries(listed), Object.fromEntries(ours))
+  })
+})
 
 describe('Milena headers, written', () => {
   it('are plain text under their documented names', () => {

@@ -7,6 +7,7 @@ import { isUtf8 } from 'node:buffer'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { MilenaError, type ValidationIssue } from '../errors.ts'
 import type { PlainPayload } from './codec.ts'
+import { malformedAt } from './json-position.ts'
 
 /**
  * JSON (RFC 8259) in UTF-8. An object with a key `__proto__`, or `constructor.prototype`, is refused.
@@ -63,7 +64,7 @@ export function parseJson(bytes: Buffer | null, parse: (text: string) => unknown
   try {
     value = parse(text)
   } catch (error) {
-    throw error instanceof SyntaxError ? malformed(error.message) : error
+    throw error instanceof SyntaxError ? malformed(error.message, text) : error
   }
   if (mayPollute.test(text) && pollutes(value)) {
     throw new MilenaError(
@@ -74,15 +75,12 @@ export function parseJson(bytes: Buffer | null, parse: (text: string) => unknown
   return value
 }
 
-/** Says where, when V8 does, and nothing else of what V8 says: it quotes the text. So it is no `cause` either. */
-function malformed(message: string): MilenaError {
-  const position = /JSON at position (\d+)(?: \(line \d+ column \d+\))?$/.exec(message)?.[1]
-  const end = message === 'Unexpected end of JSON input'
-  const where = position === undefined ? (end ? 'its end' : undefined) : `character ${position}`
-  return new MilenaError(
-    'MILENA_CODEC_FAILED',
-    where === undefined ? 'not JSON' : `not JSON: malformed at ${where}`,
-  )
+/** Says where, and nothing else of what V8 says: it quotes the text. So it is no `cause` either. */
+function malformed(message: string, text: string): MilenaError {
+  const told = /JSON at position (\d+)(?: \(line \d+ column \d+\))?$/.exec(message)?.[1]
+  const at = told === undefined ? malformedAt(text) : Number(told)
+  const where = at < text.length ? `at character ${at}` : 'at its end'
+  return new MilenaError('MILENA_CODEC_FAILED', `not JSON: malformed ${where}`)
 }
 
 /** A cheap look before the walk; the escapes are there because JSON may spell any letter as \\uXXXX. */
