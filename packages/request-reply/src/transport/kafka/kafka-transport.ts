@@ -80,7 +80,7 @@ class KafkaTransport implements Transport {
 
   tail(options: TailOptions): Promise<Tail> {
     return this.#open(`tail topic ${options.topic}`, () =>
-      openTail(this.#connections, this.#metadata, options),
+      openTail(this.#connections, this.#metadata, options, this.#abort.signal),
     )
   }
 

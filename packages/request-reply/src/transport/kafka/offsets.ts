@@ -50,18 +50,8 @@ export async function findOffsets(
   for (;;) {
     const left = partitions.filter((one) => !found.has(one))
     if (left.length === 0) return partitions.map((one) => found.get(one)!)
-    const byLeader = new Map<BrokerNode, TopicPartition[]>()
-    for (const one of left) {
-      checkPartition(source.metadata, one)
-      const leader = source.metadata.leader(one.topic, one.partition)
-      if (leader === undefined) continue
-      const list = byLeader.get(leader.node)
-      if (list === undefined) byLeader.set(leader.node, [one])
-      else list.push(one)
-    }
-    const outcomes = await Promise.allSettled(
-      [...byLeader].map(([node, theirs]) => askLeader(source, node, theirs, at, found)),
-    )
+    for (const one of left) checkPartition(source.metadata, one)
+    const outcomes = await askLeaders(source, left, at, found)
     for (const outcome of outcomes) {
       if (outcome.status === 'fulfilled') continue
       cause = outcome.reason
@@ -76,6 +66,35 @@ export async function findOffsets(
     })
     await sleep(RETRY_PAUSE, undefined, { signal: source.signal }).catch(() => undefined)
   }
+}
+
+/** Asks each leader that is known, once. What was not found out, for whatever reason, is left out. */
+export async function askOffsets<Partition extends TopicPartition>(
+  source: OffsetsSource,
+  partitions: readonly Partition[],
+  at: StartPosition,
+): Promise<ReadonlyMap<Partition, number>> {
+  const found = new Map<Partition, number>()
+  await askLeaders(source, partitions, at, found)
+  return found
+}
+
+/** Every leader by itself: one that does not answer keeps nothing of the others' answers back. */
+async function askLeaders<Partition extends TopicPartition>(
+  source: OffsetsSource,
+  partitions: readonly Partition[],
+  at: StartPosition,
+  found: Map<Partition, number>,
+): Promise<PromiseSettledResult<void>[]> {
+  const byLeader = new Map<BrokerNode, Partition[]>()
+  for (const one of partitions) {
+    const leader = source.metadata.leader(one.topic, one.partition)
+    if (leader === undefined) continue
+    const list = byLeader.get(leader.node)
+    if (list === undefined) byLeader.set(leader.node, [one])
+    else list.push(one)
+  }
+  return Promise.allSettled([...byLeader].map(([node, theirs]) => askLeader(source, node, theirs, at, found)))
 }
 
 /**
@@ -123,12 +142,12 @@ export function checkPartition(metadata: Metadata, { topic, partition }: TopicPa
   )
 }
 
-async function askLeader(
+async function askLeader<Partition extends TopicPartition>(
   { metadata, pool }: OffsetsSource,
   node: BrokerNode,
-  partitions: readonly TopicPartition[],
+  partitions: readonly Partition[],
   at: StartPosition,
-  found: Map<TopicPartition, number>,
+  found: Map<Partition, number>,
 ): Promise<void> {
   const topics = Map.groupBy(partitions, (one) => one.topic)
   const epochs = (topic: string, partition: number): number => metadata.leader(topic, partition)?.epoch ?? -1
