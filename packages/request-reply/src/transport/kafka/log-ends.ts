@@ -67,7 +67,7 @@ export class LogEnds {
         continue
       }
       const resets = unknown.map((one) => one.resets)
-      const found = await askOffsets(this.#source, unknown, 'latest')
+      const found = await askOffsets(this.#source, unknown, 'latest', 'committed')
       for (const [index, one] of unknown.entries()) {
         const offset = found.get(one)
         if (offset !== undefined) ends.set(one, { offset, resets: resets[index]! })
@@ -83,9 +83,13 @@ export class LogEnds {
       const open = [...this.#partitions].filter((one) => one.leader !== -1 && one.certainTerm !== one.epoch)
       if (open.length === 0) break
       const terms = open.map((one) => one.epoch)
-      const found = await askOffsets(this.#source, open, 'latest')
+      const askedAt = performance.now()
+      const found = await askOffsets(this.#source, open, 'latest', 'uncommitted')
       for (const [index, one] of open.entries()) {
-        if (found.has(one) && one.epoch === terms[index]) one.certainTerm = one.epoch
+        const end = found.get(one)
+        if (end === undefined || one.epoch !== terms[index]) continue
+        one.certainTerm = one.epoch
+        if (one.position >= end) one.emptyAt = askedAt
       }
       if (found.size < open.length) await this.#pause(TERM_PAUSE)
     }

@@ -8,7 +8,9 @@ import { codesOf, isRetriable, kafka, orAnswer, refusal, unreachable } from './k
 import type { BrokerNode, Metadata } from './metadata.ts'
 import type { ApiVersionTable } from './versions.ts'
 
-const READ_COMMITTED = 1
+/** What counts as the latest: the end of what read_committed readers get, or the high watermark. */
+export type Isolation = 'committed' | 'uncommitted'
+const isolations: Readonly<Record<Isolation, number>> = { uncommitted: 0, committed: 1 }
 /** Milliseconds for the first answer about a topic. */
 const START_LIMIT = 10_000
 /** Not a replica. */
@@ -51,7 +53,7 @@ export async function findOffsets(
     const left = partitions.filter((one) => !found.has(one))
     if (left.length === 0) return partitions.map((one) => found.get(one)!)
     for (const one of left) checkPartition(source.metadata, one)
-    const outcomes = await askLeaders(source, left, at, found)
+    const outcomes = await askLeaders(source, left, at, 'committed', found)
     for (const outcome of outcomes) {
       if (outcome.status === 'fulfilled') continue
       cause = outcome.reason
@@ -73,9 +75,10 @@ export async function askOffsets<Partition extends TopicPartition>(
   source: OffsetsSource,
   partitions: readonly Partition[],
   at: StartPosition,
+  isolation: Isolation,
 ): Promise<ReadonlyMap<Partition, number>> {
   const found = new Map<Partition, number>()
-  await askLeaders(source, partitions, at, found)
+  await askLeaders(source, partitions, at, isolation, found)
   return found
 }
 
@@ -84,6 +87,7 @@ async function askLeaders<Partition extends TopicPartition>(
   source: OffsetsSource,
   partitions: readonly Partition[],
   at: StartPosition,
+  isolation: Isolation,
   found: Map<Partition, number>,
 ): Promise<PromiseSettledResult<void>[]> {
   const byLeader = new Map<BrokerNode, Partition[]>()
@@ -94,7 +98,9 @@ async function askLeaders<Partition extends TopicPartition>(
     if (list === undefined) byLeader.set(leader.node, [one])
     else list.push(one)
   }
-  return Promise.allSettled([...byLeader].map(([node, theirs]) => askLeader(source, node, theirs, at, found)))
+  return Promise.allSettled(
+    [...byLeader].map(([node, theirs]) => askLeader(source, node, theirs, at, isolation, found)),
+  )
 }
 
 /**
@@ -147,6 +153,7 @@ async function askLeader<Partition extends TopicPartition>(
   node: BrokerNode,
   partitions: readonly Partition[],
   at: StartPosition,
+  isolation: Isolation,
   found: Map<Partition, number>,
 ): Promise<void> {
   const topics = Map.groupBy(partitions, (one) => one.topic)
@@ -158,7 +165,7 @@ async function askLeader<Partition extends TopicPartition>(
       api.async(
         link.connection,
         CLIENT,
-        READ_COMMITTED,
+        isolations[isolation],
         [...topics].map(([name, list]) => ({
           name,
           partitions: list.map(({ partition }) => ({

@@ -46,6 +46,7 @@ export class MemoryTail implements Tail {
   }
 
   async caughtUp(): Promise<void> {
+    if (!this.#open) return
     // The question goes to the broker, and its answer comes back, as everything does.
     await this.#passed()
     let ends = this.#ends()
