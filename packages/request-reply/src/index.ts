@@ -1,4 +1,5 @@
 export { systemClock, type Clock, type ScheduledTimer } from './clock.ts'
+export { channelNames } from './diagnostics.ts'
 export type {
   CommittedStep,
   HandlerEndedStep,
@@ -25,7 +26,16 @@ export {
   type PayloadOutput,
   type PayloadSpec,
 } from './contract/operation.ts'
-export { bytes, json, nothing, string, type Payload } from './contract/payload.ts'
+export { bytes, json, nothing, string } from './contract/payload.ts'
+export { losslessJson } from './contract/lossless-json.ts'
+export type {
+  AnyPayload,
+  DecodeContext,
+  EncodeContext,
+  Payload,
+  PlainPayload,
+  Side,
+} from './contract/codec.ts'
 export type { DurationSummary } from './durations.ts'
 export {
   errorCodes,

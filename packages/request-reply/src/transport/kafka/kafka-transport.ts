@@ -13,13 +13,14 @@ import type {
   Transport,
 } from '../transport.ts'
 import { Connections } from './connections.ts'
-import { joinGroup } from './group-member.ts'
+import { joinGroup } from './group-joining.ts'
+import { GroupMember } from './group-member.ts'
 import { GroupNotes } from './group-notes.ts'
 import { Metadata } from './metadata.ts'
 import { resolveKafkaOptions, type KafkaOptions, type ResolvedKafkaOptions } from './options.ts'
 import { KafkaSenderCluster } from './sender-cluster.ts'
 import { Sender } from './sender.ts'
-import { openTail } from './tail.ts'
+import { openTail, PartitionTail } from './tail.ts'
 import { TopicAdmin } from './topic-admin.ts'
 
 /** Most milliseconds that `close` waits for sends on their way. */
@@ -51,6 +52,7 @@ class KafkaTransport implements Transport {
   readonly #notes: GroupNotes
   readonly #abort = new AbortController()
   readonly #readers = new Set<Tail | GroupMembership>()
+  readonly #openings = new Map<Promise<unknown>, AbortController>()
   #closing: Promise<void> | undefined
 
   constructor(options: ResolvedKafkaOptions) {
@@ -78,24 +80,50 @@ class KafkaTransport implements Transport {
     return this.#sender.send(record)
   }
 
+  withdraw(record: OutgoingRecord): boolean {
+    return this.#sender.withdraw(record)
+  }
+
+  sending(): { readonly records: number; readonly bytes: number } {
+    return this.#sender.sending()
+  }
+
   tail(options: TailOptions): Promise<Tail> {
-    return this.#open(`tail topic ${options.topic}`, () =>
-      openTail(this.#connections, this.#metadata, options, this.#abort.signal),
+    return this.#open(`tail topic ${options.topic}`, (signal) =>
+      openTail(this.#connections, this.#metadata, options, signal),
     )
   }
 
   join(options: GroupOptions): Promise<GroupMembership> {
-    return this.#open(`join group ${options.groupId}`, () =>
-      joinGroup(this.#connections, this.#metadata, options),
+    return this.#open(`join group ${options.groupId}`, (closing) =>
+      joinGroup(this.#connections, this.#metadata, options, closing),
     )
   }
 
+  /** `open` is told when the transport is closed before it has ended; not afterwards, when the reader is closed instead. */
   async #open<Reader extends Tail | GroupMembership>(
     what: string,
-    open: () => Promise<Reader>,
+    open: (signal: AbortSignal) => Promise<Reader>,
   ): Promise<Reader> {
     this.#throwIfClosed(what)
-    const reader = await open()
+    const abort = new AbortController()
+    const opening = this.#add(what, open(abort.signal))
+    this.#openings.set(opening, abort)
+    try {
+      return await opening
+    } finally {
+      this.#openings.delete(opening)
+    }
+  }
+
+  async #add<Reader extends Tail | GroupMembership>(what: string, opening: Promise<Reader>): Promise<Reader> {
+    let reader: Reader
+    try {
+      reader = await opening
+    } catch (error) {
+      this.#throwIfClosed(what)
+      throw error
+    }
     if (this.#closing !== undefined) {
       await reader.close()
       this.#throwIfClosed(what)
@@ -139,8 +167,15 @@ class KafkaTransport implements Transport {
 
   async #close(): Promise<void> {
     this.#abort.abort()
+    for (const opening of this.#openings.values()) opening.abort()
     // Members drain and commit before they go, which may need the sender (their handlers reply): it goes last.
-    await Promise.allSettled([...this.#readers].map((reader) => reader.close()))
+    for (const reader of this.#readers) {
+      if (reader instanceof GroupMember || reader instanceof PartitionTail) reader.transportClosed()
+    }
+    await Promise.allSettled([
+      ...[...this.#readers].map((reader) => reader.close()),
+      within(CLOSE_TIMEOUT, Promise.allSettled(this.#openings.keys())),
+    ])
     await this.#sender.close()
     await this.#metadata.close()
     await this.#connections.close()
@@ -150,6 +185,14 @@ class KafkaTransport implements Transport {
     if (this.#closing !== undefined)
       throw new TransportError('MILENA_CLOSED', `${what}: the transport is closed`)
   }
+}
+
+/** Waits for something that has been told to end, but not for ever: what it waits for itself is closed next. */
+async function within(milliseconds: number, ending: Promise<unknown>): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(resolve, milliseconds)
+  await Promise.race([ending, promise])
+  clearTimeout(timer)
 }
 
 /** Takes a reader off the list of those to close once somebody has closed it. */

@@ -104,14 +104,16 @@ async function askLeaders<Partition extends TopicPartition>(
 }
 
 /**
- * How many partitions a watched topic has, once a broker knows it; at most 10 s.
+ * How many partitions a watched topic has, once a broker knows it; at most 10 s, or until the signal fires.
  *
  * @throws TransportError `MILENA_TOPIC_MISSING`, `MILENA_NOT_AUTHORIZED`, `MILENA_AUTHENTICATION_FAILED`,
  * `MILENA_BROKER_UNREACHABLE`, `MILENA_CLOSED`
  */
-export async function awaitTopic(metadata: Metadata, topic: string): Promise<number> {
+export async function awaitTopic(metadata: Metadata, topic: string, signal?: AbortSignal): Promise<number> {
   const deadline = performance.now() + START_LIMIT
   for (;;) {
+    if (signal?.aborted === true)
+      throw new TransportError('MILENA_CLOSED', `closed while looking for topic ${topic}`)
     let cause: unknown
     await metadata.refresh().catch((error: unknown) => {
       if (error instanceof TransportError && error.code !== 'MILENA_BROKER_UNREACHABLE') throw error

@@ -2,6 +2,7 @@
  * Reads partitions without a consumer group, from a position that is fixed before the tail reports ready:
  * whatever is appended after that is handed over, each record once, in the order of its partition.
  */
+import { TransportError } from '../../errors.ts'
 import type { RecordPosition, Tail, TailOptions, TopicPartition, Trouble } from '../transport.ts'
 import type { Connections } from './connections.ts'
 import type { ReadPartition } from './fetch-loop.ts'
@@ -14,8 +15,8 @@ import { findStarts } from './tail-starts.ts'
 const LOOK_EVERY = 2_000
 
 /**
- * Opens a tail; resolves when it is at its position, within about 35 s even with a dead leader. `transport` fires when
- * the transport is closed.
+ * Opens a tail; resolves when it is at its position, within about 35 s even with a dead leader. `signal` fires when the
+ * transport is closed: it ends the opening, with `MILENA_CLOSED`, whatever it waits for.
  *
  * @throws TransportError `MILENA_TOPIC_MISSING`, `MILENA_PARTITION_MISSING`, `MILENA_NOT_AUTHORIZED`,
  * `MILENA_AUTHENTICATION_FAILED`, `MILENA_BROKER_UNREACHABLE`, `MILENA_CLOSED`
@@ -24,31 +25,46 @@ export async function openTail(
   connections: Connections,
   metadata: Metadata,
   options: TailOptions,
-  transport: AbortSignal = new AbortController().signal,
+  signal: AbortSignal = new AbortController().signal,
 ): Promise<Tail> {
   const { topic } = options
   const unwatch = metadata.watch(topic)
   const pool = connections.open()
-  const source: OffsetsSource = { metadata, pool, signal: transport }
+  const source: OffsetsSource = { metadata, pool, signal }
   let partitions: TopicPartition[]
   let starts: number[]
   try {
-    const count = await awaitTopic(metadata, topic)
+    const count = await unlessClosed(signal, topic, awaitTopic(metadata, topic))
     const numbers =
       options.partitions === 'all' ? Array.from({ length: count }, (_, index) => index) : options.partitions
     partitions = [...new Set(numbers)].map((partition) => ({ topic, partition }))
     for (const one of partitions) checkPartition(metadata, one)
-    starts = await findStarts(source, partitions, options.from, (error) => options.onError?.(error))
+    const finding = findStarts(source, partitions, options.from, (error) => options.onError?.(error))
+    starts = await unlessClosed(signal, topic, finding)
   } catch (error) {
     unwatch()
     throw error
   } finally {
     await pool.close()
   }
-  return new PartitionTail(connections, metadata, options, partitions, starts, unwatch, transport)
+  return new PartitionTail(connections, metadata, options, partitions, starts, unwatch)
 }
 
-class PartitionTail implements Tail {
+/** What it has asked for goes on until its connections are closed, next; nobody waits for it. */
+async function unlessClosed<T>(signal: AbortSignal, topic: string, asking: Promise<T>): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const end = (): void =>
+    reject(new TransportError('MILENA_CLOSED', `tail topic ${topic}: the transport is closed`))
+  signal.addEventListener('abort', end)
+  if (signal.aborted) end()
+  try {
+    return await Promise.race([asking, promise])
+  } finally {
+    signal.removeEventListener('abort', end)
+  }
+}
+
+export class PartitionTail implements Tail {
   readonly #reader: PartitionReader
   /** Also when it is closed: `positions` then says where it stood. */
   readonly #partitions: ReadPartition[]
@@ -62,7 +78,6 @@ class PartitionTail implements Tail {
     partitions: readonly TopicPartition[],
     starts: readonly number[],
     unwatch: () => void,
-    transport: AbortSignal,
   ) {
     const { topic } = options
     const all = options.partitions === 'all'
@@ -84,10 +99,7 @@ class PartitionTail implements Tail {
     }
     const stopListening = all ? metadata.onChange(grow) : undefined
     if (all) grow()
-    const onTransportClosed = (): void => reader.transportClosed()
-    transport.addEventListener('abort', onTransportClosed, { once: true })
     this.#end = () => {
-      transport.removeEventListener('abort', onTransportClosed)
       stopListening?.()
       unwatch()
     }
@@ -99,6 +111,11 @@ class PartitionTail implements Tail {
 
   troubles(): readonly Trouble[] {
     return this.#reader.troubles()
+  }
+
+  /** The transport is closed below: a trouble that does not end. To be called before `close`. */
+  transportClosed(): void {
+    if (this.#closing === undefined) this.#reader.transportClosed()
   }
 
   caughtUp(): Promise<void> {
