@@ -1,7 +1,6 @@
 import type { IncomingRecord, RecordPosition } from '../transport/transport.ts'
-import { MessageHeaders } from '../wire/headers.ts'
+import type { MessageHeaders } from '../wire/headers.ts'
 import type { ReplyAddress } from '../wire/profile.ts'
-import type { Turn } from './turn.ts'
 
 /** A record whose turn has come, before anything of its value is looked at. */
 export interface RawRequest extends RecordPosition {
@@ -24,70 +23,4 @@ export interface RawRequest extends RecordPosition {
   readonly attempt: number
   /** As the handler's: see `HandlerContext.signal`. */
   readonly signal: AbortSignal
-}
-
-/** Looks things up when they are asked for. */
-export class TurnRequest implements RawRequest {
-  readonly #turn: Turn
-  #headers: MessageHeaders | undefined
-
-  constructor(turn: Turn) {
-    this.#turn = turn
-  }
-
-  get record(): IncomingRecord {
-    return this.#turn.record
-  }
-
-  get topic(): string {
-    return this.#turn.record.topic
-  }
-
-  get partition(): number {
-    return this.#turn.record.partition
-  }
-
-  get offset(): number {
-    return this.#turn.record.offset
-  }
-
-  get key(): Buffer | null {
-    return this.#turn.record.key
-  }
-
-  get value(): Buffer | null {
-    return this.#turn.record.value
-  }
-
-  get headers(): MessageHeaders {
-    return (this.#headers ??= new MessageHeaders(this.#turn.record.headers))
-  }
-
-  get timestamp(): number {
-    return this.#turn.record.timestamp
-  }
-
-  get operation(): string | undefined {
-    return this.#turn.handling?.operation.name
-  }
-
-  get correlationId(): Buffer | undefined {
-    return this.#turn.correlationId
-  }
-
-  get replyTo(): ReplyAddress | undefined {
-    return this.#turn.to?.address
-  }
-
-  get deadline(): number | undefined {
-    return this.#turn.context.deadline
-  }
-
-  get attempt(): number {
-    return this.#turn.attempt
-  }
-
-  get signal(): AbortSignal {
-    return this.#turn.context.signal
-  }
 }

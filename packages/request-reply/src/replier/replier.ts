@@ -52,8 +52,9 @@ export interface Replier<Added extends object = object> extends AsyncDisposable 
     const Used extends readonly unknown[] = readonly [],
   >(
     operation: Operation<RequestInput, RequestOutput, ReplyInput, ReplyOutput>,
-    // The operation says what a reply is; without `NoInfer` an incomplete one would widen it.
-    handler: Handler<RequestOutput, NoInfer<ReplyInput>, Added & AddedBy<Used>>,
+    // The operation says what a reply is: else an incomplete one would widen it. Around the whole, for of a `NoInfer` reply
+    // alone the literals ('approved') become strings.
+    handler: NoInfer<Handler<RequestOutput, ReplyInput, Added & AddedBy<Used>>>,
     options?: HandleOptions<Used>,
   ): void
   /**

@@ -32,6 +32,6 @@ export interface Handled {
   readonly to: Addressee | undefined
   /** The operation that it reached. */
   readonly handling: Handling | undefined
-  /** What the handler, a middleware, a codec or a schema has thrown, if anything; `undefined` may have been thrown, too. */
+  /** What the handler, a middleware, a codec or a schema has thrown, if anything. */
   readonly error?: unknown
 }

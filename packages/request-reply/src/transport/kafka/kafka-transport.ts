@@ -20,7 +20,7 @@ import { Metadata } from './metadata.ts'
 import { resolveKafkaOptions, type KafkaOptions, type ResolvedKafkaOptions } from './options.ts'
 import { KafkaSenderCluster } from './sender-cluster.ts'
 import { Sender } from './sender.ts'
-import { openTail } from './tail.ts'
+import { openTail, PartitionTail } from './tail.ts'
 import { TopicAdmin } from './topic-admin.ts'
 
 /** Most milliseconds that `close` waits for sends on their way. */
@@ -169,7 +169,9 @@ class KafkaTransport implements Transport {
     this.#abort.abort()
     for (const opening of this.#openings.values()) opening.abort()
     // Members drain and commit before they go, which may need the sender (their handlers reply): it goes last.
-    for (const reader of this.#readers) if (reader instanceof GroupMember) reader.transportClosed()
+    for (const reader of this.#readers) {
+      if (reader instanceof GroupMember || reader instanceof PartitionTail) reader.transportClosed()
+    }
     await Promise.allSettled([
       ...[...this.#readers].map((reader) => reader.close()),
       within(CLOSE_TIMEOUT, Promise.allSettled(this.#openings.keys())),

@@ -241,6 +241,7 @@ export class MemoryTransport implements Transport {
     for (const sending of this.#sending)
       if (sending.appended) sending.reject(sendUnknown(sending.log, 'the transport was closed'))
       else sending.reject(transportClosed(`a record for ${sending.log.topic} was not sent`))
+    for (const tail of this.#tails) tail.transportClosed()
     this.#end()
   }
 
