@@ -11,6 +11,7 @@ import { createRequester, type Requester } from '../src/requester/requester.ts'
 import type { ReplyRouting } from '../src/routing/routing.ts'
 import type { Transport } from '../src/transport/transport.ts'
 import { answering, type Answering } from './answering.ts'
+import { describeRoutingStateContract } from './routing-state-contract.ts'
 
 export interface RoutingTarget {
   /** The routing under test; `unique` makes its topics this test's own. */
@@ -27,6 +28,7 @@ interface Instance {
 const perInstance = 20
 
 export function describeRoutingContract(name: string, target: RoutingTarget): void {
+  describeRoutingStateContract(name, target)
   describe(`routing contract: ${name}`, () => {
     const transports: Transport[] = []
     const topics: string[] = []

@@ -6,7 +6,9 @@ import { instanceReplyTopic } from '../src/routing/instance-reply-topic.ts'
 import { Housekeeping, LeaseTable } from '../src/routing/leases.ts'
 import type { OpenReplyRouting } from '../src/routing/routing.ts'
 import { createMemoryBroker, type MemoryBroker } from '../src/transport/memory/broker.ts'
-import type { IncomingRecord, Transport } from '../src/transport/transport.ts'
+import { sharedReplyTopic } from '../src/routing/shared-reply-topic.ts'
+import type { ReplyRouting } from '../src/routing/routing.ts'
+import type { IncomingRecord, TailOptions, Transport, Trouble } from '../src/transport/transport.ts'
 import { ManualClock } from './manual-clock.ts'
 
 const opened: { close(): Promise<void> }[] = []
@@ -18,20 +20,29 @@ interface Owner {
   readonly routing: OpenReplyRouting
   readonly received: IncomingRecord[]
   readonly warnings: Error[]
+  readonly told: (readonly Trouble[])[]
 }
 
-async function own(transport: Transport, clock: ManualClock, instanceId = 'gw-1'): Promise<Owner> {
+async function own(
+  transport: Transport,
+  clock: ManualClock,
+  strategy: ReplyRouting = instanceReplyTopic({ prefix: 'replies_' }),
+): Promise<Owner> {
   const received: IncomingRecord[] = []
   const warnings: Error[] = []
-  const routing = await instanceReplyTopic({ prefix: 'replies_' }).open({
+  const told: (readonly Trouble[])[] = []
+  const routing = await strategy.open({
     transport,
-    instanceId,
-    createTopics: false,
+    instanceId: 'gw-1',
+    createTopics: strategy.name !== 'instanceReplyTopic',
     clock,
+    resumeFrom: undefined,
     receive: (records) => void received.push(...records),
+    unreadable() {},
+    onTrouble: (troubles) => void told.push(troubles),
     warn: (error) => void warnings.push(error),
   })
-  return { routing, received, warnings }
+  return { routing, received, warnings, told }
 }
 
 function connect(broker: MemoryBroker): ReturnType<MemoryBroker['connect']> {
@@ -65,31 +76,89 @@ test('instanceReplyTopic: a topic that is removed under its living owner comes b
   await until(() => received.length === 1)
 })
 
-test('instanceReplyTopic: while the brokers refuse to make it again, that is tried with each renewal', async () => {
+test('while the brokers refuse to make a reply topic again, that is tried at growing intervals, and told once', async () => {
   const broker = createMemoryBroker()
   const clock = new ManualClock()
   const transport = connect(broker)
-  let refused = 0
-  const createTopics = transport.createTopics.bind(transport)
-  const { routing, warnings } = await own(transport, clock)
+  const { routing, warnings, told } = await own(transport, clock, sharedReplyTopic({ topic: 'replies' }))
   opened.push(routing)
+  const tries: number[] = []
+  const createTopics = transport.createTopics.bind(transport)
   transport.createTopics = () => {
-    refused++
-    return Promise.reject(new TransportError('MILENA_BROKER_ERROR', 'not now'))
+    tries.push(clock.monotonic() / 1_000)
+    // Whatever somebody's transport may throw.
+    return Promise.reject(tries.length > 1 ? Object.create(null) : 'not now')
   }
   const other = connect(broker)
-  await other.deleteTopics(['replies_gw-1'])
-  await until(() => refused === 1)
-  await clock.advance(30_000)
-  assert.equal(refused, 4)
-  assert.equal(
-    warnings.filter((one) => one.message === 'not now').length,
-    2,
-    'told at once, and by the renewals once',
+  await other.deleteTopics(['replies'])
+  await until(() => tries.length === 1)
+  await clock.advance(121_000)
+  assert.deepEqual(tries, [0, 1, 3, 7, 15, 31, 61, 91, 121])
+  assert.deepEqual(
+    warnings
+      .map((warning) => warning.message.replace(/^reply topic replies was removed.*/, 'removed'))
+      .toSorted(),
+    ['a thrown object ([object Object])', 'not now', 'removed'],
   )
+  assert.equal(routing.troubles!()[0]?.kind, 'topic-missing')
   transport.createTopics = createTopics
-  await clock.advance(10_000)
-  assert.ok((await topicsOf(other)).includes('replies_gw-1'))
+  await clock.advance(30_000)
+  assert.ok((await topicsOf(other)).includes('replies'))
+  assert.deepEqual([routing.troubles!(), told.at(-1)], [[], []])
+})
+
+test('a reply topic that is deleted again and again is not made again at any rate', async () => {
+  const broker = createMemoryBroker()
+  const clock = new ManualClock()
+  const transport = connect(broker)
+  const { routing } = await own(transport, clock)
+  opened.push(routing)
+  let made = 0
+  const createTopics = transport.createTopics.bind(transport)
+  transport.createTopics = (topics) => {
+    made++
+    return createTopics(topics)
+  }
+  const other = connect(broker)
+  for (let second = 0; second < 120; second++) {
+    await other.deleteTopics(['replies_gw-1'])
+    await clock.advance(1_000)
+  }
+  assert.ok(made >= 5 && made <= 9, `${made} times in two minutes`)
+  await clock.advance(100_000)
+  assert.deepEqual(await topicsOf(other), ['replies_gw-1'])
+  const before = made
+  await other.deleteTopics(['replies_gw-1'])
+  await clock.advance(500)
+  assert.equal(made, before + 1, 'at once, since it had stood for long')
+})
+
+test('a right that is lost and given again is a trouble with an end', async () => {
+  const broker = createMemoryBroker()
+  const clock = new ManualClock()
+  const transport = connect(broker)
+  let reading: TailOptions | undefined
+  const tail = transport.tail.bind(transport)
+  transport.tail = (options) => tail((reading = options))
+  let made = 0
+  const { routing, told, warnings } = await own(transport, clock)
+  opened.push(routing)
+  transport.createTopics = () => Promise.resolve(void made++)
+  const error = new TransportError('MILENA_NOT_AUTHORIZED', 'may not read')
+  const troubles: Trouble[] = [{ kind: 'not-authorized', topic: 'replies_gw-1', since: clock.now(), error }]
+  reading!.onTrouble!(troubles)
+  reading!.onError!(error)
+  assert.equal(routing.troubles!(), troubles)
+  reading!.onTrouble!([])
+  assert.deepEqual(routing.troubles!(), [])
+  assert.deepEqual(told, [troubles, []])
+  assert.deepEqual([warnings, made], [[error], 0])
+  // Whoever closed the transport knows; that it does not end is a state all the same.
+  const closed = new TransportError('MILENA_CLOSED', 'the transport was closed')
+  reading!.onError!(closed)
+  reading!.onTrouble!([{ kind: 'closed', since: clock.now(), error: closed }])
+  assert.equal(routing.troubles!()[0]?.kind, 'closed')
+  assert.deepEqual(warnings, [error])
 })
 
 test('instanceReplyTopic: close leaves the topic to a successor that was started under the same instance id', async () => {
@@ -125,7 +194,10 @@ test('instanceReplyTopic: a name that no topic can have is told before anything 
     instanceId: 'i'.repeat(100),
     createTopics: false,
     clock: new ManualClock(),
+    resumeFrom: undefined,
     receive() {},
+    unreadable() {},
+    onTrouble() {},
     warn() {},
   })
   await assert.rejects(opening, /prefix and instance id has 300 characters/)
@@ -145,6 +217,18 @@ test('what fails again and again is told once, and again after it has gone well'
   await housekeeping.close()
   assert.deepEqual(told, ['a', 'b', 'b'])
   assert.equal(clock.timers, 0)
+})
+
+test('work that fails since the transport is closed ends without a word, and whatever is thrown is put into words', async () => {
+  const clock = new ManualClock()
+  const told: string[] = []
+  const thrown: unknown[] = [undefined, Object.create(null), new TransportError('MILENA_CLOSED', 'closed')]
+  const work = (): Promise<void> => Promise.reject(thrown.shift())
+  const housekeeping = new Housekeeping(clock, 10, work, (error) => void told.push(error.message))
+  await clock.advance(60)
+  assert.deepEqual(told, ['undefined', 'a thrown object ([object Object])'])
+  assert.equal(clock.timers, 0)
+  await housekeeping.close()
 })
 
 test('a lease that somebody else wrote in another form is not a lease', async () => {

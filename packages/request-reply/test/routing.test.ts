@@ -35,7 +35,10 @@ async function open(
     instanceId,
     createTopics: true,
     clock,
+    resumeFrom: undefined,
     receive() {},
+    unreadable() {},
+    onTrouble() {},
     warn: (error) => void warnings.push(error),
   })
   const ticking = setInterval(() => void clock.advance(5), 5)
@@ -178,7 +181,10 @@ test('a missing reply topic is an error that names it', async () => {
         instanceId: 'gw',
         createTopics: false,
         clock: new ManualClock(),
+        resumeFrom: undefined,
         receive() {},
+        unreadable() {},
+        onTrouble() {},
         warn() {},
       }),
       (error: unknown) =>

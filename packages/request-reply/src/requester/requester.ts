@@ -16,7 +16,7 @@ import { isTimeout, longestTimeout, untyped } from '../contract/operation.ts'
 import { requestSent, warning } from '../diagnostics.ts'
 import { Durations } from '../durations.ts'
 import { MilenaError, OptionsError, TransportError } from '../errors.ts'
-import type { OpenReplyRouting } from '../routing/routing.ts'
+import { openRouting, type CompleteReplyRouting } from '../routing/open-routing.ts'
 import { openTransport, type OpenedTransport } from '../transport/open.ts'
 import type { OutgoingRecord } from '../transport/transport.ts'
 import { readRequesterOptions, type RequesterOptions, type RequesterSettings } from './options.ts'
@@ -90,7 +90,7 @@ class OpenRequester implements Requester {
   readonly #receiver: ReplyReceiver
   readonly #counters = createCounters()
   readonly #roundTrips = new Durations()
-  #routing: OpenReplyRouting | undefined
+  #routing: CompleteReplyRouting | undefined
   #closing: Promise<void> | undefined
   #drained = false
 
@@ -116,12 +116,15 @@ class OpenRequester implements Requester {
 
   async open(): Promise<void> {
     const { replyRouting, instanceId, createTopics, clock } = this.#settings
-    this.#routing = await replyRouting.open({
+    this.#routing = await openRouting(replyRouting, {
       transport: this.#opened.transport,
       instanceId,
       createTopics,
+      resumeFrom: undefined,
       clock,
       receive: (records) => this.#receiver.receive(records),
+      unreadable() {},
+      onTrouble() {},
       warn: (error) => {
         // At close, work that is under way ends so.
         const ended = this.#closing !== undefined && (error as MilenaError).code === 'MILENA_CLOSED'

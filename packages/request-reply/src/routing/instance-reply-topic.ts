@@ -1,11 +1,20 @@
 /**
  * `instanceReplyTopic`: a reply topic of its own for each instance, created when it starts and removed when it closes.
  * For strict isolation, or a right for each instance. What a killed instance leaves behind is swept by the living ones.
+ *
+ * Guaranteed: every reply that reaches the topic while it stands. An instance that is started under the same instance
+ * id after a kill finds its topic as it was, and reads it from where the predecessor stood; it has `sweepAfter` for
+ * that. A topic that is removed under its living owner is made again, also without `createTopics`. Not guaranteed:
+ * replies that stood in a topic that was removed; `close` removes it, so nothing can be resumed after that.
  */
 import { problemOfTopic } from '../contract/operation.ts'
-import { MilenaError, OptionsError, TransportError } from '../errors.ts'
+import { OptionsError } from '../errors.ts'
 import type { TopicSpec } from '../transport/transport.ts'
-import { Housekeeping, LeaseTable, renewalInterval } from './leases.ts'
+import { errorOf } from '../words.ts'
+import { Housekeeping, isClosed, LeaseTable, renewalInterval } from './leases.ts'
+import { OwnLease } from './own-lease.ts'
+import { ReplyTopic } from './reply-topic.ts'
+import { startOf } from './resume.ts'
 import type { OpenReplyRouting, ReplyRouting, RoutingContext } from './routing.ts'
 import { TopicSweeper } from './topic-sweeper.ts'
 
@@ -58,46 +67,27 @@ async function open(
   if (nameProblem !== undefined) {
     throw new OptionsError('instanceReplyTopic', [`the topic of prefix and instance id ${nameProblem}`])
   }
-  await transport.createTopics([spec])
+  const warn = (thrown: unknown): void => {
+    if (!isClosed(thrown)) context.warn(errorOf(thrown))
+  }
+  const before = (await transport.describeTopics([topic])).get(topic)
+  const partitions = before?.partitions ?? spec.partitions
+  // First of all, so that positions that cannot be ours make no topic.
+  const all = Array.from({ length: partitions }, (_, partition) => partition)
+  const from = startOf('instanceReplyTopic', context.resumeFrom, topic, all)
+  if (before === undefined) await transport.createTopics([spec])
 
   const leases = new LeaseTable(transport, options.prefix)
-  let renewedAt = 0
-  let missing = false
-  let mending = Promise.resolve()
-  const mend = async (): Promise<void> => {
-    await transport.createTopics([spec])
-    missing = false
-  }
-  const renew = async (): Promise<void> => {
-    if (missing) await mend()
-    renewedAt = Math.round(clock.now())
-    await leases.write({ topic, partition: 0, owner: instanceId, renewedAt })
-  }
-  await renew().catch((error: Error) => context.warn(error))
-
-  let closing = false
-  const opening = transport.tail({
-    topic,
-    partitions: 'all',
-    from: 'latest',
-    onRecords: (records) => context.receive(records),
-    onError(error) {
-      if (closing) return
-      if (!(error instanceof MilenaError && error.code === 'MILENA_TOPIC_MISSING')) context.warn(error)
-      else {
-        const what = `reply topic ${topic} was removed under its living owner, which makes it again; what was on its way is lost`
-        context.warn(new TransportError(error.code, what, { cause: error }))
-        // When making it again fails, that is tried again with each renewal.
-        missing = true
-        mending = mend().catch((cause: Error) => context.warn(cause))
-      }
+  const lease = new OwnLease(leases, { topic, partition: 0 }, context)
+  await lease.renew().catch(warn)
+  const replies = await ReplyTopic.open(context, { spec, partitions: 'all', from, makeAgain: true }).catch(
+    async (error: unknown) => {
+      // What stood there before may be needed yet.
+      if (before === undefined) await transport.deleteTopics([topic]).catch(warn)
+      throw error
     },
-  })
-  const tail = await opening.catch(async (error: unknown) => {
-    await transport.deleteTopics([topic]).catch((cause: Error) => context.warn(cause))
-    throw error
-  })
-  const renewal = new Housekeeping(clock, renewalInterval, renew, (error) => context.warn(error))
+  )
+  const renewal = new Housekeeping(clock, renewalInterval, () => lease.renew(), warn)
   const sweeper = new TopicSweeper({
     transport,
     leases,
@@ -106,29 +96,22 @@ async function open(
     own: topic,
     sweepAfter,
   })
-  const sweeping = new Housekeeping(
-    clock,
-    renewalInterval,
-    () => sweeper.sweep(),
-    (error) => context.warn(error),
-  )
+  const sweeping = new Housekeeping(clock, renewalInterval, () => sweeper.sweep(), warn)
   const address = { topic }
   return {
     address: () => address,
+    troubles: () => replies.troubles(),
+    positions: () => replies.positions(),
+    caughtUp: () => replies.caughtUp(),
     async close() {
-      closing = true
-      await Promise.all([tail.close(), renewal.close(), sweeping.close(), mending])
+      await Promise.all([replies.close(), renewal.close(), sweeping.close()])
       try {
-        if (await isStillOurs()) await transport.deleteTopics([topic])
-      } catch (error) {
-        context.warn(error as Error)
+        // When nobody can say, it is taken for ours: what is left behind would stay for good.
+        const successor = await lease.hasSuccessor().catch(() => false)
+        if (!successor) await transport.deleteTopics([topic])
+      } catch (thrown) {
+        warn(thrown)
       }
     },
-  }
-
-  /** An instance that was started under our instance id before we ended has the topic now, and writes its own lease. */
-  async function isStillOurs(): Promise<boolean> {
-    const [lease] = await leases.read([topic]).catch(() => [])
-    return lease === undefined || lease.renewedAt <= renewedAt
   }
 }

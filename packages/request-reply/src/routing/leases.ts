@@ -8,6 +8,7 @@
 import type { Clock, ScheduledTimer } from '../clock.ts'
 import { MilenaError } from '../errors.ts'
 import type { OffsetNote, TopicPartition, Transport } from '../transport/transport.ts'
+import { errorOf } from '../words.ts'
 
 export interface Lease extends TopicPartition {
   readonly owner: string
@@ -51,9 +52,15 @@ function parseLease({ topic, partition, metadata }: OffsetNote): Lease | undefin
   return match === null ? undefined : { topic, partition, owner: match[1]!, renewedAt: Number(match[2]) }
 }
 
+/** Whether an error says that the transport was closed: nothing will go well any more, and whoever closed it knows. */
+export function isClosed(error: unknown): boolean {
+  return error instanceof MilenaError && error.code === 'MILENA_CLOSED'
+}
+
 /**
  * Does something again and again, one at a time, `interval` milliseconds after the last one ended. An error is told once
- * until it has gone well again: a right that is missing will be missing tomorrow, too.
+ * until it has gone well again: a right that is missing will be missing tomorrow, too. It ends by itself, without a
+ * word, when the transport is closed.
  */
 export class Housekeeping {
   readonly #clock: Clock
@@ -85,12 +92,13 @@ export class Housekeeping {
     this.#timer = this.#clock.schedule(this.#interval, () => {
       this.#running = this.#work().then(
         () => this.#ended(undefined),
-        (error: unknown) => this.#ended(error as Error),
+        (thrown: unknown) => this.#ended(errorOf(thrown)),
       )
     })
   }
 
   #ended(error: Error | undefined): void {
+    if (isClosed(error)) this.#closed = true
     const problem = error instanceof MilenaError ? error.code : error?.message
     if (error !== undefined && problem !== this.#told && !this.#closed) this.#onError(error)
     this.#told = problem

@@ -1,28 +1,40 @@
 /**
  * `replyPartition`, the default: one reply topic, of which each instance tails one partition without a consumer group
  * and names it in its requests. No rebalance can take it away, and no other instance's replies need to be read.
+ *
+ * Guaranteed: every reply that reaches the partition while the topic stands, and after a restart from where the
+ * predecessor stood, as far as the topic still has it. With `partition`, or with positions to resume from, the address
+ * after a restart is the same; with a fixed instance id alone it is the one that the instance's own lease names, which
+ * nobody else takes within 30 s of a kill (and which `close` gives back). Not guaranteed: that an instance has its
+ * partition for itself, and replies that stood in a topic that was deleted.
  */
 import { OptionsError } from '../errors.ts'
 import { problemOfTopic } from '../contract/operation.ts'
 import { partitionForKey } from '../transport/partitioner.ts'
 import { requireTopic } from '../transport/topics.ts'
-import { Housekeeping, LeaseTable, renewalInterval } from './leases.ts'
+import { errorOf } from '../words.ts'
+import { Housekeeping, isClosed, LeaseTable, renewalInterval, type Lease } from './leases.ts'
+import { OwnLease } from './own-lease.ts'
+import { ReplyTopic } from './reply-topic.ts'
+import { startOf } from './resume.ts'
 import type { OpenReplyRouting, ReplyRouting, RoutingContext } from './routing.ts'
 
 export interface ReplyPartitionOptions {
   /** The reply topic. */
   readonly topic: string
   /**
-   * This instance's partition. Default: one that no living instance has taken; with more instances than partitions
-   * some share one, and pass over each other's replies.
+   * This instance's partition; one that the topic does not have is an error at the start. Default: that of the positions
+   * to resume from, or of this instance's own lease, or one that no living instance has taken; with more instances than
+   * partitions some share one, and pass over each other's replies.
    */
   readonly partition?: number
-  /** How many partitions the topic gets when `createTopics` makes it; default 12. */
+  /** How many partitions the topic gets when `createTopics` makes it; default 12, or as many as `partition` needs. */
   readonly partitions?: number
 }
 
 /** A lease that was not renewed for this long, in milliseconds, no longer counts when a partition is chosen. */
 const leaseValidity = 3 * renewalInterval
+const defaultPartitions = 12
 /**
  * Milliseconds between taking a partition and looking whether another instance took it at the same moment: at least
  * so long, and so many times as long as taking it lasted here. Whoever looked before we took it may be as slow, and
@@ -52,77 +64,106 @@ export function replyPartition(options: ReplyPartitionOptions): ReplyRouting {
 }
 
 async function open(options: ReplyPartitionOptions, context: RoutingContext): Promise<OpenReplyRouting> {
-  const { transport, instanceId, clock } = context
+  const { transport, createTopics, resumeFrom, clock } = context
   const { topic } = options
-  const { partitions } = await requireTopic(
-    transport,
-    { name: topic, partitions: options.partitions ?? 12 },
-    context.createTopics,
-  )
+  const wanted = options.partitions ?? Math.max(defaultPartitions, (options.partition ?? 0) + 1)
+  const { partitions } = await requireTopic(transport, { name: topic, partitions: wanted }, createTopics)
+  const given = options.partition ?? resumeFrom?.find((position) => position.topic === topic)?.partition
+  if (given !== undefined && !(Number.isSafeInteger(given) && given >= 0 && given < partitions)) {
+    const who = options.partition === undefined ? 'resumeFrom names' : 'it is to read'
+    throw new OptionsError('replyPartition', [
+      `${who} partition ${given}, and topic ${topic} has ${partitions}, numbered from 0`,
+    ])
+  }
+  const from = startOf('replyPartition', resumeFrom, topic, given === undefined ? [] : [given])
   const leases = new LeaseTable(transport, topic)
-  const partition = options.partition ?? (await choosePartition(leases, topic, partitions, context))
-  const tail = await transport.tail({
-    topic,
-    partitions: [partition],
-    from: 'latest',
-    onRecords: (records) => context.receive(records),
-    onError: (error) => context.warn(error),
+  const lease =
+    given === undefined
+      ? await takePartition(leases, topic, partitions, context)
+      : new OwnLease(leases, { topic, partition: given }, context)
+  const address = lease.place
+  const replies = await ReplyTopic.open(context, {
+    spec: { name: topic, partitions },
+    partitions: [address.partition],
+    from,
+    makeAgain: createTopics,
   })
-  const renew = (): Promise<void> =>
-    leases.write({ topic, partition, owner: instanceId, renewedAt: clock.now() })
-  const renewal = new Housekeeping(clock, renewalInterval, renew, (error) => context.warn(error))
-  const address = { topic, partition }
+  const warn = (thrown: unknown): void => {
+    if (!isClosed(thrown)) context.warn(errorOf(thrown))
+  }
+  // So that nobody who starts in the meantime takes it, too.
+  if (given !== undefined) await lease.renew().catch(warn)
+  const renewal = new Housekeeping(clock, renewalInterval, () => lease.renew(), warn)
   return {
     address: () => address,
+    troubles: () => replies.troubles(),
+    positions: () => replies.positions(),
+    caughtUp: () => replies.caughtUp(),
     async close() {
-      await Promise.all([tail.close(), renewal.close()])
-      await leases.release(address).catch((error: Error) => context.warn(error))
+      await Promise.all([replies.close(), renewal.close()])
+      try {
+        await lease.release()
+      } catch (thrown) {
+        warn(thrown)
+      }
     },
   }
 }
 
 /**
- * Takes a partition that nobody living has. Two instances that start at the same moment may take the same one: the
- * lease shows the last writer, so after a short while the first one sees that it was overtaken and takes another.
+ * Takes the partition that this instance's own lease names, or one that nobody living has. Two instances that start at
+ * the same moment may take the same one: the lease shows the last writer, so after a short while the first one sees
+ * that it was overtaken and takes another.
  */
-async function choosePartition(
+async function takePartition(
   leases: LeaseTable,
   topic: string,
   partitions: number,
   context: RoutingContext,
-): Promise<number> {
+): Promise<OwnLease> {
   const { instanceId, clock } = context
   const byName = partitionForKey(Buffer.from(instanceId), partitions)
   let longest = 0
   try {
     for (let attempt = 0; attempt < attempts; attempt++) {
-      const free = await freePartitions(leases, topic, partitions, context)
+      const all = await leases.read([topic])
+      const free = freePartitions(all, partitions, context)
       const lookedAt = clock.monotonic()
-      const partition = free[partitionForKey(Buffer.from(`${instanceId} ${attempt}`), free.length)] ?? byName
-      await leases.write({ topic, partition, owner: instanceId, renewedAt: clock.now() })
-      if (free.length === 0) return partition
+      const partition =
+        ownBefore(all, partitions, instanceId) ??
+        free[partitionForKey(Buffer.from(`${instanceId} ${attempt}`), free.length)] ??
+        byName
+      const lease = new OwnLease(leases, { topic, partition }, context)
+      await lease.renew()
+      if (free.length === 0) return lease
       longest = Math.max(longest, clock.monotonic() - lookedAt)
       const settling = Math.max(leastSettlingTime, settlingTimes * longest)
       await new Promise<void>((resolve) => clock.schedule(settling, resolve))
-      const lease = (await leases.read([topic])).find((lease) => lease.partition === partition)
-      if (lease?.owner === instanceId) return partition
+      const seen = (await leases.read([topic])).find((each) => each.partition === partition)
+      if (seen?.owner === instanceId) return lease
     }
-  } catch (error) {
-    context.warn(error as Error)
+  } catch (thrown) {
+    if (!isClosed(thrown)) context.warn(errorOf(thrown))
   }
-  return byName
+  return new OwnLease(leases, { topic, partition: byName }, context)
 }
 
-async function freePartitions(
-  leases: LeaseTable,
-  topic: string,
+/** What this instance had when it was killed and nobody has taken since; the last of them, when there are several. */
+function ownBefore(leases: readonly Lease[], partitions: number, instanceId: string): number | undefined {
+  return leases
+    .filter((lease) => lease.owner === instanceId && lease.partition < partitions)
+    .toSorted((one, other) => other.renewedAt - one.renewedAt)[0]?.partition
+}
+
+function freePartitions(
+  leases: readonly Lease[],
   partitions: number,
-  context: RoutingContext,
-): Promise<number[]> {
-  const livingSince = context.clock.now() - leaseValidity
+  { clock, instanceId }: RoutingContext,
+): number[] {
+  const livingSince = clock.now() - leaseValidity
   const taken = new Set<number>()
-  for (const lease of await leases.read([topic])) {
-    if (lease.renewedAt >= livingSince && lease.owner !== context.instanceId) taken.add(lease.partition)
+  for (const lease of leases) {
+    if (lease.renewedAt >= livingSince && lease.owner !== instanceId) taken.add(lease.partition)
   }
   return Array.from({ length: partitions }, (_, partition) => partition).filter(
     (partition) => !taken.has(partition),

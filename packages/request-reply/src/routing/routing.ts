@@ -1,10 +1,17 @@
 /**
  * Reply routing: how a reply finds the instance that asked.
  *
- * A strategy is a `ReplyRouting`; users can write their own. All of ours pass `test/routing-contract.ts`.
+ * A strategy is a `ReplyRouting`; users can write their own: `address` and `close` are enough, and the rest has a
+ * default (`open-routing.ts`). All of ours pass `test/routing-contract.ts`.
  */
 import type { Clock } from '../clock.ts'
-import type { IncomingRecord, Transport } from '../transport/transport.ts'
+import type {
+  IncomingRecord,
+  RecordPosition,
+  Transport,
+  Trouble,
+  UnreadableRange,
+} from '../transport/transport.ts'
 import type { ReplyAddress } from '../wire/profile.ts'
 
 /** What a strategy gets from its requester. */
@@ -12,12 +19,25 @@ export interface RoutingContext {
   readonly transport: Transport
   /** This requester's own, unique among those that are alive; made of letters, digits, `.`, `_` and `-`. */
   readonly instanceId: string
-  /** Whether a missing reply topic may be created (`createTopics: true`); otherwise it is an error that names it. */
+  /**
+   * Whether a missing reply topic may be created (`createTopics: true`), at the start and whenever it is gone later;
+   * otherwise it is an error that names it, and later a trouble until somebody has made it.
+   */
   readonly createTopics: boolean
+  /**
+   * Where to begin to read in this instance's address: positions that a predecessor under the same address had from
+   * `OpenReplyRouting.positions`. Without: at the end, since nothing was asked yet. A strategy that has another address
+   * now, or cannot resume, throws an `OptionsError`: what was resumed for stands somewhere else.
+   */
+  readonly resumeFrom: readonly RecordPosition[] | undefined
   readonly clock: Clock
   /** Hands over records that may be replies, this instance's or another's. Never throws. */
   receive(records: readonly IncomingRecord[]): void
-  /** Reports what stands in the way of receiving replies, or of keeping house; the strategy goes on trying. */
+  /** A stretch of the reply topic that could not be read and is passed over; a reply may have stood there. Never throws. */
+  unreadable(range: UnreadableRange): void
+  /** The list of lasting troubles has changed; empty when replies can be received again. Never throws. */
+  onTrouble(troubles: readonly Trouble[]): void
+  /** Reports, for people, what stands in the way of receiving replies, or of keeping house; the strategy goes on trying. */
   warn(error: Error): void
 }
 
@@ -31,6 +51,23 @@ export interface ReplyRouting {
 export interface OpenReplyRouting {
   /** Where the reply to the next request is to go. Called for every request: it must be cheap. */
   address(): ReplyAddress
-  /** Ends receiving and gives back what was taken. */
+  /**
+   * What keeps replies from being received now, and lasts: while the list has an entry, new requests are refused (or
+   * wait) unsent. Called for every request: the same array until it changes. Without this method: what
+   * `RoutingContext.onTrouble` was told last, and nothing before that.
+   */
+  troubles?(): readonly Trouble[]
+  /**
+   * From where the reply to a request that is sent now can appear: in each partition that is read, the offset of the
+   * next record. To be kept beside the request, for `RoutingContext.resumeFrom`. Without this method: nowhere, and a
+   * successor cannot resume.
+   */
+  positions?(): readonly RecordPosition[]
+  /**
+   * Resolves when every reply that stood in the log at the time of the call was handed over, however long that takes, or
+   * when the routing is closed. Without this method: at once.
+   */
+  caughtUp?(): Promise<void>
+  /** Ends receiving and gives back what was taken. Never waits for a transport that is closed already. */
   close(): Promise<void>
 }

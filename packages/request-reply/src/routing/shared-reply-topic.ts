@@ -1,10 +1,17 @@
 /**
  * `sharedReplyTopic`: every instance reads all partitions of one reply topic and passes over what is not its own.
  * For repliers that cannot set a partition; each instance reads every instance's replies.
+ *
+ * Guaranteed: every reply that reaches the topic while it stands, in partitions that are added later too, and after a
+ * restart from where the predecessor stood, as far as the topic still has it: the address is the same for all. Not
+ * guaranteed: replies that stood in a topic that was deleted. A trouble of one partition is one of the whole address,
+ * since any reply may go there. Without a lease, two instances under one instance id are not noticed.
  */
 import { problemOfTopic } from '../contract/operation.ts'
 import { OptionsError } from '../errors.ts'
 import { requireTopic } from '../transport/topics.ts'
+import { ReplyTopic } from './reply-topic.ts'
+import { startOf } from './resume.ts'
 import type { OpenReplyRouting, ReplyRouting, RoutingContext } from './routing.ts'
 
 export interface SharedReplyTopicOptions {
@@ -27,15 +34,22 @@ export function sharedReplyTopic(options: SharedReplyTopicOptions): ReplyRouting
   return { name: 'sharedReplyTopic', open: (context) => open(topic, partitions, context) }
 }
 
-async function open(topic: string, partitions: number, context: RoutingContext): Promise<OpenReplyRouting> {
-  await requireTopic(context.transport, { name: topic, partitions }, context.createTopics)
-  const tail = await context.transport.tail({
-    topic,
+async function open(topic: string, wanted: number, context: RoutingContext): Promise<OpenReplyRouting> {
+  const { transport, createTopics, resumeFrom } = context
+  const { partitions } = await requireTopic(transport, { name: topic, partitions: wanted }, createTopics)
+  const all = Array.from({ length: partitions }, (_, partition) => partition)
+  const replies = await ReplyTopic.open(context, {
+    spec: { name: topic, partitions },
     partitions: 'all',
-    from: 'latest',
-    onRecords: (records) => context.receive(records),
-    onError: (error) => context.warn(error),
+    from: startOf('sharedReplyTopic', resumeFrom, topic, all),
+    makeAgain: createTopics,
   })
   const address = { topic }
-  return { address: () => address, close: () => tail.close() }
+  return {
+    address: () => address,
+    troubles: () => replies.troubles(),
+    positions: () => replies.positions(),
+    caughtUp: () => replies.caughtUp(),
+    close: () => replies.close(),
+  }
 }

@@ -1,0 +1,205 @@
+/** Which address an instance has, after a restart too, and who else has it. */
+import assert from 'node:assert/strict'
+import { afterEach, test } from 'node:test'
+import { OptionsError, TransportError } from '../src/errors.ts'
+import { instanceReplyTopic } from '../src/routing/instance-reply-topic.ts'
+import { LeaseTable } from '../src/routing/leases.ts'
+import { openRouting, type CompleteReplyRouting } from '../src/routing/open-routing.ts'
+import { replyPartition } from '../src/routing/reply-partition.ts'
+import { startOf } from '../src/routing/resume.ts'
+import type { ReplyRouting, RoutingContext } from '../src/routing/routing.ts'
+import { createMemoryBroker, type MemoryBroker } from '../src/transport/memory/broker.ts'
+import type { Transport, Trouble } from '../src/transport/transport.ts'
+import { ManualClock } from './manual-clock.ts'
+
+const opened: { close(): Promise<void> }[] = []
+afterEach(async () => {
+  for (const thing of opened.splice(0).toReversed()) await thing.close()
+})
+
+function connect(broker: MemoryBroker): Transport {
+  const transport = broker.connect()
+  opened.push(transport)
+  return transport
+}
+
+interface Instance {
+  readonly routing: CompleteReplyRouting
+  readonly transport: Transport
+  readonly warnings: Error[]
+}
+
+/** Opens a routing on a transport of its own; the clock is advanced meanwhile, since opening waits on it. */
+async function open(
+  broker: MemoryBroker,
+  clock: ManualClock,
+  routing: ReplyRouting,
+  options: Partial<RoutingContext> = {},
+): Promise<Instance> {
+  const transport = options.transport ?? connect(broker)
+  const warnings: Error[] = []
+  const opening = openRouting(routing, {
+    transport,
+    instanceId: 'gw-1',
+    createTopics: true,
+    resumeFrom: undefined,
+    clock,
+    receive() {},
+    unreadable() {},
+    onTrouble() {},
+    warn: (error) => void warnings.push(error),
+    ...options,
+  })
+  const ticking = setInterval(() => void clock.advance(5), 5)
+  const opened = await opening.finally(() => clearInterval(ticking))
+  return { routing: opened, transport, warnings }
+}
+
+const topic = 'replies'
+const twelve = replyPartition({ topic })
+
+test('replyPartition: after a kill an instance comes back to the partition that its own lease names', async () => {
+  for (const silent of [1_000, 3_600_000]) {
+    const broker = createMemoryBroker({ topics: [{ name: topic, partitions: 12 }] })
+    const clock = new ManualClock()
+    const transport = connect(broker)
+    const leases = new LeaseTable(transport, topic)
+    const byHash = await open(broker, clock, twelve)
+    const hashed = byHash.routing.address().partition!
+    await byHash.routing.close()
+    // Where it was since that one was taken when it started.
+    const before = (hashed + 5) % 12
+    const now = clock.now()
+    await leases.write({ topic, partition: before, owner: 'gw-1', renewedAt: now - silent })
+    await leases.write({ topic, partition: (hashed + 7) % 12, owner: 'gw-1', renewedAt: now - silent - 1 })
+    await leases.write({ topic, partition: 11 - before, owner: 'another', renewedAt: now })
+    const again = await open(broker, clock, twelve)
+    assert.equal(again.routing.address().partition, before, `after ${silent} ms`)
+    opened.push(again.routing)
+  }
+})
+
+test('replyPartition: positions to resume from decide the partition', async () => {
+  const broker = createMemoryBroker({ topics: [{ name: topic, partitions: 12 }] })
+  const clock = new ManualClock()
+  const leases = new LeaseTable(connect(broker), topic)
+  await leases.write({ topic, partition: 7, owner: 'another', renewedAt: clock.now() })
+  await leases.write({ topic, partition: 3, owner: 'gw-1', renewedAt: clock.now() })
+  const resumeFrom = [{ topic, partition: 7, offset: 0 }]
+  const { routing } = await open(broker, clock, twelve, { resumeFrom })
+  opened.push(routing)
+  assert.equal(routing.address().partition, 7)
+  await assert.rejects(
+    open(broker, clock, replyPartition({ topic, partition: 2 }), { resumeFrom }),
+    (error) => error instanceof OptionsError && /replies\[7\].*reads replies\[2\]/.test(error.message),
+  )
+})
+
+test('replyPartition: a partition that the topic does not have is an error at the start', async () => {
+  const broker = createMemoryBroker({ topics: [{ name: topic, partitions: 12 }] })
+  const clock = new ManualClock()
+  await assert.rejects(
+    open(broker, clock, replyPartition({ topic, partition: 99 })),
+    (error) => error instanceof OptionsError && /partition 99.*replies has 12/.test(error.message),
+  )
+  const made = await open(broker, clock, replyPartition({ topic: 'made', partition: 20 }))
+  opened.push(made.routing)
+  assert.equal((await made.transport.describeTopics()).get('made')?.partitions, 21)
+})
+
+test('replyPartition: of two that share a partition the one that closes leaves the other its lease', async () => {
+  const broker = createMemoryBroker({ topics: [{ name: topic, partitions: 1 }] })
+  const clock = new ManualClock()
+  const one = await open(broker, clock, twelve, { instanceId: 'one' })
+  const two = await open(broker, clock, twelve, { instanceId: 'two' })
+  opened.push(two.routing)
+  await one.routing.close()
+  assert.equal((await new LeaseTable(two.transport, topic).read([topic]))[0]?.owner, 'two')
+  assert.deepEqual([one.warnings, two.warnings], [[], []])
+})
+
+for (const strategy of [twelve, instanceReplyTopic({ prefix: 'replies_' })]) {
+  test(`${strategy.name}: two living instances under one instance id are told, once each`, async () => {
+    const broker = createMemoryBroker()
+    const clock = new ManualClock()
+    const one = await open(broker, clock, strategy)
+    await clock.advance(3_000)
+    const two = await open(broker, clock, strategy)
+    opened.push(one.routing, two.routing)
+    await clock.advance(60_000)
+    for (const { warnings } of [one, two]) {
+      assert.equal(warnings.length, 1, String(warnings))
+      assert.match(warnings[0]!.message, /instanceId gw-1: another living instance/)
+    }
+  })
+
+  test(`${strategy.name}: a successor is no second owner, though a renewal of its predecessor arrives late`, async () => {
+    const broker = createMemoryBroker()
+    const clock = new ManualClock()
+    const killed = await open(broker, clock, strategy)
+    await clock.advance(25_000)
+    await killed.transport.close()
+    const late = clock.now() - 1
+    const successor = await open(broker, clock, strategy)
+    opened.push(successor.routing)
+    await clock.advance(5_000)
+    const { topic, partition = 0 } = successor.routing.address()
+    const leases = new LeaseTable(successor.transport, strategy === twelve ? topic : 'replies_')
+    await leases.write({ topic, partition, owner: 'gw-1', renewedAt: late })
+    await clock.advance(60_000)
+    assert.deepEqual([killed.warnings, successor.warnings], [[], []])
+  })
+}
+
+test('instanceReplyTopic: an opening that fails leaves what stood in the topic before', async () => {
+  const broker = createMemoryBroker({ topics: [{ name: 'replies_gw-1', partitions: 1 }] })
+  const clock = new ManualClock()
+  const transport = connect(broker)
+  transport.tail = () => Promise.reject(new TransportError('MILENA_NOT_AUTHORIZED', 'may not read'))
+  for (const instanceId of ['gw-1', 'gw-2']) {
+    const opening = open(broker, clock, instanceReplyTopic({ prefix: 'replies_' }), { transport, instanceId })
+    await assert.rejects(opening, /may not read/)
+  }
+  assert.deepEqual([...(await transport.describeTopics()).keys()], ['replies_gw-1'])
+})
+
+test('resuming begins at the lowest position of each partition, and at the first record of one that none names', () => {
+  const at = (partition: number, offset: number): { topic: string; partition: number; offset: number } => ({
+    topic,
+    partition,
+    offset,
+  })
+  assert.equal(startOf('any', undefined, topic, [0]), 'latest')
+  assert.equal(startOf('any', [], topic, [0]), 'latest')
+  assert.deepEqual(startOf('any', [at(1, 9), at(0, 4), at(1, 7)], topic, [0, 1, 2]), [
+    at(0, 4),
+    at(1, 7),
+    at(2, 0),
+  ])
+  assert.throws(
+    () => startOf('any', [at(0, -1), at(5, 1), { ...at(0, 1), topic: 'a\nb' }], topic, [0, 1]),
+    (error) => error instanceof OptionsError && error.problems.length === 3 && !error.message.includes('\n'),
+  )
+})
+
+test('what a routing of the user’s own leaves out is filled in', async () => {
+  const told: (readonly Trouble[])[] = []
+  let context: RoutingContext | undefined
+  const own: ReplyRouting = {
+    name: 'own',
+    async open(given) {
+      context = given
+      return { address: () => ({ topic }), close: () => Promise.resolve() }
+    },
+  }
+  const broker = createMemoryBroker()
+  const { routing } = await open(broker, new ManualClock(), own, {
+    onTrouble: (list) => void told.push(list),
+  })
+  assert.deepEqual([routing.troubles(), routing.positions()], [[], []])
+  await routing.caughtUp()
+  const list: Trouble[] = [{ kind: 'refused', since: 1, error: new Error('no') }]
+  context!.onTrouble(list)
+  assert.equal(routing.troubles(), list)
+  assert.deepEqual(told, [list])
+})
