@@ -8,8 +8,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { MilenaError } from '../../src/errors.ts'
 import type { PartitionResult } from '../../src/transport/kafka/produce.ts'
 import { Sender } from '../../src/transport/kafka/sender.ts'
-import type { RecordPosition } from '../../src/transport/transport.ts'
+import type { OutgoingRecord, RecordPosition } from '../../src/transport/transport.ts'
 import { FakeCluster, refuse, type SeenRequest } from './fake-cluster.ts'
+import { until } from './until.ts'
 
 const NOT_LEADER = 6
 const REQUEST_TIMED_OUT = 7
@@ -101,13 +102,17 @@ function troubled(random: () => number, faulty: () => boolean): FakeCluster {
 interface Outcome {
   readonly partition: number
   readonly number: number
+  /** What taking it back said, where that was tried. */
+  readonly withdrawn: boolean | undefined
   readonly position?: RecordPosition
   readonly error?: MilenaError
 }
 
+/** `regret`: how often, of all records, one is taken back some time after it was sent. */
 async function run(
   seed: number,
   deliveryTimeout: number,
+  regret = 0,
 ): Promise<{ cluster: FakeCluster; outcomes: Outcome[] }> {
   const random = seeded(seed)
   let trouble = true
@@ -122,15 +127,22 @@ async function run(
     closeTimeout: 50,
   })
   const sent: Promise<Outcome>[] = []
+  const withdrawn = new Map<OutgoingRecord, boolean>()
+  let regretted: OutgoingRecord[] = []
   for (let number = 0; number < perPartition; number++) {
     for (let partition = 0; partition < partitions; partition++) {
       const record = { topic: 't', partition, key: null, value: Buffer.from(String(number)), headers: [] }
       sent.push(
         sender.send(record).then(
-          (position) => ({ partition, number, position }),
-          (error: MilenaError) => ({ partition, number, error }),
+          (position) => ({ partition, number, withdrawn: withdrawn.get(record), position }),
+          (error: MilenaError) => ({ partition, number, withdrawn: withdrawn.get(record), error }),
         ),
       )
+      if (random() < regret) regretted.push(record)
+    }
+    if (random() < 0.3) {
+      for (const record of regretted) withdrawn.set(record, sender.withdraw(record))
+      regretted = []
     }
     if (random() < 0.5) await sleep(random() * 8)
   }
@@ -138,6 +150,8 @@ async function run(
   const outcomes = await Promise.all(sent)
   // Late arrivals, too, must find their place taken.
   await sleep(100)
+  await until('everything was let go of', () => sender.sending().records === 0)
+  assert.deepEqual(sender.sending(), { records: 0, bytes: 0 })
   await sender.close()
   return { cluster, outcomes }
 }
@@ -153,8 +167,11 @@ function check({ cluster, outcomes }: { cluster: FakeCluster; outcomes: Outcome[
       `partition ${partition}: out of order or twice: ${log.slice(disorder - 3, disorder + 3).join(' ')}`,
     )
     const there = new Set(log)
-    for (const { number, position, error } of outcomes.filter((one) => one.partition === partition)) {
+    for (const { number, withdrawn, position, error } of outcomes.filter(
+      (one) => one.partition === partition,
+    )) {
       if (position !== undefined) assert.equal(log[position.offset], number, `acknowledged ${number}`)
+      if (withdrawn === true) assert.equal(error?.code, 'MILENA_NOT_SENT', `${number} was taken back`)
       if (error?.sent === 'no')
         assert.ok(!there.has(number), `${number} was said not to be sent, and is in the log`)
     }
@@ -185,5 +202,18 @@ for (const seed of seeds) {
       if (error) assert.match(error.code, /^MILENA_(NOT_SENT|SEND_UNKNOWN)$/, error.message)
     }
     check(result)
+  })
+
+  test(`seed ${seed}: what was taken back never appears, and everything else does, in order`, async () => {
+    const result = await run(seed, 30_000, 0.4)
+    check(result)
+    assert.ok(result.outcomes.some((one) => one.withdrawn === true))
+    for (const { withdrawn, error } of result.outcomes) if (withdrawn !== true) assert.equal(error, undefined)
+  })
+
+  test(`seed ${seed}: with little time, too, what was taken back never appears`, async () => {
+    const result = await run(seed, 60, 0.4)
+    check(result)
+    assert.ok(result.outcomes.some((one) => one.withdrawn === true))
   })
 }

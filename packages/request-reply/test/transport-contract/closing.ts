@@ -76,6 +76,23 @@ export function describeClosing(bench: Bench): void {
       })
     })
 
+    it('ends what is being opened: it is closed, or never was', async () => {
+      const transport = await bench.connect()
+      const topic = await bench.topic(1)
+      const groupId = bench.freshName('group')
+      const options = { groupId, topics: [topic], sessionTimeout: 300_000 }
+      const tail = transport.tail({ topic, partitions: 'all', from: 'latest', onRecords: () => {} })
+      const join = transport.join(new MemberLog('ghost').options(options))
+      const rejected = [tail, join].map((opening) => assert.rejects(opening, { code: 'MILENA_CLOSED' }))
+      await transport.close()
+      await Promise.all(rejected)
+      // No ghost is left in the group, whose session somebody would have to wait for.
+      const other = await bench.connect()
+      const member = new MemberLog('member')
+      await other.join(member.options(options))
+      await member.holds(1)
+    })
+
     it('rejects everything afterwards, and can be asked again', async () => {
       const transport = await bench.connect()
       const topic = await bench.topic(1)

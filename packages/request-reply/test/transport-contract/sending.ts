@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { Collector } from '../collector.ts'
+import { malformedRecords } from '../malformed-records.ts'
 import { keyed, numbers, sendAll, text, type Bench } from './bench.ts'
 
 export function describeSending(bench: Bench): void {
@@ -194,6 +195,106 @@ export function describeSending(bench: Bench): void {
         results.map(({ status }) => status),
         ['rejected', 'fulfilled', 'rejected', 'fulfilled', 'fulfilled'],
       )
+    })
+
+    it('rejects what is no record as not sent, and sends its neighbours', async () => {
+      const transport = await bench.connect()
+      const topic = await bench.topic(1)
+      const neighbour = transport.send(text(topic, 'v', 0))
+      for (const [what, record, words] of malformedRecords(topic))
+        await assert.rejects(
+          transport.send(record),
+          { code: 'MILENA_NOT_SENT', sent: 'no', retryable: false, message: words },
+          what,
+        )
+      assert.equal((await neighbour).offset, 0)
+      assert.deepEqual(transport.sending(), { records: 0, bytes: 0 })
+    })
+  })
+
+  describe('withdraw', () => {
+    const takenBack = { code: 'MILENA_NOT_SENT', sent: 'no', outcomeKnown: true, retryable: true }
+
+    for (const known of [false, true])
+      it(`takes a record back that was given just now, ${known ? 'also' : 'and not'} where its topic is in use`, async () => {
+        const transport = await bench.connect()
+        const topic = await bench.topic(2)
+        if (known) await sendAll(transport, topic, ['before'], 0)
+        const [kept, regretted, keyless] = [text(topic, 'kept', 0), text(topic, 'x', 0), text(topic, 'x')]
+        const sent = transport.send(kept)
+        const rejected = [regretted, keyless].map((record) =>
+          assert.rejects(transport.send(record), takenBack),
+        )
+        assert.equal(transport.withdraw(regretted), true)
+        assert.equal(transport.withdraw(keyless), true)
+        assert.equal(transport.sending().records, 1)
+        await Promise.all([sent, ...rejected])
+        assert.equal(transport.withdraw(regretted), false)
+        await sendAll(transport, topic, ['after'], 0)
+        await sendAll(transport, topic, ['after'], 1)
+        const seen = new Collector()
+        await transport.tail({ topic, partitions: 'all', from: 'earliest', onRecords: seen.onRecords })
+        await seen.count(known ? 4 : 3)
+        assert.deepEqual(seen.valuesOf(0), known ? ['before', 'kept', 'after'] : ['kept', 'after'])
+        assert.deepEqual(seen.valuesOf(1), ['after'])
+      })
+
+    it('takes no record back that is in the log, or that was never given', async () => {
+      const transport = await bench.connect()
+      const topic = await bench.topic(1)
+      const record = text(topic, 'v', 0)
+      assert.equal(transport.withdraw(record), false)
+      await transport.send(record)
+      assert.equal(transport.withdraw(record), false)
+      assert.equal(transport.withdraw(text(bench.freshName('missing'), 'v')), false)
+    })
+
+    it('takes back what it says, whenever it is asked, and leaves the order of the others', async () => {
+      const transport = await bench.connect()
+      const topic = await bench.topic(1)
+      const seen = new Collector()
+      await transport.tail({ topic, partitions: [0], from: 'latest', onRecords: seen.onRecords })
+      const kept: string[] = []
+      const outcomes: Promise<unknown>[] = []
+      for (const value of numbers(0, 400)) {
+        const record = text(topic, value, 0)
+        const sent = transport.send(record)
+        if (Number(value) % 20 === 0) await new Promise(setImmediate)
+        if (Number(value) % 3 === 0 && transport.withdraw(record))
+          outcomes.push(assert.rejects(sent, takenBack))
+        else {
+          kept.push(value)
+          outcomes.push(sent)
+        }
+      }
+      await Promise.all(outcomes)
+      await seen.count(kept.length)
+      assert.deepEqual(seen.valuesOf(0), kept)
+    })
+  })
+
+  describe('sending', () => {
+    it('counts what was given until it is in the log, with its bytes', async () => {
+      const transport = await bench.connect()
+      const topic = await bench.topic(2)
+      assert.deepEqual(transport.sending(), { records: 0, bytes: 0 })
+      const sent = sendAll(transport, topic, Array<string>(50).fill('x'.repeat(1_000)))
+      const { records, bytes } = transport.sending()
+      assert.equal(records, 50)
+      assert.ok(bytes >= 50_000, `${bytes} bytes`)
+      await sent
+      assert.deepEqual(transport.sending(), { records: 0, bytes: 0 })
+    })
+
+    it('counts nothing of what was refused', async () => {
+      const transport = await bench.connect()
+      const topic = await bench.topic(1)
+      await Promise.allSettled([
+        transport.send(text(bench.freshName('missing'), 'v')),
+        transport.send(text(topic, 'v', 7)),
+        transport.send({ ...text(topic, '', 0), value: Buffer.alloc(3_000_000, 'x') }),
+      ])
+      assert.deepEqual(transport.sending(), { records: 0, bytes: 0 })
     })
   })
 }

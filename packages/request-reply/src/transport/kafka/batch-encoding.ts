@@ -39,10 +39,10 @@ export interface BatchIdentity {
   readonly sequence: number
 }
 
-/** Bytes of a record's key, value and headers in a batch. */
+/** Bytes of a record's key, value and headers in a batch. Throws, or is no number, if they are not what they must be. */
 export function bodySize(record: OutgoingRecord): number {
   let size = bytesSize(record.key) + bytesSize(record.value) + varintSize(record.headers.length)
-  for (const [name, value] of record.headers) size += bytesSize(name) + bytesSize(value)
+  for (const [name, value] of record.headers) size += lengthSize(name) + bytesSize(value)
   return size
 }
 
@@ -109,6 +109,7 @@ function writeRecord(
 ): number {
   const prefix = 1 + varintSize(time) + varintSize(delta)
   let at = writeVarint(buffer, start, prefix + bodySize)
+  const end = at + prefix + bodySize
   buffer[at++] = 0
   at = writeVarint(buffer, at, time)
   at = writeVarint(buffer, at, delta)
@@ -119,11 +120,18 @@ function writeRecord(
     at = writeBytes(buffer, at, name)
     at = writeBytes(buffer, at, value)
   }
+  if (at !== end) throw new RangeError('a record is not what it was when it was given')
   return at
 }
 
 function bytesSize(bytes: Buffer | null): number {
-  return bytes === null ? 1 : varintSize(bytes.length) + bytes.length
+  return bytes === null ? 1 : lengthSize(bytes)
+}
+
+function lengthSize(bytes: Buffer): number {
+  const { length } = bytes
+  // Text has no `byteLength`, and an array of larger numbers another one.
+  return length === bytes.byteLength ? varintSize(length) + length : Number.NaN
 }
 
 function writeBytes(buffer: Buffer, at: number, bytes: Buffer | null): number {

@@ -51,6 +51,7 @@ class KafkaTransport implements Transport {
   readonly #notes: GroupNotes
   readonly #abort = new AbortController()
   readonly #readers = new Set<Tail | GroupMembership>()
+  readonly #openings = new Map<Promise<unknown>, AbortController>()
   #closing: Promise<void> | undefined
 
   constructor(options: ResolvedKafkaOptions) {
@@ -78,24 +79,51 @@ class KafkaTransport implements Transport {
     return this.#sender.send(record)
   }
 
+  withdraw(record: OutgoingRecord): boolean {
+    return this.#sender.withdraw(record)
+  }
+
+  sending(): { readonly records: number; readonly bytes: number } {
+    return this.#sender.sending()
+  }
+
   tail(options: TailOptions): Promise<Tail> {
-    return this.#open(`tail topic ${options.topic}`, () =>
-      openTail(this.#connections, this.#metadata, options),
+    return this.#open(`tail topic ${options.topic}`, (signal) =>
+      openTail(this.#connections, this.#metadata, options, signal),
     )
   }
 
   join(options: GroupOptions): Promise<GroupMembership> {
-    return this.#open(`join group ${options.groupId}`, () =>
-      joinGroup(this.#connections, this.#metadata, options),
-    )
+    return this.#open(`join group ${options.groupId}`, (closing) => {
+      const signal = options.signal === undefined ? closing : AbortSignal.any([options.signal, closing])
+      return joinGroup(this.#connections, this.#metadata, { ...options, signal })
+    })
   }
 
+  /** `open` is told when the transport is closed before it has ended; not afterwards, when the reader is closed instead. */
   async #open<Reader extends Tail | GroupMembership>(
     what: string,
-    open: () => Promise<Reader>,
+    open: (signal: AbortSignal) => Promise<Reader>,
   ): Promise<Reader> {
     this.#throwIfClosed(what)
-    const reader = await open()
+    const abort = new AbortController()
+    const opening = this.#add(what, open(abort.signal))
+    this.#openings.set(opening, abort)
+    try {
+      return await opening
+    } finally {
+      this.#openings.delete(opening)
+    }
+  }
+
+  async #add<Reader extends Tail | GroupMembership>(what: string, opening: Promise<Reader>): Promise<Reader> {
+    let reader: Reader
+    try {
+      reader = await opening
+    } catch (error) {
+      this.#throwIfClosed(what)
+      throw error
+    }
     if (this.#closing !== undefined) {
       await reader.close()
       this.#throwIfClosed(what)
@@ -139,8 +167,12 @@ class KafkaTransport implements Transport {
 
   async #close(): Promise<void> {
     this.#abort.abort()
+    for (const opening of this.#openings.values()) opening.abort()
     // Members drain and commit before they go, which may need the sender (their handlers reply): it goes last.
-    await Promise.allSettled([...this.#readers].map((reader) => reader.close()))
+    await Promise.allSettled([
+      ...[...this.#readers].map((reader) => reader.close()),
+      within(CLOSE_TIMEOUT, Promise.allSettled(this.#openings.keys())),
+    ])
     await this.#sender.close()
     await this.#metadata.close()
     await this.#connections.close()
@@ -150,6 +182,14 @@ class KafkaTransport implements Transport {
     if (this.#closing !== undefined)
       throw new TransportError('MILENA_CLOSED', `${what}: the transport is closed`)
   }
+}
+
+/** Waits for something that has been told to end, but not for ever: what it waits for itself is closed next. */
+async function within(milliseconds: number, ending: Promise<unknown>): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(resolve, milliseconds)
+  await Promise.race([ending, promise])
+  clearTimeout(timer)
 }
 
 /** Takes a reader off the list of those to close once somebody has closed it. */

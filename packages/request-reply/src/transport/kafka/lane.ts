@@ -29,16 +29,17 @@ export interface LaneHost {
   place(queue: PartitionQueue): void
   /** Nothing was sent: the broker cannot be reached, or gives no producer id. */
   unprepared(queues: readonly PartitionQueue[], problem: unknown): void
-  /** This queue's batch has left. */
-  departed(queue: PartitionQueue): void
+  /** This queue's batch has left: the request holds it until `ended`. */
+  departed(queue: PartitionQueue, batch: OutgoingBatch): void
   /** The leader of this queue's partition is to be looked for. */
   lookAgain(queue: PartitionQueue): void
-  /** A request has ended, its results are taken in. */
-  ended(): void
+  /** A request with these batches has ended, its results are taken in. */
+  ended(batches: readonly OutgoingBatch[]): void
 }
 
 interface Flight {
   readonly startedAt: number
+  readonly sent: readonly OutgoingBatch[]
   /** Without those that were taken back. */
   readonly batches: Map<PartitionQueue, OutgoingBatch>
 }
@@ -115,9 +116,9 @@ export class Lane {
     }
     const batches = this.#collect()
     if (batches.size === 0) return
-    const flight: Flight = { startedAt: performance.now(), batches }
+    const flight: Flight = { startedAt: performance.now(), sent: [...batches.values()], batches }
     this.#flight = flight
-    this.#host.produce(this.node, [...batches.values()]).then(
+    this.#host.produce(this.node, flight.sent).then(
       (results) => this.#landed(flight, results),
       (error: unknown) => this.#crashed(flight, error),
     )
@@ -145,7 +146,7 @@ export class Lane {
       this.#ready.delete(queue)
       if (batch === undefined) continue
       batches.set(queue, batch)
-      this.#host.departed(queue)
+      this.#host.departed(queue, batch)
       bytes += batch.bytes.length
       if (bytes >= REQUEST_BYTES) break
     }
@@ -201,7 +202,7 @@ export class Lane {
       } else if (queue.answered(batch, result) === 'look again') this.#host.lookAgain(queue)
       else if (queue.hasWork) this.#host.place(queue)
     }
-    this.#end()
+    this.#end(flight)
   }
 
   #crashed(flight: Flight, error: unknown): void {
@@ -210,11 +211,11 @@ export class Lane {
       queue.unanswered(batch, error)
       this.#host.lookAgain(queue)
     }
-    this.#end()
+    this.#end(flight)
   }
 
-  #end(): void {
+  #end(flight: Flight): void {
     if (this.#ready.size > 0) this.#schedule()
-    this.#host.ended()
+    this.#host.ended(flight.sent)
   }
 }

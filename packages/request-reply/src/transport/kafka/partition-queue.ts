@@ -32,31 +32,24 @@
  *    0 must do it in a higher epoch, or its first batches would be taken for repetitions of old ones.
  */
 import type { ErrorDetails, TransportError } from '../../errors.ts'
-import type { RecordPosition } from '../transport.ts'
+import type { OutgoingRecord } from '../transport.ts'
 import type { BatchMemory } from './batch-memory.ts'
-import { batchHeadSize, encodeBatch, maxRecordSize, type BatchRecord } from './batch-encoding.ts'
+import { batchHeadSize, bodySize, encodeBatch } from './batch-encoding.ts'
+import type { Held, HeldBatch } from './held.ts'
 import { errorName, isRetriable, kafka, refusal } from './kafka-errors.ts'
 import type { Compression } from './options.ts'
 import type { PartitionBatch, PartitionResult } from './produce.ts'
 import type { Producers } from './producers.ts'
-import { notSent, tooLarge, unknownFacts, unknownOutcome } from './send-errors.ts'
+import { RecordQueue, type PendingRecord } from './record-queue.ts'
+import { notEncoded, notSent, takenBack, tooLarge, unknownFacts, unknownOutcome } from './send-errors.ts'
 
 /** Sequence numbers are 31 bits wide. */
 const SEQUENCES = 2 ** 31
 
-/** A record on its way, and whom to tell. */
-export interface PendingRecord extends BatchRecord {
-  /** In `performance.now()` milliseconds. */
-  readonly deadline: number
-  resolve(position: RecordPosition): void
-  reject(error: TransportError): void
-  /** Told already: the deadline passed while the batch was on its way. */
-  settled: boolean
-}
-
 /** A batch as it goes out, with its records. */
-export interface OutgoingBatch extends PartitionBatch {
-  readonly records: readonly PendingRecord[]
+export interface OutgoingBatch extends PartitionBatch, HeldBatch {
+  /** None once they were put back into the queue. */
+  records: readonly PendingRecord[]
   readonly producerId: bigint
   readonly epoch: number
   readonly sequence: number
@@ -70,20 +63,27 @@ export interface QueueSettings {
   readonly firstSequence?: number
 }
 
+/** What all queues of a sender have in common. */
+export interface QueueSurroundings {
+  readonly settings: QueueSettings
+  readonly producers: Producers
+  readonly memory: BatchMemory
+  readonly held: Held
+}
+
 /** What is to be done after an answer: nothing, or look for the leader and go on. */
 export type AfterAnswer = 'done' | 'look again'
 
 export class PartitionQueue {
   readonly topic: string
   readonly partition: number
-  /** Bytes that wait, without the batch. */
-  queuedBytes = 0
   /** When the oldest record in the queue came, in `performance.now()` milliseconds; of use to linger. */
   queuedSince = 0
   readonly #settings: QueueSettings
   readonly #producers: Producers
   readonly #memory: BatchMemory
-  #queue: PendingRecord[] = []
+  readonly #held: Held
+  readonly #queue: RecordQueue
   #batch: OutgoingBatch | undefined
   #flying = false
   /** The batch may only be repeated, byte for byte. */
@@ -99,28 +99,29 @@ export class PartitionQueue {
   #limit = Infinity
   #problem: unknown
 
-  constructor(
-    topic: string,
-    partition: number,
-    settings: QueueSettings,
-    producers: Producers,
-    memory: BatchMemory,
-  ) {
+  constructor(topic: string, partition: number, surroundings: QueueSurroundings) {
     this.topic = topic
     this.partition = partition
-    this.#settings = settings
-    this.#producers = producers
-    this.#memory = memory
+    this.#settings = surroundings.settings
+    this.#producers = surroundings.producers
+    this.#memory = surroundings.memory
+    this.#held = surroundings.held
+    this.#queue = new RecordQueue(surroundings.held)
+  }
+
+  /** Bytes that wait, without the batch. */
+  get queuedBytes(): number {
+    return this.#queue.bytes
   }
 
   /** Something that `next()` would hand out. */
   get hasWork(): boolean {
-    return !this.#flying && (this.#batch !== undefined || this.#queue.length > 0)
+    return !this.#flying && this.pending
   }
 
   /** Something that somebody waits for. */
   get pending(): boolean {
-    return this.#batch !== undefined || this.#queue.length > 0
+    return this.#batch !== undefined || !this.#queue.isEmpty
   }
 
   /** The batch is with a broker, or was written to one. */
@@ -139,9 +140,13 @@ export class PartitionQueue {
   }
 
   add(record: PendingRecord, now: number): void {
-    if (this.#queue.length === 0) this.queuedSince = now
-    this.#queue.push(record)
-    this.queuedBytes += maxRecordSize(record)
+    if (this.#queue.isEmpty) this.queuedSince = now
+    this.#queue.add(record)
+  }
+
+  /** Takes a record back that waits; those of the batch, in flight or in doubt, are on their way. */
+  withdraw(record: OutgoingRecord): boolean {
+    return this.#queue.withdraw(record, () => takenBack(this.topic))
   }
 
   /** The batch to send now; it counts as in flight until `answered` or `unanswered`. `undefined` when there is none. */
@@ -153,30 +158,41 @@ export class PartitionQueue {
   }
 
   #form(): OutgoingBatch | undefined {
-    let bytes = batchHeadSize
-    let count = 0
-    while (count < this.#queue.length && count < this.#limit) {
-      const size = maxRecordSize(this.#queue[count]!)
-      if (count > 0 && bytes + size > this.#settings.batchSize) break
-      bytes += size
-      count++
+    for (;;) {
+      const count = this.#queue.fitting(this.#limit, this.#settings.batchSize - batchHeadSize)
+      if (count === 0) return undefined
+      if (this.#sequence + count > SEQUENCES) this.#renew()
+      if (this.#producerId === undefined) {
+        const producer = this.#producers.current
+        if (producer === undefined) return undefined
+        this.#producerId = producer.id
+        this.#epoch = producer.epoch
+        this.#sequence = producer.epoch === 0 ? (this.#settings.firstSequence ?? 0) : 0
+      }
+      const identity = { producerId: this.#producerId, epoch: this.#epoch, sequence: this.#sequence }
+      const records = this.#queue.take(count)
+      this.queuedSince = performance.now()
+      let bytes: Buffer
+      try {
+        bytes = encodeBatch(records, identity, this.#settings.compression, this.#memory)
+      } catch (error) {
+        this.#unencodable(records, error)
+        continue
+      }
+      const { topic, partition } = this
+      const batch: OutgoingBatch = { topic, partition, bytes, records, holders: 1, ...identity }
+      this.#held.addBatch(batch)
+      return batch
     }
-    if (count === 0) return undefined
-    if (this.#sequence + count > SEQUENCES) this.#renew()
-    if (this.#producerId === undefined) {
-      const producer = this.#producers.current
-      if (producer === undefined) return undefined
-      this.#producerId = producer.id
-      this.#epoch = producer.epoch
-      this.#sequence = producer.epoch === 0 ? (this.#settings.firstSequence ?? 0) : 0
-    }
-    const identity = { producerId: this.#producerId, epoch: this.#epoch, sequence: this.#sequence }
-    const records = this.#queue.slice(0, count)
-    const encoded = encodeBatch(records, identity, this.#settings.compression, this.#memory)
-    this.#queue = this.#queue.slice(count)
-    this.queuedBytes -= bytes - batchHeadSize
-    this.queuedSince = performance.now()
-    return { topic: this.topic, partition: this.partition, bytes: encoded, records, ...identity }
+  }
+
+  /** The codec fails, or somebody has changed a record that was given: those that are to blame end, if it is known which. */
+  #unencodable(records: readonly PendingRecord[], error: unknown): void {
+    const sound = records.filter(isAsGiven)
+    const guilty = sound.length === records.length ? records : records.filter((one) => !sound.includes(one))
+    if (guilty !== records) this.#queue.putBack(sound)
+    for (const one of guilty) this.#held.drop(one)
+    this.#settle(guilty, notEncoded(this.#act, error))
   }
 
   /** No answer came, or one was not waited for: the batch is in doubt (rule 1). */
@@ -202,7 +218,7 @@ export class PartitionQueue {
       case kafka.corruptMessage:
         // Refused before anything was appended.
         this.#problem = problemOf(result)
-        if (!this.#doubt) this.#putBack(batch.records)
+        if (!this.#doubt) this.#putBack(batch)
         return 'look again'
       case kafka.outOfOrderSequenceNumber:
         return this.#disowned(batch, result, false)
@@ -246,7 +262,7 @@ export class PartitionQueue {
     this.#problem = problemOf(result)
     const doubt = this.#doubt
     if (doubt) this.#settle(batch.records, unknownOutcome(this.#act, this.#problem))
-    else this.#putBack(batch.records)
+    else this.#putBack(batch)
     this.#drop()
     if (replace) this.#replace()
     else this.#renew()
@@ -260,9 +276,8 @@ export class PartitionQueue {
       this.#suspect(0)
       return this.#reject(batch, (details) => tooLarge(this.#act, bytes, details), result)
     }
-    this.#putBack(batch.records)
-    this.#drop()
     this.#suspect(batch.records.length)
+    this.#putBack(batch)
     return 'done'
   }
 
@@ -282,8 +297,7 @@ export class PartitionQueue {
       batch.records.filter((_, index) => guilty.has(index)),
       error,
     )
-    this.#putBack(batch.records.filter((_, index) => !guilty.has(index)))
-    this.#drop()
+    this.#putBack(batch)
     return 'done'
   }
 
@@ -317,23 +331,15 @@ export class PartitionQueue {
       )
       this.#giveUpIfSettled()
     }
-    let count = 0
-    while (count < this.#queue.length && this.#queue[count]!.deadline <= now) {
-      this.queuedBytes -= maxRecordSize(this.#queue[count]!)
-      count++
-    }
-    if (count === 0) return
-    const late = this.#queue.slice(0, count)
-    this.#queue = this.#queue.slice(count)
-    this.#settle(late, notSent(this.#act, this.#problem))
+    this.#queue.rejectOverdue(now, () => notSent(this.#act, this.#problem))
   }
 
   /** Rejects everything. What may have been appended says so; a batch on its way is left to its answer if `keepFlying`. */
   fail(error: (details: ErrorDetails) => TransportError, keepFlying = false): void {
-    const waiting = this.#queue
-    this.#queue = []
-    this.queuedBytes = 0
-    this.#settle(waiting, error({ cause: this.#problem }))
+    if (!this.#queue.isEmpty) {
+      const unsent = error({ cause: this.#problem })
+      this.#queue.reject(() => unsent)
+    }
     const batch = this.#batch
     if (batch === undefined || (this.#flying && keepFlying)) return
     const open = this.#flying || this.#written
@@ -358,16 +364,19 @@ export class PartitionQueue {
     }
   }
 
-  #putBack(records: readonly PendingRecord[]): void {
-    const open = records.filter((record) => !record.settled)
-    for (const record of open) this.queuedBytes += maxRecordSize(record)
-    this.#queue = open.concat(this.#queue)
-    this.#batch = undefined
+  /** Its records wait again, before all others, without those that nobody waits for. */
+  #putBack(batch: OutgoingBatch): void {
+    const open = batch.records.filter((record) => !record.settled)
+    for (const record of batch.records) if (record.settled) this.#held.drop(record)
+    batch.records = []
+    this.#queue.putBack(open)
+    this.#drop()
     // It has waited already.
     this.queuedSince = 0
   }
 
   #drop(): void {
+    if (this.#batch !== undefined) this.#held.letGo(this.#batch)
     this.#batch = undefined
     this.#flying = false
     this.#doubt = false
@@ -396,6 +405,14 @@ export class PartitionQueue {
 
   get #act(): string {
     return `send to topic ${this.topic}, partition ${this.partition}`
+  }
+}
+
+function isAsGiven({ record, bodySize: size }: PendingRecord): boolean {
+  try {
+    return bodySize(record) === size
+  } catch {
+    return false
   }
 }
 

@@ -1,5 +1,7 @@
 /** How a record's failure is told; each error says whether the record may be in the log. */
 import { TransportError, type ErrorDetails } from '../../errors.ts'
+import { longestTopicName, malformed, unsendable } from '../malformed.ts'
+import type { OutgoingRecord } from '../transport.ts'
 import { maxRecordSize, type BatchRecord } from './batch-encoding.ts'
 import { errorName } from './kafka-errors.ts'
 
@@ -11,11 +13,18 @@ export const unknownFacts: ErrorDetails = { sent: 'unknown', outcomeKnown: false
 
 /** The error for a record that no broker can take; `undefined` when it may be tried. */
 export function impossible(pending: BatchRecord): TransportError | undefined {
-  const { topic, partition } = pending.record
+  const { topic, partition, key, headers } = pending.record
+  const sound =
+    pending.bodySize > 0 && // and a number
+    typeof topic === 'string' &&
+    topic.length <= longestTopicName &&
+    (key === null || Buffer.isBuffer(key)) &&
+    Array.isArray(headers)
+  if (!sound) return notARecord(pending.record, undefined)
   if (partition !== undefined && (!Number.isInteger(partition) || partition < 0)) {
     return new TransportError(
       'MILENA_PARTITION_MISSING',
-      `send to topic ${topic}: ${partition} is no partition number; partitions are numbered from 0`,
+      `send to topic ${topic}: ${String(partition)} is no partition number; partitions are numbered from 0`,
     )
   }
   const size = maxRecordSize(pending)
@@ -24,6 +33,24 @@ export function impossible(pending: BatchRecord): TransportError | undefined {
     'MILENA_RECORD_TOO_LARGE',
     `send to topic ${topic}: a record of ${size} bytes is larger than any broker takes in one request`,
   )
+}
+
+/** `cause`: what came of reading it. */
+export function notARecord(record: OutgoingRecord, cause: unknown): TransportError {
+  return malformed(record) ?? unsendable('its key, value and headers have no size', cause)
+}
+
+/** `cause`: what the codec, or the writing of the batch, threw. */
+export function notEncoded(act: string, cause: unknown): TransportError {
+  return new TransportError(
+    'MILENA_NOT_SENT',
+    `${act}: not sent, since it cannot be put into a batch${because(cause)}`,
+    { cause, retryable: false },
+  )
+}
+
+export function takenBack(topic: string): TransportError {
+  return new TransportError('MILENA_NOT_SENT', `send to topic ${topic}: taken back before it was sent`)
 }
 
 export function partitionMissing(

@@ -22,10 +22,12 @@ import { BatchMemory } from './batch-memory.ts'
 import { kafka, refusal } from './kafka-errors.ts'
 import { Lane, type LaneHost } from './lane.ts'
 import type { BrokerNode } from './metadata.ts'
-import type { PartitionQueue, PendingRecord, QueueSettings } from './partition-queue.ts'
+import { Held } from './held.ts'
+import type { PartitionQueue, QueueSettings, QueueSurroundings } from './partition-queue.ts'
 import type { PartitionBatch, PartitionResult } from './produce.ts'
 import { Producers } from './producers.ts'
-import { closedBefore, impossible, neverRouted, partitionMissing } from './send-errors.ts'
+import type { PendingRecord } from './record-queue.ts'
+import { closedBefore, impossible, neverRouted, notARecord, partitionMissing } from './send-errors.ts'
 import { TopicQueues, type Layout } from './topic-queues.ts'
 
 /** What the sender asks of the cluster; the first four as in `Metadata`. */
@@ -61,7 +63,8 @@ export class Sender {
   readonly #cluster: SenderCluster
   readonly #settings: SenderSettings
   readonly #producers = new Producers()
-  readonly #memory = new BatchMemory()
+  readonly #held = new Held()
+  readonly #surroundings: QueueSurroundings
   readonly #topics = new Map<string, TopicQueues>()
   readonly #unwatch = new Map<string, () => void>()
   readonly #lanes = new Map<number, Lane>()
@@ -79,18 +82,29 @@ export class Sender {
   constructor(cluster: SenderCluster, settings: SenderSettings) {
     this.#cluster = cluster
     this.#settings = settings
+    this.#surroundings = {
+      settings,
+      producers: this.#producers,
+      memory: new BatchMemory(),
+      held: this.#held,
+    }
     this.#laneHost = this.#hostLanes()
     this.#stopListening = cluster.onChange(() => this.#onLayout())
   }
 
   /** As `Transport.send`. */
   send(record: OutgoingRecord): Promise<RecordPosition> {
-    if (this.#closed) return Promise.reject(closedBefore(record.topic, {}))
+    let size: number
+    try {
+      size = bodySize(record)
+    } catch (error) {
+      return Promise.reject(notARecord(record, error))
+    }
     const now = performance.now()
     return new Promise((resolve, reject) => {
       const pending: PendingRecord = {
         record,
-        bodySize: bodySize(record),
+        bodySize: size,
         timestamp: Date.now(),
         deadline: now + this.#settings.deliveryTimeout,
         resolve,
@@ -99,6 +113,8 @@ export class Sender {
       }
       const wrong = impossible(pending)
       if (wrong !== undefined) return reject(wrong)
+      if (this.#closed) return reject(closedBefore(record.topic, {}))
+      this.#held.add(pending)
       this.#armSweep()
       const topic = this.#topics.get(record.topic) ?? this.#openTopic(record.topic)
       topic.usedAt = now
@@ -108,8 +124,19 @@ export class Sender {
     })
   }
 
+  /** As `Transport.withdraw`. */
+  withdraw(record: OutgoingRecord): boolean {
+    return this.#topics.get(record.topic)?.withdraw(record) ?? false
+  }
+
+  /** As `Transport.sending`. */
+  sending(): { readonly records: number; readonly bytes: number } {
+    const { records, bytes } = this.#held
+    return { records, bytes }
+  }
+
   #openTopic(name: string): TopicQueues {
-    const topic = new TopicQueues(name, this.#cluster, this.#settings, this.#producers, this.#memory)
+    const topic = new TopicQueues(name, this.#cluster, this.#surroundings)
     this.#topics.set(name, topic)
     this.#unwatch.set(name, this.#cluster.watch(name))
     return topic
@@ -128,11 +155,15 @@ export class Sender {
         for (const queue of queues) this.#setBack(queue, problem)
         this.#recover()
       },
-      departed: (queue) => this.#topics.get(queue.topic)?.departed(queue.partition),
+      departed: (queue, batch) => {
+        this.#held.share(batch)
+        this.#topics.get(queue.topic)?.departed(queue.partition)
+      },
       lookAgain: (queue) => {
         if (queue.hasWork) this.#stuck.add(queue)
       },
-      ended: () => {
+      ended: (batches) => {
+        for (const batch of batches) this.#held.letGo(batch)
         if (this.#stuck.size > 0) this.#recover()
         this.#landed?.()
       },

@@ -2,6 +2,7 @@
  * Reads partitions without a consumer group, from a position that is fixed before the tail reports ready:
  * whatever is appended after that is handed over, each record once, in the order of its partition.
  */
+import { TransportError } from '../../errors.ts'
 import type { Tail, TailOptions, TopicPartition } from '../transport.ts'
 import type { Connections } from './connections.ts'
 import type { Metadata } from './metadata.ts'
@@ -12,7 +13,8 @@ import { PartitionReader } from './partition-reader.ts'
 const LOOK_EVERY = 2_000
 
 /**
- * Opens a tail; resolves when it is at its position, within about 35 s even with a dead leader.
+ * Opens a tail; resolves when it is at its position, within about 35 s even with a dead leader. `signal` ends the opening,
+ * with `MILENA_CLOSED`, whatever it waits for.
  *
  * @throws TransportError `MILENA_TOPIC_MISSING`, `MILENA_PARTITION_MISSING`, `MILENA_NOT_AUTHORIZED`,
  * `MILENA_AUTHENTICATION_FAILED`, `MILENA_BROKER_UNREACHABLE`, `MILENA_CLOSED`
@@ -21,20 +23,21 @@ export async function openTail(
   connections: Connections,
   metadata: Metadata,
   options: TailOptions,
+  signal: AbortSignal,
 ): Promise<Tail> {
   const { topic } = options
-  const abort = new AbortController()
   const unwatch = metadata.watch(topic)
   const pool = connections.open()
   let partitions: TopicPartition[]
   let positions: number[]
   try {
-    const count = await awaitTopic(metadata, topic)
+    const count = await unlessClosed(signal, topic, awaitTopic(metadata, topic))
     const numbers =
       options.partitions === 'all' ? Array.from({ length: count }, (_, index) => index) : options.partitions
     partitions = [...new Set(numbers)].map((partition) => ({ topic, partition }))
     for (const one of partitions) checkPartition(metadata, one)
-    positions = await findOffsets({ metadata, pool, signal: abort.signal }, partitions, options.from)
+    const finding = findOffsets({ metadata, pool, signal }, partitions, options.from)
+    positions = await unlessClosed(signal, topic, finding)
   } catch (error) {
     unwatch()
     throw error
@@ -42,6 +45,20 @@ export async function openTail(
     await pool.close()
   }
   return new PartitionTail(connections, metadata, options, partitions, positions, unwatch)
+}
+
+/** What it has asked for goes on until its connections are closed, next; nobody waits for it. */
+async function unlessClosed<T>(signal: AbortSignal, topic: string, asking: Promise<T>): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const end = (): void =>
+    reject(new TransportError('MILENA_CLOSED', `tail topic ${topic}: the transport is closed`))
+  signal.addEventListener('abort', end)
+  if (signal.aborted) end()
+  try {
+    return await Promise.race([asking, promise])
+  } finally {
+    signal.removeEventListener('abort', end)
+  }
 }
 
 class PartitionTail implements Tail {

@@ -1,10 +1,11 @@
 /** The partition queues of one topic, and the records that cannot be routed yet. */
 import type { ErrorDetails, TransportError } from '../../errors.ts'
 import { partitionForKey } from '../partitioner.ts'
-import type { BatchMemory } from './batch-memory.ts'
-import { PartitionQueue, type PendingRecord, type QueueSettings } from './partition-queue.ts'
-import type { Producers } from './producers.ts'
+import type { OutgoingRecord } from '../transport.ts'
 import type { Leader, TopicState } from './metadata.ts'
+import { PartitionQueue, type QueueSurroundings } from './partition-queue.ts'
+import { RecordQueue, type PendingRecord } from './record-queue.ts'
+import { takenBack } from './send-errors.ts'
 
 /** What is to be known of the cluster to choose a partition. */
 export interface Layout {
@@ -17,32 +18,23 @@ export class TopicQueues {
   /** When the last record came, in `performance.now()` milliseconds. */
   usedAt = 0
   readonly #layout: Layout
-  readonly #settings: QueueSettings
-  readonly #producers: Producers
-  readonly #memory: BatchMemory
+  readonly #surroundings: QueueSurroundings
   readonly #queues = new Map<number, PartitionQueue>()
-  #unrouted: PendingRecord[] = []
+  readonly #unrouted: RecordQueue
   /** Where records without a key go until a batch has gone there. */
   #keyless = Math.floor(Math.random() * 1_024)
   #keylessOpen = false
 
-  constructor(
-    name: string,
-    layout: Layout,
-    settings: QueueSettings,
-    producers: Producers,
-    memory: BatchMemory,
-  ) {
+  constructor(name: string, layout: Layout, surroundings: QueueSurroundings) {
     this.name = name
     this.#layout = layout
-    this.#settings = settings
-    this.#producers = producers
-    this.#memory = memory
+    this.#surroundings = surroundings
+    this.#unrouted = new RecordQueue(surroundings.held)
   }
 
   /** Records wait for the topic's partitions to be known, or for a partition that it does not have. */
   get hasUnrouted(): boolean {
-    return this.#unrouted.length > 0
+    return !this.#unrouted.isEmpty
   }
 
   /** Somebody waits for a record of this topic. */
@@ -62,17 +54,15 @@ export class TopicQueues {
   /** Puts a record into its partition's queue and returns that; keeps it until `reroute` when there is no such partition. */
   add(pending: PendingRecord, now: number): PartitionQueue | undefined {
     const queue = this.#route(pending, now)
-    if (queue === undefined) this.#unrouted.push(pending)
+    if (queue === undefined) this.#unrouted.add(pending)
     return queue
   }
 
   /** Tries again, in the order in which they came; returns the queues that got something. */
   reroute(now: number): Set<PartitionQueue> {
     const found = new Set<PartitionQueue>()
-    if (this.count === 0) return found
-    const waiting = this.#unrouted
-    this.#unrouted = []
-    for (const pending of waiting) {
+    if (this.count === 0 || this.#unrouted.isEmpty) return found
+    for (const pending of this.#unrouted.takeAll()) {
       const queue = this.add(pending, now)
       if (queue !== undefined) found.add(queue)
     }
@@ -87,7 +77,7 @@ export class TopicQueues {
     if (partition >= count) return undefined
     let queue = this.#queues.get(partition)
     if (queue === undefined) {
-      queue = new PartitionQueue(this.name, partition, this.#settings, this.#producers, this.#memory)
+      queue = new PartitionQueue(this.name, partition, this.#surroundings)
       this.#queues.set(partition, queue)
     }
     queue.add(pending, now)
@@ -113,16 +103,19 @@ export class TopicQueues {
     if (partition === this.#keyless) this.#keylessOpen = false
   }
 
+  /** Takes a record back that waits, for its partition to be known or in a queue. */
+  withdraw(record: OutgoingRecord): boolean {
+    if (this.#unrouted.withdraw(record, () => takenBack(this.name))) return true
+    if (typeof record.partition === 'number')
+      return this.#queues.get(record.partition)?.withdraw(record) ?? false
+    // Where it went is not known for certain: the topic may have grown since.
+    for (const queue of this.#queues.values()) if (queue.withdraw(record)) return true
+    return false
+  }
+
   /** Rejects those among the unrouted for which `reason` gives an error. */
   rejectUnrouted(reason: (pending: PendingRecord) => TransportError | undefined): void {
-    if (this.#unrouted.length === 0) return
-    this.#unrouted = this.#unrouted.filter((pending) => {
-      const error = reason(pending)
-      if (error === undefined) return true
-      pending.settled = true
-      pending.reject(error)
-      return false
-    })
+    this.#unrouted.reject(reason)
   }
 
   /** Rejects everything; as `PartitionQueue.fail`. */

@@ -48,9 +48,24 @@ export class Link {
   }
 }
 
-interface Parcel {
+/** Something on its way. */
+export class Parcel {
   readonly due: number
-  readonly run: () => void
+  #run: (() => void) | undefined
+
+  constructor(due: number, run: () => void) {
+    this.due = due
+    this.#run = run
+  }
+
+  /** It never arrives, and nothing of it is kept; what comes behind it comes as it would have. */
+  takeOut(): void {
+    this.#run = undefined
+  }
+
+  arrive(): void {
+    this.#run?.()
+  }
 }
 
 /** One direction of a connection: what goes in first comes out first, whatever the delay of each. */
@@ -63,11 +78,13 @@ export class Lane {
     this.#link = link
   }
 
-  push(delay: number, run: () => void): void {
+  push(delay: number, run: () => void): Parcel {
     const last = this.#parcels.at(-1)
     const due = Math.max(this.#link.clock.monotonic() + delay, last?.due ?? 0)
-    this.#parcels.push({ due, run })
+    const parcel = new Parcel(due, run)
+    this.#parcels.push(parcel)
     this.#move()
+    return parcel
   }
 
   #move(): void {
@@ -78,7 +95,7 @@ export class Lane {
       this.#moving = false
       const arrived = this.#takeArrived()
       this.#move()
-      for (const parcel of arrived) parcel.run()
+      for (const parcel of arrived) parcel.arrive()
     })
   }
 

@@ -2,8 +2,9 @@
  * One process's connection to an in-memory broker.
  */
 import { TransportError } from '../../errors.ts'
+import { malformed } from '../malformed.ts'
 import { partitionForKey } from '../partitioner.ts'
-import { Lane, Link } from './link.ts'
+import { Lane, Link, type Parcel } from './link.ts'
 import { recordSize, type PartitionLog } from './log.ts'
 import { MemoryMembership } from './membership.ts'
 import { brokerError, partitionMissing, topicMissing, transportClosed } from './refusals.ts'
@@ -35,10 +36,16 @@ export interface MemoryTransportOptions {
   readonly latency?: number | undefined
 }
 
-/** A record on its way: `given` ──append──▶ `appended` ──acknowledge──▶ settled; a deadline or a crash settles it earlier. */
+/**
+ * A record on its way: `given` ──arrive──▶ `arrived`, `appended` ──acknowledge──▶ settled; a deadline or a crash settles it
+ * earlier, and so does taking it back before it has arrived.
+ */
 interface Sending {
   readonly log: PartitionLog
   readonly record: OutgoingRecord
+  readonly bytes: number
+  /** Itself on its way, then its answer. */
+  parcel: Parcel | undefined
   /** The broker has seen it, and may have refused it. */
   arrived: boolean
   appended: boolean
@@ -54,7 +61,10 @@ export class MemoryTransport implements Transport {
   readonly #onEnd: () => void
   readonly #lanes = new Map<PartitionLog, Lane>()
   readonly #answers: Lane
+  /** By what `send` was given. */
+  readonly #given = new Map<OutgoingRecord, Sending>()
   readonly #sending = new Set<Sending>()
+  #sendingBytes = 0
   readonly #turns = new Map<string, number>()
   readonly #tails = new Set<MemoryTail>()
   readonly #memberships = new Set<MemoryMembership>()
@@ -75,6 +85,8 @@ export class MemoryTransport implements Transport {
   }
 
   send(record: OutgoingRecord): Promise<RecordPosition> {
+    const wrong = malformed(record)
+    if (wrong) return Promise.reject(wrong)
     if (this.#ended) return Promise.reject(transportClosed(`a record for ${record.topic} was not sent`))
     const log = this.#partitionOf(record)
     if (log instanceof TransportError) return Promise.reject(log)
@@ -86,12 +98,17 @@ export class MemoryTransport implements Transport {
         if (sending.settled) return
         sending.settled = true
         deadline.cancel()
+        sending.parcel?.takeOut()
         this.#sending.delete(sending)
+        this.#sendingBytes -= sending.bytes
+        if (this.#given.get(record) === sending) this.#given.delete(record)
         how(value)
       }
     const sending: Sending = {
       log,
       record: copyOf(record),
+      bytes: recordSize(record),
+      parcel: undefined,
       arrived: false,
       appended: false,
       settled: false,
@@ -99,11 +116,24 @@ export class MemoryTransport implements Transport {
       reject: settle(reject),
     }
     this.#sending.add(sending)
+    this.#sendingBytes += sending.bytes
+    this.#given.set(record, sending)
     const fault = this.#cluster.faults.send?.({ ...record, partition: log.partition }, this.clientId) ?? {}
-    this.#laneTo(log).push(fault.delay ?? 0, () =>
+    sending.parcel = this.#laneTo(log).push(fault.delay ?? 0, () =>
       this.#arrive(sending, fault.fate ?? 'deliver', fault.ackDelay ?? 0),
     )
     return promise
+  }
+
+  withdraw(record: OutgoingRecord): boolean {
+    const sending = this.#given.get(record)
+    if (!sending || sending.arrived) return false
+    sending.reject(notSent(sending.log, 'it was taken back before'))
+    return true
+  }
+
+  sending(): { readonly records: number; readonly bytes: number } {
+    return { records: this.#sending.size, bytes: this.#sendingBytes }
   }
 
   async tail(options: TailOptions): Promise<Tail> {
@@ -125,7 +155,7 @@ export class MemoryTransport implements Transport {
       this.#memberships.delete(membership)
       throw error
     }
-    if (this.#ended) throw transportClosed(`group ${options.groupId} is not joined`)
+    if (this.#ended || this.#closing) throw transportClosed(`group ${options.groupId} is not joined`)
     return membership
   }
 
@@ -203,6 +233,8 @@ export class MemoryTransport implements Transport {
   }
 
   async #shut(): Promise<void> {
+    // Whoever waits for an answer, or opens a tail, is told at once; a membership that is joining is closed like others.
+    this.#stopWaiting()
     // Members first: what they drain may still send and commit.
     await Promise.all([...this.#memberships].map((membership) => membership.close()))
     for (const sending of this.#sending)
@@ -215,8 +247,12 @@ export class MemoryTransport implements Transport {
     this.#ended = true
     this.#link.end()
     for (const tail of this.#tails) void tail.close()
-    for (const goOn of this.#waiting) goOn()
+    this.#stopWaiting()
     this.#onEnd()
+  }
+
+  #stopWaiting(): void {
+    for (const goOn of this.#waiting) goOn()
   }
 
   #partitionOf(record: OutgoingRecord): PartitionLog | TransportError {
@@ -252,19 +288,22 @@ export class MemoryTransport implements Transport {
     if (sending.settled) return
     sending.arrived = true
     const { log } = sending
+    const answer = (delay: number, give: () => void): void => {
+      sending.parcel = this.#answers.push(delay, give)
+    }
     if (this.#cluster.topics.get(log.topic)?.partitions[log.partition] !== log) {
-      this.#answers.push(0, () => sending.reject(topicMissing(log.topic)))
+      answer(0, () => sending.reject(topicMissing(log.topic)))
     } else if (fate === 'not-sent') {
-      this.#answers.push(ackDelay, () => sending.reject(notSent(log, 'the broker did not take it')))
+      answer(ackDelay, () => sending.reject(notSent(log, 'the broker did not take it')))
     } else if (fate === 'unknown') {
-      this.#answers.push(ackDelay, () => sending.reject(sendUnknown(log, 'no acknowledgement came')))
+      answer(ackDelay, () => sending.reject(sendUnknown(log, 'no acknowledgement came')))
     } else if (fate === 'lost') {
       const { topic, partition } = log
-      this.#answers.push(ackDelay, () => sending.resolve({ topic, partition, offset: log.records.length }))
+      answer(ackDelay, () => sending.resolve({ topic, partition, offset: log.records.length }))
     } else {
       const position = this.#append(sending)
       if (fate === 'duplicate') this.#append(sending)
-      this.#answers.push(ackDelay, () =>
+      answer(ackDelay, () =>
         fate === 'unknown-appended'
           ? sending.reject(sendUnknown(log, 'no acknowledgement came'))
           : sending.resolve(position),
@@ -298,7 +337,7 @@ export class MemoryTransport implements Transport {
     const answer = await promise
     deadline.cancel()
     this.#waiting.delete(goOn)
-    if (this.#ended) throw transportClosed(what)
+    if (this.#ended || this.#closing) throw transportClosed(what)
     if (answer !== 'answered') throw unreachable(what, this.#deliveryTimeout)
   }
 }
