@@ -25,7 +25,9 @@ export {
   type PayloadOutput,
   type PayloadSpec,
 } from './contract/operation.ts'
-export { bytes, json, nothing, string, type Payload } from './contract/payload.ts'
+export { bytes, json, nothing, string } from './contract/payload.ts'
+export { losslessJson } from './contract/lossless-json.ts'
+export type { AnyPayload, DecodeContext, EncodeContext, Payload, Side } from './contract/codec.ts'
 export type { DurationSummary } from './durations.ts'
 export {
   errorCodes,

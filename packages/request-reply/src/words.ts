@@ -44,6 +44,18 @@ function rawWordsOf(thrown: unknown): string {
   }
 }
 
+/** What it is, without a word of what it says: an error's class, else the kind of value. For what may quote a payload. */
+export function classOf(value: unknown): string {
+  try {
+    if (typeof value !== 'object' || value === null) return value === null ? 'null' : `a ${typeof value}`
+    if (value instanceof Error) return foreign(String(value.name), 100)
+    const made: unknown = (value as { constructor?: { name?: unknown } }).constructor?.name
+    return `an object (${typeof made === 'string' && made !== '' ? foreign(made, 100) : 'of no class'})`
+  } catch {
+    return 'a value that cannot be put into words'
+  }
+}
+
 /** An error, whatever was thrown; its `cause` is that, where it was none. */
 export function errorOf(thrown: unknown): Error {
   try {

@@ -3,31 +3,40 @@
  */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { longestDelay } from '../clock.ts'
-import { OptionsError } from '../errors.ts'
+import { OptionsError, unknownOptions } from '../errors.ts'
 import { headerBounds } from '../wire/milena.ts'
-import { json, nothing, type AnyPayload, type Payload } from './payload.ts'
+import { classOf, foreign } from '../words.ts'
+import type { AnyPayload, Payload, Side } from './codec.ts'
+import { Learned } from './learned.ts'
+import { json, nothing } from './payload.ts'
 
-/** A Standard Schema (then the codec is JSON) or a payload: `json()`, `string()`, `bytes()`, each with a schema or none. */
+/** A Standard Schema (then the codec is JSON) or a payload: `json()`, `losslessJson()`, `string()`, `bytes()` or one of your own, each with a schema or none. */
 export type PayloadSpec = StandardSchemaV1 | AnyPayload
 
 /** What the sending side gives. */
 export type PayloadInput<Spec> =
   Spec extends StandardSchemaV1<infer Input, unknown>
     ? Input
-    : Spec extends { encode(value: infer Input): Buffer | null }
+    : Spec extends { encode(value: infer Input, context: never): unknown }
       ? Input
       : void
 
-/** What the receiving side gets. */
+/** What the receiving side gets: the schema's output; what a codec of your own without a schema decodes. */
 export type PayloadOutput<Spec> =
   Spec extends StandardSchemaV1<unknown, infer Output>
     ? Output
     : Spec extends { readonly schema: StandardSchemaV1<unknown, infer Output> | undefined }
-      ? Output
-      : void
+      ? Spec extends { readonly schema: undefined }
+        ? Decoded<Spec>
+        : Output
+      : Decoded<Spec>
+
+type Decoded<Spec> = Spec extends { decode(bytes: never, context: never): infer Output }
+  ? Awaited<Output>
+  : void
 
 export interface OperationOptions<Request extends PayloadSpec, Reply extends PayloadSpec | undefined> {
-  /** Its name in the operation header, in errors and in statistics, such as `payment.approve`; at most 255 bytes. */
+  /** Its name in the operation header, in errors and in statistics, such as `payment.approve`; at most 255 bytes, no control characters. */
   readonly name: string
   /** The topic of its requests. Several operations may share one. */
   readonly topic: string
@@ -40,7 +49,25 @@ export interface OperationOptions<Request extends PayloadSpec, Reply extends Pay
   readonly partition?: (request: PayloadInput<Request>, partitions: number) => number
   /** Milliseconds that a requester waits for the reply; default: the requester's. */
   readonly timeout?: number
+  /**
+   * Whether the first three values of each side are checked, before they are sent, to survive their codec: what its
+   * receiver would refuse (a `z.date()` that JSON makes text) is refused where it is made, with what to do about it.
+   * Default: outside of `NODE_ENV=production`, for codecs of the library and schemas that are not asynchronous. `true`:
+   * always, and for each codec and schema. A value that fails is not counted.
+   */
+  readonly checkRoundTrip?: boolean
 }
+
+const optionNames: ReadonlySet<string> = new Set<keyof OperationOptions<PayloadSpec, undefined>>([
+  'name',
+  'topic',
+  'request',
+  'reply',
+  'key',
+  'partition',
+  'timeout',
+  'checkRoundTrip',
+])
 
 export interface Operation<RequestInput, RequestOutput, ReplyInput, ReplyOutput> {
   readonly name: string
@@ -50,6 +77,8 @@ export interface Operation<RequestInput, RequestOutput, ReplyInput, ReplyOutput>
   readonly key: ((request: RequestInput) => string | Uint8Array | null) | undefined
   readonly partition: ((request: RequestInput, partitions: number) => number) | undefined
   readonly timeout: number | undefined
+  /** The library's own notes on either payload. */
+  readonly learned: Readonly<Record<Side, Learned>>
 }
 
 /** The longest timeout: what a timer can wait. */
@@ -66,26 +95,37 @@ export function defineOperation<
 >(
   options: OperationOptions<Request, Reply>,
 ): Operation<PayloadInput<Request>, PayloadOutput<Request>, PayloadInput<Reply>, PayloadOutput<Reply>> {
+  const given: Partial<Record<keyof typeof options, unknown>> | null | undefined = options
+  if (typeof given !== 'object' || given === null) {
+    throw new OptionsError('an operation', [`its definition must be an object, not ${classOf(given)}`])
+  }
   const problems: string[] = []
-  const nameBytes = typeof options.name === 'string' ? Buffer.byteLength(options.name) : 0
-  if (nameBytes === 0 || nameBytes > headerBounds.operation) {
-    problems.push(`name must be a string of 1 to ${headerBounds.operation} bytes, not ${nameBytes}`)
-  }
-  const topicProblem = problemOfTopic(options.topic)
+  const { name, timeout, checkRoundTrip } = given
+  const nameProblem = problemOfName(name)
+  if (nameProblem !== undefined) problems.push(`name ${nameProblem}`)
+  const topicProblem = problemOfTopic(given.topic)
   if (topicProblem !== undefined) problems.push(`topic ${topicProblem}`)
-  if (!isSpec(options.request))
-    problems.push('request must be a Standard Schema, json(), string() or bytes()')
-  if (options.reply !== undefined && !isSpec(options.reply)) {
-    problems.push('reply must be a Standard Schema, json(), string() or bytes()')
+  for (const side of ['request', 'reply'] as const) {
+    if (side === 'reply' && given.reply === undefined) continue
+    const problem = problemOfSpec(given[side])
+    if (problem !== undefined) problems.push(`${side} ${problem}`)
   }
-  for (const name of ['key', 'partition'] as const) {
-    if (options[name] !== undefined && typeof options[name] !== 'function')
-      problems.push(`${name} must be a function`)
+  for (const part of ['key', 'partition'] as const) {
+    if (given[part] !== undefined && typeof given[part] !== 'function')
+      problems.push(`${part} must be a function, not ${classOf(given[part])}`)
   }
-  if (options.timeout !== undefined && !isTimeout(options.timeout)) {
-    problems.push(`timeout must be 1 to ${longestTimeout} ms, not ${options.timeout}`)
+  if (timeout !== undefined && !isTimeout(timeout)) {
+    const what = typeof timeout === 'number' ? timeout : classOf(timeout)
+    problems.push(`timeout must be 1 to ${longestTimeout} ms, not ${what}`)
   }
-  if (problems.length > 0) throw new OptionsError(`operation ${options.name || '(no name)'}`, problems)
+  if (checkRoundTrip !== undefined && typeof checkRoundTrip !== 'boolean') {
+    problems.push(`checkRoundTrip must be true or false, not ${classOf(checkRoundTrip)}`)
+  }
+  problems.push(...unknownOptions(given, optionNames))
+  if (problems.length > 0) {
+    const called = typeof name === 'string' && name !== '' ? foreign(name, 100) : '(no name)'
+    throw new OptionsError(`operation ${called}`, problems)
+  }
   return {
     name: options.name,
     topic: options.topic,
@@ -94,6 +134,7 @@ export function defineOperation<
     key: options.key,
     partition: options.partition,
     timeout: options.timeout,
+    learned: { request: new Learned(options.checkRoundTrip), reply: new Learned(options.checkRoundTrip) },
   }
 }
 
@@ -117,13 +158,36 @@ export function problemOfTopic(name: unknown): string | undefined {
   return undefined
 }
 
-export function isTimeout(value: number): boolean {
-  return Number.isFinite(value) && value >= 1 && value <= longestTimeout
+export function isTimeout(value: unknown): value is number {
+  return typeof value === 'number' && value >= 1 && value <= longestTimeout
 }
 
-function isSpec(spec: PayloadSpec | undefined): boolean {
-  if (spec === null || (typeof spec !== 'object' && typeof spec !== 'function')) return false
-  return '~standard' in spec || 'codec' in spec
+function problemOfName(name: unknown): string | undefined {
+  if (typeof name !== 'string') return `must be a string, not ${classOf(name)}`
+  const length = Buffer.byteLength(name)
+  if (length === 0 || length > headerBounds.operation)
+    return `must be a string of 1 to ${headerBounds.operation} bytes, not ${length}`
+  // It stands in headers, in log lines and in errors.
+  return foreign(name) === name ? undefined : 'must have no control characters and no lone surrogates'
+}
+
+function problemOfSpec(spec: unknown): string | undefined {
+  const wanted = 'must be a Standard Schema, json(), losslessJson(), string(), bytes() or a codec of your own'
+  if (spec === null || (typeof spec !== 'object' && typeof spec !== 'function'))
+    return `${wanted}, not ${classOf(spec)}`
+  if ('~standard' in spec) return isSchema(spec) ? undefined : 'is a Standard Schema without validate()'
+  if (!('codec' in spec)) return wanted
+  const { codec, schema, encode, decode } = spec as Partial<Record<keyof AnyPayload, unknown>>
+  if (typeof codec !== 'string' || codec === '') return 'is a codec whose property codec is not its name'
+  if (typeof encode !== 'function' || typeof decode !== 'function')
+    return 'is a codec without encode() or decode()'
+  return schema === undefined || isSchema(schema) ? undefined : 'has a schema that is no Standard Schema'
+}
+
+function isSchema(value: unknown): boolean {
+  if (value === null || (typeof value !== 'object' && typeof value !== 'function')) return false
+  const standard = (value as { '~standard'?: { validate?: unknown } | null })['~standard']
+  return typeof standard === 'object' && standard !== null && typeof standard.validate === 'function'
 }
 
 function toPayload<Input, Output>(spec: PayloadSpec): Payload<Input, Output> {

@@ -1,81 +1,69 @@
 /**
- * A payload: how the value of a request or reply becomes bytes, and which schema it must match.
+ * The payloads of our own: JSON, text, bytes, nothing; and how any payload's schema validates.
  *
- * The wire carries the schema's *input* form: the sending side validates and sends what it was given, the receiving
- * side decodes, validates and hands over the schema's *output*. So a schema with defaults or transforms works on both.
+ * What the JSON codec says of a text never quotes it: it may have a card number in it.
  */
 import { isUtf8 } from 'node:buffer'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { MilenaError, type ValidationIssue } from '../errors.ts'
+import type { Payload } from './codec.ts'
 
-/** Any payload, where its types do not matter. */
-export interface AnyPayload {
-  readonly codec: 'json' | 'string' | 'bytes' | 'nothing'
-  readonly schema: StandardSchemaV1 | undefined
-  encode(value: never): Buffer | null
-  decode(bytes: Buffer | null): unknown
-}
-
-export interface Payload<Input, Output = Input> extends AnyPayload {
-  /** Any Standard Schema (https://standardschema.dev); without one every value passes. */
-  readonly schema: StandardSchemaV1<Input, Output> | undefined
-  /** Throws `MILENA_CODEC_FAILED` when the value cannot be encoded. */
-  encode(value: Input): Buffer | null
-  /** Throws `MILENA_CODEC_FAILED` when the bytes cannot be decoded. The result still has to match the schema. */
-  decode(bytes: Buffer | null): unknown
-}
-
-/** JSON (RFC 8259) in UTF-8. An object with a key `__proto__`, or `constructor.prototype`, is refused. */
+/**
+ * JSON (RFC 8259) in UTF-8. An object with a key `__proto__`, or `constructor.prototype`, is refused.
+ *
+ * Numbers are doubles, as everywhere in JavaScript: of an integer beyond ±(2^53 − 1), such as a 64-bit id of a Java
+ * service, the last digits are lost without a word. Have it sent as text, or use `losslessJson()`.
+ */
 export function json<Input, Output = Input>(
   schema?: StandardSchemaV1<Input, Output>,
 ): Payload<Input, Output> {
   return { codec: 'json', schema, encode: encodeJson, decode: decodeJson }
 }
 
-/** UTF-8 text. */
-export function string<Input extends string = string, Output = Input>(
-  schema?: StandardSchemaV1<Input, Output>,
-): Payload<Input, Output> {
-  return { codec: 'string', schema, encode: encodeString, decode: decodeString }
+export function encodeJson(value: unknown): Buffer {
+  return writeJson(value, undefined)
 }
 
-/** The bytes as they are, copied on both sides: what is sent and what is received is nobody else's memory. */
-export function bytes<Output = Buffer>(
-  schema?: StandardSchemaV1<Uint8Array, Output>,
-): Payload<Uint8Array, Output> {
-  return { codec: 'bytes', schema, encode: encodeBytes, decode: decodeBytes }
-}
-
-/** No value: an empty record. What comes is ignored. */
-export const nothing: Payload<void> = {
-  codec: 'nothing',
-  schema: undefined,
-  encode: () => emptyBuffer,
-  decode: () => undefined,
-}
-
-const emptyBuffer = Buffer.alloc(0)
-
-function encodeJson(value: unknown): Buffer {
+export function writeJson(
+  value: unknown,
+  replacer: ((this: object, key: string, value: unknown) => unknown) | undefined,
+): Buffer {
   let text: string | undefined
   try {
-    text = JSON.stringify(value)
+    text = JSON.stringify(value, replacer)
   } catch (cause) {
-    throw new MilenaError('MILENA_CODEC_FAILED', `not a JSON value: ${(cause as Error).message}`, { cause })
+    throw notJson(cause)
   }
   if (text === undefined) throw new MilenaError('MILENA_CODEC_FAILED', `not a JSON value: ${typeof value}`)
   return Buffer.from(text)
 }
 
-function decodeJson(bytes: Buffer | null): unknown {
+/** V8 lists the properties of a circle, line by line; what a `toJSON` or a getter throws may say anything. */
+function notJson(cause: unknown): unknown {
+  const message = cause instanceof TypeError ? cause.message : ''
+  if (message.startsWith('Converting circular structure'))
+    return new MilenaError('MILENA_CODEC_FAILED', 'not a JSON value: it refers to itself')
+  if (message.startsWith('Do not know how to serialize a BigInt'))
+    return new MilenaError(
+      'MILENA_CODEC_FAILED',
+      'not a JSON value: a bigint is in it; losslessJson() writes it',
+    )
+  return cause
+}
+
+export function decodeJson(bytes: Buffer | null): unknown {
+  return parseJson(bytes, JSON.parse)
+}
+
+export function parseJson(bytes: Buffer | null, parse: (text: string) => unknown): unknown {
   if (bytes === null || bytes.length === 0)
     throw new MilenaError('MILENA_CODEC_FAILED', 'not JSON: it is empty')
   const text = decodeUtf8(bytes)
   let value: unknown
   try {
-    value = JSON.parse(text)
-  } catch (cause) {
-    throw new MilenaError('MILENA_CODEC_FAILED', `not JSON: ${(cause as Error).message}`, { cause })
+    value = parse(text)
+  } catch (error) {
+    throw error instanceof SyntaxError ? malformed(error.message) : error
   }
   if (mayPollute.test(text) && pollutes(value)) {
     throw new MilenaError(
@@ -84,6 +72,16 @@ function decodeJson(bytes: Buffer | null): unknown {
     )
   }
   return value
+}
+
+/** Says where, when V8 does, and nothing else of what V8 says: it quotes the text. So it is no `cause` either. */
+function malformed(message: string): MilenaError {
+  const position = /in JSON at position (\d+)(?: \(line \d+ column \d+\))?$/.exec(message)?.[1]
+  const where = position ?? (message === 'Unexpected end of JSON input' ? 'its end' : undefined)
+  return new MilenaError(
+    'MILENA_CODEC_FAILED',
+    where === undefined ? 'not JSON' : `not JSON: malformed at ${where}`,
+  )
 }
 
 /** A cheap look before the walk; the escapes are there because JSON may spell any letter as \\uXXXX. */
@@ -105,34 +103,66 @@ function pollutes(value: unknown): boolean {
   return false
 }
 
-function encodeString(value: string): Buffer {
+/** UTF-8 text. */
+export function string<Input extends string = string, Output = Input>(
+  schema?: StandardSchemaV1<Input, Output>,
+): Payload<Input, Output> {
+  return { codec: 'string', schema, encode: encodeString, decode: decodeString }
+}
+
+/** The bytes as they are, copied on both sides: what is sent and what is received is nobody else's memory. */
+export function bytes<Output = Buffer>(
+  schema?: StandardSchemaV1<Uint8Array, Output>,
+): Payload<Uint8Array, Output> {
+  return { codec: 'bytes', schema, encode: encodeBytes, decode: decodeBytes }
+}
+
+/** No value: an empty record. What comes is ignored. */
+export const nothing: Payload<void> = {
+  codec: 'nothing',
+  schema: undefined,
+  encode: encodeNothing,
+  decode: decodeNothing,
+}
+
+const emptyBuffer = Buffer.alloc(0)
+
+export function encodeString(value: string): Buffer {
   if (typeof value !== 'string') throw new MilenaError('MILENA_CODEC_FAILED', `not a string: ${typeof value}`)
   return Buffer.from(value)
 }
 
-function decodeString(bytes: Buffer | null): string {
+export function decodeString(bytes: Buffer | null): string {
   if (bytes === null) throw new MilenaError('MILENA_CODEC_FAILED', 'not a string: the value is null')
   return decodeUtf8(bytes)
 }
 
-function decodeUtf8(bytes: Buffer): string {
+export function decodeUtf8(bytes: Buffer): string {
   if (!isUtf8(bytes)) throw new MilenaError('MILENA_CODEC_FAILED', 'not UTF-8')
   return bytes.toString()
 }
 
-function encodeBytes(value: Uint8Array): Buffer {
+export function encodeBytes(value: Uint8Array): Buffer {
   if (!(value instanceof Uint8Array))
     throw new MilenaError('MILENA_CODEC_FAILED', `not bytes: ${typeof value}`)
   return Buffer.from(value)
 }
 
-function decodeBytes(bytes: Buffer | null): Buffer {
+export function decodeBytes(bytes: Buffer | null): Buffer {
   return bytes === null ? emptyBuffer : Buffer.from(bytes)
+}
+
+export function encodeNothing(): Buffer {
+  return emptyBuffer
+}
+
+export function decodeNothing(): undefined {
+  return undefined
 }
 
 export type Validated<Output> = { readonly value: Output } | { readonly issues: readonly ValidationIssue[] }
 
-/** Validates; a promise only where the schema itself is asynchronous. */
+/** Validates; a promise only where the schema itself is asynchronous. Throws what the schema throws. */
 export function validate<Output>(
   schema: StandardSchemaV1<unknown, Output> | undefined,
   value: unknown,
@@ -148,7 +178,7 @@ function readResult<Output>(result: StandardSchemaV1.Result<Output>): Validated<
   return { issues: result.issues.map((issue) => ({ path: formatPath(issue.path), message: issue.message })) }
 }
 
-function formatPath(path: StandardSchemaV1.Issue['path']): string {
+export function formatPath(path: StandardSchemaV1.Issue['path']): string {
   let text = ''
   for (const segment of path ?? []) {
     const key = typeof segment === 'object' ? segment.key : segment

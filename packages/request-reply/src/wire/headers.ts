@@ -31,7 +31,12 @@ export type HeaderInput = Readonly<Record<string, string | Uint8Array | null>>
  * @throws TypeError that names the header whose value is something else.
  */
 export function encodeHeaders(headers: HeaderInput): RawHeader[] {
-  return Object.entries(headers).map(([name, value]) => [Buffer.from(name), toBytes(name, value)])
+  return Object.entries(headers).map(([name, value]) => toHeader(name, value))
+}
+
+/** @throws TypeError when the value is something else. */
+export function toHeader(name: string, value: string | Uint8Array | null): RawHeader {
+  return [Buffer.from(name), toBytes(name, value)]
 }
 
 function toBytes(name: string, value: string | Uint8Array | null): Buffer | null {
