@@ -12,9 +12,13 @@ export interface DurationSummary {
   readonly max: number
 }
 
-/** A histogram of durations, kept in whole microseconds with three significant digits. */
+/** A histogram of durations, kept in whole microseconds with so many significant digits. */
 export class Durations {
-  readonly #histogram: RecordableHistogram = createHistogram({ figures: 3 })
+  readonly #histogram: RecordableHistogram
+
+  constructor(figures: 2 | 3 = 3) {
+    this.#histogram = createHistogram({ figures })
+  }
 
   /** Records a duration in milliseconds. */
   record(milliseconds: number): void {

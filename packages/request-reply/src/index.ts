@@ -29,6 +29,7 @@ export { bytes, json, nothing, string } from './contract/payload.ts'
 export { losslessJson } from './contract/lossless-json.ts'
 export type { AnyPayload, DecodeContext, EncodeContext, Payload, Side } from './contract/codec.ts'
 export type { DurationSummary } from './durations.ts'
+export { isMilenaError, type AnyMilenaError } from './error-types.ts'
 export {
   errorCodes,
   MilenaError,
@@ -57,10 +58,12 @@ export { createReplier, type HandleOptions, type Handler, type Replier } from '.
 export type { PassedOverReason, ReplierStats } from './replier/stats.ts'
 export type { ReplierLogger } from './replier/warnings.ts'
 export type { RandomBytes } from './random.ts'
+export type { OperationStats, OutcomeCounts } from './requester/operation-accounts.ts'
 export { createRequester, type Requester } from './requester/requester.ts'
-export type { RequesterOptions } from './requester/options.ts'
-export type { LateReply, Reply, RequestOptions } from './requester/reply.ts'
-export type { RequesterStats } from './requester/stats.ts'
+export type { OutgoingRequest, RequesterOptions } from './requester/options.ts'
+export type { LateReply, LateReplyOf, Reply, RequestOptions } from './requester/reply.ts'
+export type { PendingRequest, PreparedRequest, RegisterOptions } from './requester/stages.ts'
+export type { RequesterHealth, RequesterHoldings, RequesterStats } from './requester/stats.ts'
 export { instanceReplyTopic, type InstanceReplyTopicOptions } from './routing/instance-reply-topic.ts'
 export { replyPartition, type ReplyPartitionOptions } from './routing/reply-partition.ts'
 export type { OpenReplyRouting, ReplyRouting, RoutingContext } from './routing/routing.ts'

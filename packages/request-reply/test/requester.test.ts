@@ -100,7 +100,7 @@ test('an undecodable reply is an error that says so', async () => {
 test('an error reply becomes the remote error with code and message', async () => {
   const { requester } = await setUp(() => ({
     value: null,
-    headers: errorHeaders('DECLINED', 'card expired'),
+    headers: errorHeaders({ code: 'DECLINED', message: 'card expired', effect: 'none' }),
   }))
   await assert.rejects(requester.request(add, { a: 1, b: 2 }), (error: unknown) => {
     assert.ok(error instanceof RemoteError)
@@ -151,7 +151,7 @@ test('a late error reply is handed over as the error', async () => {
   await until(() => replier.requests.length === 1)
   await clock.advance(100)
   await outcome
-  await replier.answer(replier.requests[0]!, { value: null, headers: errorHeaders('DECLINED', 'no') })
+  await replier.answer(replier.requests[0]!, { value: null, headers: errorHeaders({ code: 'DECLINED', message: 'no' }) })
   await until(() => late.length === 1)
   assert.equal(late[0]!.reply, undefined)
   assert.ok(late[0]!.error instanceof RemoteError)
