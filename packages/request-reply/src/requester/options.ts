@@ -120,10 +120,10 @@ export function readRequesterOptions(options: RequesterOptions): RequesterSettin
   if (typeof settings.replyRouting?.open !== 'function') {
     problems.push('replyRouting is missing; the usual one is replyPartition({ topic })')
   }
-  if (!/^[A-Za-z0-9._-]{1,100}$/.test(settings.instanceId)) {
-    problems.push(
-      `instanceId must have 1 to 100 letters, digits, '.', '_' or '-', not ${typeof settings.instanceId === 'string' ? JSON.stringify(foreign(settings.instanceId, 120)) : classOf(settings.instanceId)}`,
-    )
+  const { instanceId } = settings as { readonly instanceId: unknown }
+  if (typeof instanceId !== 'string' || !/^[A-Za-z0-9._-]{1,100}$/.test(instanceId)) {
+    const given = typeof instanceId === 'string' ? JSON.stringify(foreign(instanceId, 120)) : said(instanceId)
+    problems.push(`instanceId must have 1 to 100 letters, digits, '.', '_' or '-', not ${given}`)
   }
   if (!isTimeout(settings.timeout))
     problems.push(`timeout must be 1 to ${longestTimeout} ms, not ${said(settings.timeout)}`)

@@ -92,9 +92,9 @@ export class Preparation {
   ): Promise<Result> {
     const turn = this.#order.enter(pending)
     try {
-      await this.#ready(pending, encoded, turn.before)
-      // Not awaited here: what it is told by then is an accepted request's.
-      return then(pending)
+      // Wrapped, so that it is not awaited here: what it rejects with is an accepted request's.
+      const { result } = await this.#wait(pending, encoded, turn.before, () => ({ result: then(pending) }))
+      return result
     } catch (error) {
       this.#options.onRejected(pending.operation, error)
       throw error
@@ -103,11 +103,12 @@ export class Preparation {
     }
   }
 
-  async #ready(
+  async #wait<Result>(
     pending: PendingReply,
     encoded: Promise<void> | undefined,
     before: Promise<void> | undefined,
-  ): Promise<void> {
+    then: () => Result,
+  ): Promise<Result> {
     const { settings, preparing, caps, topics, receiving } = this.#options
     const { operation } = pending
     encoded?.catch(() => undefined) // whatever becomes of this request, that is not an unhandled rejection
@@ -123,10 +124,12 @@ export class Preparation {
       waitedFor = ''
       if (settings.whileNotReceiving === 'wait') await receiving.opened()
     }
-    await preparing.wait(pending, ready(), () =>
-      waitedFor === '' ? receiving.refusal(operation) : notReady(operation, pending.timeout, waitedFor),
-    )
-    pending.spent = settings.clock.monotonic() - begunAt
+    const onTimeout = (): Error =>
+      waitedFor === '' ? receiving.refusal(operation) : notReady(operation, pending.timeout, waitedFor)
+    return preparing.wait(pending, ready(), onTimeout, () => {
+      pending.spent = settings.clock.monotonic() - begunAt
+      return then()
+    })
   }
 
   /** @throws ValidationError `MILENA_REQUEST_INVALID` */

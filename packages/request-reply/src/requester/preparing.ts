@@ -27,11 +27,17 @@ export class Preparing {
   }
 
   /**
-   * Settles as `work` does, unless the timeout, the signal or `close` comes first.
+   * Calls `then` when `work` has ended, in the same moment in which the request stops counting here; resolves with what
+   * that returns. Rejects when the work fails, or the timeout, the signal or `close` comes first.
    *
    * @throws OptionsError when the signal cannot be listened to
    */
-  wait<Value>(pending: PendingReply, work: Promise<Value>, onTimeout: () => Error): Promise<Value> {
+  wait<Result>(
+    pending: PendingReply,
+    work: Promise<void>,
+    onTimeout: () => Error,
+    then: () => Result,
+  ): Promise<Result> {
     const { signal } = pending
     // It may throw: so nothing was begun before it.
     const unlisten = listen(pending, () =>
@@ -51,10 +57,11 @@ export class Preparing {
       const timer = this.#clock.schedule(pending.timeout, () => fail(onTimeout()))
       this.#waiting.set(pending, fail)
       this.#bytes += pending.bytes
-      work.then((value) => {
+      work.then(() => {
+        if (!this.#waiting.has(pending)) return // given up meanwhile
         end()
-        resolve(value)
-      }, fail)
+        resolve(then())
+      }, fail).catch(reject)
     })
   }
 
