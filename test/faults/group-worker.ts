@@ -20,6 +20,8 @@ const numbers = (partitions: readonly TopicPartition[]): number[] => partitions.
 
 const transport = await openKafka({ brokers: settings.brokers })
 const next = new Map<number, number>()
+/** About to be let go of: what still comes of them is left to whoever has them next. */
+const leaving = new Set<number>()
 const membership = await transport.join({
   groupId: settings.groupId,
   topics: [settings.topic],
@@ -29,10 +31,14 @@ const membership = await transport.join({
   heartbeatInterval: 300,
   // So long that what a JoinGroup in vain would cost shows.
   rebalanceTimeout: 60_000,
-  onAssigned: (partitions) => tell('assigned', numbers(partitions)),
+  onAssigned(partitions) {
+    for (const partition of numbers(partitions)) leaving.delete(partition)
+    tell('assigned', numbers(partitions))
+  },
   onRecords(records) {
     // When they were handed over: this process may be stopped before it has told of them.
     const at = Date.now()
+    if (leaving.has(records[0]!.partition)) return
     for (const { partition, offset } of records) {
       tell('record', partition, offset, at)
       next.set(partition, offset + 1)
@@ -42,6 +48,7 @@ const membership = await transport.join({
     )
   },
   async onRevoked(partitions) {
+    for (const partition of numbers(partitions)) leaving.add(partition)
     await commit(numbers(partitions)).catch((error: { code?: string }) => tell('refused', error.code))
     for (const partition of numbers(partitions)) next.delete(partition)
     tell('revoked', numbers(partitions))

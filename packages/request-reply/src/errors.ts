@@ -84,7 +84,7 @@ export const errorCodes: Readonly<Record<ErrorCode, ErrorFacts>> = {
   MILENA_AUTHENTICATION_FAILED: unsent,
   /** The record is larger than the topic or the broker accepts. */
   MILENA_RECORD_TOO_LARGE: unsent,
-  /** Not delivered before the delivery deadline, and certainly not in the log. */
+  /** Not delivered before the delivery deadline, or taken back, and certainly not in the log; not retryable if it is no record. */
   MILENA_NOT_SENT: { ...unsent, retryable: true },
   /** Not acknowledged before the delivery deadline; the record may be in the log. */
   MILENA_SEND_UNKNOWN: { ...open, sent: 'unknown' },
@@ -92,7 +92,7 @@ export const errorCodes: Readonly<Record<ErrorCode, ErrorFacts>> = {
   MILENA_BROKER_UNREACHABLE: { ...unsent, retryable: true },
   /** The brokers refused for another reason; the message has Kafka's error name. */
   MILENA_BROKER_ERROR: unsent,
-  /** A commit for a partition that this member no longer holds; the partition's new owner does the work again. */
+  /** A commit for a partition that this member no longer holds, or the member's place in the group is lost; the partition's new owner does the work again. */
   MILENA_COMMIT_FENCED: { ...unsent, effect: 'unknown' },
 }
 
@@ -327,14 +327,16 @@ export function isOwnRemoteCode(code: string): boolean {
  *
  * A refusal of the library's own speaks of its own delivery: the same request may have been done at an earlier one, or
  * by another group. So nothing is known of the effect, with one exception: a reply that cannot be sent was given by a
- * handler that had ended. An application's `ReplyError` knows better where it says so.
+ * handler that had ended. An application's `ReplyError` knows better where it says so; with a code of ours nothing that
+ * the wire adds is believed.
  */
 export function remoteFacts(
   code: string,
   said: { readonly effect?: Effect | undefined; readonly retryable?: boolean | undefined } = {},
 ): Omit<ErrorFacts, 'sent'> {
   if (code === remoteCodes.replyInvalid) return { outcomeKnown: false, retryable: false, effect: 'done' }
-  const effect = isOwnRemoteCode(code) ? 'unknown' : (said.effect ?? 'unknown')
+  if (isOwnRemoteCode(code)) return { outcomeKnown: false, retryable: false, effect: 'unknown' }
+  const effect = said.effect ?? 'unknown'
   return { outcomeKnown: effect !== 'unknown', retryable: said.retryable ?? false, effect }
 }
 

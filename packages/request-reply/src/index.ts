@@ -1,4 +1,5 @@
 export { systemClock, type Clock, type ScheduledTimer } from './clock.ts'
+export { channelNames } from './diagnostics.ts'
 export type {
   CommittedStep,
   HandlerEndedStep,
@@ -27,7 +28,14 @@ export {
 } from './contract/operation.ts'
 export { bytes, json, nothing, string } from './contract/payload.ts'
 export { losslessJson } from './contract/lossless-json.ts'
-export type { AnyPayload, DecodeContext, EncodeContext, Payload, Side } from './contract/codec.ts'
+export type {
+  AnyPayload,
+  DecodeContext,
+  EncodeContext,
+  Payload,
+  PlainPayload,
+  Side,
+} from './contract/codec.ts'
 export type { DurationSummary } from './durations.ts'
 export { isMilenaError, type AnyMilenaError } from './error-types.ts'
 export {

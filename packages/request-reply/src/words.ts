@@ -48,7 +48,8 @@ function rawWordsOf(thrown: unknown): string {
 export function classOf(value: unknown): string {
   try {
     if (typeof value !== 'object' || value === null) return value === null ? 'null' : `a ${typeof value}`
-    if (value instanceof Error) return foreign(String(value.name), 100)
+    const name: unknown = value instanceof Error ? value.name : undefined
+    if (typeof name === 'string' && name !== '') return foreign(name, 100)
     const made: unknown = (value as { constructor?: { name?: unknown } }).constructor?.name
     return `an object (${typeof made === 'string' && made !== '' ? foreign(made, 100) : 'of no class'})`
   } catch {

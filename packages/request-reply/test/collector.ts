@@ -1,7 +1,7 @@
 /**
  * What a tail or a group member was handed, and a way to wait for more of it.
  */
-import type { GroupOptions, IncomingRecord, TopicPartition } from '../src/transport/transport.ts'
+import type { GroupOptions, IncomingRecord, TopicPartition, Trouble } from '../src/transport/transport.ts'
 
 /** Longest that a test waits for what must come: long, because it only costs time when something is wrong. */
 const patience = 90_000
@@ -80,6 +80,10 @@ export class MemberLog extends Collector {
   /** `+t/0` assigned, `-t/0` revoked, `!t/0` lost; in the order in which it happened. */
   readonly events: string[] = []
   readonly held = new Set<string>()
+  /** Being let go of: `beforeRelease` has not settled yet. */
+  readonly leaving = new Set<string>()
+  /** As they were told last. */
+  troubles: readonly Trouble[] = []
 
   constructor(name: string, conditions?: Conditions) {
     super(conditions)
@@ -95,16 +99,28 @@ export class MemberLog extends Collector {
       ...options,
       onAssigned: (partitions) => this.#note('+', partitions),
       onRecords: (records) => {
-        const strays = records.filter((record) => !this.held.has(keyOf(record)))
+        const strays = records.filter(
+          (record) => !this.held.has(keyOf(record)) && !this.leaving.has(keyOf(record)),
+        )
         if (strays.length > 0) this.events.push(`?${keyOf(strays[0]!)}`)
         this.onRecords(records)
       },
       onRevoked: async (partitions) => {
         this.#note('-', partitions)
-        await this.beforeRelease(partitions)
+        for (const partition of partitions) this.leaving.add(keyOf(partition))
+        try {
+          await this.beforeRelease(partitions)
+        } finally {
+          for (const partition of partitions) this.leaving.delete(keyOf(partition))
+        }
       },
       onLost: (partitions) => this.#note('!', partitions),
       onError: this.onError,
+      onTrouble: (troubles) => {
+        options.onTrouble?.(troubles)
+        this.troubles = troubles
+        this.conditions.changed()
+      },
     }
   }
 

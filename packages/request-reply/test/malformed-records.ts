@@ -3,8 +3,14 @@ import type { OutgoingRecord } from '../src/transport/transport.ts'
 /** Things that are given for records where nothing checks types: what each is, the thing, and what its error says. */
 export function malformedRecords(topic: string): [what: string, record: OutgoingRecord, words: RegExp][] {
   const name = Buffer.from('name')
-  const like = (changes: Record<string, unknown>): OutgoingRecord =>
-    ({ topic, partition: 0, key: null, value: null, headers: [], ...changes }) as OutgoingRecord
+  const like = (changes: Record<string, unknown>): OutgoingRecord => ({
+    topic,
+    partition: 0,
+    key: null,
+    value: null,
+    headers: [],
+    ...changes,
+  })
   const unreadable = {
     get topic(): string {
       throw new Error('secret')

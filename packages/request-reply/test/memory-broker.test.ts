@@ -199,6 +199,80 @@ describe('in-memory broker', () => {
     assert.deepEqual([a.held.size, b.held.size], [1, 1], 'it has joined again')
   })
 
+  it('does not let the late end of a letting-go touch what a member holds by then', async () => {
+    const { broker, clock, connect, join } = setUp()
+    const [a, b] = [new MemberLog('a'), new MemberLog('b')]
+    const [first, second] = [connect(), connect()]
+    const drained = Promise.withResolvers<void>()
+    const membership = await join(first, a, { sessionTimeout: 5_000, drainTimeout: 60_000 })
+    a.beforeRelease = () => drained.promise
+    const other = await join(second, b)
+    assert.deepEqual([a.held.size, a.leaving.size], [1, 1])
+    // Cut off for longer than its session while it lets go of one; nobody else is there when it comes back.
+    first.disconnect(8_000)
+    await during(clock, other.close())
+    await clock.advance(8_000)
+    assert.equal(a.events.filter((event) => event.startsWith('!')).length, 2)
+    assert.deepEqual([a.held.size, membership.troubles()], [2, []])
+    drained.resolve()
+    await clock.advance(0)
+    for (const partition of [0, 1]) {
+      assert.equal(broker.owner('g', { topic: 't', partition })?.clientId, first.clientId)
+      void second.send(text('t', 'v', partition))
+    }
+    await clock.advance(0)
+    assert.equal(a.records.length, 2)
+  })
+
+  it('says of a member that is cut off that it hears no coordinator, then that it lost its place, until it has one', async () => {
+    const { clock, connect, join } = setUp()
+    const [member, transport] = [new MemberLog('member'), connect()]
+    const seen: string[][] = []
+    const options = { sessionTimeout: 40_000 }
+    const membership = await join(transport, member, {
+      ...options,
+      onTrouble: (troubles) => void seen.push(troubles.map(({ kind }) => kind)),
+    })
+    const since = clock.now()
+    transport.disconnect(45_000)
+    await clock.advance(29_999)
+    assert.deepEqual(membership.troubles(), [])
+    await clock.advance(1)
+    assert.deepEqual(
+      membership.troubles().map((trouble) => [trouble.kind, trouble.since]),
+      [['unreachable', since]],
+    )
+    await clock.advance(15_000)
+    assert.deepEqual(membership.troubles(), [])
+    assert.deepEqual(seen, [['unreachable'], [], ['not-a-member'], []])
+    assert.deepEqual(
+      member.errors.map((error) => 'code' in error && error.code),
+      ['MILENA_BROKER_UNREACHABLE', 'MILENA_COMMIT_FENCED'],
+    )
+  })
+
+  it('takes a static member out whose joining is ended, and none that had joined by then', async () => {
+    for (const joined of [false, true]) {
+      const { broker, clock, connect, join } = setUp()
+      const [a, heir] = [new MemberLog('a'), new MemberLog('heir')]
+      const stop = new AbortController()
+      const options = { groupInstanceId: 'worker', sessionTimeout: 300_000, signal: stop.signal }
+      const slow = broker.connect({ latency: 10 })
+      const joining = slow.join(a.options({ groupId: 'g', topics: ['t'], ...options }))
+      // After 10 ms it is known to the group, after 20 ms it knows.
+      await clock.advance(joined ? 20 : 10)
+      stop.abort()
+      if (!joined) {
+        const outcome = outcomeOf(joining)
+        await clock.advance(20)
+        assert.equal(await outcome, 'MILENA_CLOSED')
+      }
+      await join(connect(), heir)
+      await clock.advance(100)
+      assert.deepEqual([a.held.size, heir.held.size], joined ? [1, 1] : [0, 2])
+    }
+  })
+
   it('moves nothing when the cut is shorter than the session, and delivers what waited', async () => {
     const { broker, clock, connect, join } = setUp()
     const member = new MemberLog('member')

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import { defineOperation, type OperationOptions } from '../src/contract/operation.ts'
+import { defineOperation } from '../src/contract/operation.ts'
 import { bytes, json, nothing, string, validate } from '../src/contract/payload.ts'
 import { MilenaError } from '../src/errors.ts'
 
@@ -64,7 +64,7 @@ test('text must be text, and bytes bytes', () => {
 
 test('bytes are copied on both sides, from any view', () => {
   const memory = new Uint8Array([0, 1, 2, 3])
-  const sent = bytes().encode(memory.subarray(1, 3))!
+  const sent = bytes().encode(memory.subarray(1, 3))
   memory.fill(9)
   assert.deepEqual(sent, Buffer.from([1, 2]))
   const wire = Buffer.from([1, 2])
@@ -99,10 +99,60 @@ test('a promise of another make than Node’s is waited for, not taken for the r
   assert.deepEqual(await validate(schema, 'x'), { issues: [{ path: '', message: 'no' }] })
 })
 
-test('every problem of an operation is listed, whatever its parts are', () => {
-  const wrong = { name: 5, topic: 'a b', request: 'string', reply: null, key: 'k', partition: 1, timeout: 0 }
-  const { code, message } = failure(() => defineOperation(wrong as unknown as OperationOptions<never, never>))
+/** What is said of a definition with this in it. */
+function refusal(wrong: object): string {
+  const right = { name: 'o', topic: 't', request: string() }
+  const { code, message } = failure(() => defineOperation({ ...right, ...wrong }))
   assert.equal(code, 'MILENA_OPTIONS_INVALID')
-  for (const name of ['name', 'topic', 'request', 'reply', 'key', 'partition', 'timeout'])
-    assert.match(message, new RegExp(`(: |; )${name} `))
+  return message
+}
+
+test('every problem of an operation is listed, whatever its parts are', () => {
+  const nowhere: unknown = Object.create(null)
+  for (const wrong of [-5, Symbol('s'), nowhere, null, [], () => 1, Number.NaN]) {
+    const message = refusal({
+      name: wrong,
+      topic: wrong,
+      request: wrong,
+      reply: wrong,
+      key: typeof wrong === 'function' ? 1 : wrong,
+      partition: typeof wrong === 'function' ? 1 : wrong,
+      timeout: wrong,
+      checkRoundTrip: wrong,
+    })
+    for (const name of ['name', 'topic', 'request', 'reply', 'key', 'partition', 'timeout', 'checkRoundTrip'])
+      assert.match(message, new RegExp(`(: |; )${name} `), name)
+  }
+  for (const definition of [undefined, null, 'operation', Symbol('s')])
+    assert.match(failure(() => defineOperation(definition as never)).message, /must be an object, not /)
+})
+
+test('an operation has a name that can stand in a header and in a line of a log', () => {
+  for (const name of ['', 'x'.repeat(256), 'a\nb', 'a\u001b[31m', 'a\u2028b', '\ud800', '\u202e'])
+    assert.match(refusal({ name }), /: name must /, JSON.stringify(name))
+  assert.equal(defineOperation({ name: 'größe 😀', topic: 't', request: string() }).name, 'größe 😀')
+})
+
+test('a timeout is one that a timer can wait', () => {
+  for (const timeout of [0, -1, Infinity, 2 ** 31, Number.NaN, '5', 5n, null])
+    assert.match(refusal({ timeout }), /: timeout must be 1 to 2147483647 ms/)
+})
+
+test('a payload must be able to encode, decode and validate', () => {
+  const codec = { codec: 'own', encode: () => null, decode: () => 1 }
+  assert.equal(defineOperation({ name: 'o', topic: 't', request: codec }).request.codec, 'own')
+  for (const request of [
+    { '~standard': { version: 1 } },
+    { '~standard': null },
+    { ...codec, encode: undefined },
+    { ...codec, decode: 5 },
+    { ...codec, codec: '' },
+    { ...codec, schema: { type: 'object' } },
+    { ...codec, schema: null },
+  ])
+    assert.match(refusal({ request }), /: request (is|has) a /)
+})
+
+test('an option that was mistyped is not ignored', () => {
+  assert.match(refusal({ timout: 5 }), /there is no option timout/)
 })

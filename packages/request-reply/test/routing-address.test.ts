@@ -89,6 +89,8 @@ test('replyPartition: positions to resume from decide the partition', async () =
   const { routing } = await open(broker, clock, twelve, { resumeFrom })
   opened.push(routing)
   assert.equal(routing.address().partition, 7)
+  await clock.advance(1)
+  assert.equal((await leases.read([topic])).find(({ partition }) => partition === 7)?.owner, 'gw-1')
   await assert.rejects(
     open(broker, clock, replyPartition({ topic, partition: 2 }), { resumeFrom }),
     (error) => error instanceof OptionsError && /replies\[7\].*reads replies\[2\]/.test(error.message),

@@ -8,7 +8,13 @@ import type { OpenReplyRouting } from '../src/routing/routing.ts'
 import { createMemoryBroker, type MemoryBroker } from '../src/transport/memory/broker.ts'
 import { sharedReplyTopic } from '../src/routing/shared-reply-topic.ts'
 import type { ReplyRouting } from '../src/routing/routing.ts'
-import type { IncomingRecord, TailOptions, Transport, Trouble } from '../src/transport/transport.ts'
+import type {
+  IncomingRecord,
+  TailOptions,
+  Transport,
+  Trouble,
+  UnreadableRange,
+} from '../src/transport/transport.ts'
 import { ManualClock } from './manual-clock.ts'
 
 const opened: { close(): Promise<void> }[] = []
@@ -21,6 +27,7 @@ interface Owner {
   readonly received: IncomingRecord[]
   readonly warnings: Error[]
   readonly told: (readonly Trouble[])[]
+  readonly unreadable: UnreadableRange[]
 }
 
 async function own(
@@ -31,6 +38,7 @@ async function own(
   const received: IncomingRecord[] = []
   const warnings: Error[] = []
   const told: (readonly Trouble[])[] = []
+  const unreadable: UnreadableRange[] = []
   const routing = await strategy.open({
     transport,
     instanceId: 'gw-1',
@@ -38,11 +46,11 @@ async function own(
     clock,
     resumeFrom: undefined,
     receive: (records) => void received.push(...records),
-    unreadable() {},
+    unreadable: (range) => void unreadable.push(range),
     onTrouble: (troubles) => void told.push(troubles),
     warn: (error) => void warnings.push(error),
   })
-  return { routing, received, warnings, told }
+  return { routing, received, warnings, told, unreadable }
 }
 
 function connect(broker: MemoryBroker): ReturnType<MemoryBroker['connect']> {
@@ -133,7 +141,7 @@ test('a reply topic that is deleted again and again is not made again at any rat
   assert.equal(made, before + 1, 'at once, since it had stood for long')
 })
 
-test('a right that is lost and given again is a trouble with an end', async () => {
+test('a right that is lost and given again is a trouble with an end, and a stretch that cannot be read is told', async () => {
   const broker = createMemoryBroker()
   const clock = new ManualClock()
   const transport = connect(broker)
@@ -141,7 +149,7 @@ test('a right that is lost and given again is a trouble with an end', async () =
   const tail = transport.tail.bind(transport)
   transport.tail = (options) => tail((reading = options))
   let made = 0
-  const { routing, told, warnings } = await own(transport, clock)
+  const { routing, told, warnings, unreadable } = await own(transport, clock)
   opened.push(routing)
   transport.createTopics = () => Promise.resolve(void made++)
   const error = new TransportError('MILENA_NOT_AUTHORIZED', 'may not read')
@@ -153,6 +161,9 @@ test('a right that is lost and given again is a trouble with an end', async () =
   assert.deepEqual(routing.troubles!(), [])
   assert.deepEqual(told, [troubles, []])
   assert.deepEqual([warnings, made], [[error], 0])
+  const range = { topic: 'replies_gw-1', partition: 0, offset: 3, next: 5, bytes: 70, reason: 'damaged' }
+  reading!.onUnreadable!(range)
+  assert.deepEqual(unreadable, [range])
   // Whoever closed the transport knows; that it does not end is a state all the same.
   const closed = new TransportError('MILENA_CLOSED', 'the transport was closed')
   reading!.onError!(closed)

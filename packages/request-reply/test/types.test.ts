@@ -10,9 +10,12 @@ import {
   bytes,
   defineOperation,
   json,
+  losslessJson,
   nothing,
   string,
+  type EncodeContext,
   type Operation,
+  type Payload,
   type Replier,
   type Requester,
 } from '../src/index.ts'
@@ -94,6 +97,35 @@ test('types: payloads of text and bytes, with a schema or without', () => {
   const typed = defineOperation({ name: 'c', topic, request: json<{ a: 1 }>(), reply: json(z.number()) })
   same<Sides<typeof typed>, { gives: { a: 1 }; handled: { a: 1 }; answers: number; gets: number }>()
   assert.deepEqual([plain.request.codec, plain.reply.codec, typed.reply.codec], ['string', 'bytes', 'json'])
+})
+
+test('types: a codec of one’s own gives and takes what its functions say', () => {
+  const own = {
+    codec: 'own',
+    encode: (value: { a: number }, context?: EncodeContext) =>
+      Promise.resolve(Buffer.from(context!.topic + value.a)),
+    decode: async (bytes: Buffer | null) => String(bytes),
+  }
+  const plain = defineOperation({ name: 'a', topic, request: own, reply: { ...own, schema: undefined } })
+  same<Sides<typeof plain>, { gives: { a: number }; handled: string; answers: { a: number }; gets: string }>()
+  const checked = defineOperation({
+    name: 'b',
+    topic,
+    request: { ...own, schema: z.string().transform(Number) },
+  })
+  same<Sides<typeof checked>, { gives: { a: number }; handled: number; answers: void; gets: void }>()
+  const typed: Payload<{ a: number }, Date> = { ...own, schema: undefined }
+  const declared = defineOperation({
+    name: 'c',
+    topic,
+    request: typed,
+    reply: losslessJson<bigint | number>(),
+  })
+  same<
+    Sides<typeof declared>,
+    { gives: { a: number }; handled: Date; answers: bigint | number; gets: bigint | number }
+  >()
+  assert.deepEqual([plain.request.codec, declared.reply.codec], ['own', 'lossless-json'])
 })
 
 test('types: without a reply the reply is void, at both ends', () => {

@@ -60,3 +60,8 @@ export interface Payload<Input, Output = Input> extends AnyPayload {
   /** The result, or what its promise resolves with, still has to match the schema. */
   decode(bytes: Buffer | null, context?: DecodeContext): unknown
 }
+
+/** A payload whose codec is synchronous, as the library's own are. */
+export interface PlainPayload<Input, Output = Input> extends Payload<Input, Output> {
+  encode(value: Input): Buffer
+}

@@ -73,6 +73,7 @@ export function encodePayload(
 ): Encoded | Promise<Encoded> {
   const payload = operation[side]
   try {
+    // oxlint-disable-next-line typescript/unbound-method -- only compared
     if (plainEncoders.has(payload.encode)) {
       const plain = { value: payload.encode(value as never) as Buffer | null, headers: none }
       return isUnproven(operation, side, true) ? prove(operation, side, value, topic, plain) : plain
@@ -102,6 +103,7 @@ export function encodePayload(
 export function decodePayload(operation: AnyOperation, side: Side, record: RecordContent): unknown {
   const payload = operation[side]
   try {
+    // oxlint-disable-next-line typescript/unbound-method -- only compared
     if (plainDecoders.has(payload.decode)) return payload.decode(record.value)
     const headers = new MessageHeaders(record.headers)
     const context: DecodeContext = { operation: operation.name, side, topic: record.topic, headers }

@@ -3,7 +3,7 @@
  */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { MilenaError, OptionsError } from '../errors.ts'
-import type { Payload } from './codec.ts'
+import type { PlainPayload } from './codec.ts'
 import { parseJson, writeJson } from './payload.ts'
 
 /** The most digits of an integer: reading one takes more than linear time. */
@@ -21,7 +21,7 @@ const mostDigits = 1000
  */
 export function losslessJson<Input, Output = Input>(
   schema?: StandardSchemaV1<Input, Output>,
-): Payload<Input, Output> {
+): PlainPayload<Input, Output> {
   if (rawJson === undefined) {
     throw new OptionsError('losslessJson', [
       'this JavaScript engine has no JSON.rawJSON; Node has it since 22',

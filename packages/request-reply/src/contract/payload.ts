@@ -6,7 +6,8 @@
 import { isUtf8 } from 'node:buffer'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { MilenaError, type ValidationIssue } from '../errors.ts'
-import type { Payload } from './codec.ts'
+import type { PlainPayload } from './codec.ts'
+import { malformedAt } from './json-position.ts'
 
 /**
  * JSON (RFC 8259) in UTF-8. An object with a key `__proto__`, or `constructor.prototype`, is refused.
@@ -16,7 +17,7 @@ import type { Payload } from './codec.ts'
  */
 export function json<Input, Output = Input>(
   schema?: StandardSchemaV1<Input, Output>,
-): Payload<Input, Output> {
+): PlainPayload<Input, Output> {
   return { codec: 'json', schema, encode: encodeJson, decode: decodeJson }
 }
 
@@ -63,7 +64,7 @@ export function parseJson(bytes: Buffer | null, parse: (text: string) => unknown
   try {
     value = parse(text)
   } catch (error) {
-    throw error instanceof SyntaxError ? malformed(error.message) : error
+    throw error instanceof SyntaxError ? malformed(error.message, text) : error
   }
   if (mayPollute.test(text) && pollutes(value)) {
     throw new MilenaError(
@@ -74,14 +75,12 @@ export function parseJson(bytes: Buffer | null, parse: (text: string) => unknown
   return value
 }
 
-/** Says where, when V8 does, and nothing else of what V8 says: it quotes the text. So it is no `cause` either. */
-function malformed(message: string): MilenaError {
-  const position = /in JSON at position (\d+)(?: \(line \d+ column \d+\))?$/.exec(message)?.[1]
-  const where = position ?? (message === 'Unexpected end of JSON input' ? 'its end' : undefined)
-  return new MilenaError(
-    'MILENA_CODEC_FAILED',
-    where === undefined ? 'not JSON' : `not JSON: malformed at ${where}`,
-  )
+/** Says where, and nothing else of what V8 says: it quotes the text. So it is no `cause` either. */
+function malformed(message: string, text: string): MilenaError {
+  const told = /JSON at position (\d+)(?: \(line \d+ column \d+\))?$/.exec(message)?.[1]
+  const at = told === undefined ? malformedAt(text) : Number(told)
+  const where = at < text.length ? `at character ${at}` : 'at its end'
+  return new MilenaError('MILENA_CODEC_FAILED', `not JSON: malformed ${where}`)
 }
 
 /** A cheap look before the walk; the escapes are there because JSON may spell any letter as \\uXXXX. */
@@ -106,19 +105,19 @@ function pollutes(value: unknown): boolean {
 /** UTF-8 text. */
 export function string<Input extends string = string, Output = Input>(
   schema?: StandardSchemaV1<Input, Output>,
-): Payload<Input, Output> {
+): PlainPayload<Input, Output> {
   return { codec: 'string', schema, encode: encodeString, decode: decodeString }
 }
 
 /** The bytes as they are, copied on both sides: what is sent and what is received is nobody else's memory. */
 export function bytes<Output = Buffer>(
   schema?: StandardSchemaV1<Uint8Array, Output>,
-): Payload<Uint8Array, Output> {
+): PlainPayload<Uint8Array, Output> {
   return { codec: 'bytes', schema, encode: encodeBytes, decode: decodeBytes }
 }
 
 /** No value: an empty record. What comes is ignored. */
-export const nothing: Payload<void> = {
+export const nothing: PlainPayload<void> = {
   codec: 'nothing',
   schema: undefined,
   encode: encodeNothing,

@@ -87,21 +87,22 @@ class Walk {
   }
 
   #fields(value: Fields, output: Fields, path: string, depth: number): unknown {
-    const keys = Object.keys(value)
     let entries: [string, unknown][] | undefined
-    for (let i = 0; i < keys.length; i++) {
-      const key = keys[i]!
+    let before = 0
+    // It makes no list of the keys; the prototype has none, unless somebody has put some there, and these are left out.
+    for (const key in value) {
       const given = value[key]
       const inside = this.#tracks ? stepInto(path, key) : ''
       if (Object.hasOwn(output, key)) {
         const kept = this.value(given, output[key], inside, depth + 1)
-        if (kept !== given) entries ??= entriesBefore(value, keys, i)
+        if (kept !== given) entries ??= entriesBefore(value, before)
         entries?.push([key, kept])
       } else if (!isWritten(key, given) || this.#stays(inside)) {
         entries?.push([key, given])
       } else {
-        entries ??= entriesBefore(value, keys, i)
+        entries ??= entriesBefore(value, before)
       }
+      before++
     }
     // Not by assignment: a key may be `__proto__`.
     return entries === undefined ? value : Object.fromEntries(entries)
@@ -133,8 +134,8 @@ class Walk {
 const plain = new Walk(false, undefined, undefined)
 const flattening = new Walk(true, undefined, undefined)
 
-function entriesBefore(value: Fields, keys: readonly string[], end: number): [string, unknown][] {
-  return keys.slice(0, end).map((key) => [key, value[key]])
+function entriesBefore(value: Fields, end: number): [string, unknown][] {
+  return Object.entries(value).slice(0, end)
 }
 
 /** What JSON leaves out need not be stripped; but a `toJSON` would write what no schema has seen. */

@@ -72,12 +72,19 @@ export class Housekeeping {
   #told: string | undefined
   #closed = false
 
-  constructor(clock: Clock, interval: number, work: () => Promise<void>, onError: (error: Error) => void) {
+  /** @param first milliseconds before the first time */
+  constructor(
+    clock: Clock,
+    interval: number,
+    work: () => Promise<void>,
+    onError: (error: Error) => void,
+    first: number = interval,
+  ) {
     this.#clock = clock
     this.#interval = interval
     this.#work = work
     this.#onError = onError
-    this.#schedule()
+    this.#schedule(first)
   }
 
   /** Resolves when the work that was running has ended; none begins after it was called. */
@@ -87,9 +94,9 @@ export class Housekeeping {
     return this.#running
   }
 
-  #schedule(): void {
+  #schedule(delay: number): void {
     if (this.#closed) return
-    this.#timer = this.#clock.schedule(this.#interval, () => {
+    this.#timer = this.#clock.schedule(delay, () => {
       this.#running = this.#work().then(
         () => this.#ended(undefined),
         (thrown: unknown) => this.#ended(errorOf(thrown)),
@@ -102,6 +109,6 @@ export class Housekeeping {
     const problem = error instanceof MilenaError ? error.code : error?.message
     if (error !== undefined && problem !== this.#told && !this.#closed) this.#onError(error)
     this.#told = problem
-    this.#schedule()
+    this.#schedule(this.#interval)
   }
 }

@@ -91,9 +91,9 @@ async function open(options: ReplyPartitionOptions, context: RoutingContext): Pr
   const warn = (thrown: unknown): void => {
     if (!isClosed(thrown)) context.warn(errorOf(thrown))
   }
-  // So that nobody who starts in the meantime takes it, too.
-  if (given !== undefined) await lease.renew().catch(warn)
-  const renewal = new Housekeeping(clock, renewalInterval, () => lease.renew(), warn)
+  // A partition that was given is written down at once, so that nobody takes it, too; nobody has to wait for that.
+  const firstRenewal = given === undefined ? renewalInterval : 0
+  const renewal = new Housekeeping(clock, renewalInterval, () => lease.renew(), warn, firstRenewal)
   return {
     address: () => address,
     troubles: () => replies.troubles(),

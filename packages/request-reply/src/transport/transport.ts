@@ -137,7 +137,10 @@ export interface GroupOptions extends ReadingListener {
   readonly rebalanceTimeout?: number | undefined
   /** These partitions are now read by this member. Called before their first records. */
   onAssigned?(partitions: readonly TopicPartition[]): void
-  /** Ends the joining: the member, if there is one by then, leaves the group at once and nobody waits for its session. */
+  /**
+   * Ends the joining, at any step: the member, if there is one by then, leaves the group at once, a static one too, and
+   * nobody waits for its session; `join` rejects with `MILENA_CLOSED` once it has left. Does nothing after the joining.
+   */
   readonly signal?: AbortSignal | undefined
   /**
    * These partitions are about to go to somebody else. Finish or give up what is in hand and `commit`; the partitions
@@ -198,10 +201,14 @@ export interface Transport extends AsyncDisposable {
    * Takes a record back that was given to `send` and is not on the wire yet. True: it is certainly not in the log and
    * never will be, nothing of it is held any more, and its `send` rejects with `MILENA_NOT_SENT`. False: it is on its
    * way, may be in the log, or has settled; `send` says what becomes of it. Synchronous, so that whoever gives a request
-   * its outcome knows at that moment whether it was sent.
+   * its outcome knows at that moment whether it was sent. The record is known by its identity: one that is sent again
+   * while it waits must be another object.
    */
   withdraw(record: OutgoingRecord): boolean
-  /** What `send` was given and has not settled yet: how many records, and what they take in memory. */
+  /**
+   * What `send` was given and has not let go of: how many records, and what they take in memory, with the batches that
+   * they were written into. A record whose `send` has settled counts for as long as something here still holds it.
+   */
   sending(): { readonly records: number; readonly bytes: number }
   tail(options: TailOptions): Promise<Tail>
   join(options: GroupOptions): Promise<GroupMembership>

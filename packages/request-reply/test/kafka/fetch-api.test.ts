@@ -66,16 +66,18 @@ for (const [text, api] of Object.entries(apis)) {
   })
 }
 
-test('an answer names its topics as metadata does: by id', () => {
+test('an answer names its topics as metadata does, by id, and says where the log ends', () => {
   const head = Buffer.alloc(10)
   const id = Buffer.from(ids[0].replaceAll('-', ''), 'hex')
   const partition = Buffer.alloc(4 + 2 + 24)
   partition.writeInt32BE(5, 0)
+  partition.writeBigInt64BE(2n ** 40n + 7n, 6)
+  partition.writeBigInt64BE(2n ** 40n + 3n, 14)
   const rest = Buffer.concat([Buffer.of(0), Buffer.alloc(4), Buffer.of(0), Buffer.of(0)])
   const bytes = Buffer.concat([head, Buffer.of(2), id, Buffer.of(2), partition, rest, Buffer.of(0, 0)])
   const answer = send(17, targets).parse(1, 1, 17, Reader.from(bytes))
   assert.deepEqual(
-    answer.partitions.map((one) => [one.topic, one.partition]),
-    [[ids[0], 5]],
+    answer.partitions.map((one) => [one.topic, one.partition, one.highWatermark, one.lastStable]),
+    [[ids[0], 5, 2 ** 40 + 7, 2 ** 40 + 3]],
   )
 })

@@ -10,6 +10,7 @@ test('what records set going in promises comes before the next fetch', async () 
   const partition = { topic: 't', topicId: 'id', partition: 0, position: 0 } as ReadPartition
   const owner = {
     metadata: { nodes: new Map([[1, { id: 1 }]]), absolve() {} },
+    maxBatchMemory: 65_536,
     wanted: () => (partition.flight === undefined ? [partition] : []),
     take() {
       events.push('records')
@@ -31,7 +32,8 @@ test('what records set going in promises comes before the next fetch', async () 
   const pool = { peek: () => link } as unknown as BrokerPool
   const loop = new FetchLoop(owner, 1, pool, pool)
   loop.wake()
-  const part = { topic: 'id', partition: 0, errorCode: 0, aborted: undefined, records: undefined }
+  const ends = { highWatermark: 0, lastStable: 0 }
+  const part = { topic: 'id', partition: 0, errorCode: 0, ...ends, aborted: undefined, records: undefined }
   answered!(null, { errorCode: 0, byId: true, partitions: [part] })
   await until('the next fetch', () => events.length === 4)
   loop.stop()

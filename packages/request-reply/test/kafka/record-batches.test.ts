@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { createRecordsBatch, crc32c, type MessageRecord } from '@platformatic/kafka'
-import { decodeRecords } from '../../src/transport/kafka/record-batches.ts'
+import type { AbortedTransaction } from '../../src/transport/kafka/aborted-transactions.ts'
+import { AnswerMemory, RecordBatches, type Stretch } from '../../src/transport/kafka/record-batches.ts'
+import type { IncomingRecord } from '../../src/transport/transport.ts'
 
 /** A batch at this offset of the log, as a broker stores it. */
 function batchAt(
@@ -29,18 +31,31 @@ const CONTROL = 1 << 5
 const marker = (offset: number, type: 0 | 1, producerId: bigint): Buffer =>
   batchAt(offset, [{ key: Buffer.from([0, 0, 0, type]) }], TRANSACTIONAL | CONTROL, producerId)
 
-function decode(data: Buffer, from = 0, aborted?: { producerId: bigint; firstOffset: number }[]) {
-  const { records, next, damage } = decodeRecords(data, 't', 0, from, aborted)
+const ROOM = 64 * 1024 * 1024
+
+function open(data: Buffer, from = 0, aborted?: AbortedTransaction[], memory = new AnswerMemory(ROOM)) {
+  const source = { topic: 't', partition: 0, position: from, aborted, firstIsWhole: true }
+  return new RecordBatches(data, source, memory)
+}
+
+function read(data: Buffer): IncomingRecord[] {
+  return open(data).read().records
+}
+
+function seen({ records, next, obstacle }: Stretch) {
   return {
     values: records.map(({ value }) => String(value)),
     offsets: records.map(({ offset }) => offset),
     next,
-    damage,
+    reason: obstacle?.range.reason,
   }
 }
 
-const stamps = (data: Buffer): number[] =>
-  decodeRecords(data, 't', 0, 0, undefined).records.map(({ timestamp }) => timestamp)
+function decode(data: Buffer, from = 0, aborted?: AbortedTransaction[]) {
+  return seen(open(data, from, aborted).read())
+}
+
+const stamps = (data: Buffer): number[] => read(data).map(({ timestamp }) => timestamp)
 
 describe('record batches', () => {
   test('are decoded from the wanted offset on, also when that lies within a batch', () => {
@@ -49,7 +64,7 @@ describe('record batches', () => {
       values: ['b', 'c', 'd'],
       offsets: [11, 12, 13],
       next: 14,
-      damage: undefined,
+      reason: undefined,
     })
   })
 
@@ -59,7 +74,7 @@ describe('record batches', () => {
     data[at] = data[at]! ^ 1
     const got = decode(data)
     assert.deepEqual([got.values, got.next], [['good'], 1])
-    assert.match(got.damage!.message, /topic t, partition 0, offset 1 .*CRC-32C/)
+    assert.match(got.reason!, /CRC-32C/)
   })
 
   test('that are malformed though their CRC-32C is right are refused, never half of one handed over', () => {
@@ -69,7 +84,7 @@ describe('record batches', () => {
     seal(data)
     const got = decode(data)
     assert.deepEqual([got.values, got.next], [[], 0])
-    assert.match(got.damage!.message, /offset 0 is damaged/)
+    assert.match(got.reason!, /beyond the end/)
   })
 
   test('give each record its own header names, whatever the record before has in their place', () => {
@@ -78,7 +93,7 @@ describe('record batches', () => {
       0,
       lists.map((names) => ({ headers: new Map(names.map((name) => [Buffer.from(name), Buffer.of(1)])) })),
     )
-    const { records } = decodeRecords(data, 't', 0, 0, undefined)
+    const records = read(data)
     assert.deepEqual(
       records.map(({ headers }) => headers.map(([name]) => String(name))),
       lists,
@@ -88,7 +103,7 @@ describe('record batches', () => {
   test('that are cut off at the end are left for the next fetch', () => {
     const second = batchAt(1, text('second'))
     const data = Buffer.concat([batchAt(0, text('first')), second.subarray(0, second.length - 1)])
-    assert.deepEqual(decode(data), { values: ['first'], offsets: [0], next: 1, damage: undefined })
+    assert.deepEqual(decode(data), { values: ['first'], offsets: [0], next: 1, reason: undefined })
   })
 
   test('of any bytes at all never throw, and never give a record that does not match its CRC-32C', () => {
@@ -125,12 +140,8 @@ describe('record batches', () => {
       [Buffer.from('null'), null as never],
       [Buffer.from('empty'), Buffer.alloc(0)],
     ])
-    const { records } = decodeRecords(
+    const records = read(
       batchAt(0, [{ key: Buffer.alloc(0), value: null as never, headers }, { value: Buffer.alloc(0) }]),
-      't',
-      0,
-      0,
-      undefined,
     )
     assert.deepEqual(
       records.map(({ key, value }) => [key, value]),

@@ -124,7 +124,9 @@ describe('the sender gives a record back', () => {
   test('and keeps nothing of it, while others wait', async () => {
     setFlagsFromString('--expose-gc')
     const collect = runInNewContext('gc') as () => void
-    const { sender } = setUp()
+    const { cluster, sender } = setUp()
+    cluster.lead('t', [-1])
+    await cluster.refresh()
     const others = sendEach(
       sender,
       numbers(100).map((value) => record(value)),
@@ -141,6 +143,7 @@ describe('the sender gives a record back', () => {
       collect()
       return value!.deref() === undefined
     })
+    assert.equal(sender.sending().records, 100)
     await sender.close()
     await others
   })

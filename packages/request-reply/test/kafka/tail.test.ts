@@ -9,6 +9,7 @@ import { PartitionReader } from '../../src/transport/kafka/partition-reader.ts'
 import { openTail } from '../../src/transport/kafka/tail.ts'
 import type { IncomingRecord, Tail, TailOptions } from '../../src/transport/transport.ts'
 import { openLogWriter, type LogWriter } from './log-writer.ts'
+import { startSilentBroker } from './stub-brokers.ts'
 import { until } from './until.ts'
 
 let broker: EmbeddedKafka
@@ -183,6 +184,25 @@ describe('a tail', () => {
       onRecords: () => {},
     })
     await assert.rejects(opening, { code: 'MILENA_BROKER_UNREACHABLE' })
+  })
+
+  test('that is being opened ends when it is told to, whatever a broker does', async (context) => {
+    await using silent = await startSilentBroker()
+    const hung = new Connections(resolveKafkaOptions({ brokers: [silent.address] }))
+    const nothing = new Metadata(hung)
+    context.after(async () => {
+      await nothing.close()
+      await hung.close()
+    })
+    const abort = new AbortController()
+    const options: TailOptions = { topic: 't', partitions: 'all', from: 'latest', onRecords: () => {} }
+    const opening = openTail(hung, nothing, options, abort.signal)
+    await until('it asks', () => silent.connections > 0)
+    abort.abort()
+    const began = performance.now()
+    await assert.rejects(opening, { code: 'MILENA_CLOSED' })
+    assert.ok(performance.now() - began < 5_000, 'it did not wait for the broker')
+    await assert.rejects(openTail(hung, nothing, options, abort.signal), { code: 'MILENA_CLOSED' })
   })
 
   test('closes at once while its fetch waits, and hands over nothing after that', async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { MemberLog } from '../collector.ts'
+import { Conditions, MemberLog } from '../collector.ts'
 import { numbers, sendAll, type Bench } from './bench.ts'
 
 export function describeGroups(bench: Bench): void {
@@ -133,14 +133,71 @@ export function describeGroups(bench: Bench): void {
       const other = await bench.connect()
       const [gone, kept] = [await bench.topic(1), await bench.topic(1)]
       const member = new MemberLog('member')
-      await transport.join(member.options({ groupId: bench.freshName('group'), topics: [gone, kept] }))
+      const membership = await transport.join(
+        member.options({ groupId: bench.freshName('group'), topics: [gone, kept] }),
+      )
       await member.holds(2)
+      assert.deepEqual(membership.troubles(), [])
+      const before = Date.now()
       await other.deleteTopics([gone])
       await member.conditions.until('the deletion is told', () => member.errors.length > 0)
       assert.match(member.errors[0]!.message, new RegExp(gone))
       assert.equal('code' in member.errors[0]! && member.errors[0].code, 'MILENA_TOPIC_MISSING')
       await sendAll(other, kept, numbers(0, 10))
       await member.count(10)
+
+      // A state for as long as it lasts, whoever held its partitions; it ends when the topic is there again.
+      await member.conditions.until('it is a trouble', () => member.troubles.length > 0)
+      const [trouble] = membership.troubles()
+      assert.deepEqual([trouble?.kind, trouble?.topic], ['topic-missing', gone])
+      assert.ok(trouble!.since >= before && trouble!.since <= Date.now(), String(trouble!.since))
+      await other.createTopics([{ name: gone, partitions: 1 }])
+      await member.conditions.until('the trouble is over', () => member.troubles.length === 0)
+      await member.holds(2)
+      await sendAll(other, gone, ['anew'], 0)
+      await member.count(11)
+    })
+
+    it('says of a member whose transport was closed that it is, and that does not end', async () => {
+      const transport = await bench.connect()
+      const member = new MemberLog('member')
+      const options = { groupId: bench.freshName('group'), topics: [await bench.topic(1)] }
+      const membership = await transport.join(member.options(options))
+      await member.holds(1)
+      let told: readonly string[] = []
+      member.beforeRelease = () => {
+        told = member.troubles.map(({ kind }) => kind)
+        return Promise.resolve()
+      }
+      await transport.close()
+      assert.deepEqual(told, ['closed'], 'before its partitions are let go of')
+      assert.deepEqual(
+        membership.troubles().map(({ kind }) => kind),
+        ['closed'],
+      )
+    })
+
+    it('ends a member whose instance id another has taken, and says so', async () => {
+      const conditions = new Conditions()
+      const [a, b] = [new MemberLog('a', conditions), new MemberLog('b', conditions)]
+      const [first, second] = await Promise.all([bench.connect(), bench.connect()])
+      const topic = await bench.topic(1)
+      const options = { groupId: bench.freshName('group'), topics: [topic], groupInstanceId: 'worker' }
+      const membership = await first.join(a.options(options))
+      await a.holds(1)
+      await second.join(b.options(options))
+      await conditions.until('a has lost it', () => a.events.includes(`!${topic}/0`))
+      await conditions.until('a is told why', () => a.errors.length > 0)
+      assert.equal((a.errors[0] as { code?: string }).code, 'MILENA_COMMIT_FENCED')
+      assert.match(a.errors[0]!.message, /worker/)
+      assert.deepEqual(
+        membership.troubles().map(({ kind }) => kind),
+        ['not-a-member'],
+      )
+      await membership.close()
+      await sendAll(second, topic, ['v'], 0)
+      await b.count(1)
+      assert.deepEqual(b.errors, [], 'whoever has the name keeps it when the other is closed')
     })
   })
 }

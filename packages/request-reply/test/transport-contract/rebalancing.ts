@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { Conditions, MemberLog } from '../collector.ts'
+import { Conditions, keyOf, MemberLog } from '../collector.ts'
 import { numbers, sendAll, text, type Bench } from './bench.ts'
 
 export function describeRebalancing(bench: Bench): void {
@@ -51,11 +51,14 @@ export function describeRebalancing(bench: Bench): void {
         const membership = await transport.join({
           ...options,
           onRecords(records) {
+            // What comes while the partition is let go of is left to whoever has it next.
+            if (!member.held.has(keyOf(records[0]!))) return
             for (const { partition, offset } of records)
               arrivals.set(partition, [...(arrivals.get(partition) ?? []), offset])
             options.onRecords(records)
           },
           async onRevoked(partitions) {
+            for (const partition of partitions) member.held.delete(keyOf(partition))
             await membership.commit(member.nextOffsets(partitions))
             await options.onRevoked(partitions)
           },
@@ -112,21 +115,90 @@ export function describeRebalancing(bench: Bench): void {
       }
       const joining = second.join(b.options({ groupId, topics: [topic] }))
       await conditions.until('a is asked for a partition', () => a.held.size === 1)
-      // The member that is asked still reads the other partition, and nobody reads the one that it holds on to.
+      // The member that is asked still reads both: one slow record does not hold up all others.
       const kept = Number([...a.held][0]!.split('/')[1])
       await sendAll(second, topic, ['meanwhile'], kept)
       await sendAll(second, topic, ['meanwhile'], 1 - kept)
-      await conditions.until('a reads on', () => a.valuesOf(kept).includes('meanwhile'))
+      for (const partition of [kept, 1 - kept])
+        await conditions.until('a reads on', () => a.valuesOf(partition).includes('meanwhile'))
       assert.deepEqual(b.events, [])
       drained.resolve()
       await joining
       await b.holds(1)
+      await sendAll(second, topic, ['afterwards'], 1 - kept)
       await b.count(1)
-      assert.deepEqual(b.values, ['meanwhile'])
+      assert.deepEqual(b.values, ['afterwards'], 'it begins where a has committed')
+      assert.deepEqual(a.valuesOf(1 - kept), [...numbers(0, 5), 'meanwhile'], 'a reads no more of it')
       assert.deepEqual(
-        a.events.filter((event) => event.startsWith('!')),
+        a.events.filter((event) => /^[!?]/.test(event)),
         [],
       )
+    })
+
+    it('hands over no more of a partition that is paused as soon as it is to be let go', async () => {
+      const conditions = new Conditions()
+      const topic = await bench.topic(2)
+      const groupId = bench.freshName('group')
+      const [a, b] = [new MemberLog('a', conditions), new MemberLog('b', conditions)]
+      const drained = Promise.withResolvers<void>()
+      const [first, second] = await Promise.all([bench.connect(), bench.connect()])
+      const membership = await first.join(a.options({ groupId, topics: [topic] }))
+      await a.holds(2)
+      a.beforeRelease = (partitions) => {
+        for (const partition of partitions) membership.pause(partition)
+        return drained.promise
+      }
+      const joining = second.join(b.options({ groupId, topics: [topic] }))
+      await conditions.until('a is asked for a partition', () => a.held.size === 1)
+      const kept = Number([...a.held][0]!.split('/')[1])
+      // A fetch under way may bring what comes first, and ends with that.
+      await sendAll(second, topic, ['under way'], 1 - kept)
+      await sendAll(second, topic, numbers(0, 50), kept)
+      await conditions.until('the other partition is read', () => a.valuesOf(kept).length === 50)
+      await sendAll(second, topic, numbers(0, 5), 1 - kept)
+      await sendAll(second, topic, numbers(50, 100), kept)
+      await conditions.until('the other partition is read', () => a.valuesOf(kept).length === 100)
+      const got = a.valuesOf(1 - kept)
+      assert.deepEqual(got, ['under way'].slice(0, got.length))
+      drained.resolve()
+      await joining
+      await b.count(6)
+      assert.deepEqual(b.values, ['under way', ...numbers(0, 5)])
+    })
+
+    it('waits for what is being let go of already when it is closed', async () => {
+      const conditions = new Conditions()
+      const topic = await bench.topic(2)
+      const groupId = bench.freshName('group')
+      const [a, b] = [new MemberLog('a', conditions), new MemberLog('b', conditions)]
+      const drained = Promise.withResolvers<void>()
+      const [first, second] = await Promise.all([bench.connect(), bench.connect()])
+      await sendAll(first, topic, numbers(0, 5), 0)
+      await sendAll(first, topic, numbers(0, 5), 1)
+      const membership = await first.join(a.options({ groupId, topics: [topic] }))
+      await a.count(10)
+      const asked: number[] = []
+      a.beforeRelease = async (partitions) => {
+        asked.push(...partitions.map(({ partition }) => partition))
+        // Those that are asked for second are ready at once.
+        if (asked.length === 1) await drained.promise
+        await membership.commit(a.nextOffsets(partitions))
+      }
+      const joining = second.join(b.options({ groupId, topics: [topic] }))
+      await conditions.until('a is asked for a partition', () => a.held.size === 1)
+      let closed = false
+      const closing = membership.close().then(() => (closed = true))
+      await conditions.until('a is asked for the other', () => a.held.size === 0)
+      await sendAll(second, topic, ['meanwhile'], asked[0])
+      await conditions.until('a reads on', () => a.valuesOf(asked[0]!).includes('meanwhile'))
+      assert.equal(closed, false)
+      drained.resolve()
+      await Promise.all([closing, joining])
+      await b.holds(2)
+      await sendAll(second, topic, ['end'], 0)
+      await sendAll(second, topic, ['end'], 1)
+      await b.count(2)
+      assert.deepEqual(b.values, ['end', 'end'], 'both commits were taken')
     })
 
     it('does not wait longer than the drain timeout, and refuses the commit that comes too late', async () => {
@@ -146,6 +218,13 @@ export function describeRebalancing(bench: Bench): void {
       await b.count(5)
       const partition = b.records[0]!.partition
       await current.commit([{ topic, partition, offset: 5 }])
+      await sendAll(second, topic, ['afterwards'], partition)
+      await sendAll(second, topic, ['afterwards'], 1 - partition)
+      await conditions.until('both have read on', () =>
+        [a.valuesOf(1 - partition), b.values].every((values) => values.includes('afterwards')),
+      )
+      assert.deepEqual(a.valuesOf(partition), numbers(0, 5), 'nothing more once its time was up')
+      await current.commit([{ topic, partition, offset: 6 }])
       await assert.rejects(old.commit([{ topic, partition, offset: 1 }]), { code: 'MILENA_COMMIT_FENCED' })
       never.resolve()
       await Promise.all([first.close(), second.close()])

@@ -8,7 +8,7 @@
 import { Writer, type Reader } from '@platformatic/kafka'
 import type { Link } from './connections.ts'
 import { readLong, readUuid, writeLong, writeUnsigned } from './primitive-types.ts'
-import type { AbortedTransaction } from './record-batches.ts'
+import type { AbortedTransaction } from './aborted-transactions.ts'
 import type { ApiVersionTable } from './versions.ts'
 
 const FETCH = 1
@@ -41,6 +41,10 @@ export interface FetchedPartition {
   readonly topic: string
   readonly partition: number
   readonly errorCode: number
+  /** The first offset that not all in-sync replicas are known to have. */
+  readonly highWatermark: number
+  /** The first offset of a transaction that is still open, or the high watermark: what is read ends before it. */
+  readonly lastStable: number
   readonly aborted: readonly AbortedTransaction[] | undefined
   /** Record batches; `undefined` when there are none. */
   readonly records: Buffer | undefined
@@ -174,10 +178,13 @@ function parseAnswer(reader: Reader, byId: boolean): FetchAnswer {
     for (let left = cursor.count(); left > 0; left--) {
       const partition = cursor.int32()
       const code = cursor.int16()
-      cursor.at += 24 // high watermark, last stable offset, log start
+      const highWatermark = cursor.int64()
+      const lastStable = cursor.int64()
+      cursor.at += 8 // the start of the log
       const aborted = cursor.aborted()
       cursor.at += 4 // preferred replica: we ask the leader
-      partitions.push({ topic, partition, errorCode: code, aborted, records: cursor.bytes() })
+      const records = cursor.bytes()
+      partitions.push({ topic, partition, errorCode: code, highWatermark, lastStable, aborted, records })
       cursor.skipTags()
     }
     cursor.skipTags()
@@ -202,6 +209,11 @@ class AnswerCursor {
   int32(): number {
     this.at += 4
     return this.#data.readInt32BE(this.at - 4)
+  }
+
+  int64(): number {
+    this.at += 8
+    return readLong(this.#data, this.at - 8)
   }
 
   unsigned(): number {

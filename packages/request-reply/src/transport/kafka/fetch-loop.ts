@@ -16,6 +16,8 @@
 import type { BrokerPool, Link } from './connections.ts'
 import { sendFetch, type FetchAnswer, type FetchedPartition } from './fetch-api.ts'
 import type { Metadata } from './metadata.ts'
+import { AnswerMemory } from './record-batches.ts'
+import type { Trouble } from '../transport.ts'
 
 /** Milliseconds that a broker waits for the first record. */
 export const LONG_WAIT: number = 500
@@ -46,23 +48,44 @@ export interface ReadPartition {
   notBefore: number
   /** When it was last fetched without an error, or began to be read. */
   readAt: number
-  /** What was reported of it and has not recovered yet. */
-  trouble: string | undefined
+  /** What keeps it from being read. */
+  trouble: Trouble | undefined
+  /** How often reading went on somewhere else than behind what was read before. */
+  resets: number
+  /** The leader's term (`epoch`) of which it is certain that it knows where the log ends; see `log-ends.ts`. */
+  certainTerm: number | undefined
+  /** `performance.now()` when a fetch was sent that was answered with all there was; `undefined` before the first. */
+  emptyAt: number | undefined
+  /** The offset where damage was last seen, and how often. */
+  damage: { readonly offset: number; readonly seen: number } | undefined
   flight: Flight | undefined
 }
 
 /** A fetch under way. */
 interface Flight {
   readonly partitions: readonly ReadPartition[]
+  /** `performance.now()` */
+  readonly sentAt: number
+}
+
+/** What the answers of one fetch for its partitions have in common. */
+export interface FetchedTogether {
+  /** `performance.now()` */
+  readonly sentAt: number
+  readonly memory: AnswerMemory
+  /** No partition before this one had any records: the broker owes its first batch in full, however large. */
+  readonly isFirst: boolean
 }
 
 /** What a loop asks of the reader it belongs to. */
 export interface FetchOwner {
   readonly metadata: Metadata
+  /** Most bytes that the answer to one fetch may become in memory. */
+  readonly maxBatchMemory: number
   /** Partitions that this broker leads and that want records, none of them in a fetch. */
   wanted(broker: number, now: number): ReadPartition[]
   /** The answer for one partition. */
-  take(partition: ReadPartition, answer: FetchedPartition): void
+  take(partition: ReadPartition, answer: FetchedPartition, together: FetchedTogether): void
   /** The broker did not answer. */
   failed(broker: number, error: unknown): void
 }
@@ -131,7 +154,7 @@ export class FetchLoop {
     // Brokers fill an answer in the order of the request: each partition comes first in its turn.
     const turn = this.#turn++ % partitions.length
     const order = turn === 0 ? partitions : [...partitions.slice(turn), ...partitions.slice(0, turn)]
-    const flight: Flight = { partitions: order }
+    const flight: Flight = { partitions: order, sentAt: lane.sentAt }
     for (const partition of order) partition.flight = flight
     const limits = { wait: lane.wait, maxBytes: MAX_BYTES, partitionMaxBytes: PARTITION_MAX_BYTES }
     try {
@@ -153,13 +176,20 @@ export class FetchLoop {
     if (node !== undefined) this.#owner.metadata.absolve(node)
     // Brokers answer in the order of the request: each look begins behind the last, and finds at once.
     let last = -1
+    const together = {
+      sentAt: flight.sentAt,
+      memory: new AnswerMemory(this.#owner.maxBatchMemory),
+      isFirst: true,
+    }
     for (const part of answer.partitions) {
       last = indexOf(flight.partitions, part, answer.byId, last + 1)
       const partition = flight.partitions[last]
-      if (partition === undefined || partition.flight !== flight) continue
-      partition.flight = undefined
-      this.#owner.take(partition, part)
-      if (this.#stopped) return
+      if (partition !== undefined && partition.flight === flight) {
+        partition.flight = undefined
+        this.#owner.take(partition, part, together)
+        if (this.#stopped) return
+      }
+      if (part.records !== undefined) together.isFirst = false
     }
     land(flight)
     lane.busy = false

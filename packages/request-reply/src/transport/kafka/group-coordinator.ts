@@ -23,6 +23,7 @@ import { findCoordinator } from './coordinator.ts'
 import type { BrokerAddress, BrokerPool, Connections, Link } from './connections.ts'
 import { isRetriable, kafka, orAnswer, refusal } from './kafka-errors.ts'
 import type { Metadata } from './metadata.ts'
+import { untilAborted } from './until-aborted.ts'
 import type { ApiVersionTable } from './versions.ts'
 
 /** Milliseconds within which a heartbeat must be answered, at most a third of the session timeout. */
@@ -96,6 +97,7 @@ export class GroupCoordinator {
   /** Where JoinGroup or SyncGroup was last sent. */
   #waitsAt: BrokerAddress | undefined
   #finding: Promise<BrokerAddress> | undefined
+  readonly #ending = new AbortController()
 
   constructor(connections: Connections, metadata: Metadata, options: CoordinatorOptions) {
     this.#metadata = metadata
@@ -164,12 +166,21 @@ export class GroupCoordinator {
     return answer.errorCode
   }
 
-  async leave(memberId: string): Promise<void> {
+  /**
+   * Ends a membership; without a member id, that of whoever has the instance id. The only thing that can still be asked
+   * after `end`. Gives Kafka's error code.
+   */
+  async leave(memberId: string): Promise<number> {
     const { groupId, instanceId } = this.#options
-    await this.#ask(this.#beats, async (link) => {
-      const members = [{ memberId, groupInstanceId: instanceId }]
-      return orAnswer(link.pick(leaveGroupApi).api.async(link.connection, groupId, members))
-    })
+    const answer = await this.#ask(
+      this.#beats,
+      (link) => {
+        const members = [{ memberId, groupInstanceId: instanceId }]
+        return orAnswer(link.pick(leaveGroupApi).api.async(link.connection, groupId, members))
+      },
+      'also after the end',
+    )
+    return answer.errorCode !== kafka.none ? answer.errorCode : (answer.members[0]?.errorCode ?? kafka.none)
   }
 
   /** Commits, as this member in this generation only. Gives Kafka's error code for each offset, in turn. */
@@ -235,6 +246,11 @@ export class GroupCoordinator {
     if (this.#waitsAt !== undefined) this.#waits.cut(this.#waitsAt)
   }
 
+  /** Nothing is asked from now on; what is on the wire is still answered, what is not rejects with `MILENA_CLOSED`. */
+  end(): void {
+    this.#ending.abort()
+  }
+
   /** Ends everything that is under way; resolves when the sockets are gone. */
   async close(): Promise<void> {
     await Promise.all(this.#pools.map((pool) => pool.close()))
@@ -247,16 +263,23 @@ export class GroupCoordinator {
   async #ask<Answer extends { readonly errorCode: number }>(
     pool: BrokerPool,
     act: (link: Link) => Promise<Answer>,
+    when: 'before the end' | 'also after the end' = 'before the end',
   ): Promise<Answer> {
-    const node = this.#node ?? (await (this.#finding ??= this.#find()))
+    const wait = <Value>(promise: Promise<Value>): Promise<Value> =>
+      when === 'also after the end'
+        ? promise
+        : untilAborted(promise, this.#ending.signal, `group ${this.#options.groupId}`)
+    const node = this.#node ?? (await wait((this.#finding ??= this.#find())))
     try {
       if (pool === this.#waits) this.#waitsAt = node
-      const answer = await act(await pool.get(node))
+      const link = await wait(pool.get(node))
+      const answer = await act(link)
       this.#metadata.absolve(node)
       const { errorCode } = answer
       if (errorCode === kafka.coordinatorNotAvailable || errorCode === kafka.notCoordinator) this.#lost(node)
       return answer
     } catch (error) {
+      if (when === 'before the end' && this.#ending.signal.aborted) throw error
       this.#metadata.blame(node)
       this.#lost(node)
       throw error

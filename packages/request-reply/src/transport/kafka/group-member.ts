@@ -1,23 +1,27 @@
 /** A member of a consumer group, classic protocol with cooperative rebalancing (KIP-429, KIP-345, KIP-394). */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { TransportError } from '../../errors.ts'
-import type { GroupMembership, GroupOptions, RecordPosition, TopicPartition } from '../transport.ts'
+import type { GroupMembership, GroupOptions, RecordPosition, TopicPartition, Trouble } from '../transport.ts'
 import type { Connections } from './connections.ts'
 import { ASSIGNMENT_PROTOCOL, decodeAssignment, encodeSubscription } from './group-assignment.ts'
 import { GroupCoordinator, type Identity } from './group-coordinator.ts'
+import { whileAlive } from './group-heartbeats.ts'
 import { GroupLeader } from './group-leader.ts'
+import { leaveGroup } from './group-leaving.ts'
+import { Pace } from './group-pace.ts'
 import { GroupPartitions } from './group-partitions.ts'
-import { resolveTimings, type GroupTimings } from './group-timings.ts'
-import { errorName, isRetriable, kafka, refusal } from './kafka-errors.ts'
+import { memberRefusal, nameTaken, placeLost } from './group-refusals.ts'
+import { Stalls } from './group-stalls.ts'
+import type { GroupTimings } from './group-timings.ts'
+import { GroupTopics } from './group-topics.ts'
+import { Troubles, troubleKind } from '../troubles.ts'
+import { isRetriable, kafka } from './kafka-errors.ts'
 import type { Metadata } from './metadata.ts'
-import { awaitTopic } from './offsets.ts'
+import { untilAborted } from './until-aborted.ts'
 
 /** Milliseconds after an assignment in which heartbeats are this far apart at most. */
 const FRESH = 2_000
 const FRESH_INTERVAL = 200
-/** Milliseconds within which the coordinator takes a member's leave; without it the session timeout does the same. */
-const LEAVE_LIMIT = 3_000
-const INCONSISTENT_PROTOCOL = 23
 const RETRY_PAUSE = 100
 const REFUSED_PAUSE = 1_000
 /** Milliseconds between two looks at the clock. */
@@ -26,33 +30,6 @@ const TICK = 100
 const START_GRACE = 20_000
 /** Milliseconds without a coordinator after which that is reported: no election takes as long. */
 const SILENCE = 30_000
-
-/**
- * Joins a group; resolves when the group has given this member its first assignment, which may be empty.
- *
- * @throws OptionsError; TransportError `MILENA_TOPIC_MISSING`, `MILENA_NOT_AUTHORIZED`,
- * `MILENA_AUTHENTICATION_FAILED`, `MILENA_BROKER_UNREACHABLE`, `MILENA_BROKER_ERROR` (the group's other members use another protocol, or a timeout is
- * not one that the broker allows), `MILENA_CLOSED`
- */
-export async function joinGroup(
-  connections: Connections,
-  metadata: Metadata,
-  options: GroupOptions,
-): Promise<GroupMembership> {
-  const timings = resolveTimings(options)
-  const unwatch = options.topics.map((topic) => metadata.watch(topic))
-  const member = new GroupMember(connections, metadata, options, timings)
-  try {
-    for (const topic of options.topics) await awaitTopic(metadata, topic)
-    await member.start()
-  } catch (error) {
-    await member.close()
-    throw error
-  } finally {
-    for (const stop of unwatch) stop()
-  }
-  return member
-}
 
 /**
  *                       JoinGroup: everybody is there        SyncGroup: assignment
@@ -66,7 +43,7 @@ export async function joinGroup(
  *
  *   coordinator lost while stable: found anew; if it knows this member in this generation, nothing has changed
  *   FENCED_INSTANCE_ID: another process has this static member's name: everything is lost, and that is the end
- *   close(): everything is let go of and drained, heartbeats going on; then the group is left, unless static
+ *   close(): everything is let go of and drained, heartbeats going on; then the group is left (`group-leaving.ts`)
  *
  * Partitions to let go of are drained in `stable`; JoinGroup, which tells the group that they are free, comes after.
  *
@@ -75,15 +52,19 @@ export async function joinGroup(
  * what it held, so nobody else was given that. When the group does not know it any more, everything is lost first, and
  * with it every commit under way (`group-commits.ts`).
  *
- * When the process was stopped (SIGSTOP, a suspended machine) for long, the group may have given its partitions away.
- * The clock shows it before anything else happens: nothing is handed over until a heartbeat has been answered.
+ * When the process was held up for long, the group may have given its partitions away. The clock shows it before anything
+ * else happens (`group-stalls.ts`): nothing is handed over until a heartbeat has been answered.
  */
-class GroupMember implements GroupMembership {
+export class GroupMember implements GroupMembership {
   readonly #options: GroupOptions
   readonly #timings: GroupTimings
   readonly #leader: GroupLeader
   readonly #coordinator: GroupCoordinator
   readonly #partitions: GroupPartitions
+  readonly #troubles: Troubles
+  readonly #topics: GroupTopics
+  readonly #stalls: Stalls
+  readonly #pace = new Pace()
   readonly #started = Promise.withResolvers<void>()
   readonly #abort = new AbortController()
   readonly #timer: NodeJS.Timeout
@@ -96,20 +77,20 @@ class GroupMember implements GroupMembership {
   #synced = -1
   #state: 'outside' | 'joining' | 'syncing' | 'stable' = 'outside'
   #rejoin = 'first join'
-  /** Something is to be done before the next heartbeat is due. */
-  #urgent = false
-  #kick: (() => void) | undefined
   #begun = false
   #settledAt = -Infinity
-  #ackAt = performance.now()
-  #tickAt = performance.now()
-  #doubtful = false
-  #doubtfulSince = 0
-  #trouble: string | undefined
+  /** When a coordinator last answered as one. */
+  #answeredAt = performance.now()
+  /** The answer to a JoinGroup without a member id, which names us: there is a member from then on. */
+  #naming: Promise<string> | undefined
+  #fenced = false
 
   constructor(connections: Connections, metadata: Metadata, options: GroupOptions, timings: GroupTimings) {
     this.#options = options
     this.#timings = timings
+    this.#stalls = new Stalls(timings.sessionTimeout / 2)
+    this.#troubles = new Troubles(options)
+    this.#topics = new GroupTopics(metadata, options.topics, this.#troubles)
     this.#leader = new GroupLeader(metadata)
     this.#coordinator = new GroupCoordinator(connections, metadata, {
       groupId: options.groupId,
@@ -124,8 +105,10 @@ class GroupMember implements GroupMembership {
       metadata,
       coordinator: this.#coordinator,
       identity: () => this.#identity(),
-      doubt: () => this.#wake(),
+      doubt: () => this.#pace.wake(),
       mayDeliver: () => this.#mayDeliver(),
+      onDrained: () => this.#drained(),
+      troubles: this.#troubles,
       onError: (error) => options.onError?.(error),
     })
     this.#timer = setInterval(() => this.#tick(), TICK)
@@ -159,6 +142,10 @@ class GroupMember implements GroupMembership {
     this.#partitions.resume(partition)
   }
 
+  troubles(): readonly Trouble[] {
+    return this.#troubles.list
+  }
+
   close(): Promise<void> {
     return (this.#closing ??= this.#close())
   }
@@ -167,28 +154,42 @@ class GroupMember implements GroupMembership {
     return this.close()
   }
 
+  /** The transport is closing, which closes this member too. */
+  transportClosed(): void {
+    const error = new TransportError(
+      'MILENA_CLOSED',
+      `group ${this.#options.groupId}: the transport was closed`,
+    )
+    this.#troubles.begin('transport', { kind: 'closed', since: Date.now(), error })
+    void this.close()
+  }
+
   async #close(): Promise<void> {
     await this.#partitions.release()
     this.#end()
-    this.#coordinator.abandonWait()
-    if (this.#memberId !== '' && this.#options.groupInstanceId === undefined) {
-      const leaving = this.#coordinator.leave(this.#memberId).catch(() => undefined)
-      const limit = new AbortController()
-      await Promise.race([
-        leaving,
-        sleep(LEAVE_LIMIT, undefined, { signal: limit.signal }).catch(() => undefined),
-      ])
-      limit.abort()
-    }
+    await this.#leave()
     await Promise.all([this.#partitions.close(), this.#coordinator.close()])
     await this.#running
+  }
+
+  /** A static member keeps its place, once it had one. */
+  async #leave(): Promise<void> {
+    if (this.#fenced || (this.#begun && this.#options.groupInstanceId !== undefined)) return
+    await leaveGroup(this.#coordinator, {
+      memberId: this.#memberId,
+      naming: this.#naming,
+      isStatic: this.#options.groupInstanceId !== undefined,
+    })
   }
 
   #end(): void {
     this.#abort.abort()
     clearInterval(this.#timer)
     this.#leader.close()
-    this.#wake()
+    this.#topics.close()
+    this.#coordinator.end()
+    this.#troubles.endAllBut('transport', this.#fenced ? 'place' : '')
+    this.#pace.wake()
     this.#started.reject(new TransportError('MILENA_CLOSED', `group ${this.#options.groupId}: closed`))
     this.#started.promise.catch(() => undefined)
   }
@@ -216,21 +217,25 @@ class GroupMember implements GroupMembership {
     const { topics } = this.#options
     this.#state = 'joining'
     const subscription = encodeSubscription(topics, this.#partitions.owned, this.#synced)
-    const reason = this.#rejoin
-    const joined = await this.#whileAlive(
-      this.#coordinator.join(this.#memberId, ASSIGNMENT_PROTOCOL, subscription, reason),
-    )
-    if (joined.errorCode === kafka.memberIdRequired) {
-      this.#memberId = joined.memberId
-      return
+    const joining = this.#coordinator.join(this.#memberId, ASSIGNMENT_PROTOCOL, subscription, this.#rejoin)
+    if (this.#memberId === '') {
+      this.#naming = joining.then(
+        ({ memberId }) => memberId,
+        () => '',
+      )
     }
-    if (joined.errorCode !== kafka.none) return this.#refused(joined.errorCode, 'joining')
-    this.#memberId = joined.memberId
+    const joined = await this.#whileAlive(joining)
+    const { errorCode } = joined
+    if (errorCode === kafka.none || errorCode === kafka.memberIdRequired) this.#memberId = joined.memberId
+    this.#naming = undefined
+    if (errorCode === kafka.memberIdRequired) return
+    if (errorCode !== kafka.none) return this.#refused(errorCode, 'joining')
     this.#generation = joined.generation
-    this.#ackAt = performance.now()
+    this.#answeredAt = performance.now()
     this.#state = 'syncing'
     const asked = performance.now()
-    const assignments = joined.leads ? await this.#leader.share(joined) : this.#leader.follow()
+    const sharing = joined.leads ? this.#leader.share(joined) : Promise.resolve(this.#leader.follow())
+    const assignments = await untilAborted(sharing, this.#abort.signal, `group ${this.#options.groupId}`)
     const synced = await this.#whileAlive(this.#coordinator.sync(joined, ASSIGNMENT_PROTOCOL, assignments))
     if (synced.errorCode !== kafka.none) {
       // Another member joined meanwhile, or the group went on without our answer: once more from JoinGroup.
@@ -248,18 +253,22 @@ class GroupMember implements GroupMembership {
     this.#state = 'stable'
     this.#rejoin = ''
     this.#acknowledged(asked)
-    const drained = this.#partitions.apply(this.#closing === undefined ? assigned : [])
-    if (this.#partitions.draining) {
-      const generation = this.#generation
-      void drained.then(() => {
-        if (this.#closing !== undefined || this.#generation !== generation) return
-        this.#rejoin = 'let go of partitions'
-        this.#wake()
-      })
-    }
+    this.#troubles.end('place')
+    this.#partitions.apply(this.#closing === undefined ? assigned : [])
     this.#partitions.commits.drive()
+    if (!this.#begun) this.#begin()
+  }
+
+  #begin(): void {
     this.#begun = true
+    this.#troubles.listen()
     this.#started.resolve()
+  }
+
+  /** What was let go of is free once the group is told so. */
+  #drained(): void {
+    if (this.#closing === undefined) this.#rejoin ||= 'let go of partitions'
+    this.#pace.wake()
   }
 
   async #beat(): Promise<void> {
@@ -272,129 +281,104 @@ class GroupMember implements GroupMembership {
     } else await this.#refused(code, 'heartbeat')
   }
 
-  /**
-   * The coordinator knows us, or knew us when it was asked. The race that `asked` decides: a heartbeat is answered, the
-   * process is stopped before it reads that, the session ends and another member takes over, the process goes on, sees by
-   * the clock that it was stopped, and reads the old answer: it says nothing of now.
-   */
+  /** The coordinator knows us, or knew us when it was asked. */
   #acknowledged(asked: number): void {
-    this.#ackAt = performance.now()
-    this.#trouble = undefined
+    this.#answeredAt = performance.now()
+    this.#troubles.end('coordinator')
     this.#partitions.commits.drive()
-    if (!this.#doubtful || asked < this.#doubtfulSince) return
-    this.#doubtful = false
-    this.#partitions.wake()
+    if (this.#stalls.answered(asked)) this.#partitions.wake()
   }
 
   async #refused(code: number, what: string): Promise<void> {
+    const { groupId, groupInstanceId } = this.#options
     if (code === kafka.fencedInstanceId) {
-      this.#lose('')
-      const name = this.#options.groupInstanceId
-      throw new TransportError(
-        'MILENA_COMMIT_FENCED',
-        `group ${this.#options.groupId}: another process has joined as ${name}, this one has stopped; ` +
-          'give each process a groupInstanceId of its own',
-      )
+      this.#fenced = true
+      const error = nameTaken(groupId, groupInstanceId)
+      this.#lose('', error)
+      this.#started.reject(error)
+      this.#end()
+    } else if (code === kafka.unknownMemberId || code === kafka.illegalGeneration) {
+      const error = placeLost(groupId, code, this.#stalls.heldUp, this.#timings.sessionTimeout)
+      this.#lose(code === kafka.unknownMemberId ? '' : this.#memberId, error)
+    } else if (code !== kafka.rebalanceInProgress) {
+      if (!isRetriable(code)) throw memberRefusal(groupId, code, what)
+      await this.#sleep(RETRY_PAUSE)
+      this.#pace.wake()
     }
-    if (code === kafka.unknownMemberId || code === kafka.illegalGeneration) {
-      this.#lose(code === kafka.unknownMemberId ? '' : this.#memberId)
-      return
-    }
-    if (code === kafka.rebalanceInProgress) return
-    if (!isRetriable(code)) throw this.#refusal(code, what)
-    await this.#sleep(RETRY_PAUSE)
-    this.#urgent = true
-  }
-
-  #refusal(code: number, what: string): TransportError {
-    const { groupId } = this.#options
-    if (code !== INCONSISTENT_PROTOCOL) return refusal(code, `group ${groupId}: ${what}`)
-    return new TransportError(
-      'MILENA_BROKER_ERROR',
-      `group ${groupId}: its other members do not offer the ${ASSIGNMENT_PROTOCOL} assignment (${errorName(code)}); ` +
-        'use another group id, or set their partition.assignment.strategy to the CooperativeStickyAssignor',
-    )
   }
 
   /** The group has gone on without this member. */
-  #lose(memberId: string): void {
+  #lose(memberId: string, error: TransportError): void {
+    const hadPlace = this.#synced !== -1 || this.#fenced
     this.#memberId = memberId
     this.#generation = -1
     this.#synced = -1
     this.#state = 'outside'
     this.#rejoin = 'lost its place'
     this.#leader.follow()
-    this.#doubtful = false
+    this.#stalls.over()
     this.#partitions.lose()
+    if (hadPlace && this.#begun) this.#trouble('place', error)
   }
 
-  /** Nothing of a failure is final here, except at the start, and for a member whose name was taken. */
+  /** Nothing of a failure is final here, except at the start. */
   async #failed(error: unknown): Promise<void> {
+    this.#naming = undefined
     if (this.#ended) return
     const lasting = error instanceof TransportError && !error.retryable ? error : undefined
+    const silent = performance.now() - this.#answeredAt
     if (lasting !== undefined) {
       this.#started.reject(lasting)
       this.#started.promise.catch(() => undefined)
-      if (this.#trouble !== lasting.message && this.#begun) this.#options.onError?.(lasting)
-      this.#trouble = lasting.message
-      if (lasting.code === 'MILENA_COMMIT_FENCED') return this.#end()
-    } else if (performance.now() - this.#ackAt > SILENCE && this.#trouble === undefined) {
-      this.#trouble = 'silence'
-      const text = `group ${this.#options.groupId}: no coordinator answered for ${SILENCE} ms`
-      this.#options.onError?.(new TransportError('MILENA_BROKER_UNREACHABLE', text, { cause: error }))
+      if (this.#begun) this.#trouble('coordinator', lasting)
+    } else if (silent > SILENCE && this.#begun) {
+      const text = `group ${this.#options.groupId}: no coordinator has answered for ${SILENCE} ms`
+      const silence = new TransportError('MILENA_BROKER_UNREACHABLE', text, { cause: error })
+      this.#trouble('coordinator', silence, silent)
     }
     await this.#sleep(lasting === undefined ? RETRY_PAUSE : REFUSED_PAUSE)
     // A coordinator that came back, or its successor, is asked at once whether it knows us.
-    this.#urgent = true
+    this.#pace.wake()
   }
 
-  /**
-   * JoinGroup and SyncGroup take as long as other members do. Whether the coordinator lives meanwhile, heartbeats tell:
-   * whatever it answers, it answers.
-   */
-  async #whileAlive<Answer>(waiting: Promise<Answer>): Promise<Answer> {
-    let asking = false
-    const timer = setInterval(() => {
-      if (asking) return
-      asking = true
-      const asked = performance.now()
-      this.#coordinator
-        .heartbeat({ memberId: this.#memberId, generation: this.#generation })
-        .then((code) => {
-          if (code === kafka.none || code === kafka.rebalanceInProgress) this.#acknowledged(asked)
-        })
-        .catch(() => this.#coordinator.abandonWait())
-        .finally(() => (asking = false))
-    }, this.#timings.heartbeatInterval)
-    try {
-      return await waiting
-    } finally {
-      clearInterval(timer)
-    }
+  /** One that lasts, told once; it began `ago` milliseconds before now. */
+  #trouble(cause: string, error: TransportError, ago = 0): void {
+    const since = Math.round(Date.now() - ago)
+    if (this.#troubles.begin(cause, { kind: troubleKind(error), since, error }))
+      this.#options.onError?.(error)
+  }
+
+  #whileAlive<Answer>(waiting: Promise<Answer>): Promise<Answer> {
+    return whileAlive(waiting, this.#timings.heartbeatInterval, {
+      beat: () => this.#coordinator.heartbeat({ memberId: this.#memberId, generation: this.#generation }),
+      known: (asked) => this.#acknowledged(asked),
+      // Not once this member leaves: what waits then is to tell it its name.
+      dead: () => {
+        if (!this.#ended) this.#coordinator.abandonWait()
+      },
+    })
   }
 
   #tick(): void {
     const now = performance.now()
     this.#noticeStall(now)
-    this.#tickAt = now
     this.#partitions.commits.expire(now)
+    this.#topics.look(now)
     if (this.#state !== 'stable' || this.#rejoin !== '') return
     this.#rejoin = this.#leader.changed(now) ?? ''
-    if (this.#rejoin !== '') this.#wake()
+    if (this.#rejoin !== '') this.#pace.wake()
   }
 
   #mayDeliver(): boolean {
     this.#noticeStall(performance.now())
-    return !this.#doubtful
+    return !this.#stalls.doubtful
   }
 
-  /** The clock went on, and we did not: the session may be over. */
+  /** The session may be over: the coordinator is asked at once. That it did not answer meanwhile says nothing. */
   #noticeStall(now: number): void {
-    if (this.#state === 'outside' || now - this.#tickAt < this.#timings.sessionTimeout / 2) return
-    this.#tickAt = now
-    this.#doubtful = true
-    this.#doubtfulSince = now
-    this.#wake()
+    if (!this.#stalls.look(now)) return
+    this.#answeredAt = now
+    this.#pace.wake()
   }
 
   #identity(): Identity | undefined {
@@ -404,25 +388,9 @@ class GroupMember implements GroupMembership {
 
   /** Until the next heartbeat is due or something is to be done. */
   async #pause(): Promise<void> {
-    if (!this.#urgent) {
-      const { promise, resolve } = Promise.withResolvers<void>()
-      this.#kick = resolve
-      // One rebalance follows another while members come and go, and those who wait for a partition wait for everybody.
-      const fresh = performance.now() - this.#settledAt < FRESH
-      const timer = setTimeout(
-        resolve,
-        Math.min(this.#timings.heartbeatInterval, fresh ? FRESH_INTERVAL : Infinity),
-      )
-      await promise
-      clearTimeout(timer)
-      this.#kick = undefined
-    }
-    this.#urgent = false
-  }
-
-  #wake(): void {
-    this.#urgent = true
-    this.#kick?.()
+    // One rebalance follows another while members come and go, and those who wait for a partition wait for everybody.
+    const fresh = performance.now() - this.#settledAt < FRESH
+    await this.#pace.wait(Math.min(this.#timings.heartbeatInterval, fresh ? FRESH_INTERVAL : Infinity))
   }
 
   async #sleep(time: number): Promise<void> {

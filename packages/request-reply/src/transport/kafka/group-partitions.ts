@@ -3,35 +3,40 @@
  *
  * One time that a partition is held, a holding:
  *
- *              committed offset known                 revoked, or the member closes
- *   assigned ─────────────────────────▶ reading ─────────────────────────────────────▶ draining ──▶ over
- *      │                                   │                                              ▲  onRevoked settled,
- *      └───────────────────────────────────┴── lost: at once ─────────────────────────────┘  or drain timeout
+ *              position known                 revoked, or the member closes
+ *   assigned ──────────────────▶ reading ───────────────────────────────────▶ draining ──▶ over
+ *      │                            │                                            ▲  onRevoked settled,
+ *      └────────────────────────────┴── lost: at once ──────────────────────────┘  or drain timeout, or lost
  *
- * Nothing of a partition is handed over outside of `reading`; it can be committed until the holding is over.
+ * Until the holding is over its records are handed over, in `draining` too, and it can be committed; nothing of either
+ * afterwards. While something drains the member does not join anew, so nothing is given to it that it has not let go of.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { TransportError } from '../../errors.ts'
-import type { GroupOptions, IncomingRecord, RecordPosition, TopicPartition } from '../transport.ts'
-import type { BrokerPool, Connections } from './connections.ts'
+import { errorOf } from '../../words.ts'
+import type { GroupOptions, RecordPosition, TopicPartition } from '../transport.ts'
+import type { Connections } from './connections.ts'
 import type { ReadPartition } from './fetch-loop.ts'
 import { GroupCommits, type CommitHolding } from './group-commits.ts'
 import type { GroupCoordinator, Identity } from './group-coordinator.ts'
+import { GroupPositions } from './group-positions.ts'
+import type { Troubles } from '../troubles.ts'
 import type { Metadata } from './metadata.ts'
-import { findOffsets } from './offsets.ts'
 import { PartitionReader } from './partition-reader.ts'
-
-const RETRY_PAUSE = 100
-/** Milliseconds between two tries of something that was refused. */
-const REFUSED_PAUSE = 1_000
 
 interface Holding extends CommitHolding {
   held: boolean
-  draining: boolean
+  draining: Drain | undefined
   paused: boolean
   /** What the group had committed when the holding began: a commit of less would set the group back. */
   floor: number
   reading: ReadPartition | undefined
+}
+
+/** Holdings that are let go of together. */
+interface Drain {
+  /** How many of them are not over. */
+  left: number
+  readonly allOver: () => void
 }
 
 export interface PartitionsOptions {
@@ -44,6 +49,9 @@ export interface PartitionsOptions {
   readonly doubt: () => void
   /** While false, nothing is handed over: this process may have been stopped and lost its partitions. */
   readonly mayDeliver: () => boolean
+  /** Nothing drains any more. */
+  readonly onDrained: () => void
+  readonly troubles: Troubles
   readonly onError: (error: Error) => void
 }
 
@@ -51,36 +59,46 @@ export class GroupPartitions {
   readonly commits: GroupCommits
   readonly #options: PartitionsOptions
   readonly #reader: PartitionReader
+  readonly #positions: GroupPositions<Holding>
   readonly #holdings = new Map<string, Holding>()
-  readonly #ends: BrokerPool
-  readonly #abort = new AbortController()
-  #drains = 0
+  readonly #drains = new Set<Promise<void>>()
 
   constructor(options: PartitionsOptions) {
-    const { connections, metadata, group } = options
+    const { connections, metadata, group, coordinator, troubles } = options
     this.#options = options
-    this.#ends = connections.open(2_000)
     this.commits = new GroupCommits({
       groupId: group.groupId,
-      coordinator: options.coordinator,
+      coordinator,
       identity: options.identity,
       doubt: options.doubt,
     })
     this.#reader = new PartitionReader(connections, metadata, {
-      onRecords: (records: readonly IncomingRecord[]) => group.onRecords(records),
+      onRecords: (records, appendedAfter) => group.onRecords(records, appendedAfter),
+      onUnreadable: (range) => group.onUnreadable?.(range),
+      onTrouble: (reading) => troubles.read(reading),
       onError: options.onError,
       mayDeliver: options.mayDeliver,
+    })
+    this.#positions = new GroupPositions<Holding>({
+      group,
+      connections,
+      metadata,
+      coordinator,
+      commits: this.commits,
+      troubles,
+      onError: options.onError,
+      begin: (holding, offset, floor) => this.#begin(holding, offset, floor),
     })
   }
 
   /** What this member claims when it joins: all that it has not been told to let go of. */
   get owned(): TopicPartition[] {
-    return [...this.#holdings.values()].filter((one) => !one.draining).map(bare)
+    return [...this.#holdings.values()].filter(isKept).map(bare)
   }
 
   /** Whether partitions are being let go of. */
   get draining(): boolean {
-    return this.#drains > 0
+    return this.#drains.size > 0
   }
 
   /** The reader may go on: `mayDeliver` has become true. */
@@ -88,19 +106,19 @@ export class GroupPartitions {
     this.#reader.wake()
   }
 
-  /** Takes new partitions on and gives those back that are not assigned any more; resolves when these are drained. */
-  async apply(assigned: readonly TopicPartition[]): Promise<void> {
+  /** Takes new partitions on and begins to let go of those that are not assigned any more. */
+  apply(assigned: readonly TopicPartition[]): void {
     const keep = new Set(assigned.map(keyOf))
-    const revoked = [...this.#holdings.values()].filter((one) => !one.draining && !keep.has(keyOf(one)))
+    const revoked = [...this.#holdings.values()].filter((one) => isKept(one) && !keep.has(keyOf(one)))
     const added = assigned.filter((one) => !this.#holdings.has(keyOf(one)))
-    const drained = this.#drain(revoked)
+    void this.#drain(revoked)
     this.#take(added)
-    await drained
   }
 
-  /** Lets go of everything, drained; resolves after the drain timeout at the latest. */
+  /** Lets go of everything; resolves when it is drained, what drained before too, after the drain timeout at the latest. */
   async release(): Promise<void> {
-    await this.#drain([...this.#holdings.values()].filter((one) => !one.draining))
+    void this.#drain([...this.#holdings.values()].filter(isKept))
+    await Promise.all(this.#drains)
   }
 
   /** Somebody else has them: everything that is held is over now. */
@@ -138,10 +156,9 @@ export class GroupPartitions {
   }
 
   async close(): Promise<void> {
-    this.#abort.abort()
     for (const one of this.#holdings.values()) this.#over(one)
     this.commits.close()
-    await Promise.all([this.#reader.close(), this.#ends.close()])
+    await Promise.all([this.#reader.close(), this.#positions.close()])
   }
 
   #take(added: readonly TopicPartition[]): void {
@@ -150,80 +167,56 @@ export class GroupPartitions {
       topic,
       partition,
       held: true,
-      draining: false,
+      draining: undefined,
       paused: false,
       floor: -1,
       reading: undefined,
     }))
     for (const one of holdings) this.#holdings.set(keyOf(one), one)
     this.#tell(() => this.#options.group.onAssigned?.(holdings.map(bare)))
-    void this.#position(holdings)
+    void this.#positions.find(holdings)
   }
 
-  /** Begins to read where the group stands; tries until it is known or nothing is held any more. */
-  async #position(holdings: readonly Holding[]): Promise<void> {
-    const { coordinator, group, metadata } = this.#options
-    const { signal } = this.#abort
-    let told = false
-    for (;;) {
-      const left = holdings.filter((one) => one.held && !one.draining && one.reading === undefined)
-      if (left.length === 0 || signal.aborted) return
-      let pause = RETRY_PAUSE
-      try {
-        const committed = await coordinator.committed(left)
-        const known = left.filter((one) => committed.has(keyOf(one)))
-        for (const one of known) this.#begin(one, committed.get(keyOf(one)))
-        const without = known.filter((one) => committed.get(keyOf(one)) === undefined)
-        // Each alone: one whose leader is away does not keep the others waiting.
-        await Promise.all(
-          without.map(async (one) => {
-            const [offset] = await findOffsets({ metadata, pool: this.#ends, signal }, [one], group.from)
-            this.#begin(one, offset, -1)
-            // Else whoever gets the partition next would begin at what is the latest then, and miss what lies between.
-            if (group.from === 'latest' && one.held) {
-              this.commits.commit([[one, offset!]]).catch(() => undefined)
-            }
-          }),
-        )
-      } catch (error) {
-        if (error instanceof TransportError && !error.retryable && !signal.aborted) {
-          pause = REFUSED_PAUSE
-          if (!told) this.#options.onError(error)
-          told = true
-        }
-      }
-      await sleep(pause, undefined, { signal }).catch(() => undefined)
-    }
-  }
-
-  #begin(holding: Holding, offset: number | undefined, floor: number | undefined = offset): void {
-    if (offset === undefined || !holding.held || holding.draining || holding.reading !== undefined) return
-    holding.floor = floor ?? -1
+  #begin(holding: Holding, offset: number, floor: number): void {
+    holding.floor = floor
     holding.reading = this.#reader.add(holding, offset)
     if (holding.paused) this.#reader.pause(holding.reading)
   }
 
   /** `onRevoked` settles, or the drain timeout is over, or what is drained is lost meanwhile: then the holdings are over. */
-  async #drain(holdings: readonly Holding[]): Promise<void> {
-    if (holdings.length === 0) return
-    this.#drains++
-    const stop = new AbortController()
+  #drain(holdings: readonly Holding[]): Promise<void> {
+    if (holdings.length === 0) return Promise.resolve()
+    const drained = this.#letGo(holdings).finally(() => {
+      this.#drains.delete(drained)
+      if (this.#drains.size === 0) this.#options.onDrained()
+    })
+    this.#drains.add(drained)
+    return drained
+  }
+
+  async #letGo(holdings: readonly Holding[]): Promise<void> {
+    const lost = Promise.withResolvers<void>()
+    const drain: Drain = { left: holdings.length, allOver: lost.resolve }
+    for (const one of holdings) one.draining = drain
+    const late = new AbortController()
+    await Promise.race([
+      this.#revoke(holdings),
+      sleep(this.#options.drainTimeout, undefined, { signal: late.signal }).catch(() => undefined),
+      lost.promise,
+    ])
+    late.abort()
+    for (const one of holdings) this.#over(one)
+    this.commits.fence()
+  }
+
+  /** What `onRevoked` throws at once is a rejection like any other; once it has settled nothing more is handed over. */
+  async #revoke(holdings: readonly Holding[]): Promise<void> {
     try {
-      for (const one of holdings) {
-        one.draining = true
-        this.#stopReading(one)
-      }
-      const { group, drainTimeout } = this.#options
-      await Promise.race([
-        drained(group, holdings.map(bare)).catch((error: unknown) => this.#tellError(error)),
-        sleep(drainTimeout, undefined, { signal: stop.signal }).catch(() => undefined),
-        this.#lost(holdings, stop.signal),
-      ])
+      await this.#options.group.onRevoked(holdings.map(bare))
+    } catch (error) {
+      this.#tellError(error)
     } finally {
-      stop.abort()
-      this.#drains--
       for (const one of holdings) this.#over(one)
-      this.commits.fence()
     }
   }
 
@@ -237,24 +230,23 @@ export class GroupPartitions {
   }
 
   #tellError(error: unknown): void {
-    this.#options.onError(error instanceof Error ? error : new Error(String(error)))
-  }
-
-  async #lost(holdings: readonly Holding[], signal: AbortSignal): Promise<void> {
-    while (holdings.some((one) => one.held) && !signal.aborted) {
-      await sleep(RETRY_PAUSE, undefined, { signal }).catch(() => undefined)
-    }
+    this.#options.onError(errorOf(error))
   }
 
   #over(holding: Holding): void {
+    if (!holding.held) return
     holding.held = false
-    this.#stopReading(holding)
-    if (this.#holdings.get(keyOf(holding)) === holding) this.#holdings.delete(keyOf(holding))
-  }
-
-  #stopReading(holding: Holding): void {
     if (holding.reading !== undefined) this.#reader.remove(holding.reading)
+    this.#positions.forget(holding)
+    this.#holdings.delete(keyOf(holding))
+    const { draining } = holding
+    if (draining !== undefined && --draining.left === 0) draining.allOver()
   }
+}
+
+/** Whether it is claimed when the member joins: all that it has not been told to let go of. */
+function isKept({ draining }: Holding): boolean {
+  return draining === undefined
 }
 
 /**
@@ -263,11 +255,6 @@ export class GroupPartitions {
  */
 function isStale({ floor, reading }: Holding, offset: number): boolean {
   return offset < floor || (reading !== undefined && reading.recreated && offset > reading.position)
-}
-
-/** What `onRevoked` throws at once is a rejection like any other. */
-async function drained(group: GroupOptions, partitions: readonly TopicPartition[]): Promise<void> {
-  await group.onRevoked(partitions)
 }
 
 function keyOf({ topic, partition }: TopicPartition): string {

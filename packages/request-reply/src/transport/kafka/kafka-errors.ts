@@ -5,6 +5,7 @@
  */
 import { protocolErrors, protocolErrorsCodesById } from '@platformatic/kafka'
 import { TransportError, type ErrorCode, type ErrorDetails } from '../../errors.ts'
+import { wordsOf } from '../../words.ts'
 
 /** The Kafka error codes that the adapter decides on. */
 export const kafka = {
@@ -133,7 +134,8 @@ export function authenticationError(broker: string, failure: Error, cause: unkno
 function deepestMessage(error: Error): string {
   const texts: string[] = []
   for (let at: unknown = error; at instanceof Error && texts.length < 4; at = at.cause) {
-    if (!texts.includes(at.message)) texts.push(at.message)
+    const words = wordsOf(at)
+    if (!texts.includes(words)) texts.push(words)
   }
   return texts.join(': ')
 }

@@ -13,13 +13,14 @@ import type {
   Transport,
 } from '../transport.ts'
 import { Connections } from './connections.ts'
-import { joinGroup } from './group-member.ts'
+import { joinGroup } from './group-joining.ts'
+import { GroupMember } from './group-member.ts'
 import { GroupNotes } from './group-notes.ts'
 import { Metadata } from './metadata.ts'
 import { resolveKafkaOptions, type KafkaOptions, type ResolvedKafkaOptions } from './options.ts'
 import { KafkaSenderCluster } from './sender-cluster.ts'
 import { Sender } from './sender.ts'
-import { openTail } from './tail.ts'
+import { openTail, PartitionTail } from './tail.ts'
 import { TopicAdmin } from './topic-admin.ts'
 
 /** Most milliseconds that `close` waits for sends on their way. */
@@ -94,10 +95,9 @@ class KafkaTransport implements Transport {
   }
 
   join(options: GroupOptions): Promise<GroupMembership> {
-    return this.#open(`join group ${options.groupId}`, (closing) => {
-      const signal = options.signal === undefined ? closing : AbortSignal.any([options.signal, closing])
-      return joinGroup(this.#connections, this.#metadata, { ...options, signal })
-    })
+    return this.#open(`join group ${options.groupId}`, (closing) =>
+      joinGroup(this.#connections, this.#metadata, options, closing),
+    )
   }
 
   /** `open` is told when the transport is closed before it has ended; not afterwards, when the reader is closed instead. */
@@ -169,6 +169,9 @@ class KafkaTransport implements Transport {
     this.#abort.abort()
     for (const opening of this.#openings.values()) opening.abort()
     // Members drain and commit before they go, which may need the sender (their handlers reply): it goes last.
+    for (const reader of this.#readers) {
+      if (reader instanceof GroupMember || reader instanceof PartitionTail) reader.transportClosed()
+    }
     await Promise.allSettled([
       ...[...this.#readers].map((reader) => reader.close()),
       within(CLOSE_TIMEOUT, Promise.allSettled(this.#openings.keys())),

@@ -8,7 +8,9 @@ import { codesOf, isRetriable, kafka, orAnswer, refusal, unreachable } from './k
 import type { BrokerNode, Metadata } from './metadata.ts'
 import type { ApiVersionTable } from './versions.ts'
 
-const READ_COMMITTED = 1
+/** What counts as the latest: the end of what read_committed readers get, or the high watermark. */
+export type Isolation = 'committed' | 'uncommitted'
+const isolations: Readonly<Record<Isolation, number>> = { uncommitted: 0, committed: 1 }
 /** Milliseconds for the first answer about a topic. */
 const START_LIMIT = 10_000
 /** Not a replica. */
@@ -50,18 +52,8 @@ export async function findOffsets(
   for (;;) {
     const left = partitions.filter((one) => !found.has(one))
     if (left.length === 0) return partitions.map((one) => found.get(one)!)
-    const byLeader = new Map<BrokerNode, TopicPartition[]>()
-    for (const one of left) {
-      checkPartition(source.metadata, one)
-      const leader = source.metadata.leader(one.topic, one.partition)
-      if (leader === undefined) continue
-      const list = byLeader.get(leader.node)
-      if (list === undefined) byLeader.set(leader.node, [one])
-      else list.push(one)
-    }
-    const outcomes = await Promise.allSettled(
-      [...byLeader].map(([node, theirs]) => askLeader(source, node, theirs, at, found)),
-    )
+    for (const one of left) checkPartition(source.metadata, one)
+    const outcomes = await askLeaders(source, left, at, 'committed', found)
     for (const outcome of outcomes) {
       if (outcome.status === 'fulfilled') continue
       cause = outcome.reason
@@ -78,15 +70,50 @@ export async function findOffsets(
   }
 }
 
+/** Asks each leader that is known, once. What was not found out, for whatever reason, is left out. */
+export async function askOffsets<Partition extends TopicPartition>(
+  source: OffsetsSource,
+  partitions: readonly Partition[],
+  at: StartPosition,
+  isolation: Isolation,
+): Promise<ReadonlyMap<Partition, number>> {
+  const found = new Map<Partition, number>()
+  await askLeaders(source, partitions, at, isolation, found)
+  return found
+}
+
+/** Every leader by itself: one that does not answer keeps nothing of the others' answers back. */
+async function askLeaders<Partition extends TopicPartition>(
+  source: OffsetsSource,
+  partitions: readonly Partition[],
+  at: StartPosition,
+  isolation: Isolation,
+  found: Map<Partition, number>,
+): Promise<PromiseSettledResult<void>[]> {
+  const byLeader = new Map<BrokerNode, Partition[]>()
+  for (const one of partitions) {
+    const leader = source.metadata.leader(one.topic, one.partition)
+    if (leader === undefined) continue
+    const list = byLeader.get(leader.node)
+    if (list === undefined) byLeader.set(leader.node, [one])
+    else list.push(one)
+  }
+  return Promise.allSettled(
+    [...byLeader].map(([node, theirs]) => askLeader(source, node, theirs, at, isolation, found)),
+  )
+}
+
 /**
- * How many partitions a watched topic has, once a broker knows it; at most 10 s.
+ * How many partitions a watched topic has, once a broker knows it; at most 10 s, or until the signal fires.
  *
  * @throws TransportError `MILENA_TOPIC_MISSING`, `MILENA_NOT_AUTHORIZED`, `MILENA_AUTHENTICATION_FAILED`,
  * `MILENA_BROKER_UNREACHABLE`, `MILENA_CLOSED`
  */
-export async function awaitTopic(metadata: Metadata, topic: string): Promise<number> {
+export async function awaitTopic(metadata: Metadata, topic: string, signal?: AbortSignal): Promise<number> {
   const deadline = performance.now() + START_LIMIT
   for (;;) {
+    if (signal?.aborted === true)
+      throw new TransportError('MILENA_CLOSED', `closed while looking for topic ${topic}`)
     let cause: unknown
     await metadata.refresh().catch((error: unknown) => {
       if (error instanceof TransportError && error.code !== 'MILENA_BROKER_UNREACHABLE') throw error
@@ -123,12 +150,13 @@ export function checkPartition(metadata: Metadata, { topic, partition }: TopicPa
   )
 }
 
-async function askLeader(
+async function askLeader<Partition extends TopicPartition>(
   { metadata, pool }: OffsetsSource,
   node: BrokerNode,
-  partitions: readonly TopicPartition[],
+  partitions: readonly Partition[],
   at: StartPosition,
-  found: Map<TopicPartition, number>,
+  isolation: Isolation,
+  found: Map<Partition, number>,
 ): Promise<void> {
   const topics = Map.groupBy(partitions, (one) => one.topic)
   const epochs = (topic: string, partition: number): number => metadata.leader(topic, partition)?.epoch ?? -1
@@ -139,7 +167,7 @@ async function askLeader(
       api.async(
         link.connection,
         CLIENT,
-        READ_COMMITTED,
+        isolations[isolation],
         [...topics].map(([name, list]) => ({
           name,
           partitions: list.map(({ partition }) => ({

@@ -46,6 +46,12 @@ export interface KafkaOptions {
   readonly connectTimeout?: number | undefined
   /** Milliseconds after which the layout of the cluster is asked for again although nothing failed; default 30 000. */
   readonly metadataMaxAge?: number | undefined
+  /**
+   * Most bytes that a batch of records, or all batches of one fetch together, may become in memory: the records
+   * unpacked, and 400 bytes for each, 300 for each of their headers; default 67 108 864 (64 MiB). A batch beyond that,
+   * such as a few kilobytes that would unpack to gigabytes, is passed over and told.
+   */
+  readonly maxBatchMemory?: number | undefined
 }
 
 /** `KafkaOptions` with every default filled in. */
@@ -61,6 +67,7 @@ export interface ResolvedKafkaOptions {
   readonly requestTimeout: number
   readonly connectTimeout: number
   readonly metadataMaxAge: number
+  readonly maxBatchMemory: number
 }
 
 const known: ReadonlySet<string> = new Set([
@@ -75,6 +82,7 @@ const known: ReadonlySet<string> = new Set([
   'requestTimeout',
   'connectTimeout',
   'metadataMaxAge',
+  'maxBatchMemory',
 ])
 const compressions: readonly unknown[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
 const mechanisms: readonly string[] = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER']
@@ -112,6 +120,7 @@ export function resolveKafkaOptions(options: KafkaOptions): ResolvedKafkaOptions
     requestTimeout: whole('requestTimeout', 5_000, 100),
     connectTimeout: whole('connectTimeout', 2_000, 50),
     metadataMaxAge: whole('metadataMaxAge', 30_000, 100),
+    maxBatchMemory: whole('maxBatchMemory', 64 * 1024 * 1024, 65_536),
   }
   if (resolved.linger > 0 && resolved.linger >= resolved.deliveryTimeout) {
     problems.push(

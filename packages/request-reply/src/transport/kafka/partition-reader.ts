@@ -6,25 +6,34 @@
  *   leader unknown ──metadata──▶ led ──answer──▶ led
  *     ▲  ▲                        │
  *     │  └─ not the leader, an old term, connection lost: look again, nothing is reported
- *     └──── topic missing, right lost, batch damaged: reported once, tried again every second
+ *     └──── topic missing, right lost, batch damaged: a trouble, tried again every second, until it is read again
  *
  * A dead or hung broker stops only what it leads: each broker has a loop of its own (`fetch-loop.ts`). While some
  * partition has no leader that answers, metadata is asked for again and again, also while a fetch hangs.
  */
 import { TransportError } from '../../errors.ts'
-import type { IncomingRecord, TopicPartition } from '../transport.ts'
+import { errorOf } from '../../words.ts'
+import type { TopicPartition, Trouble } from '../transport.ts'
 import type { BrokerPool, Connections } from './connections.ts'
 import type { FetchedPartition } from './fetch-api.ts'
-import { FetchLoop, FETCH_GRACE, LONG_WAIT, type FetchOwner, type ReadPartition } from './fetch-loop.ts'
+import {
+  FetchLoop,
+  FETCH_GRACE,
+  LONG_WAIT,
+  type FetchedTogether,
+  type FetchOwner,
+  type ReadPartition,
+} from './fetch-loop.ts'
 import { errorName, kafka, refusal } from './kafka-errors.ts'
-import type { Metadata, TopicState } from './metadata.ts'
-import { findOffsets } from './offsets.ts'
-import { decodeRecords } from './record-batches.ts'
+import { AnswerReading, REFUSED_PAUSE, type AnswerListener } from './answer-reading.ts'
+import { LogEnds } from './log-ends.ts'
+import type { Metadata } from './metadata.ts'
+import { findOffsets, type OffsetsSource } from './offsets.ts'
+import { PartitionLeaders } from './partition-leaders.ts'
+import { ReadingTroubles } from './reading-troubles.ts'
 
 /** Milliseconds between two looks at what is overdue. */
 const TICK = 100
-/** Milliseconds after which a partition that was refused is tried again. */
-const REFUSED_PAUSE = 1_000
 /** Milliseconds between requests for metadata while something is in doubt. */
 const FIRST_LOOK = 50
 const LONGEST_LOOK = 500
@@ -48,9 +57,9 @@ const lookAgain: ReadonlySet<number> = new Set([
   INCONSISTENT_TOPIC_ID,
 ])
 
-export interface ReaderOptions {
-  /** Records of one partition, in order. */
-  readonly onRecords: (records: readonly IncomingRecord[]) => void
+export interface ReaderOptions extends AnswerListener {
+  /** The list of lasting troubles has changed: another array than before. */
+  readonly onTrouble?: ((troubles: readonly Trouble[]) => void) | undefined
   readonly onError: (error: Error) => void
   /** While false nothing is handed over; `wake()` when it has become true. */
   readonly mayDeliver?: () => boolean
@@ -60,16 +69,18 @@ export interface ReaderOptions {
 
 export class PartitionReader implements FetchOwner {
   readonly metadata: Metadata
+  readonly maxBatchMemory: number
   readonly #options: ReaderOptions
   readonly #partitions = new Set<ReadPartition>()
   readonly #watches = new Map<string, { count: number; readonly stop: () => void }>()
-  /** Ids of topics that were deleted since; and of those that took their place, once that was told. */
-  readonly #retired = new Set<string>()
-  readonly #told = new Set<string>()
+  readonly #troubles: ReadingTroubles
+  readonly #leaders: PartitionLeaders
+  readonly #ends: LogEnds
+  readonly #answers: AnswerReading
+  readonly #offsets: OffsetsSource
   readonly #loops = new Map<number, FetchLoop>()
   readonly #long: BrokerPool
   readonly #express: BrokerPool
-  readonly #positions: BrokerPool
   readonly #abort = new AbortController()
   readonly #stopListening: () => void
   readonly #timer: NodeJS.Timeout
@@ -81,10 +92,17 @@ export class PartitionReader implements FetchOwner {
 
   constructor(connections: Connections, metadata: Metadata, options: ReaderOptions) {
     this.metadata = metadata
+    this.maxBatchMemory = connections.options.maxBatchMemory
     this.#options = options
     this.#long = connections.open(LONG_WAIT + FETCH_GRACE)
     this.#express = connections.open(FETCH_GRACE)
-    this.#positions = connections.open(FETCH_GRACE)
+    const tell = (error: Error): void => this.#tell(error)
+    this.#troubles = new ReadingTroubles(this.#partitions, (troubles) => this.#changed(troubles), tell)
+    this.#leaders = new PartitionLeaders(metadata, this.#troubles, tell)
+    this.#answers = new AnswerReading(options, this.#troubles, tell)
+    // Nothing waits long on the express connection.
+    this.#offsets = { metadata, pool: this.#express, signal: this.#abort.signal }
+    this.#ends = new LogEnds(this.#offsets, this.#partitions)
     this.#stopListening = metadata.onChange(() => this.#settle())
     this.#timer = setInterval(() => this.#tick(), TICK)
   }
@@ -92,6 +110,28 @@ export class PartitionReader implements FetchOwner {
   /** The partitions that are being read. */
   get partitions(): ReadonlySet<ReadPartition> {
     return this.#partitions
+  }
+
+  /** The troubles that last now; the same array until they change. */
+  troubles(): readonly Trouble[] {
+    return this.#troubles.list
+  }
+
+  /**
+   * Resolves when everything that stood in the partitions at the time of the call was handed over, however long that
+   * takes, or the reader is closed.
+   */
+  caughtUp(): Promise<void> {
+    return this.#ends.caughtUp()
+  }
+
+  /** The transport is closed below: this is the only trouble from now on. */
+  transportClosed(): void {
+    if (!this.#abort.signal.aborted) {
+      this.#troubles.closed(
+        new TransportError('MILENA_CLOSED', 'the transport was closed: nothing is read any more'),
+      )
+    }
   }
 
   /** Begins to read. */
@@ -110,12 +150,17 @@ export class PartitionReader implements FetchOwner {
       readAt: performance.now(),
       trouble: undefined,
       flight: undefined,
+      resets: 0,
+      certainTerm: undefined,
+      emptyAt: undefined,
+      damage: undefined,
     }
     this.#partitions.add(added)
     const watch = this.#watches.get(topic)
     if (watch === undefined) this.#watches.set(topic, { count: 1, stop: this.metadata.watch(topic) })
     else watch.count++
-    this.#find(added)
+    this.#leaders.find(added)
+    this.#ends.changed()
     if (added.leader === -1) this.#look()
     else this.#wakeSoon(added.leader)
     return added
@@ -127,6 +172,8 @@ export class PartitionReader implements FetchOwner {
     partition.removed = true
     partition.flight = undefined
     this.#partitions.delete(partition)
+    this.#troubles.removed(partition)
+    this.#ends.moved()
     const watch = this.#watches.get(partition.topic)!
     if (--watch.count > 0) return
     this.#watches.delete(partition.topic)
@@ -157,7 +204,7 @@ export class PartitionReader implements FetchOwner {
     this.#stopListening()
     for (const loop of this.#loops.values()) loop.stop()
     for (const one of this.#partitions) this.remove(one)
-    await Promise.all([this.#long.close(), this.#express.close(), this.#positions.close()])
+    await Promise.all([this.#long.close(), this.#express.close()])
   }
 
   wanted(broker: number, now: number): ReadPartition[] {
@@ -171,41 +218,28 @@ export class PartitionReader implements FetchOwner {
     return wanted
   }
 
-  take(partition: ReadPartition, answer: FetchedPartition): void {
-    const { errorCode } = answer
-    if (errorCode !== kafka.none) {
-      this.#refused(partition, errorCode)
+  take(partition: ReadPartition, answer: FetchedPartition, together: FetchedTogether): void {
+    if (answer.errorCode !== kafka.none) {
+      this.#refused(partition, answer.errorCode)
       return
     }
     partition.readAt = performance.now()
-    if (answer.records === undefined) {
-      partition.trouble = undefined
-      return
+    // When not: not handed over, and fetched again from the same position later.
+    const { records } = answer
+    if (records !== undefined) {
+      if (this.#options.mayDeliver?.() === false) return
+      if (!this.#answers.read(partition, records, answer, together)) return
     }
-    // Not handed over, and fetched again from the same position later.
-    if (this.#options.mayDeliver?.() === false) return
-    const { topic, position } = partition
-    const decoded = decodeRecords(answer.records, topic, partition.partition, position, answer.aborted)
-    partition.position = decoded.next
-    if (decoded.damage === undefined) partition.trouble = undefined
-    else {
-      partition.notBefore = performance.now() + REFUSED_PAUSE
-      this.#report(partition, 'damage', new TransportError('MILENA_BROKER_ERROR', decoded.damage.message))
-    }
-    if (decoded.records.length === 0) return
-    try {
-      this.#options.onRecords(decoded.records)
-    } catch (error) {
-      // A mistake of the application's must not leave the reading half done.
-      this.#tell(error instanceof Error ? error : new Error(String(error)))
-    }
+    this.#troubles.end(partition)
+    this.#ends.answered(partition, answer, together.sentAt)
+    if (records !== undefined) this.#ends.moved()
   }
 
   failed(broker: number, error: unknown): void {
     const node = this.metadata.nodes.get(broker)
     if (node !== undefined) this.metadata.blame(node)
     if (error instanceof TransportError) {
-      for (const one of this.#partitions) if (one.leader === broker) this.#report(one, error.code, error)
+      for (const one of this.#partitions) if (one.leader === broker) this.#troubles.begin(one, error)
     }
     this.#look()
   }
@@ -226,7 +260,9 @@ export class PartitionReader implements FetchOwner {
     } else {
       partition.notBefore = now + REFUSED_PAUSE
       const what = `reading topic ${partition.topic}, partition ${partition.partition}`
-      this.#report(partition, String(code), refusal(code, what))
+      const error = refusal(code, what)
+      if (code === kafka.corruptMessage) this.#troubles.begin(partition, error, 'unreadable')
+      else this.#troubles.begin(partition, error)
     }
   }
 
@@ -236,14 +272,13 @@ export class PartitionReader implements FetchOwner {
     try {
       // Where fetches name topics (before version 13), a topic that was made anew shows itself like this, too.
       await this.metadata.refresh()
-      const [earliest] = await findOffsets(
-        { metadata: this.metadata, pool: this.#positions, signal: this.#abort.signal },
-        [partition],
-        'earliest',
-      )
+      const [earliest] = await findOffsets(this.#offsets, [partition], 'earliest')
       if (partition.removed || partition.position !== position) return
       partition.position = earliest!
       partition.notBefore = 0
+      partition.resets++
+      partition.emptyAt = undefined
+      this.#ends.moved()
       const where = `topic ${partition.topic}, partition ${partition.partition}`
       const lost =
         earliest! > position
@@ -266,62 +301,14 @@ export class PartitionReader implements FetchOwner {
   #settle(): void {
     let unsettled = false
     for (const one of this.#partitions) {
-      this.#find(one)
+      this.#leaders.find(one)
       if (one.leader === -1) unsettled = true
     }
     if (!unsettled) this.#lookPause = FIRST_LOOK
+    this.#ends.changed()
+    this.#ends.moved()
     for (const one of this.#partitions) if (one.leader !== -1) this.#loop(one.leader)
     this.wake()
-  }
-
-  /** Finds the leader, and sees whether the topic is still the same one. */
-  #find(one: ReadPartition): void {
-    const topic = this.metadata.topic(one.topic)
-    const leader = this.#same(one, topic) ? this.metadata.leader(one.topic, one.partition) : undefined
-    // A fetch that is still with a former leader, who may hang, does not keep the partition back.
-    if (leader !== undefined && leader.node.id !== one.leader) one.flight = undefined
-    one.leader = leader?.node.id ?? -1
-    one.epoch = leader?.epoch ?? -1
-  }
-
-  #same(one: ReadPartition, topic: TopicState | undefined): topic is TopicState {
-    if (topic === undefined) return false
-    const what = `reading topic ${one.topic}, partition ${one.partition}`
-    if (topic.missing) {
-      this.#report(one, 'missing', refusal(kafka.unknownTopicOrPartition, what))
-      return false
-    }
-    if (topic.errorCode === kafka.topicAuthorizationFailed || topic.errorCode === kafka.invalidTopic) {
-      this.#report(one, String(topic.errorCode), refusal(topic.errorCode, what))
-      return false
-    }
-    // A broker that lags behind may name a topic that we know to be gone.
-    if (topic.partitions.length === 0 || this.#retired.has(topic.id)) return false
-    if (one.topicId !== topic.id) {
-      if (one.topicId !== '') this.#recreated(one, topic)
-      one.topicId = topic.id
-    }
-    if (one.partition < topic.partitions.length) return true
-    const text = `${what}: the topic has only ${topic.partitions.length} partitions`
-    this.#report(one, 'partition', new TransportError('MILENA_PARTITION_MISSING', text))
-    return false
-  }
-
-  #recreated(one: ReadPartition, topic: TopicState): void {
-    this.#retired.add(one.topicId)
-    one.position = 0
-    one.recreated = true
-    one.flight = undefined
-    one.notBefore = 0
-    if (one.trouble === 'missing' || this.#told.has(topic.id)) return // told already
-    this.#told.add(topic.id)
-    const text = `reading topic ${one.topic}, partition ${one.partition}: the topic was deleted and created again`
-    this.#tell(
-      new TransportError(
-        'MILENA_TOPIC_MISSING',
-        `${text} (id ${topic.id}); reading goes on with its first record`,
-      ),
-    )
   }
 
   #loop(broker: number): FetchLoop {
@@ -354,7 +341,7 @@ export class PartitionReader implements FetchOwner {
       if (one.leader === -1 || this.#loop(one.leader).doubtful(now)) doubtful = true
       if (one.paused || now - one.readAt < SILENCE || one.trouble !== undefined) continue
       const text = `reading topic ${one.topic}, partition ${one.partition}: no answer for ${SILENCE} ms`
-      this.#report(one, 'silence', new TransportError('MILENA_BROKER_UNREACHABLE', text))
+      this.#troubles.begin(one, new TransportError('MILENA_BROKER_UNREACHABLE', text))
     }
     if (doubtful) {
       if (now - this.#lookedAt >= this.#lookPause) this.#look()
@@ -375,19 +362,18 @@ export class PartitionReader implements FetchOwner {
       (error: unknown) => {
         this.#looking = false
         if (!(error instanceof TransportError) || error.code !== 'MILENA_AUTHENTICATION_FAILED') return
-        for (const one of this.#partitions) this.#report(one, error.code, error)
+        for (const one of this.#partitions) this.#troubles.begin(one, error)
       },
     )
   }
 
-  /** Tells a trouble once, until the partition is read again; one that all partitions of a topic share, for one of them. */
-  #report(one: ReadPartition, trouble: string, error: Error): void {
-    if (one.trouble === trouble) return
-    const own = trouble === 'damage' || trouble === 'partition'
-    const told =
-      !own && [...this.#partitions].some((other) => other.topic === one.topic && other.trouble === trouble)
-    one.trouble = trouble
-    if (!told) this.#tell(error)
+  #changed(troubles: readonly Trouble[]): void {
+    if (this.#abort.signal.aborted) return
+    try {
+      this.#options.onTrouble?.(troubles)
+    } catch (error) {
+      this.#tell(errorOf(error))
+    }
   }
 
   #tell(error: Error): void {

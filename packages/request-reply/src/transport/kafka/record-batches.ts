@@ -1,18 +1,21 @@
 /**
- * Record batches as a fetch answers them, decoded into records.
+ * The record batches that a fetch answers for one partition, one after the other.
  *
- * Layout: KIP-98 (magic 2), `org.apache.kafka.common.record.DefaultRecordBatch` and `DefaultRecord`. The client could
- * decode them too, but never checks the CRC-32C, gives up a whole answer for one bad batch, and makes a bigint and a
- * few objects per record that nobody needs.
+ * Layout: KIP-98 (magic 2), `org.apache.kafka.common.record.DefaultRecordBatch`. The client could decode them too, but
+ * never checks the CRC-32C, gives up a whole answer for one bad batch, knows no bound, and makes a bigint and a few
+ * objects per record that nobody needs.
  */
-import { compressionsAlgorithmsByBitmask } from '@platformatic/kafka'
-import type { RawHeader } from '../../wire/headers.ts'
-import type { IncomingRecord } from '../transport.ts'
+import { wordsOf } from '../../words.ts'
+import type { IncomingRecord, TopicPartition, UnreadableRange } from '../transport.ts'
+import { AbortedProducers, type AbortedTransaction } from './aborted-transactions.ts'
+import { decodeRecords, type BatchHead } from './batch-records.ts'
 import { checksum } from './checksum.ts'
 import { readLong } from './primitive-types.ts'
+import { TooLarge } from './unpacked.ts'
 
-const BASE_OFFSET = 0
 const BATCH_LENGTH = 8
+/** Base offset and length, which the length itself does not count. */
+const LENGTH_ENDS = 12
 const MAGIC = 16
 const CRC = 17
 const ATTRIBUTES = 21
@@ -22,242 +25,232 @@ const MAX_TIMESTAMP = 35
 const PRODUCER_ID = 43
 const RECORD_COUNT = 57
 const RECORDS = 61
+/** Bytes of the shortest message of the formats 0 and 1. */
+const OLD_MESSAGE = 26
 
 const COMPRESSION = 0b111
 const LOG_APPEND_TIME = 1 << 3
 const TRANSACTIONAL = 1 << 4
 const CONTROL = 1 << 5
-/** The type in a control record's key that ends an aborted transaction. */
-const ABORT_MARKER = 0
-
-/** An aborted transaction among the fetched records, as the broker lists them for read_committed readers. */
-export interface AbortedTransaction {
-  readonly producerId: bigint
-  readonly firstOffset: number
-}
-
-export interface DecodedRecords {
-  /** In the order of the log. */
-  readonly records: IncomingRecord[]
-  /** The offset to fetch next: past markers and aborted records too. */
-  readonly next: number
-  /** Why decoding stopped before the end: the batch at `next` is damaged. */
-  readonly damage: Error | undefined
-}
 
 /**
- * Decodes a partition's record batches from `from` on: a batch begins before it when it was fetched from within.
- * A batch that is cut off at the end, as brokers do at a size limit, is left for the next fetch.
+ * What the answer to one fetch may become in memory, all its partitions together. The first batch may take all of it; one
+ * that goes beyond what is left after others waits for the next fetch.
  */
-export function decodeRecords(
-  data: Buffer,
-  topic: string,
-  partition: number,
-  from: number,
-  aborted: readonly AbortedTransaction[] | undefined,
-): DecodedRecords {
-  const records: IncomingRecord[] = []
-  const open = new AbortedProducers(aborted)
-  let next = from
-  let at = 0
-  while (at + RECORDS <= data.length) {
-    const end = at + BATCH_LENGTH + 4 + data.readInt32BE(at + BATCH_LENGTH)
-    if (end > data.length) break
-    const base = readLong(data, at + BASE_OFFSET)
-    const damage = damageOf(data, at, end, topic, partition, base)
-    if (damage !== undefined) return { records, next, damage }
-    const attributes = data.readInt16BE(at + ATTRIBUTES)
-    const last = base + data.readInt32BE(at + LAST_OFFSET_DELTA)
-    if (last >= next) {
-      open.reach(last)
-      if ((attributes & CONTROL) !== 0) open.mark(data, at, end)
-      else if ((attributes & TRANSACTIONAL) === 0 || !open.aborts(data, at)) {
-        const kept = records.length
-        try {
-          decodeBatch(data, at, end, attributes, base, next, topic, partition, records)
-        } catch (error) {
-          records.length = kept
-          const reason = error instanceof Error ? error.message : String(error)
-          return {
-            records,
-            next,
-            damage: new Error(describe(topic, partition, base, reason), { cause: error }),
-          }
-        }
-      }
-      next = last + 1
-    }
-    at = end
-  }
-  return { records, next, damage: undefined }
-}
+export class AnswerMemory {
+  readonly limit: number
+  #left: number
 
-function damageOf(
-  data: Buffer,
-  at: number,
-  end: number,
-  topic: string,
-  partition: number,
-  base: number,
-): Error | undefined {
-  const magic = data.readInt8(at + MAGIC)
-  if (magic !== 2)
-    return new Error(describe(topic, partition, base, `format ${magic} is not supported, only 2`))
-  if (end - at < RECORDS) return new Error(describe(topic, partition, base, 'it is shorter than its head'))
-  if (checksum(data.subarray(at + ATTRIBUTES, end)) !== data.readUInt32BE(at + CRC)) {
-    return new Error(describe(topic, partition, base, 'its bytes do not match its CRC-32C'))
+  constructor(limit: number) {
+    this.limit = limit
+    this.#left = limit
   }
-  return undefined
-}
 
-function describe(topic: string, partition: number, offset: number, problem: string): string {
-  return `the record batch of topic ${topic}, partition ${partition}, offset ${offset} is damaged: ${problem}`
-}
-
-function decodeBatch(
-  data: Buffer,
-  at: number,
-  end: number,
-  attributes: number,
-  base: number,
-  from: number,
-  topic: string,
-  partition: number,
-  into: IncomingRecord[],
-): void {
-  const baseTimestamp = readLong(data, at + BASE_TIMESTAMP)
-  const appended = (attributes & LOG_APPEND_TIME) !== 0
-  const maxTimestamp = appended ? readLong(data, at + MAX_TIMESTAMP) : 0
-  let bytes = data.subarray(at + RECORDS, end)
-  const compression = attributes & COMPRESSION
-  if (compression !== 0) {
-    const codec = (
-      compressionsAlgorithmsByBitmask as Record<number, { decompressSync(data: Buffer): Buffer }>
-    )[compression]
-    if (codec === undefined) throw new Error(`compression ${compression} is not supported`)
-    bytes = codec.decompressSync(bytes)
+  get left(): number {
+    return this.#left
   }
-  const cursor = new RecordCursor(bytes)
-  let before: readonly RawHeader[] = []
-  for (let left = data.readInt32BE(at + RECORD_COUNT); left > 0; left--) {
-    const recordEnd = cursor.varint() + cursor.at
-    if (recordEnd > bytes.length) throw new Error('a record is longer than its batch')
-    cursor.at++ // attributes, unused
-    const timestampDelta = cursor.varlong()
-    const offset = base + cursor.varint()
-    if (offset < from) {
-      cursor.at = recordEnd
-      continue
-    }
-    const start = cursor.at
-    const key = cursor.bytes()
-    const value = cursor.bytes()
-    let size = (key === null ? 0 : key.length) + (value === null ? 0 : value.length)
-    const headers: RawHeader[] = []
-    for (let count = cursor.varint(); count > 0; count--) {
-      const name = cursor.bytesOr(before[headers.length]?.[0])
-      if (name === null || cursor.at > recordEnd) throw new Error('a header is damaged')
-      const content = cursor.bytes()
-      size += name.length + (content === null ? 0 : content.length)
-      headers.push([name, content])
-    }
-    if (cursor.at !== recordEnd || cursor.at < start) throw new Error('a record is not as long as it says')
-    const timestamp = appended ? maxTimestamp : baseTimestamp + timestampDelta
-    into.push({ topic, partition, offset, key, value, headers, timestamp, size })
-    before = headers
+
+  /** Whether nothing was taken yet. */
+  get untouched(): boolean {
+    return this.#left === this.limit
+  }
+
+  take(bytes: number): void {
+    this.#left -= Math.max(1, bytes)
   }
 }
 
-/** Reads a batch's records: zigzag varints (Protocol Buffers' sint) and bytes with their length before them. */
-class RecordCursor {
-  at = 0
+/** Where a partition's batches are read from. */
+export interface BatchesSource extends TopicPartition {
+  /** The offset that was asked for. */
+  readonly position: number
+  readonly aborted: readonly AbortedTransaction[] | undefined
+  /** Whether the broker owes the first batch in full, however large: so it is with the first partition that has any. */
+  readonly firstIsWhole: boolean
+}
+
+/** Something that cannot be handed over. */
+export interface Obstacle {
+  readonly range: UnreadableRange
+  /** It is what stands in the log, its CRC-32C says: to fetch it again cannot help. */
+  readonly certain: boolean
+  /** Where the next batch stands in the answer; `undefined` when that cannot be known. */
+  readonly behind: number | undefined
+}
+
+export interface Stretch {
+  /** In the order of the log. */
+  readonly records: IncomingRecord[]
+  /** The offset to go on with: past markers and aborted records too. */
+  readonly next: number
+  /** What stands there and cannot be read; `undefined` at the end of what is to be read from this answer. */
+  readonly obstacle: Obstacle | undefined
+}
+
+/** Read `read()` by `read()`, with `pass()` in between. None throws, whatever the bytes. */
+export class RecordBatches {
   readonly #data: Buffer
+  readonly #source: BatchesSource
+  readonly #memory: AnswerMemory
+  readonly #aborted: AbortedProducers | undefined
+  #at = 0
+  #next: number
+  #full = false
 
-  constructor(data: Buffer) {
+  constructor(data: Buffer, source: BatchesSource, memory: AnswerMemory) {
     this.#data = data
+    this.#source = source
+    this.#memory = memory
+    this.#next = source.position
+    this.#aborted = source.aborted === undefined ? undefined : new AbortedProducers(source.aborted)
   }
 
-  varint(): number {
-    const data = this.#data
-    let raw = 0
-    for (let shift = 0; shift < 35; shift += 7) {
-      const byte = data[this.at++]
-      if (byte === undefined) throw new Error('it ends within a number')
-      raw |= (byte & 0x7f) << shift
-      if (byte < 0x80) return (raw >>> 1) ^ -(raw & 1)
-    }
-    throw new Error('a number is too long')
-  }
-
-  varlong(): number {
-    const data = this.#data
-    let raw = 0
-    let scale = 1
-    for (let read = 0; read < 10; read++) {
-      const byte = data[this.at++]
-      if (byte === undefined) throw new Error('it ends within a number')
-      raw += (byte & 0x7f) * scale
-      if (byte < 0x80) return raw % 2 === 0 ? raw / 2 : -(raw + 1) / 2
-      scale *= 128
-    }
-    throw new Error('a number is too long')
-  }
-
-  bytes(): Buffer | null {
-    return this.bytesOr(undefined)
+  /** Batches were left for the next fetch, since the answer's memory is used up. */
+  get full(): boolean {
+    return this.#full
   }
 
   /**
-   * As `bytes`, but `guess` itself where that is what stands here. For header names, which a batch's records mostly have
-   * in common: comparing a few bytes costs a third of making a Buffer of them, and leaves nothing to collect.
+   * The records up to the next obstacle. A batch that is cut off at the end, as brokers do at a size limit, is left for
+   * the next fetch; so is what goes beyond the answer's memory.
    */
-  bytesOr(guess: Buffer | undefined): Buffer | null {
-    const length = this.varint()
-    if (length === -1) return null
+  read(): Stretch {
     const data = this.#data
-    const start = this.at
-    const end = start + length
-    if (length < 0 || end > data.length) throw new Error('a length goes beyond the end')
-    this.at = end
-    if (guess?.length !== length) return data.subarray(start, end)
-    for (let i = 0; i < length; i++) if (guess[i] !== data[start + i]) return data.subarray(start, end)
-    return guess
-  }
-}
-
-/**
- * Which producers' transactions, at this point of the log, are ones that were aborted: from the first offset that the
- * broker tells to the producer's abort marker.
- */
-class AbortedProducers {
-  readonly #coming: AbortedTransaction[]
-  readonly #open = new Set<bigint>()
-
-  constructor(aborted: readonly AbortedTransaction[] | undefined) {
-    this.#coming = aborted === undefined ? [] : aborted.toSorted((a, b) => a.firstOffset - b.firstOffset)
+    const records: IncomingRecord[] = []
+    let obstacle: Obstacle | undefined
+    while (obstacle === undefined && !this.#full && this.#at + MAGIC < data.length) {
+      const end = this.#at + LENGTH_ENDS + data.readInt32BE(this.#at + BATCH_LENGTH)
+      const magic = data.readInt8(this.#at + MAGIC)
+      if (end - this.#at < (magic === 0 || magic === 1 ? OLD_MESSAGE : RECORDS)) {
+        obstacle = this.#doubtful(undefined, 'its length is less than its head')
+      } else if (end > data.length) break
+      else obstacle = this.#batch(end, magic, records)
+    }
+    obstacle ??= this.#stuck()
+    return { records, next: this.#next, obstacle }
   }
 
-  reach(offset: number): void {
-    while (this.#coming.length > 0 && this.#coming[0]!.firstOffset <= offset) {
-      this.#open.add(this.#coming.shift()!.producerId)
+  /** Goes on behind an obstacle. False: the answer has nothing more that can be found. */
+  pass({ range, behind }: Obstacle): boolean {
+    this.#next = range.next
+    if (behind === undefined) return false
+    this.#at = behind
+    return true
+  }
+
+  #batch(end: number, magic: number, into: IncomingRecord[]): Obstacle | undefined {
+    const data = this.#data
+    const at = this.#at
+    const base = readLong(data, at)
+    if (magic === 0 || magic === 1) {
+      // A message, or a compressed set of them under the offset of its last.
+      return this.#certain(base, base + 1, end, `record format ${magic}, from before Kafka 0.11, is not read`)
+    }
+    if (magic !== 2) return this.#doubtful(end, `record format ${magic} is not known`)
+    if (checksum(data.subarray(at + ATTRIBUTES, end)) !== data.readUInt32BE(at + CRC)) {
+      return this.#doubtful(end, 'its bytes do not match its CRC-32C')
+    }
+    const last = base + data.readInt32BE(at + LAST_OFFSET_DELTA)
+    if (last < base) return this.#certain(base, base + 1, end, 'it ends before it begins')
+    if (last >= this.#next) {
+      try {
+        if (!this.#contents(end, base, last, into)) return undefined
+      } catch (error) {
+        return this.#certain(base, last + 1, end, this.#reason(error))
+      }
+      this.#next = last + 1
+    }
+    this.#at = end
+    return undefined
+  }
+
+  /** False: left for the next fetch. */
+  #contents(end: number, base: number, last: number, into: IncomingRecord[]): boolean {
+    const data = this.#data
+    const at = this.#at
+    const attributes = data.readInt16BE(at + ATTRIBUTES)
+    const records = data.subarray(at + RECORDS, end)
+    const aborted = this.#aborted
+    if (aborted !== undefined) {
+      const producerId = data.readBigInt64BE(at + PRODUCER_ID)
+      aborted.reach(last)
+      if ((attributes & CONTROL) !== 0) aborted.mark(producerId, records)
+      else if ((attributes & TRANSACTIONAL) !== 0 && aborted.has(producerId)) return true
+    }
+    if ((attributes & CONTROL) !== 0) return true
+    const head: BatchHead = {
+      base,
+      last,
+      compression: attributes & COMPRESSION,
+      baseTimestamp: readLong(data, at + BASE_TIMESTAMP),
+      appendedAt: (attributes & LOG_APPEND_TIME) === 0 ? undefined : readLong(data, at + MAX_TIMESTAMP),
+      count: data.readInt32BE(at + RECORD_COUNT),
+    }
+    const before = into.length
+    const first = this.#memory.untouched
+    try {
+      this.#memory.take(decodeRecords(records, head, this.#source, this.#next, this.#memory.left, into))
+      return true
+    } catch (error) {
+      into.length = before
+      if (!(error instanceof TooLarge)) throw error
+      if (first) {
+        this.#memory.take(this.#memory.limit) // to find that out has cost as much; one such batch for each fetch
+        throw error
+      }
+      this.#full = true
+      return false
     }
   }
 
-  aborts(data: Buffer, batch: number): boolean {
-    return this.#open.size > 0 && this.#open.has(data.readBigInt64BE(batch + PRODUCER_ID))
+  #reason(error: unknown): string {
+    if (!(error instanceof TooLarge)) return wordsOf(error)
+    const count = this.#data.readInt32BE(this.#at + RECORD_COUNT)
+    return (
+      `it would take more than ${this.#memory.limit} bytes in memory (the option maxBatchMemory); ` +
+      `it says that it has ${count} records`
+    )
   }
 
-  /** A control batch has one record, whose key is a version and a type. */
-  mark(data: Buffer, batch: number, end: number): void {
-    if (this.#open.size === 0) return
-    const cursor = new RecordCursor(data.subarray(batch + RECORDS, end))
-    cursor.varint()
-    cursor.at++
-    cursor.varlong()
-    cursor.varint()
-    const key = cursor.bytes()
-    if (key !== null && key.length >= 4 && key.readInt16BE(2) === ABORT_MARKER) {
-      this.#open.delete(data.readBigInt64BE(batch + PRODUCER_ID))
+  #certain(base: number, next: number, end: number, reason: string): Obstacle {
+    return this.#obstacle(Math.max(base, this.#next), Math.max(next, this.#next + 1), end, reason, true)
+  }
+
+  /** What its head says is not certain either: of the offsets that it may have, what fits best. */
+  #doubtful(end: number | undefined, reason: string): Obstacle {
+    const data = this.#data
+    const from = this.#next
+    let next = from + 1
+    if (this.#at + RECORDS <= data.length) {
+      const base = readLong(data, this.#at)
+      const last = base + data.readInt32BE(this.#at + LAST_OFFSET_DELTA)
+      const count = data.readInt32BE(this.#at + RECORD_COUNT)
+      // Where both numbers of the head agree, and it has the offset that was asked for.
+      if (base <= from && last >= from && count === last - base + 1) next = last + 1
     }
+    return this.#obstacle(from, next, end, reason, false)
+  }
+
+  #obstacle(
+    offset: number,
+    next: number,
+    end: number | undefined,
+    reason: string,
+    certain: boolean,
+  ): Obstacle {
+    const { topic, partition } = this.#source
+    const bytes = (end ?? this.#data.length) - this.#at
+    return { range: { topic, partition, offset, next, bytes, reason }, certain, behind: end }
+  }
+
+  /** The answer brings nothing and would not the next time. */
+  #stuck(): Obstacle | undefined {
+    const { position, firstIsWhole } = this.#source
+    if (this.#next !== position || this.#full) return undefined
+    if (this.#at === this.#data.length) {
+      return this.#doubtful(undefined, `all that the broker answers stands before offset ${position}`)
+    }
+    if (this.#at > 0 || !firstIsWhole) return undefined
+    return this.#doubtful(undefined, 'it is cut off, or its length is wrong')
   }
 }

@@ -3,18 +3,20 @@
  * whatever is appended after that is handed over, each record once, in the order of its partition.
  */
 import { TransportError } from '../../errors.ts'
-import type { Tail, TailOptions, TopicPartition } from '../transport.ts'
+import type { RecordPosition, Tail, TailOptions, TopicPartition, Trouble } from '../transport.ts'
 import type { Connections } from './connections.ts'
+import type { ReadPartition } from './fetch-loop.ts'
 import type { Metadata } from './metadata.ts'
-import { awaitTopic, checkPartition, findOffsets } from './offsets.ts'
+import { awaitTopic, checkPartition, type OffsetsSource } from './offsets.ts'
 import { PartitionReader } from './partition-reader.ts'
+import { findStarts } from './tail-starts.ts'
 
 /** Milliseconds between looks for partitions that were added to the topic. */
 const LOOK_EVERY = 2_000
 
 /**
- * Opens a tail; resolves when it is at its position, within about 35 s even with a dead leader. `signal` ends the opening,
- * with `MILENA_CLOSED`, whatever it waits for.
+ * Opens a tail; resolves when it is at its position, within about 35 s even with a dead leader. `signal` fires when the
+ * transport is closed: it ends the opening, with `MILENA_CLOSED`, whatever it waits for.
  *
  * @throws TransportError `MILENA_TOPIC_MISSING`, `MILENA_PARTITION_MISSING`, `MILENA_NOT_AUTHORIZED`,
  * `MILENA_AUTHENTICATION_FAILED`, `MILENA_BROKER_UNREACHABLE`, `MILENA_CLOSED`
@@ -23,28 +25,29 @@ export async function openTail(
   connections: Connections,
   metadata: Metadata,
   options: TailOptions,
-  signal: AbortSignal,
+  signal: AbortSignal = new AbortController().signal,
 ): Promise<Tail> {
   const { topic } = options
   const unwatch = metadata.watch(topic)
   const pool = connections.open()
+  const source: OffsetsSource = { metadata, pool, signal }
   let partitions: TopicPartition[]
-  let positions: number[]
+  let starts: number[]
   try {
     const count = await unlessClosed(signal, topic, awaitTopic(metadata, topic))
     const numbers =
       options.partitions === 'all' ? Array.from({ length: count }, (_, index) => index) : options.partitions
     partitions = [...new Set(numbers)].map((partition) => ({ topic, partition }))
     for (const one of partitions) checkPartition(metadata, one)
-    const finding = findOffsets({ metadata, pool, signal }, partitions, options.from)
-    positions = await unlessClosed(signal, topic, finding)
+    const finding = findStarts(source, partitions, options.from, (error) => options.onError?.(error))
+    starts = await unlessClosed(signal, topic, finding)
   } catch (error) {
     unwatch()
     throw error
   } finally {
     await pool.close()
   }
-  return new PartitionTail(connections, metadata, options, partitions, positions, unwatch)
+  return new PartitionTail(connections, metadata, options, partitions, starts, unwatch)
 }
 
 /** What it has asked for goes on until its connections are closed, next; nobody waits for it. */
@@ -61,8 +64,10 @@ async function unlessClosed<T>(signal: AbortSignal, topic: string, asking: Promi
   }
 }
 
-class PartitionTail implements Tail {
+export class PartitionTail implements Tail {
   readonly #reader: PartitionReader
+  /** Also when it is closed: `positions` then says where it stood. */
+  readonly #partitions: ReadPartition[]
   readonly #end: () => void
   #closing: Promise<void> | undefined
 
@@ -71,22 +76,26 @@ class PartitionTail implements Tail {
     metadata: Metadata,
     options: TailOptions,
     partitions: readonly TopicPartition[],
-    positions: readonly number[],
+    starts: readonly number[],
     unwatch: () => void,
   ) {
     const { topic } = options
     const all = options.partitions === 'all'
-    this.#reader = new PartitionReader(connections, metadata, {
-      onRecords: (records) => options.onRecords(records),
+    const reader = new PartitionReader(connections, metadata, {
+      onRecords: (records, appendedAfter) => options.onRecords(records, appendedAfter),
+      onUnreadable: (range) => options.onUnreadable?.(range),
+      onTrouble: (troubles) => options.onTrouble?.(troubles),
       onError: (error) => options.onError?.(error),
       ...(all ? { lookEvery: LOOK_EVERY } : {}),
     })
-    for (const [index, one] of partitions.entries()) this.#reader.add(one, positions[index]!)
-    let count = partitions.length
+    this.#reader = reader
+    this.#partitions = partitions.map((one, index) => reader.add(one, starts[index]!))
     // Those that are added later are read from their first record: nobody could have read it before.
     const grow = (): void => {
       const now = metadata.topic(topic)?.partitions.length ?? 0
-      for (; count < now; count++) this.#reader.add({ topic, partition: count }, 0)
+      for (let partition = this.#partitions.length; partition < now; partition++) {
+        this.#partitions.push(reader.add({ topic, partition }, 0))
+      }
     }
     const stopListening = all ? metadata.onChange(grow) : undefined
     if (all) grow()
@@ -94,6 +103,23 @@ class PartitionTail implements Tail {
       stopListening?.()
       unwatch()
     }
+  }
+
+  positions(): readonly RecordPosition[] {
+    return this.#partitions.map(({ topic, partition, position }) => ({ topic, partition, offset: position }))
+  }
+
+  troubles(): readonly Trouble[] {
+    return this.#reader.troubles()
+  }
+
+  /** The transport is closed below: a trouble that does not end. To be called before `close`. */
+  transportClosed(): void {
+    if (this.#closing === undefined) this.#reader.transportClosed()
+  }
+
+  caughtUp(): Promise<void> {
+    return this.#reader.caughtUp()
   }
 
   close(): Promise<void> {

@@ -74,9 +74,11 @@ export class Cursor {
   readonly #link: Link
   readonly #log: PartitionLog
   readonly #faults: () => MemoryFaults
-  readonly #onRecords: (records: readonly IncomingRecord[]) => void
-  readonly #wake = (): void => this.#fetch()
+  readonly #onRecords: (records: readonly IncomingRecord[], appendedAfter: number | undefined) => void
+  readonly #wake = (): void => this.#appended()
   #position: number
+  /** When all that was there had last been read: whatever comes later was appended after that. */
+  #emptyAt: number | undefined
   #timer: ScheduledTimer | undefined
   #paused = false
   #stopped = false
@@ -86,7 +88,7 @@ export class Cursor {
     log: PartitionLog,
     position: number,
     faults: () => MemoryFaults,
-    onRecords: (records: readonly IncomingRecord[]) => void,
+    onRecords: (records: readonly IncomingRecord[], appendedAfter: number | undefined) => void,
   ) {
     this.#link = link
     this.#log = log
@@ -99,8 +101,18 @@ export class Cursor {
     return this.#log
   }
 
+  /** The offset of the next record that is handed over. */
+  get position(): number {
+    return this.#position
+  }
+
+  get stopped(): boolean {
+    return this.#stopped
+  }
+
   start(): void {
     this.#log.watch(this.#wake)
+    this.#look()
     this.#fetch()
   }
 
@@ -119,6 +131,16 @@ export class Cursor {
     this.#log.unwatch(this.#wake)
   }
 
+  #appended(): void {
+    if (this.#position === this.#log.records.length - 1) this.#emptyAt = this.#link.clock.monotonic()
+    this.#fetch()
+  }
+
+  /** Sees whether there is more. */
+  #look(): void {
+    if (this.#position >= this.#log.records.length) this.#emptyAt = this.#link.clock.monotonic()
+  }
+
   #fetch(): void {
     if (this.#timer !== undefined || this.#paused || this.#stopped) return
     if (this.#position >= this.#log.records.length) return
@@ -130,8 +152,10 @@ export class Cursor {
     this.#timer = undefined
     if (this.#paused || this.#stopped) return
     const records = this.#log.records.slice(this.#position, this.#position + mostRecords)
+    const appendedAfter = this.#emptyAt
     this.#position += records.length
+    this.#look()
     this.#fetch()
-    this.#onRecords(records)
+    this.#onRecords(records, appendedAfter)
   }
 }

@@ -2,16 +2,30 @@
  * A member of a group, as its own process sees it.
  *
  *     joining ──assigned──▶ joined ──expelled──▶ joining (as a new member)
- *                             │  └──replaced──▶ closed
- *                             └──close──▶ closing ──left──▶ closed
+ *        │                    │  └──replaced──▶ closed
+ *        └────signal, close───┴──▶ closing ──left──▶ closed
  */
 import { TransportError } from '../../errors.ts'
+import { errorOf } from '../../words.ts'
+import { Troubles, troubleKind } from '../troubles.ts'
 import { Cursor } from './log.ts'
 import { Lane, type Link } from './link.ts'
-import { brokerError, topicMissing } from './refusals.ts'
-import type { GroupMembership, GroupOptions, RecordPosition, TopicPartition } from '../transport.ts'
+import { nameTaken, placeLost, topicMissing, transportClosed } from './refusals.ts'
+import type { GroupMembership, GroupOptions, RecordPosition, TopicPartition, Trouble } from '../transport.ts'
 import type { ClusterState } from './cluster-state.ts'
 import type { AssignedPartition, GroupMember, GroupSession, MemoryGroup } from './group.ts'
+
+/** Milliseconds within which the coordinator takes a leave; without it the session timeout does the same. */
+const leaveLimit = 3_000
+/** Milliseconds without the coordinator after which that is a trouble. */
+const silence = 30_000
+
+/** Partitions that are let go of together. */
+interface Drain {
+  /** Those that are still held. */
+  readonly left: Set<Cursor>
+  readonly allLost: () => void
+}
 
 const keyOf = (at: TopicPartition): string => `${at.topic}/${at.partition}`
 
@@ -24,10 +38,15 @@ export class MemoryMembership implements GroupMembership {
   readonly #up: Lane
   readonly #down: Lane
   readonly #cursors = new Map<string, Cursor>()
-  readonly #draining = new Set<Promise<void>>()
+  readonly #drains = new Set<Drain>()
+  readonly #lettingGo = new Set<Promise<void>>()
+  readonly #troubles: Troubles
+  readonly #topicsChanged = (): void => void this.#link.after(0, () => this.#lookAtTopics())
   readonly #committing = new Set<(error: TransportError) => void>()
   readonly #settled = Promise.withResolvers<void>()
   readonly #left = Promise.withResolvers<void>()
+  #joined = false
+  #stopped = false
   #member: GroupMember | undefined
   #closing: Promise<void> | undefined
 
@@ -37,16 +56,34 @@ export class MemoryMembership implements GroupMembership {
     this.#options = options
     this.#group = cluster.group(options.groupId)
     this.#ended = ended
+    this.#troubles = new Troubles(options)
     this.#up = new Lane(link)
     this.#down = new Lane(link)
   }
 
-  /** Resolves when the member has its first assignment, be it empty. */
-  join(): Promise<void> {
-    const missing = this.#options.topics.find((topic) => !this.#cluster.topics.has(topic))
-    if (missing !== undefined) return Promise.reject(topicMissing(missing))
-    this.#enter()
-    return this.#settled.promise
+  /**
+   * Resolves when the member has its first assignment, be it empty. Rejects with `MILENA_CLOSED`, once the member has
+   * left, when it is closed or the signal fires before that.
+   */
+  async join(): Promise<void> {
+    const { signal, topics } = this.#options
+    const missing = topics.find((topic) => !this.#cluster.topics.has(topic))
+    if (missing !== undefined) throw topicMissing(missing)
+    const end = (): void => void this.close()
+    if (signal?.aborted === true) end()
+    else {
+      signal?.addEventListener('abort', end, { once: true })
+      this.#cluster.watch(this.#topicsChanged)
+      this.#enter()
+    }
+    try {
+      await this.#settled.promise
+      if (this.#closing === undefined) return
+      await this.#closing
+      throw closed(this.#options.groupId)
+    } finally {
+      signal?.removeEventListener('abort', end)
+    }
   }
 
   commit(offsets: readonly RecordPosition[]): Promise<void> {
@@ -78,9 +115,20 @@ export class MemoryMembership implements GroupMembership {
     this.#cursors.get(keyOf(partition))?.resume()
   }
 
+  troubles(): readonly Trouble[] {
+    return this.#troubles.list
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#leave()
     return this.#closing
+  }
+
+  /** The transport is closing, which closes this member too. */
+  transportClosed(): void {
+    const error = transportClosed(`group ${this.#options.groupId} is not read any more`)
+    this.#troubles.begin('transport', { kind: 'closed', since: this.#cluster.clock.now(), error })
+    void this.close()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -92,7 +140,17 @@ export class MemoryMembership implements GroupMembership {
     const member = this.#member
     if (!member) return
     this.#group.silence(member)
-    this.#link.after(0, () => this.#group.heard(member))
+    const since = this.#cluster.clock.now()
+    const late = this.#cluster.clock.schedule(silence, () => {
+      const text = `group ${this.#options.groupId}: no coordinator has answered for ${silence} ms`
+      if (this.#link.cutFor > 0 && !this.#stopped)
+        this.#trouble('coordinator', new TransportError('MILENA_BROKER_UNREACHABLE', text), since)
+    })
+    this.#link.after(0, () => {
+      late.cancel()
+      this.#troubles.end('coordinator')
+      this.#group.heard(member)
+    })
   }
 
   /** The process is gone. */
@@ -114,8 +172,10 @@ export class MemoryMembership implements GroupMembership {
         })
     const session: GroupSession = {
       assigned: told((partitions: readonly AssignedPartition[]) => this.#assigned(partitions)),
-      revoke: told((partitions: readonly TopicPartition[]) => void this.#letGo(member, partitions)),
-      lost: told((partitions: readonly TopicPartition[]) => this.#lost(partitions)),
+      revoke: told((partitions: readonly TopicPartition[]) => this.#letGo(member, partitions)),
+      lost: told((partitions: readonly TopicPartition[]) =>
+        this.#lost(partitions.flatMap((at) => this.#cursors.get(keyOf(at)) ?? [])),
+      ),
       expelled: told(() => this.#expelled()),
       replaced: told(() => this.#replaced()),
       failed: told((error: TransportError) => this.#options.onError?.(error)),
@@ -135,6 +195,9 @@ export class MemoryMembership implements GroupMembership {
     if (news.length > 0)
       this.#options.onAssigned?.(news.map(({ topic, partition }) => ({ topic, partition })))
     for (const cursor of cursors) cursor.start()
+    this.#troubles.end('place')
+    if (!this.#joined) this.#troubles.listen()
+    this.#joined = true
     this.#settled.resolve()
   }
 
@@ -146,96 +209,140 @@ export class MemoryMembership implements GroupMembership {
       log,
       at.committed ?? start,
       () => this.#cluster.faults,
-      (records) => this.#options.onRecords(records),
+      (records, appendedAfter?: number) => this.#options.onRecords(records, appendedAfter),
     )
     this.#cursors.set(keyOf(at), cursor)
     return cursor
   }
 
   /** Hands the partitions back once the application has finished with them, or its time is up. */
-  #letGo(member: GroupMember, partitions: readonly TopicPartition[]): Promise<void> {
-    const drained = this.#drain(partitions).then(() => {
-      this.#draining.delete(drained)
+  #letGo(member: GroupMember, partitions: readonly TopicPartition[]): void {
+    const cursors = partitions.flatMap((at) => this.#cursors.get(keyOf(at)) ?? [])
+    const going = this.#drain(cursors).then((drained) => {
+      this.#lettingGo.delete(going)
       // Behind every commit that was given before: same lane.
-      this.#up.push(0, () => this.#group.release(member, partitions))
+      this.#up.push(0, () => this.#group.release(member, drained))
     })
-    this.#draining.add(drained)
-    return drained
+    this.#lettingGo.add(going)
   }
 
-  async #drain(partitions: readonly TopicPartition[]): Promise<void> {
-    const held = this.#take(partitions)
-    if (held.length === 0) return
-    const late = Promise.withResolvers<void>()
+  /** They are read until `onRevoked` settles, its time is up, or all are lost. Returns those that were not lost. */
+  async #drain(cursors: readonly Cursor[]): Promise<readonly TopicPartition[]> {
+    if (cursors.length === 0) return []
+    const [late, lost] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const drain: Drain = { left: new Set(cursors), allLost: lost.resolve }
+    this.#drains.add(drain)
     const timer = this.#cluster.clock.schedule(this.#options.drainTimeout ?? 10_000, late.resolve)
+    await Promise.race([this.#revoke(cursors), late.promise, lost.promise])
+    timer.cancel()
+    this.#drains.delete(drain)
+    return cursors.filter((one) => this.#over(one)).map(bare)
+  }
+
+  async #revoke(cursors: readonly Cursor[]): Promise<void> {
     try {
-      await Promise.race([this.#options.onRevoked(held), late.promise])
+      await this.#options.onRevoked(cursors.map(bare))
     } catch (error) {
-      this.#options.onError?.(error instanceof Error ? error : new Error(String(error)))
-    } finally {
-      timer.cancel()
+      this.#options.onError?.(errorOf(error))
     }
   }
 
-  #lost(partitions: readonly TopicPartition[]): void {
-    const held = this.#take(partitions)
-    if (held.length > 0) this.#options.onLost(held)
+  #lost(cursors: readonly Cursor[]): void {
+    const held = cursors.filter((one) => this.#over(one))
+    for (const drain of this.#drains) {
+      for (const one of held) drain.left.delete(one)
+      if (drain.left.size === 0) drain.allLost()
+    }
+    if (held.length > 0) this.#options.onLost(held.map(bare))
   }
 
   #expelled(): void {
     this.#member = undefined
-    this.#lost(this.#held())
+    this.#lost([...this.#cursors.values()])
+    if (this.#joined) this.#trouble('place', placeLost(this.#options.groupId))
     if (!this.#closing) this.#enter()
   }
 
   #replaced(): void {
+    const error = nameTaken(this.#options.groupId, this.#options.groupInstanceId)
     this.#member = undefined
     this.#closing ??= Promise.resolve()
-    this.#lost(this.#held())
-    this.#options.onError?.(
-      brokerError('FENCED_INSTANCE_ID', `another member joined as ${this.#options.groupInstanceId}`),
-    )
+    this.#lost([...this.#cursors.values()])
+    if (this.#joined) this.#trouble('name', error)
+    this.#settled.reject(error)
+    this.#settled.promise.catch(() => undefined)
     this.#stop()
   }
 
   async #leave(): Promise<void> {
-    await Promise.all([...this.#draining, this.#drain(this.#held())])
+    const drains = [...this.#drains]
+    const kept = [...this.#cursors.values()].filter((one) => !drains.some(({ left }) => left.has(one)))
+    await Promise.all([...this.#lettingGo, this.#drain(kept)])
     const member = this.#member
     if (this.#link.alive && member) {
       this.#up.push(0, () => {
-        // A static member's partitions stay its own until the session has timed out.
-        if (this.#options.groupInstanceId === undefined) this.#group.leave(member)
+        // A static member's partitions stay its own, once it had a place, until the session has timed out.
+        if (this.#options.groupInstanceId === undefined || !this.#joined) this.#group.leave(member)
         else this.#group.silence(member)
         this.#down.push(0, this.#left.resolve)
       })
+      const late = this.#cluster.clock.schedule(leaveLimit, this.#left.resolve)
       await this.#left.promise
+      late.cancel()
     }
     this.#stop()
   }
 
-  #held(): TopicPartition[] {
-    return [...this.#cursors.values()].map(({ log: { topic, partition } }) => ({ topic, partition }))
+  /** A subscribed topic that is missing is a trouble, whoever held its partitions. */
+  #lookAtTopics(): void {
+    if (this.#stopped) return
+    for (const topic of this.#options.topics) {
+      if (this.#cluster.topics.has(topic)) this.#troubles.end(`topic ${topic}`)
+      else {
+        const since = this.#cluster.clock.now()
+        this.#troubles.begin(`topic ${topic}`, {
+          kind: 'topic-missing',
+          topic,
+          since,
+          error: topicMissing(topic),
+        })
+      }
+    }
+  }
+
+  /** One that lasts, told once. */
+  #trouble(cause: string, error: TransportError, since = this.#cluster.clock.now()): void {
+    if (this.#troubles.begin(cause, { kind: troubleKind(error), since, error }))
+      this.#options.onError?.(error)
   }
 
   #stop(): void {
+    this.#stopped = true
+    this.#cluster.unwatch(this.#topicsChanged)
     for (const cursor of this.#cursors.values()) cursor.stop()
     this.#cursors.clear()
     this.#member = undefined
+    this.#troubles.endAllBut('transport', 'name')
     this.#settled.resolve()
     this.#left.resolve()
     this.#ended()
   }
 
-  /** Reads no more of these; returns those of them that were read. */
-  #take(partitions: readonly TopicPartition[]): TopicPartition[] {
-    return partitions
-      .filter((partition) => {
-        const cursor = this.#cursors.get(keyOf(partition))
-        cursor?.stop()
-        return this.#cursors.delete(keyOf(partition))
-      })
-      .map(({ topic, partition }) => ({ topic, partition }))
+  /** Reads no more of it; false when that was over already. */
+  #over(cursor: Cursor): boolean {
+    const key = keyOf(cursor.log)
+    if (this.#cursors.get(key) !== cursor) return false
+    cursor.stop()
+    return this.#cursors.delete(key)
   }
+}
+
+function bare({ log: { topic, partition } }: Cursor): TopicPartition {
+  return { topic, partition }
+}
+
+function closed(groupId: string): TransportError {
+  return new TransportError('MILENA_CLOSED', `join group ${groupId}: closed`)
 }
 
 function fenced(groupId: string, refused: readonly RecordPosition[]): TransportError {

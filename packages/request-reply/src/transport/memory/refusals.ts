@@ -23,3 +23,20 @@ export function transportClosed(what: string): TransportError {
 export function brokerError(kafkaName: string, message: string): TransportError {
   return new TransportError('MILENA_BROKER_ERROR', `${kafkaName}: ${message}`)
 }
+
+/** Another process has this static member's name. */
+export function nameTaken(groupId: string, instanceId: string | undefined): TransportError {
+  return new TransportError(
+    'MILENA_COMMIT_FENCED',
+    `group ${groupId}: another process has joined as ${instanceId} (FENCED_INSTANCE_ID), this one has stopped`,
+  )
+}
+
+/** The group has gone on without this member. */
+export function placeLost(groupId: string): TransportError {
+  return new TransportError(
+    'MILENA_COMMIT_FENCED',
+    `group ${groupId}: no heartbeat of this member came within the session timeout. ` +
+      'The group has gone on without it (UNKNOWN_MEMBER_ID); it joins again',
+  )
+}

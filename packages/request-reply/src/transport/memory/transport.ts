@@ -236,10 +236,12 @@ export class MemoryTransport implements Transport {
     // Whoever waits for an answer, or opens a tail, is told at once; a membership that is joining is closed like others.
     this.#stopWaiting()
     // Members first: what they drain may still send and commit.
+    for (const membership of this.#memberships) membership.transportClosed()
     await Promise.all([...this.#memberships].map((membership) => membership.close()))
     for (const sending of this.#sending)
       if (sending.appended) sending.reject(sendUnknown(sending.log, 'the transport was closed'))
       else sending.reject(transportClosed(`a record for ${sending.log.topic} was not sent`))
+    for (const tail of this.#tails) tail.transportClosed()
     this.#end()
   }
 
