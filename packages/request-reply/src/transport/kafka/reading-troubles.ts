@@ -1,26 +1,12 @@
 /** What stops the reading of partitions and lasts: begun and ended by partition, told as one list. */
-import { TransportError, type ErrorCode } from '../../errors.ts'
 import type { Trouble, TroubleKind } from '../transport.ts'
+import { troubleKind } from '../troubles.ts'
 import type { ReadPartition } from './fetch-loop.ts'
 
 /** Troubles that a topic's partitions have in common: one of them in the list, told once. */
 const ofTopic: ReadonlySet<TroubleKind> = new Set(['topic-missing', 'not-authorized'])
 /** Troubles that are each partition's own: each is told. The others are told once for a topic, as long as they last. */
 const ownTold: ReadonlySet<TroubleKind> = new Set(['partition-missing', 'unreadable'])
-
-const kinds: Partial<Record<ErrorCode, TroubleKind>> = {
-  MILENA_TOPIC_MISSING: 'topic-missing',
-  MILENA_PARTITION_MISSING: 'partition-missing',
-  MILENA_NOT_AUTHORIZED: 'not-authorized',
-  MILENA_AUTHENTICATION_FAILED: 'not-authorized',
-  MILENA_BROKER_UNREACHABLE: 'unreachable',
-  MILENA_CLOSED: 'closed',
-}
-
-/** What an error is about, when it lasts. */
-export function troubleKind(error: Error): TroubleKind {
-  return (error instanceof TransportError ? kinds[error.code] : undefined) ?? 'refused'
-}
 
 export class ReadingTroubles {
   readonly #partitions: ReadonlySet<ReadPartition>
