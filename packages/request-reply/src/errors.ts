@@ -92,7 +92,7 @@ export const errorCodes: Readonly<Record<ErrorCode, ErrorFacts>> = {
   MILENA_BROKER_UNREACHABLE: { ...unsent, retryable: true },
   /** The brokers refused for another reason; the message has Kafka's error name. */
   MILENA_BROKER_ERROR: unsent,
-  /** A commit for a partition that this member no longer holds; the partition's new owner does the work again. */
+  /** A commit for a partition that this member no longer holds, or the member's place in the group is lost; the partition's new owner does the work again. */
   MILENA_COMMIT_FENCED: { ...unsent, effect: 'unknown' },
 }
 

@@ -137,7 +137,10 @@ export interface GroupOptions extends ReadingListener {
   readonly rebalanceTimeout?: number | undefined
   /** These partitions are now read by this member. Called before their first records. */
   onAssigned?(partitions: readonly TopicPartition[]): void
-  /** Ends the joining: the member, if there is one by then, leaves the group at once and nobody waits for its session. */
+  /**
+   * Ends the joining, at any step: the member, if there is one by then, leaves the group at once, a static one too, and
+   * nobody waits for its session; `join` rejects with `MILENA_CLOSED` once it has left. Does nothing after the joining.
+   */
   readonly signal?: AbortSignal | undefined
   /**
    * These partitions are about to go to somebody else. Finish or give up what is in hand and `commit`; the partitions

@@ -1,14 +1,22 @@
 /** The lasting troubles of whoever reads: its own and those of a reader below it, in one list that is told whenever it changes. */
 import { MilenaError } from '../errors.ts'
-import type { Trouble, TroubleKind } from './transport.ts'
+import { errorOf } from '../words.ts'
+import type { ReadingListener, Trouble, TroubleKind } from './transport.ts'
 
 export class Troubles {
-  readonly #tell: (troubles: readonly Trouble[]) => void
+  readonly #listener: Pick<ReadingListener, 'onTrouble' | 'onError'>
   readonly #own = new Map<string, Trouble>()
   #reading: readonly Trouble[] = []
+  #listening = false
 
-  constructor(tell: (troubles: readonly Trouble[]) => void) {
-    this.#tell = tell
+  constructor(listener: Pick<ReadingListener, 'onTrouble' | 'onError'>) {
+    this.#listener = listener
+  }
+
+  /** From now on changes are told, and what lasts already. */
+  listen(): void {
+    this.#listening = true
+    if (this.list.length > 0) this.#tell()
   }
 
   /** All that last now; a topic's is not repeated for each of its partitions. */
@@ -28,19 +36,19 @@ export class Troubles {
     const before = this.#own.get(cause)
     if (before?.kind === trouble.kind && before.error.message === trouble.error.message) return false
     this.#own.set(cause, trouble)
-    this.#tell(this.list)
+    this.#tell()
     return true
   }
 
   /** It is over, if it lasted. */
   end(cause: string): void {
-    if (this.#own.delete(cause)) this.#tell(this.list)
+    if (this.#own.delete(cause)) this.#tell()
   }
 
   /** What the reader below says now. */
   read(troubles: readonly Trouble[]): void {
     this.#reading = troubles
-    this.#tell(this.list)
+    this.#tell()
   }
 
   /** Nothing is read any more: none lasts, but for those of these causes. */
@@ -50,7 +58,17 @@ export class Troubles {
     for (const cause of this.#own.keys()) {
       if (!causes.includes(cause)) ended = this.#own.delete(cause)
     }
-    if (ended) this.#tell(this.list)
+    if (ended) this.#tell()
+  }
+
+  /** A listener that throws, which it must not, breaks nothing here. */
+  #tell(): void {
+    if (!this.#listening) return
+    try {
+      this.#listener.onTrouble?.(this.list)
+    } catch (error) {
+      this.#listener.onError?.(errorOf(error))
+    }
   }
 }
 

@@ -5,6 +5,7 @@ import type { GroupMembership, GroupOptions, RecordPosition, TopicPartition, Tro
 import type { Connections } from './connections.ts'
 import { ASSIGNMENT_PROTOCOL, decodeAssignment, encodeSubscription } from './group-assignment.ts'
 import { GroupCoordinator, type Identity } from './group-coordinator.ts'
+import { whileAlive } from './group-heartbeats.ts'
 import { GroupLeader } from './group-leader.ts'
 import { leaveGroup } from './group-leaving.ts'
 import { Pace } from './group-pace.ts'
@@ -88,9 +89,7 @@ export class GroupMember implements GroupMembership {
     this.#options = options
     this.#timings = timings
     this.#stalls = new Stalls(timings.sessionTimeout / 2)
-    this.#troubles = new Troubles((troubles) => {
-      if (this.#begun) options.onTrouble?.(troubles)
-    })
+    this.#troubles = new Troubles(options)
     this.#topics = new GroupTopics(metadata, options.topics, this.#troubles)
     this.#leader = new GroupLeader(metadata)
     this.#coordinator = new GroupCoordinator(connections, metadata, {
@@ -262,7 +261,7 @@ export class GroupMember implements GroupMembership {
 
   #begin(): void {
     this.#begun = true
-    if (this.#troubles.list.length > 0) this.#options.onTrouble?.(this.#troubles.list)
+    this.#troubles.listen()
     this.#started.resolve()
   }
 
@@ -349,32 +348,15 @@ export class GroupMember implements GroupMembership {
       this.#options.onError?.(error)
   }
 
-  /**
-   * JoinGroup and SyncGroup take as long as other members do. Whether the coordinator lives meanwhile, heartbeats tell:
-   * whatever it answers, it answers.
-   */
-  async #whileAlive<Answer>(waiting: Promise<Answer>): Promise<Answer> {
-    let asking = false
-    const timer = setInterval(() => {
-      if (asking) return
-      asking = true
-      const asked = performance.now()
-      this.#coordinator
-        .heartbeat({ memberId: this.#memberId, generation: this.#generation })
-        .then((code) => {
-          if (code === kafka.none || code === kafka.rebalanceInProgress) this.#acknowledged(asked)
-        })
-        .catch(() => {
-          // Not once this member leaves: what waits then is to tell it its name.
-          if (!this.#ended) this.#coordinator.abandonWait()
-        })
-        .finally(() => (asking = false))
-    }, this.#timings.heartbeatInterval)
-    try {
-      return await waiting
-    } finally {
-      clearInterval(timer)
-    }
+  #whileAlive<Answer>(waiting: Promise<Answer>): Promise<Answer> {
+    return whileAlive(waiting, this.#timings.heartbeatInterval, {
+      beat: () => this.#coordinator.heartbeat({ memberId: this.#memberId, generation: this.#generation }),
+      known: (asked) => this.#acknowledged(asked),
+      // Not once this member leaves: what waits then is to tell it its name.
+      dead: () => {
+        if (!this.#ended) this.#coordinator.abandonWait()
+      },
+    })
   }
 
   #tick(): void {

@@ -56,9 +56,7 @@ export class MemoryMembership implements GroupMembership {
     this.#options = options
     this.#group = cluster.group(options.groupId)
     this.#ended = ended
-    this.#troubles = new Troubles((troubles) => {
-      if (this.#joined) options.onTrouble?.(troubles)
-    })
+    this.#troubles = new Troubles(options)
     this.#up = new Lane(link)
     this.#down = new Lane(link)
   }
@@ -198,6 +196,7 @@ export class MemoryMembership implements GroupMembership {
       this.#options.onAssigned?.(news.map(({ topic, partition }) => ({ topic, partition })))
     for (const cursor of cursors) cursor.start()
     this.#troubles.end('place')
+    if (!this.#joined) this.#troubles.listen()
     this.#joined = true
     this.#settled.resolve()
   }
@@ -210,7 +209,7 @@ export class MemoryMembership implements GroupMembership {
       log,
       at.committed ?? start,
       () => this.#cluster.faults,
-      (records) => this.#options.onRecords(records),
+      (records, appendedAfter?: number) => this.#options.onRecords(records, appendedAfter),
     )
     this.#cursors.set(keyOf(at), cursor)
     return cursor
