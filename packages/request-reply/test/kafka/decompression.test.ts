@@ -15,7 +15,7 @@ const codecs: Readonly<Record<string, [number, (data: Buffer) => Buffer]>> = {
 
 /** As snappy-java frames it: blocks of 32 KiB, each with its length before it. */
 function inFrames(data: Buffer): Buffer {
-  const parts = [Buffer.from('82534e4150505900' + '00000001' + '00000001', 'hex')]
+  const parts = [Buffer.from('82534e41505059000000000100000001', 'hex')]
   for (let at = 0; at < data.length; at += 32_768) {
     const block = Buffer.from(compressionsAlgorithms.snappy.compressSync(data.subarray(at, at + 32_768)))
     const length = Buffer.alloc(4)

@@ -38,6 +38,15 @@ function damaged(batch: Buffer): Buffer {
   return batch
 }
 
+/** A message of the format 1. */
+function old(offset: number): Buffer {
+  const message = Buffer.alloc(40)
+  message.writeBigInt64BE(BigInt(offset), 0)
+  message.writeInt32BE(28, 8)
+  message[16] = 1
+  return message
+}
+
 /** A batch whose head or records were changed, and its CRC-32C with them. */
 const sealed =
   (change: (batch: Buffer) => Buffer | void) =>
@@ -237,13 +246,6 @@ describe('record batches', () => {
   }
 
   test('of the formats before Kafka 0.11 are passed over one message after the other', () => {
-    const old = (offset: number): Buffer => {
-      const message = Buffer.alloc(40)
-      message.writeBigInt64BE(BigInt(offset), 0)
-      message.writeInt32BE(28, 8)
-      message[16] = 1
-      return message
-    }
     const batches = open(Buffer.concat([old(0), old(1), batchAt(2, text('new'))]))
     for (const offset of [0, 1]) {
       const { obstacle } = batches.read()

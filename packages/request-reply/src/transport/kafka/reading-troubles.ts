@@ -42,7 +42,7 @@ export class ReadingTroubles {
       kind === before?.kind ||
       (!ownTold.has(kind) &&
         [...this.#partitions].some((other) => other.topic === topic && other.trouble?.kind === kind))
-    const since = Date.now()
+    const since = before?.kind === kind ? before.since : Date.now()
     one.trouble = ofTopic.has(kind) ? { kind, topic, since, error } : { kind, topic, partition, since, error }
     this.#changed()
     if (told && !known) this.#tell(error)
@@ -75,12 +75,23 @@ export class ReadingTroubles {
 
   #lasting(): Trouble[] {
     const lasting = new Map<string, Trouble>()
+    // What all partitions of a topic have lasts until the last of them is read again: the entry stays what it was.
+    for (const one of this.#list) if (this.#isShared(one)) lasting.set(keyOf(one), one)
     for (const { trouble } of this.#partitions) {
-      if (trouble === undefined) continue
-      const key = `${trouble.kind} ${trouble.topic}/${trouble.partition}`
-      const other = lasting.get(key)
-      if (other === undefined || trouble.since < other.since) lasting.set(key, trouble)
+      if (trouble !== undefined && !lasting.has(keyOf(trouble))) lasting.set(keyOf(trouble), trouble)
     }
     return [...lasting.values()]
   }
+
+  #isShared({ kind, topic }: Trouble): boolean {
+    if (!ofTopic.has(kind)) return false
+    for (const { trouble } of this.#partitions) {
+      if (trouble?.kind === kind && trouble.topic === topic) return true
+    }
+    return false
+  }
+}
+
+function keyOf({ kind, topic, partition }: Trouble): string {
+  return `${kind} ${topic}/${partition}`
 }
