@@ -36,7 +36,10 @@ test('options that cannot work are refused with what they are, and nothing is ac
     })
   }
   await assert.rejects(requester.request({} as typeof echo, value), code('MILENA_OPTIONS_INVALID'))
-  await assert.rejects(requester.request(null as unknown as typeof echo, value), code('MILENA_OPTIONS_INVALID'))
+  await assert.rejects(
+    requester.request(null as unknown as typeof echo, value),
+    code('MILENA_OPTIONS_INVALID'),
+  )
   assert.equal(requester.stats().accepted, 1)
   assert.equal(requester.stats().rejected, bad.length + 2)
   assert.equal(replier.requests.length, 1)
@@ -58,7 +61,9 @@ test('whatever an application throws while it is asked ends as an error of ours,
       requester.request(defineOperation({ ...base, partition: fail }), 'x'),
       requester.request(defineOperation({ ...base, request: codec }), 'x' as never),
       requester.request(defineOperation({ ...base, request: schema }), 'x' as never),
-      requester.request(echo, value, { headers: Object.defineProperty({}, 'a', { get: fail, enumerable: true }) }),
+      requester.request(echo, value, {
+        headers: Object.defineProperty({}, 'a', { get: fail, enumerable: true }),
+      }),
       ...(['timeout', 'signal', 'headers', 'key', 'partition'] as const).map((name) =>
         requester.request(echo, value, Object.defineProperty({}, name, { get: fail, enumerable: true })),
       ),
@@ -103,7 +108,7 @@ test('a signal that lets nobody listen, or fires while one begins to, is an outc
     removeEventListener() {
       throw new Error('nor does anybody leave')
     },
-    addEventListener() {
+    addEventListener(this: { aborted: boolean }) {
       this.aborted = true
     },
   } as unknown as AbortSignal
@@ -126,13 +131,16 @@ test('a subscriber that aborts, or closes, when a request is accepted is told af
     if (order.length > 2) controller.abort()
     return messages.length
   }
-  const { requester } = await setUp(() => undefined, {}, (transport) =>
-    altered(transport, {
-      send(record) {
-        if (record.topic === 'requests') order.push('sent')
-        return transport.send(record)
-      },
-    }),
+  const { requester } = await setUp(
+    () => undefined,
+    {},
+    (transport) =>
+      altered(transport, {
+        send(record) {
+          if (record.topic === 'requests') order.push('sent')
+          return transport.send(record)
+        },
+      }),
   )
   const first = requester.request(echo, value).catch(() => {})
   await until(() => order.length === 2)
@@ -203,7 +211,15 @@ test('options of a requester that cannot work are listed with what they are', as
   } as unknown as RequesterOptions
   await assert.rejects(createRequester(options), (error: unknown) => {
     for (const name of [
-      ...['instanceId', 'timeout', 'maxReplyBytes', 'whileNotReceiving', 'resumeFrom', 'headers', 'drainTimeout'],
+      ...[
+        'instanceId',
+        'timeout',
+        'maxReplyBytes',
+        'whileNotReceiving',
+        'resumeFrom',
+        'headers',
+        'drainTimeout',
+      ],
     ])
       assert.match(String(error), new RegExp(name))
     return code('MILENA_OPTIONS_INVALID')(error)

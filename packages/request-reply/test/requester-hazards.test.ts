@@ -173,7 +173,10 @@ test('a schema, key or partition that throws, and a key or header of a wrong typ
   ] as const
   for (const [operation, expected] of failing) {
     await assert.rejects(requester.request(operation, 'x'), (error: unknown) => {
-      assert.match(String(error), /operation o: .*(a fault of the application|not 42|the schema of the request failed)/)
+      assert.match(
+        String(error),
+        /operation o: .*(a fault of the application|not 42|the schema of the request failed)/,
+      )
       return code(expected, { sent: 'no' })(error)
     })
   }

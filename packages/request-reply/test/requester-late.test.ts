@@ -11,7 +11,10 @@ import { code, echo, seenOn, setUp, until, warningsSeen, type Setup } from './re
 
 const value = Buffer.from('x')
 
-const refusal = (name: string, effect?: 'none' | 'done'): { value: null; headers: ReturnType<typeof errorHeaders> } => ({
+const refusal = (
+  name: string,
+  effect?: 'none' | 'done',
+): { value: null; headers: ReturnType<typeof errorHeaders> } => ({
   value: null,
   headers: errorHeaders({ code: name, message: 'no', effect }),
 })
@@ -75,7 +78,10 @@ test('two replies with different content are a warning that says where both stan
     await replier.answer(replier.requests[0]!, second)
     await until(() => requester.stats().contradicting === 1)
     assert.equal(requester.stats().duplicate, 0)
-    assert.match(String(warnings[0]!.error), /different replies .*replies\[2\] at offset 0, and replies\[2\] at offset 1/)
+    assert.match(
+      String(warnings[0]!.error),
+      /different replies .*replies\[2\] at offset 0, and replies\[2\] at offset 1/,
+    )
   }
   // An error, and a success after it that contradicts it.
   const { requester, replier, late } = await answeredWith(refusal('DECLINED', 'none'))
@@ -87,7 +93,8 @@ test('two replies with different content are a warning that says where both stan
 test('contradictions by the thousand are counted each, and told once a second', async () => {
   const warnings = warningsSeen()
   const { requester, replier, clock } = await answeredWith({ value: Buffer.from('first') })
-  const again = (text: string): Promise<void> => replier.answer(replier.requests[0]!, { value: Buffer.from(text) })
+  const again = (text: string): Promise<void> =>
+    replier.answer(replier.requests[0]!, { value: Buffer.from(text) })
   for (let n = 0; n < 10; n++) await again(`other ${n}`)
   await until(() => requester.stats().contradicting === 10)
   assert.equal(warnings.length, 1)
@@ -158,7 +165,9 @@ test('replies are remembered as numbers, for as many requests as asked for, and 
     fingerprint: 99,
     position: { topic: 'replies', partition: 0, offset: 1099 },
   })
-  const found = Array.from({ length: 100 }, (_, n) => answered.find(`id ${n}`)).filter((one) => one !== undefined)
+  const found = Array.from({ length: 100 }, (_, n) => answered.find(`id ${n}`)).filter(
+    (one) => one !== undefined,
+  )
   assert.ok(found.length >= 10 && found.length <= 20, `${found.length}`)
   const none = new AnsweredRequests(0)
   none.add('id', 1, { topic: 'replies', partition: 0, offset: 1 })

@@ -35,7 +35,9 @@ class HoldingTransport {
   }
 }
 
-async function holding(options: Parameters<typeof setUp>[1] = {}): Promise<Setup & { far: HoldingTransport }> {
+async function holding(
+  options: Parameters<typeof setUp>[1] = {},
+): Promise<Setup & { far: HoldingTransport }> {
   const far = new HoldingTransport()
   const setup = await setUp(() => undefined, options, far.wrap)
   // So that the topic is known.
@@ -50,15 +52,18 @@ async function holding(options: Parameters<typeof setUp>[1] = {}): Promise<Setup
 test('what a send rejects with says nothing, unless it is a transport’s error that says not sent', async () => {
   for (const thrown of [new Error('socket hang up'), Object.create(null), null, undefined, 'no']) {
     for (const sync of [true, false]) {
-      const { requester, clock, replier } = await setUp(() => undefined, {}, (transport) =>
-        altered(transport, {
-          send(record) {
-            if (record.topic !== 'requests') return transport.send(record)
-            void transport.send(record)
-            if (sync) throw thrown
-            return Promise.reject(thrown as Error)
-          },
-        }),
+      const { requester, clock, replier } = await setUp(
+        () => undefined,
+        {},
+        (transport) =>
+          altered(transport, {
+            send(record) {
+              if (record.topic !== 'requests') return transport.send(record)
+              void transport.send(record)
+              if (sync) throw thrown
+              return Promise.reject(thrown as Error)
+            },
+          }),
       )
       const asked = requester.request(echo, value)
       await until(() => replier.requests.length === 1)
@@ -67,7 +72,7 @@ test('what a send rejects with says nothing, unless it is a transport’s error 
       assert.equal((await asked).value.toString(), 'done all the same')
       const silent = assert.rejects(requester.request(echo, value, { timeout: 50 }), (error: unknown) => {
         assert.ok(error instanceof TimeoutError)
-        assert.equal(error.cause, thrown ?? undefined)
+        assert.equal(error.cause, thrown)
         return code('MILENA_TIMEOUT', { sent: 'unknown', outcomeKnown: false, effect: 'unknown' })(error)
       })
       await until(() => replier.requests.length === 2)

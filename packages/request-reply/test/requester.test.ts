@@ -152,7 +152,10 @@ test('a late error reply is handed over as the error', async () => {
   await until(() => replier.requests.length === 1)
   await clock.advance(100)
   await outcome
-  await replier.answer(replier.requests[0]!, { value: null, headers: errorHeaders({ code: 'DECLINED', message: 'no' }) })
+  await replier.answer(replier.requests[0]!, {
+    value: null,
+    headers: errorHeaders({ code: 'DECLINED', message: 'no' }),
+  })
   await until(() => late.length === 1)
   assert.equal(late[0]!.reply, undefined)
   assert.ok(late[0]!.error instanceof RemoteError)

@@ -18,8 +18,7 @@ export class Drain {
   wait(timeout: number): Promise<void> {
     if (!(timeout > 0)) return Promise.resolve()
     return new Promise((resolve) => {
-      const timer =
-        timeout === Infinity ? undefined : this.#clock.schedule(boundedDelay(timeout), resolve)
+      const timer = timeout === Infinity ? undefined : this.#clock.schedule(boundedDelay(timeout), resolve)
       this.#onEmpty = () => {
         timer?.cancel()
         resolve()

@@ -22,7 +22,6 @@ import { Receiving } from './receiving.ts'
 import { ReplyReceiver } from './reply-receiver.ts'
 import type { Reply, RequestOptions } from './reply.ts'
 import { RequestEncoder } from './request-record.ts'
-import type { Requester } from './requester.ts'
 import {
   publish,
   quiet,
@@ -35,7 +34,7 @@ import { createCounters, type RequesterHealth, type RequesterHoldings, type Requ
 import { TopicDirectory } from './topic-directory.ts'
 import { RequesterWarnings } from './warnings.ts'
 
-export class OpenRequester implements Requester {
+export class OpenRequester implements AsyncDisposable {
   readonly #settings: RequesterSettings
   readonly #opened: OpenedTransport
   readonly #warnings: RequesterWarnings
@@ -188,7 +187,9 @@ export class OpenRequester implements Requester {
     return { receiving: troubles.length === 0, troubles, ...this.#holdings() }
   }
 
-  close({ timeout = this.#settings.drainTimeout }: { readonly timeout?: number | undefined } = {}): Promise<void> {
+  close({
+    timeout = this.#settings.drainTimeout,
+  }: { readonly timeout?: number | undefined } = {}): Promise<void> {
     return this.#closing.close(timeout)
   }
 
@@ -236,7 +237,7 @@ export class OpenRequester implements Requester {
       throw refused(operation, `onReply must be a function, not ${classOf(onReply)}`)
     pending.staged = true
     pending.doubtful = correlationId !== undefined
-    pending.onReply = onReply as PendingReply['onReply']
+    pending.onReply = onReply
     const repliesFrom = this.#routing!.positions()
     const own = correlationId && Buffer.from(correlationId)
     return this.#acceptance.accept(pending, own, () => {
@@ -294,6 +295,6 @@ export class OpenRequester implements Requester {
 /** Settles with the request's outcome. */
 function promiseOf<Output>(pending: PendingReply): Promise<Reply<Output>> {
   return new Promise((resolve) => {
-    pending.resolve = resolve as PendingReply['resolve']
+    pending.resolve = resolve
   })
 }

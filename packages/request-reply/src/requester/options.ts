@@ -87,9 +87,7 @@ export interface RequesterOptions extends TransportSource {
 
 type WithoutDefault = 'onLateReply' | 'headers' | 'resumeFrom'
 
-export type RequesterSettings = Required<
-  Omit<RequesterOptions, 'kafka' | 'transport' | WithoutDefault>
-> & {
+export type RequesterSettings = Required<Omit<RequesterOptions, 'kafka' | 'transport' | WithoutDefault>> & {
   readonly [Name in WithoutDefault]: RequesterOptions[Name] | undefined
 }
 

@@ -1,12 +1,6 @@
 /** How a request ends without a reply, as the error that its caller gets. */
 import type { AnyOperation } from '../contract/operation.ts'
-import {
-  MilenaError,
-  TimeoutError,
-  TransportError,
-  type ErrorDetails,
-  type SentState,
-} from '../errors.ts'
+import { MilenaError, TimeoutError, TransportError, type ErrorDetails, type SentState } from '../errors.ts'
 import { wordsOf } from '../words.ts'
 import { factsOf, type PendingReply } from './pending.ts'
 

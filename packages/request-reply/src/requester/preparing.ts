@@ -57,11 +57,13 @@ export class Preparing {
       const timer = this.#clock.schedule(pending.timeout, () => fail(onTimeout()))
       this.#waiting.set(pending, fail)
       this.#bytes += pending.bytes
-      work.then(() => {
-        if (!this.#waiting.has(pending)) return // given up meanwhile
-        end()
-        resolve(then())
-      }, fail).catch(reject)
+      work
+        .then(() => {
+          if (!this.#waiting.has(pending)) return // given up meanwhile
+          end()
+          resolve(then())
+        }, fail)
+        .catch(reject)
     })
   }
 

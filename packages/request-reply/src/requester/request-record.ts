@@ -112,11 +112,7 @@ function operationsChoice(operation: AnyOperation, value: unknown, partitions: n
 }
 
 /** Bytes of key, value and headers. */
-export function recordBytes(
-  key: Buffer | null,
-  value: Buffer | null,
-  headers: readonly RawHeader[],
-): number {
+export function recordBytes(key: Buffer | null, value: Buffer | null, headers: readonly RawHeader[]): number {
   let bytes = (key?.length ?? 0) + (value?.length ?? 0)
   for (const [name, content] of headers) bytes += name.length + (content?.length ?? 0)
   return bytes

@@ -79,8 +79,7 @@ export function publish<ReplyOutput>(pending: PendingReply): PreparedRequest<Rep
 
 /** The request, unless it is none, or was registered already. */
 export function unregistered(request: unknown): PendingReply | undefined {
-  const pending =
-    typeof request === 'object' && request !== null ? prepared.get(request) : undefined
+  const pending = typeof request === 'object' && request !== null ? prepared.get(request) : undefined
   return pending?.stage === 'prepared' ? pending : undefined
 }
 

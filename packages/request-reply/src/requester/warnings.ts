@@ -31,7 +31,8 @@ export class RequesterWarnings {
       kind.untold++
       return
     }
-    const more = kind === undefined || kind.untold === 0 ? '' : ` (and ${kind.untold} more since the last one)`
+    const more =
+      kind === undefined || kind.untold === 0 ? '' : ` (and ${kind.untold} more since the last one)`
     this.#kinds.set(context, { toldAt: now, untold: 0 })
     this.tell(context, new Error(message + more))
   }
