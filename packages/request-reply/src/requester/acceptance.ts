@@ -90,7 +90,9 @@ export class Acceptance {
     const { settings, reserved } = this.#options
     const { operation, key } = pending
     const outgoing = {
-      ...{ operation: operation.name, topic: operation.topic, key },
+      operation: operation.name,
+      topic: operation.topic,
+      key,
       correlationId: pending.correlationId.toString('hex'),
     }
     const headers = tryOrRefuse(operation, 'headers', () => settings.headers!(outgoing))

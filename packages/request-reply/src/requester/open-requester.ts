@@ -65,13 +65,18 @@ export class OpenRequester implements AsyncDisposable {
     this.#caps = new Caps(settings, this.#preparing)
     this.#receiving = new Receiving({ clock, onOver: (reason) => this.#over(reason) })
     this.#dispatcher = new Dispatcher({
-      ...{ transport, instanceId, caps: this.#caps },
+      transport,
+      instanceId,
+      caps: this.#caps,
       onUnsent: (pending, error) => this.#pending.failUnsent(pending, error),
       onRefused: (topic, error) => topics.doubt(topic, error),
     })
     this.#pending = new PendingReplies({
-      ...{ instanceId, clock, caps: this.#caps },
-      ...{ remember: settings.remember, maxPendingBytes: settings.maxPendingBytes },
+      instanceId,
+      clock,
+      caps: this.#caps,
+      remember: settings.remember,
+      maxPendingBytes: settings.maxPendingBytes,
       withdraw: (pending) => this.#dispatcher.withdraw(pending),
       catchUp: () => this.#receiving.catchUp(),
       reasonSince: (acceptedAt) => this.#receiving.reasonSince(acceptedAt),
@@ -79,7 +84,10 @@ export class OpenRequester implements AsyncDisposable {
       onForgotten: () => this.#forgotten(),
     })
     this.#receiver = new ReplyReceiver({
-      ...{ settings, accounts, pending: this.#pending, counters: this.#counters },
+      settings,
+      accounts,
+      pending: this.#pending,
+      counters: this.#counters,
       late: new LateReplies(settings.onLateReply, (thrown) => warnings.tell('onLateReply', thrown)),
       onReplyFailed: (thrown) => warnings.tell('onReply', thrown),
       onContradiction: (id, first, second) => {
@@ -92,17 +100,33 @@ export class OpenRequester implements AsyncDisposable {
     })
     const [receiving, preparing, caps] = [this.#receiving, this.#preparing, this.#caps]
     this.#preparation = new Preparation({
-      ...{ settings, accounts, reserved, topics, preparing, caps, receiving },
+      settings,
+      accounts,
+      reserved,
+      topics,
+      preparing,
+      caps,
+      receiving,
       onRejected: (operation, error) => this.#countRejected(operation, error),
     })
     this.#acceptance = new Acceptance({
-      ...{ settings, reserved, topics, caps, receiving, pending: this.#pending },
+      settings,
+      reserved,
+      topics,
+      caps,
+      receiving,
+      pending: this.#pending,
       encoder: new RequestEncoder(settings),
       address: () => this.#routing!.address(),
       warn: (context, thrown) => warnings.tell(context, thrown),
     })
     this.#closing = new Closing({
-      ...{ settings, preparing, receiving, opened, warnings, pending: this.#pending },
+      settings,
+      preparing,
+      receiving,
+      opened,
+      warnings,
+      pending: this.#pending,
       closeRouting: () => this.#routing?.close() ?? Promise.resolve(),
     })
   }
@@ -115,7 +139,11 @@ export class OpenRequester implements AsyncDisposable {
     const { replyRouting, instanceId, createTopics, clock, resumeFrom } = this.#settings
     const { transport } = this.#opened
     this.#routing = await openRouting(replyRouting, {
-      ...{ transport, instanceId, createTopics, resumeFrom, clock },
+      transport,
+      instanceId,
+      createTopics,
+      resumeFrom,
+      clock,
       receive: (records) => this.#receiver.receive(records),
       onTrouble: (troubles) => this.#receiving.changed(troubles),
       unreadable: (range) => {
@@ -244,7 +272,10 @@ export class OpenRequester implements AsyncDisposable {
       const reply = quiet(promiseOf<Output>(pending))
       this.#pending.publishAccepted(pending)
       return {
-        ...{ correlationId: pending.correlationId, record: pending.record!, repliesFrom, reply },
+        correlationId: pending.correlationId,
+        record: pending.record!,
+        repliesFrom,
+        reply,
         dispatch: () => quiet(this.#dispatcher.dispatch(pending)),
         settle: (error) => this.#pending.settle(pending, error),
       }
@@ -270,7 +301,11 @@ export class OpenRequester implements AsyncDisposable {
     const code = error instanceof MilenaError ? error.code : undefined
     const { name, topic } = (operation ?? {}) as Partial<AnyOperation>
     requestRejected.publish({
-      ...{ operation: String(name), topic: String(topic), instanceId: this.instanceId, code, error },
+      operation: String(name),
+      topic: String(topic),
+      instanceId: this.instanceId,
+      code,
+      error,
     })
   }
 

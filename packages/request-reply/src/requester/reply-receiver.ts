@@ -108,6 +108,7 @@ export class ReplyReceiver {
     if (given) return
     // The request got another outcome while its reply was being read: the reply is late.
     counters.late++
+    if (replyLate.hasSubscribers) replyLate.publish(this.#received(entry, record, roundTrip, remote))
     late.handOver(entry, roundTrip, read)
   }
 
