@@ -59,14 +59,26 @@ export {
   type ValidationIssue,
 } from './errors.ts'
 export type { HandlerContext } from './replier/context.ts'
-export type { ForeignRequest, SelectOperation } from './replier/dispatch.ts'
-export type { Middleware } from './replier/middleware.ts'
+export type { ForeignRequest, HandleOptions, SelectOperation } from './replier/dispatch.ts'
+export type { BeforeFinish, Finished } from './replier/before-finish.ts'
+export type {
+  OldestInHand,
+  ReplierHealth,
+  Standstill,
+  StandstillReason,
+  StoppedPartition,
+  UndeliverableAddress,
+} from './replier/health.ts'
+export type { AddedBy, Middleware, Next } from './replier/middleware.ts'
 export type { ReplierOptions } from './replier/options.ts'
-export { createReplier, type HandleOptions, type Handler, type Replier } from './replier/replier.ts'
-export type { PassedOverReason, ReplierStats } from './replier/stats.ts'
+export type { ErrorOutcome, Outcome, PassedOverOutcome, ReplyOutcome } from './replier/outcome.ts'
+export type { RawRequest } from './replier/raw-request.ts'
+export type { RecordMiddleware } from './replier/record-middleware.ts'
+export { createReplier, type Handler, type Replier } from './replier/replier.ts'
+export type { ReplierOperationStats, PassedOverReason, ReplierStats } from './replier/stats.ts'
 export type { ReplierLogger } from './replier/warnings.ts'
 export type { RandomBytes } from './random.ts'
-export type { OperationStats, OutcomeCounts } from './requester/operation-accounts.ts'
+export type { RequesterOperationStats, OutcomeCounts } from './requester/operation-accounts.ts'
 export { createRequester, type Requester } from './requester/requester.ts'
 export type { OutgoingRequest, RequesterOptions } from './requester/options.ts'
 export type { LateReply, LateReplyOf, Reply, RequestOptions } from './requester/reply.ts'

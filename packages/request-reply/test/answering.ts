@@ -68,7 +68,7 @@ function replyTo(
   to?: string,
 ): OutgoingRecord {
   const asked = springProfile.readReplyRequest(request.headers)
-  if (typeof asked === 'string') throw new Error(asked)
+  if (typeof asked !== 'object') throw new Error(asked ?? 'it asks for no reply')
   return {
     topic: to ?? asked.address!.topic,
     partition: to === undefined ? asked.address!.partition : undefined,

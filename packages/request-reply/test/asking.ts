@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto'
 import type { Clock, ScheduledTimer } from '../src/clock.ts'
 import type { IncomingRecord, RecordPosition, Tail, Transport } from '../src/transport/transport.ts'
 import type { RawHeader } from '../src/wire/headers.ts'
-import { deadlineHeader, operationHeader, readError } from '../src/wire/milena.ts'
+import { deadlineHeader, operationHeader, readError, type WireError } from '../src/wire/milena.ts'
 import type { ReplyAddress } from '../src/wire/profile.ts'
 import { springProfile } from '../src/wire/spring.ts'
 import { Conditions } from './collector.ts'
@@ -32,7 +32,7 @@ export interface Asked {
 /** A reply as a requester would read it. */
 export interface ReplySeen {
   readonly text: string
-  readonly error: { readonly code: string; readonly message: string } | undefined
+  readonly error: WireError | undefined
   readonly record: IncomingRecord
 }
 

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MilenaError } from '../src/errors.ts'
 import { Commits } from '../src/replier/commits.ts'
-import { Lanes } from '../src/replier/key-lanes.ts'
 import { Job, PartitionWork } from '../src/replier/partition-work.ts'
 import { ReplierCounters } from '../src/replier/stats.ts'
 import { Warnings } from '../src/replier/warnings.ts'
@@ -34,6 +33,7 @@ class Bench {
       },
       pause: () => undefined,
       resume: () => undefined,
+      troubles: () => [],
       close: () => Promise.resolve(),
       [Symbol.asyncDispose]: () => Promise.resolve(),
     })
@@ -47,7 +47,7 @@ class Bench {
   }
 
   partition(partition: number): (count: number) => PartitionWork {
-    const work = new PartitionWork({ topic: 't', partition }, new Lanes())
+    const work = new PartitionWork({ topic: 't', partition })
     let offset = 0
     return (count) => {
       for (let i = 0; i < count; i++) {
@@ -63,6 +63,7 @@ class Bench {
         }
         const job = new Job(record, work)
         work.tracker.add(job)
+        work.begun(job)
         if (work.finish(job)) this.commits.touch(work)
       }
       return work

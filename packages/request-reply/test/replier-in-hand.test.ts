@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { InHand } from '../src/replier/in-hand.ts'
-import { Lanes } from '../src/replier/key-lanes.ts'
 import { PartitionWork } from '../src/replier/partition-work.ts'
 
 function bench(maxRecords: number, partitions: number, maxBytes = 1_000_000) {
@@ -12,10 +11,7 @@ function bench(maxRecords: number, partitions: number, maxBytes = 1_000_000) {
     pause: (work) => events.push(`pause ${work.partition}`),
     resume: (work) => events.push(`resume ${work.partition}`),
   })
-  const works = Array.from(
-    { length: partitions },
-    (_, i) => new PartitionWork({ topic: 't', partition: i }, new Lanes()),
-  )
+  const works = Array.from({ length: partitions }, (_, i) => new PartitionWork({ topic: 't', partition: i }))
   for (const work of works) inHand.enter(work)
   const add = (partition: number, count: number, size = 1): void => {
     for (let i = 0; i < count; i++) inHand.add(works[partition]!, size)

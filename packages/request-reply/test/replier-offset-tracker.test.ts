@@ -4,11 +4,14 @@ import { OffsetTracker, type Tracked } from '../src/replier/offset-tracker.ts'
 
 class Item implements Tracked<Item> {
   readonly offset: number
-  finished = false
+  readonly next: number
+  index = -1
+  before: Item | undefined
   following: Item | undefined
 
-  constructor(offset: number) {
+  constructor(offset: number, next = offset + 1) {
     this.offset = offset
+    this.next = next
   }
 }
 
@@ -90,10 +93,34 @@ test('whatever the order of finishing, next is the lowest unfinished offset', ()
   }
 })
 
-test('a record that is passed lets go of the one behind it', () => {
-  const { items, tracker } = track(4, 5, 6)
+test('nothing is kept of a finished record, though a lower one is never finished', () => {
+  const { items, tracker } = track(4, 5, 6, 7)
   tracker.finish(items[1]!)
+  tracker.finish(items[2]!)
+  assert.equal(tracker.first, items[0])
+  assert.equal(items[0]!.following, items[3])
+  assert.equal(items[3]!.before, items[0])
+  for (const finished of [items[1]!, items[2]!]) {
+    assert.equal(finished.before, undefined)
+    assert.equal(finished.following, undefined)
+  }
+})
+
+test('how far reading is ahead of the lowest unfinished record counts the finished ones too', () => {
+  const { items, tracker } = track(4, 5, 9)
+  assert.equal(tracker.ahead, 3)
+  tracker.finish(items[2]!)
+  tracker.finish(items[1]!)
+  assert.equal(tracker.ahead, 3)
   tracker.finish(items[0]!)
-  assert.equal(items[0]!.following, undefined)
-  assert.equal(items[1]!.following, undefined)
+  assert.equal(tracker.ahead, 0)
+})
+
+test('behind a stretch that could not be read the commit goes on where it ends', () => {
+  const tracker = new OffsetTracker<Item>()
+  const stretch = new Item(4, 90)
+  tracker.add(stretch)
+  assert.equal(tracker.next, 4)
+  tracker.finish(stretch)
+  assert.equal(tracker.next, 90)
 })

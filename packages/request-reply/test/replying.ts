@@ -10,6 +10,7 @@ import { createReplier, type Replier } from '../src/replier/replier.ts'
 import type { MemoryTransportOptions, MemoryTransport } from '../src/transport/memory/transport.ts'
 import { createMemoryBroker, type MemoryBroker } from '../src/transport/memory/broker.ts'
 import { Asking } from './asking.ts'
+import { ManualClock } from './manual-clock.ts'
 
 /** Answers with text what is asked in JSON. */
 export const echo = defineOperation({
@@ -70,7 +71,11 @@ export async function setUp(t: TestContext, partitions = 1): Promise<Bench> {
         logger: { warn: (message, details, error) => void warned.push({ message, details, error }) },
         ...options,
       })
-      closing.unshift(() => replier.close({ timeout: 0 }))
+      closing.unshift(async () => {
+        const closed = replier.close({ timeout: 0 })
+        if (options.clock instanceof ManualClock) await options.clock.advance(10_000)
+        await closed
+      })
       return replier
     },
     committed: (partition = 0) =>

@@ -14,6 +14,7 @@ import {
   nothing,
   string,
   type EncodeContext,
+  type Middleware,
   type Operation,
   type Payload,
   type Replier,
@@ -173,6 +174,41 @@ export async function uses(requester: Requester, replier: Replier): Promise<void
   replier.handle(add, () => ({ total: 1 }))
   // @ts-expect-error -- a reply is missing
   replier.handle(add, () => {})
+  const pair = defineOperation({
+    name: 'pair',
+    topic,
+    request: string(),
+    reply: json<{ a: 1; b?: 2; c: 3 }>(),
+  })
+  // @ts-expect-error -- the reply is incomplete
+  replier.handle(pair, () => ({ a: 1 }))
+  replier.handle(pair, () => ({ a: 1, c: 3 }))
+  replier.handle(pair, async (request) => ({ a: 1, b: 2, c: request === '' ? 3 : 3 }))
+
+  const withUser: Middleware<{ user: string }> = (request, _context, next) => next(request, { user: 'me' })
+  const withTenant: Middleware<{ tenant: number }> = (request, context, next) => {
+    same<typeof context.correlationId, string | undefined>()
+    return next(request, { tenant: 1 })
+  }
+  // @ts-expect-error -- what it adds is missing
+  const forgetful: Middleware<{ user: string }> = (request, _context, next) => next(request)
+  const plain: Middleware = (_request, _context, next) => next()
+  const known = replier.use(withUser).use(plain)
+  assert.ok(known)
+  known.handle(
+    silent,
+    (_request, context) => {
+      same<typeof context.user, string>()
+      same<typeof context.tenant, number>()
+      // @ts-expect-error -- nobody adds it
+      assert.ok(context.nobody)
+    },
+    { use: [withTenant, plain, forgetful] },
+  )
+  replier.handle(silent, (_request, context) => {
+    // @ts-expect-error -- not of this replier's type
+    assert.ok(context.user)
+  })
 
   // @ts-expect-error -- the key must be a string, bytes or null
   defineOperation({ name: 'x', topic, request: string(), key: () => 1 })

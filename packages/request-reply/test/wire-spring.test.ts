@@ -110,6 +110,11 @@ describe('spring profile, a request read', () => {
       assert.match(refusal(...headers, replyTopic), /no kafka_correlationId/)
   })
 
+  it('asks for no reply with neither id nor topic', () => {
+    assert.equal(read(), undefined)
+    assert.equal(read(raw('kafka_correlationId', null), raw('kafka_replyTopic', null)), undefined)
+  })
+
   it('has no address when there is no reply topic, whatever the partition says', () => {
     for (const headers of [[], [raw('kafka_replyTopic', null)], [raw('kafka_replyTopic', Buffer.alloc(0))]])
       assert.deepEqual(read(correlation, ...headers, partition('00')), {

@@ -1,32 +1,16 @@
+import type { Encoded } from '../contract/coding.ts'
 import { errorHeaders } from '../wire/milena.ts'
 import { encodeHeaders, lastHeader, type RawHeader } from '../wire/headers.ts'
-import type { ReplyAddress } from '../wire/profile.ts'
 import type { IncomingRecord, OutgoingRecord } from '../transport/transport.ts'
+import type { Addressee } from './addressee.ts'
 import type { HandlerContext } from './context.ts'
 import type { ReplierSettings } from './options.ts'
-
-/** Whom to answer, and how: what was read of a request that can be answered. */
-export interface Addressee {
-  readonly record: IncomingRecord
-  readonly correlationId: Buffer
-  readonly address: ReplyAddress
-  /** The handler's context, once the request has reached an operation. */
-  readonly context: HandlerContext | undefined
-}
-
-/** A reply, ready to be sent. */
-export interface Answer {
-  readonly to: Addressee
-  readonly operation: string | undefined
-  readonly record: OutgoingRecord
-  /** The code of an error reply. */
-  readonly errorCode: string | undefined
-}
+import type { ErrorOutcome, ReplyOutcome } from './outcome.ts'
 
 /**
  * Writes reply records.
  *
- * Headers in this order: copied from the request, the application's, then our own; a reader takes the last of a name.
+ * Headers in this order: copied from the request, the application's, the codec's, then our own; a reader takes the last of a name.
  * The key is the request's, as Spring does it since 3.3; an error reply has a null value.
  */
 export class Answers {
@@ -36,30 +20,41 @@ export class Answers {
     this.#settings = settings
   }
 
-  /** @throws what the application's `replyHeaders` throws, or TypeError when it names a reserved header. */
-  reply(to: Addressee, operation: string, value: Buffer | null): Answer {
-    const headers = this.#copied(to.record)
-    this.#add(headers, to.context)
-    headers.push(this.#settings.profile.correlationHeader(to.correlationId))
-    return { to, operation, record: recordFor(to, value, headers), errorCode: undefined }
+  /** The record of a reply. @param withKey false leaves the request's key out: it was the trouble */
+  write(to: Addressee, outcome: ReplyOutcome | ErrorOutcome, withKey = true): OutgoingRecord {
+    const { topic, partition } = to.address
+    const correlation = this.#settings.profile.correlationHeader(to.correlationId)
+    const headers =
+      outcome.kind === 'reply'
+        ? [...outcome.headers, correlation]
+        : [...(outcome.headers ?? []), correlation, ...errorHeaders(outcome)]
+    const value = outcome.kind === 'reply' ? outcome.value : null
+    return { topic, partition, key: withKey ? to.record.key : null, value, headers }
   }
 
-  /** @param plain leaves out copied headers and the application's: they were the trouble */
-  error(to: Addressee, operation: string | undefined, code: string, message: string, plain = false): Answer {
-    const headers: RawHeader[] = []
-    if (!plain) {
-      headers.push(...this.#copied(to.record))
-      try {
-        this.#add(headers, to.context)
-      } catch {
-        // The error reply matters more than the headers that the application would add to it.
-      }
+  /** @throws what the application's `replyHeaders` throws; TypeError when it, or the codec, names a reserved header. */
+  reply(record: IncomingRecord, context: HandlerContext | undefined, encoded: Encoded): ReplyOutcome {
+    const headers = this.#copied(record)
+    this.#add(headers, context)
+    if (encoded.headers.length > 0) {
+      this.#settings.reserved.refuse(encoded.headers)
+      headers.push(...encoded.headers)
     }
-    headers.push(
-      this.#settings.profile.correlationHeader(to.correlationId),
-      ...errorHeaders({ code, message }),
-    )
-    return { to, operation, record: recordFor(to, null, headers), errorCode: code }
+    return { kind: 'reply', value: encoded.value, headers }
+  }
+
+  error(
+    record: IncomingRecord,
+    context: HandlerContext | undefined,
+    facts: Omit<ErrorOutcome, 'kind' | 'headers'>,
+  ): ErrorOutcome {
+    const headers = this.#copied(record)
+    try {
+      this.#add(headers, context)
+    } catch {
+      // The error reply matters more than the headers that the application would add to it.
+    }
+    return { kind: 'error', ...facts, headers }
   }
 
   #copied(request: IncomingRecord): RawHeader[] {
@@ -79,9 +74,4 @@ export class Answers {
     reserved.refuse(made)
     headers.push(...made)
   }
-}
-
-function recordFor(to: Addressee, value: Buffer | null, headers: readonly RawHeader[]): OutgoingRecord {
-  const { topic, partition } = to.address
-  return { topic, partition, key: to.record.key, value, headers }
 }

@@ -2,6 +2,7 @@ import type { Clock, ScheduledTimer } from '../clock.ts'
 import { offsetsCommitted } from '../diagnostics.ts'
 import { MilenaError } from '../errors.ts'
 import type { GroupMembership, RecordPosition } from '../transport/transport.ts'
+import { errorOf } from '../words.ts'
 import type { PartitionWork } from './partition-work.ts'
 import type { ReplierCounters } from './stats.ts'
 import type { Warnings } from './warnings.ts'
@@ -94,7 +95,8 @@ export class Commits {
       this.#failures = 0
       this.#record(works, offsets, passed)
     } catch (error) {
-      failure = error instanceof Error ? error : new Error(String(error))
+      failure = errorOf(error)
+      this.#options.counters.commitFailures++
       for (const work of works) if (!work.gone) this.#changed.add(work)
       if (this.#failures++ === 0) this.#warn(failure)
     }
@@ -115,6 +117,7 @@ export class Commits {
   ): void {
     works.forEach((work, i) => {
       work.committed = offsets[i]!.offset
+      work.past.finished.committed(work.committed)
       this.#options.counters.committed += passed[i]! - work.committedRecords
       work.committedRecords = passed[i]!
     })

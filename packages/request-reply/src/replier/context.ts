@@ -8,8 +8,8 @@ import { readInstance } from '../wire/milena.ts'
 export interface HandlerContext {
   /** The operation's name. */
   readonly operation: string
-  /** As it came, in hexadecimal. */
-  readonly correlationId: string
+  /** As it came, in hexadecimal; `undefined` when the request has none, which a one-way request may not. */
+  readonly correlationId: string | undefined
   /** The record's key: requests of one key are handled in order. */
   readonly key: Buffer | null
   readonly headers: MessageHeaders
@@ -17,7 +17,10 @@ export interface HandlerContext {
   readonly position: RecordPosition
   /** When the request was written, in milliseconds since the Unix epoch. */
   readonly timestamp: number
-  /** When the requester no longer waits, in milliseconds since the Unix epoch on its clock; `undefined` when it does not say. */
+  /**
+   * When the requester no longer waits, in milliseconds since the Unix epoch by this replier's clock, as far as it is known
+   * here (`clockTolerance`); `undefined` when it does not say.
+   */
   readonly deadline: number | undefined
   /** The requester's instance id, when it says so. */
   readonly instance: string | undefined
@@ -38,7 +41,7 @@ export class RequestContext implements HandlerContext {
   /** Whether the handler was told, by its signal, that the request is to be handled again. */
   abandoned = false
   readonly #record: IncomingRecord
-  readonly #correlationId: Buffer
+  readonly #correlationId: Buffer | undefined
   readonly #clock: Clock
   readonly #abortable: Abortable
   #headers: MessageHeaders | undefined
@@ -48,7 +51,7 @@ export class RequestContext implements HandlerContext {
   constructor(
     operation: string,
     record: IncomingRecord,
-    correlationId: Buffer,
+    correlationId: Buffer | undefined,
     deadline: number | undefined,
     clock: Clock,
     abortable: Abortable,
@@ -61,8 +64,8 @@ export class RequestContext implements HandlerContext {
     this.#abortable = abortable
   }
 
-  get correlationId(): string {
-    return this.#correlationId.toString('hex')
+  get correlationId(): string | undefined {
+    return this.#correlationId?.toString('hex')
   }
 
   get key(): Buffer | null {
@@ -95,6 +98,18 @@ export class RequestContext implements HandlerContext {
     return this.#abort.signal
   }
 
+  /** Whether every context has a field of this name, so that a middleware cannot add it. */
+  isOwn(name: string): boolean {
+    return name in RequestContext.prototype || ownFields.has(name)
+  }
+
+  /** Whether what a handler has thrown says no more than that its signal has fired, and for what. */
+  stopped(thrown: unknown): 'deadline' | 'given up' | undefined {
+    const signal = this.#abort?.signal
+    if (!signal?.aborted || !isAbort(thrown, signal.reason)) return undefined
+    return this.abandoned ? 'given up' : 'deadline'
+  }
+
   /** Fires the signal, which somebody has: this run is given up, the request will come again. */
   abandon(reason: Error): void {
     this.abandoned = true
@@ -116,5 +131,17 @@ export class RequestContext implements HandlerContext {
     this.#timer = this.#clock.schedule(left, () =>
       this.#abort?.abort(new DOMException('the deadline of the request has passed', 'TimeoutError')),
     )
+  }
+}
+
+const ownFields: ReadonlySet<string> = new Set<keyof RequestContext>(['operation', 'deadline', 'abandoned'])
+
+/** The signal's reason itself, or what Node's own functions make of it: an AbortError with the reason as its cause. */
+function isAbort(thrown: unknown, reason: unknown): boolean {
+  if (thrown === reason) return true
+  try {
+    return thrown instanceof Error && (thrown.name === 'AbortError' || thrown.cause === reason)
+  } catch {
+    return false
   }
 }

@@ -1,10 +1,15 @@
 import type { Clock } from '../clock.ts'
 import { replySent } from '../diagnostics.ts'
-import { MilenaError, remoteCodes } from '../errors.ts'
-import type { RecordPosition, Transport } from '../transport/transport.ts'
-import type { Answer, Answers } from './answer.ts'
-import { coordinates, type PassedOver } from './handling.ts'
-import type { PartitionWork } from './partition-work.ts'
+import { MilenaError, remoteCodes, TransportError } from '../errors.ts'
+import type { RecordPosition, OutgoingRecord, Transport } from '../transport/transport.ts'
+import { errorOf } from '../words.ts'
+import type { Addressee } from './addressee.ts'
+import type { Answers } from './answer.ts'
+import type { Steps } from './steps.ts'
+import type { InHand } from './in-hand.ts'
+import type { ErrorOutcome, PassedOverOutcome, ReplyOutcome } from './outcome.ts'
+import type { Job, PartitionWork } from './partition-work.ts'
+import type { ReplyShares, Share } from './reply-shares.ts'
 import type { ReplierCounters } from './stats.ts'
 import type { Warnings } from './warnings.ts'
 
@@ -13,19 +18,28 @@ const firstPause = 100
 const longestPause = 2_000
 
 export interface DeliveryOptions {
-  readonly groupId: string
   readonly transport: Transport
   readonly answers: Answers
   readonly clock: Clock
+  readonly inHand: InHand
+  readonly shares: ReplyShares
   readonly counters: ReplierCounters
   readonly warnings: Warnings
+  readonly steps: Steps
+  /** Milliseconds that a reply is tried beyond its request's deadline, and in all when there is none. */
+  readonly replyGrace: number
+  readonly replyTimeout: number
+  /** The transport was closed below the replier: nothing can be sent any more. */
+  closedBelow(): void
 }
 
 /**
  * Sends replies until the brokers have them.
  *
  * A reply that may or may not be in the log is sent again: the requester tells duplicates apart, and a lost one would
- * leave it without an answer. Attempts end when the partition is let go, for then the request is handled again.
+ * leave it without an answer. Attempts end when the partition is let go, for then the request is handled again; when
+ * nobody waits for the reply any more (`replyGrace`); when its address has taken its share of what may be in hand
+ * (`reply-shares.ts`); and when the brokers say that they will never take it.
  */
 export class Delivery {
   readonly #options: DeliveryOptions
@@ -36,53 +50,152 @@ export class Delivery {
 
   /**
    * `delivered`: acknowledged by all in-sync replicas. `given up`: the partition is gone, the request comes again.
-   * Otherwise it can never be delivered. Never rejects.
+   * Otherwise it is passed over, and says why. Never rejects.
    */
-  async deliver(answer: Answer, work: PartitionWork): Promise<'delivered' | 'given up' | PassedOver> {
-    let pause = firstPause
-    for (let attempt = 1; ; attempt++) {
-      let failure: MilenaError
-      try {
-        this.#count(answer, await this.#options.transport.send(answer.record))
-        return 'delivered'
-      } catch (error) {
-        failure = asMilenaError(error)
+  async deliver(
+    job: Job,
+    to: Addressee,
+    outcome: ReplyOutcome | ErrorOutcome,
+  ): Promise<'delivered' | 'given up' | PassedOverOutcome> {
+    const { transport, clock, inHand, shares, answers } = this.#options
+    const { work } = job
+    const share = shares.enter(to.address, job.handledAt)
+    job.share = share
+    let record = answers.write(to, outcome)
+    let bytes = sizeOf(record)
+    job.bytes += bytes
+    inHand.resize(work, bytes)
+    try {
+      if (shares.isFull(share, job.handledAt)) return this.#beyondShare(share, undefined)
+      job.to = to
+      job.replyUntil = undefined
+      let pause = firstPause
+      for (let attempt = 1; ; attempt++) {
+        let failure: Error
+        try {
+          job.sending = record
+          const position = await transport.send(record)
+          job.sending = undefined
+          job.deliveredAt = clock.monotonic()
+          shares.acknowledged(share, job.deliveredAt)
+          this.#count(job, outcome, position)
+          return 'delivered'
+        } catch (error) {
+          job.sending = undefined
+          failure = errorOf(error)
+        }
+        if (isTooLarge(failure)) {
+          const smaller = this.#smaller(job, to, outcome, record)
+          if (smaller !== undefined) {
+            ;({ outcome, record } = smaller)
+            const change = sizeOf(record) - bytes
+            bytes += change
+            job.bytes += change
+            inHand.resize(work, change)
+            continue
+          }
+        }
+        if (isClosed(failure)) {
+          this.#options.closedBelow()
+          return 'given up'
+        }
+        if (isFinal(failure)) {
+          shares.failed(share, failure, true)
+          return passedOver(`no reply to ${name(share)} is possible`, failure)
+        }
+        if (work.gone) return 'given up'
+        const until = this.#until(job)
+        const isLate = clock.now() >= until
+        shares.failed(share, failure, isLate)
+        if (isLate) {
+          if (until === 0) return this.#beyondShare(share, failure)
+          return passedOver(`no reply to ${name(share)} was acknowledged in time`, failure)
+        }
+        if (attempt === 1) {
+          this.#options.warnings.tell(
+            'a reply was not acknowledged and is sent again',
+            { ...this.#options.steps.of(job) },
+            failure,
+          )
+        }
+        await this.#sleep(Math.min(pause, until - clock.now()), work)
+        if (work.gone) return 'given up'
+        pause = Math.min(longestPause, pause * 2)
       }
-      if (failure.code === 'MILENA_RECORD_TOO_LARGE' && answer.errorCode === undefined) {
-        answer = this.#tooLarge(answer)
-        continue
-      }
-      if (isFinal(failure)) {
-        const detail = `no reply to ${JSON.stringify(answer.record.topic)} is possible: ${failure.code}: ${failure.message}`
-        return { reason: 'reply-undeliverable', detail }
-      }
-      if (work.gone || failure.code === 'MILENA_CLOSED') return 'given up'
-      if (attempt === 1) {
-        this.#options.warnings.tell(
-          'a reply was not acknowledged and is sent again',
-          this.#details(answer),
-          failure,
-        )
-      }
-      await this.#sleep(pause, work)
-      if (work.gone) return 'given up'
-      pause = Math.min(longestPause, pause * 2)
+    } finally {
+      job.bytes -= bytes
+      inHand.resize(work, -bytes)
+      shares.leave(share)
+      job.share = undefined
     }
   }
 
-  #count(answer: Answer, reply: RecordPosition): void {
-    const { counters } = this.#options
-    counters.replied++
-    if (answer.errorCode !== undefined) counters.countErrorReply(answer.errorCode)
-    if (replySent.hasSubscribers) replySent.publish({ ...this.#details(answer), reply })
+  /** The reply of a handler whose request has been answered with `handlerTimeout`: once, and nothing hangs on it. */
+  async deliverLate(job: Job, to: Addressee, outcome: ReplyOutcome): Promise<void> {
+    try {
+      this.#count(job, outcome, await this.#options.transport.send(this.#options.answers.write(to, outcome)))
+    } catch (error) {
+      this.#options.warnings.tell(
+        'the late reply of a handler was not acknowledged',
+        { ...this.#options.steps.at(to.record, job.attempt) },
+        error,
+      )
+    }
   }
 
-  /** The work is done, and the requester shall know that much. */
-  #tooLarge(answer: Answer): Answer {
-    const bytes = answer.record.value?.length ?? 0
-    this.#options.warnings.tell('a reply is too large for its topic', { ...this.#details(answer), bytes })
-    const message = `the reply's value has ${bytes} bytes; with its headers that is more than the reply topic accepts`
-    return this.#options.answers.error(answer.to, answer.operation, remoteCodes.replyInvalid, message, true)
+  /** Takes back what is tried for too long, or is one too many for its address; its `deliver` then says so. */
+  look(job: Job, now: number): void {
+    const { sending, share } = job
+    if (sending === undefined) return
+    const { shares, clock, transport } = this.#options
+    if (share !== undefined && shares.isBeyond(share, now)) job.replyUntil = 0
+    if (clock.now() >= this.#until(job)) transport.withdraw(sending)
+  }
+
+  /** Worked out when it is asked for, which is for few. */
+  #until(job: Job): number {
+    if (job.replyUntil !== undefined) return job.replyUntil
+    const { clock, replyGrace, replyTimeout } = this.#options
+    const ready = clock.now() - (clock.monotonic() - job.handledAt)
+    const deadline = job.to?.context?.deadline
+    return (job.replyUntil =
+      deadline === undefined ? ready + replyTimeout : Math.max(ready, deadline) + replyGrace)
+  }
+
+  #beyondShare(share: Share, failure: Error | undefined): PassedOverOutcome {
+    const error = failure ?? share.error ?? new Error('nothing was acknowledged')
+    this.#options.shares.failed(share, error, true)
+    return passedOver(`${name(share)} acknowledges nothing, and has its share of what may be in hand`, error)
+  }
+
+  #count(job: Job, outcome: ReplyOutcome | ErrorOutcome, reply: RecordPosition): void {
+    const { counters, steps } = this.#options
+    counters.replied++
+    if (outcome.kind === 'error') counters.countErrorReply(outcome.code)
+    if (replySent.hasSubscribers) replySent.publish({ ...steps.of(job), reply })
+  }
+
+  /**
+   * What is sent instead of a reply that is too large: of a value, an error that says that the work was done; of an error,
+   * the same without copied headers, and then without the key, which is the request's. `undefined`: nothing is smaller.
+   */
+  #smaller(
+    job: Job,
+    to: Addressee,
+    outcome: ReplyOutcome | ErrorOutcome,
+    record: OutgoingRecord,
+  ): { outcome: ErrorOutcome; record: OutgoingRecord } | undefined {
+    const { answers, warnings, steps } = this.#options
+    if (outcome.kind === 'reply') {
+      const bytes = outcome.value?.length ?? 0
+      warnings.tell('a reply is too large for its topic', { ...steps.of(job), valueBytes: bytes })
+      const message = `the reply's value has ${bytes} bytes; with its headers that is more than the reply topic accepts`
+      const instead: ErrorOutcome = { kind: 'error', code: remoteCodes.replyInvalid, message, effect: 'done' }
+      return { outcome: instead, record: answers.write(to, instead) }
+    }
+    if (record.key === null && outcome.headers === undefined) return undefined
+    const { headers: _, ...plain } = outcome
+    return { outcome: plain, record: answers.write(to, plain, outcome.headers !== undefined) }
   }
 
   #sleep(delay: number, work: PartitionWork): Promise<void> {
@@ -96,29 +209,40 @@ export class Delivery {
       work.sleeping.add(wake)
     })
   }
-
-  #details(answer: Answer): {
-    operation: string | undefined
-    correlationId: string
-    groupId: string
-    position: RecordPosition
-  } {
-    return {
-      operation: answer.operation,
-      correlationId: answer.to.correlationId.toString('hex'),
-      groupId: this.#options.groupId,
-      position: coordinates(answer.to.record),
-    }
-  }
 }
 
-function asMilenaError(error: unknown): MilenaError {
-  if (error instanceof MilenaError) return error
-  return new MilenaError('MILENA_BROKER_ERROR', String(error), { cause: error })
+/** What it takes beside the request's key, which it shares. */
+function sizeOf(record: OutgoingRecord): number {
+  let bytes = record.value?.length ?? 0
+  for (const [header, value] of record.headers) bytes += header.length + (value?.length ?? 0)
+  return bytes
+}
+
+function name({ topic, partition }: Share): string {
+  return partition === undefined ? JSON.stringify(topic) : `${JSON.stringify(topic)} partition ${partition}`
+}
+
+function passedOver(what: string, failure: Error): PassedOverOutcome {
+  const why = failure instanceof MilenaError ? `${failure.code}: ${failure.message}` : failure.name
+  return { kind: 'passed over', reason: 'reply-undeliverable', detail: `${what}: ${why}` }
+}
+
+/** Only what the transport itself says, and says for certain; anything else means that the reply may be in the log. */
+function isRefusal(failure: Error): failure is TransportError {
+  return failure instanceof TransportError && failure.sent === 'no'
+}
+
+function isTooLarge(failure: Error): boolean {
+  return isRefusal(failure) && failure.code === 'MILENA_RECORD_TOO_LARGE'
+}
+
+function isClosed(failure: Error): boolean {
+  return failure instanceof MilenaError && failure.code === 'MILENA_CLOSED'
 }
 
 /** Whether the brokers will never take this record. */
-function isFinal(failure: MilenaError): boolean {
+function isFinal(failure: Error): boolean {
+  if (!isRefusal(failure)) return false
   switch (failure.code) {
     case 'MILENA_TOPIC_MISSING':
     case 'MILENA_PARTITION_MISSING':

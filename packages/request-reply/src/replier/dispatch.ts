@@ -3,7 +3,9 @@ import type { IncomingRecord } from '../transport/transport.ts'
 import { MessageHeaders } from '../wire/headers.ts'
 import { readOperation } from '../wire/milena.ts'
 import type { ReplyAddress } from '../wire/profile.ts'
+import type { BeforeFinish } from './before-finish.ts'
 import type { AnyHandler } from './middleware.ts'
+import type { RecordMiddleware } from './record-middleware.ts'
 import type { ReplyTopics } from './reply-address.ts'
 
 /** A request as `select` sees it: what is needed to tell which operation it is. */
@@ -17,11 +19,33 @@ export interface ForeignRequest {
 /** Names the operation of a request that does not say so itself; `undefined` when it is none. */
 export type SelectOperation = (request: ForeignRequest) => string | undefined
 
+export interface HandleOptions<Used extends readonly unknown[] = readonly unknown[]> {
+  /** Where the replies go of requests that have a correlation id and name no reply topic; without it these are one-way. */
+  readonly replyTo?: ReplyAddress | undefined
+  /** Instead of the replier's `handlerTimeout`: milliseconds that this operation's handler may take. */
+  readonly handlerTimeout?: number | undefined
+  /**
+   * Whether a handler that does not end is left behind, at `handlerTimeout` or once its caller's deadline has passed: the
+   * next request of its key begins, and its place among `concurrency` is free. Order by key is given up against the one
+   * that was left behind: it may still do its work, beside or after later requests of its key. At most `concurrency`
+   * handlers are left behind at a time; `health()` counts them. Default false.
+   */
+  readonly leaveBehind?: boolean | undefined
+  /** Awaited before a record of this operation counts as finished; see `BeforeFinish`. Default none. */
+  readonly beforeFinish?: BeforeFinish | undefined
+  /** Middleware around this operation's handler alone, inside of the replier's; the first outermost. */
+  readonly use?: Used | undefined
+  /** Record middleware for the records of this operation alone, inside of the replier's; the first outermost. */
+  readonly useRecords?: readonly RecordMiddleware[] | undefined
+}
+
 /** An operation and who handles it. */
-export interface Handling {
+export interface Handling extends Omit<HandleOptions, 'use' | 'useRecords'> {
   readonly operation: AnyOperation
+  /** With the middleware around it. */
   readonly handler: AnyHandler
-  readonly replyTo: ReplyAddress | undefined
+  /** The replier's, then its own. */
+  readonly records: readonly RecordMiddleware[]
 }
 
 /** One topic's operations. */

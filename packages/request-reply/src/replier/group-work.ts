@@ -1,82 +1,163 @@
 /**
- * What a replier does as a member of its group: takes in records, gives each its turn, answers, commits, and lets go of
- * partitions in good order.
+ * What a replier does as a member of its group: takes in records, gives each its turn, and lets go of partitions in good
+ * order. What becomes of a record: `execution.ts`.
  */
-import { requestPassedOver, requestReceived, type HandlingStep } from '../diagnostics.ts'
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { requestReceived } from '../diagnostics.ts'
 import { MilenaError } from '../errors.ts'
-import type { GroupMembership, IncomingRecord, TopicPartition, Transport } from '../transport/transport.ts'
-import { readOperation } from '../wire/milena.ts'
-import { Answers } from './answer.ts'
+import type {
+  GroupMembership,
+  IncomingRecord,
+  TopicPartition,
+  Transport,
+  Trouble,
+  UnreadableRange,
+} from '../transport/transport.ts'
+import type { Answers } from './answer.ts'
 import { Commits } from './commits.ts'
 import { Delivery } from './delivery.ts'
-import type { HandledTopic } from './dispatch.ts'
-import { coordinates, RequestHandler, type Outcome, type PassedOver } from './handling.ts'
+import { Execution } from './execution.ts'
+import { Finishing } from './finishing.ts'
+import { commitTimeout, HandOver } from './hand-over.ts'
+import type { OldestInHand, ReplierHealth } from './health.ts'
 import { InHand } from './in-hand.ts'
-import { KeyLanes, Lanes } from './key-lanes.ts'
+import { KeyLanes } from './key-lanes.ts'
 import type { ReplierSettings } from './options.ts'
-import { Job, PartitionWork } from './partition-work.ts'
+import type { Handled, RequestRun } from './run.ts'
+import { Job, PartitionPast, PartitionWork } from './partition-work.ts'
+import { pausedFor, Reading } from './reading.ts'
+import { ReplyShares } from './reply-shares.ts'
+import { describe, oldestOf, SlowWork } from './slow-work.ts'
+import { Standstills } from './standstills.ts'
 import type { ReplierCounters } from './stats.ts'
+import { Steps } from './steps.ts'
 import type { Warnings } from './warnings.ts'
+import { Watch } from './watch.ts'
 
-/** Milliseconds that the last commit of a partition may take, beyond the drain. */
-const commitTimeout = 2_000
 /** Milliseconds that the members have, beyond drain and commit, to come back to a rebalance. */
 const rebalanceMargin = 3_000
+/** The part of `maxInHand` that replies to one address may have. */
+const shareOfAddress = 0.25
 
 export interface GroupWorkOptions {
   readonly settings: ReplierSettings
-  readonly topics: ReadonlyMap<string, HandledTopic>
+  readonly topics: readonly string[]
   readonly transport: Transport
+  /** Has a record handled, once for each try. Throws, or rejects, for nothing but a fault of its own. */
+  readonly handler: { handle(run: RequestRun): Handled | Promise<Handled> }
+  readonly answers: Answers
   readonly counters: ReplierCounters
   readonly warnings: Warnings
 }
 
 export class GroupWork {
+  readonly inHand: InHand
   readonly #settings: ReplierSettings
-  readonly #topics: ReadonlyMap<string, HandledTopic>
+  readonly #topics: readonly string[]
   readonly #transport: Transport
   readonly #counters: ReplierCounters
   readonly #warnings: Warnings
-  readonly #handler: RequestHandler
-  readonly #delivery: Delivery
+  readonly #steps: Steps
+  readonly #reading = new Reading()
   readonly #commits: Commits
   readonly #turns: KeyLanes<Job>
-  readonly #inHand: InHand
+  readonly #shares: ReplyShares
+  readonly #standstills: Standstills
+  readonly #delivery: Delivery
+  readonly #finishing: Finishing
+  readonly #execution: Execution
+  readonly #handOver: HandOver
+  readonly #slowWork: SlowWork
+  readonly #watch: Watch
   readonly #works = new Map<string, PartitionWork>()
-  /** For each partition ever assigned: the lanes, which outlive an assignment, and where reading has come to. */
-  readonly #lanes = new Map<string, Lanes<Job>>()
-  readonly #seen = new Map<string, number>()
+  /** For each partition ever assigned, what outlives an assignment. */
+  readonly #pasts = new Map<string, PartitionPast>()
   #membership: GroupMembership | undefined
   #leaving = false
 
   constructor(options: GroupWorkOptions) {
-    const { settings, transport, counters, warnings } = options
-    const { groupId, clock } = settings
+    const { settings, topics, transport, handler, answers, counters, warnings } = options
+    const { groupId, clock, concurrency, profile } = settings
     this.#settings = settings
-    this.#topics = options.topics
+    this.#topics = topics
     this.#transport = transport
     this.#counters = counters
     this.#warnings = warnings
-    const answers = new Answers(settings)
-    this.#handler = new RequestHandler({ settings, topics: options.topics, answers, counters, warnings })
-    this.#delivery = new Delivery({ groupId, transport, answers, clock, counters, warnings })
-    this.#commits = new Commits({ groupId, interval: settings.commitInterval, clock, counters, warnings })
-    this.#turns = new KeyLanes<Job>({
-      concurrency: settings.concurrency,
-      wanted: (job) => job.work.wants(job),
-      begin: (job) => {
-        void this.#process(job)
-      },
-      dropped: (job) => this.#inHand.remove(job.work, job.record.size),
+    const steps = (this.#steps = new Steps(groupId, profile))
+    const reading = this.#reading
+    const commits = new Commits({ groupId, interval: settings.commitInterval, clock, counters, warnings })
+    // A turn is given in the midst of whatever ended before it, or brought the record: its async context is not ours.
+    const clean = AsyncLocalStorage.snapshot()
+    const begin = (job: Job): void => this.#execution.begin(job)
+    const turns = new KeyLanes<Job>({
+      concurrency,
+      wanted: (job) => job.phase !== 'over' && job.work.wants(job),
+      begin: (job) => clean(begin, job),
+      dropped: (job) => this.#finishing.leave(job, 'dropped'),
     })
-    this.#inHand = new InHand({
+    const inHand = new InHand({
       maxRecords: settings.maxInHand,
       maxBytes: settings.maxInHandBytes,
-      pause: (work) => this.#membership?.pause(work),
-      resume: (work) => {
-        if (work.held) this.#membership?.resume(work)
-      },
+      pause: (work) => reading.pause(work, pausedFor.room),
+      resume: (work) => reading.resume(work, pausedFor.room),
     })
+    const shares = new ReplyShares(Math.max(1, settings.maxInHand * shareOfAddress), clock, warnings)
+    const { maxAhead, replyGrace, replyTimeout, handlerTimeout, slowAfter, beforeFinish } = settings
+    const standstills = new Standstills({ clock, reading, turns, warnings, maxAhead })
+    const delivery = new Delivery({
+      transport,
+      answers,
+      clock,
+      inHand,
+      shares,
+      counters,
+      warnings,
+      steps,
+      replyGrace,
+      replyTimeout,
+      closedBelow: () => this.#loseAll(),
+    })
+    const finishing = new Finishing({
+      beforeFinish,
+      clock,
+      commits,
+      inHand,
+      standstills,
+      counters,
+      warnings,
+      steps,
+    })
+    this.inHand = inHand
+    this.#commits = commits
+    this.#turns = turns
+    this.#shares = shares
+    this.#standstills = standstills
+    this.#delivery = delivery
+    this.#finishing = finishing
+    this.#execution = new Execution({
+      clock,
+      handler,
+      profile,
+      delivery,
+      finishing,
+      standstills,
+      turns,
+      counters,
+      warnings,
+      steps,
+      handlerTimeout,
+      concurrency,
+    })
+    this.#handOver = new HandOver({
+      groupId,
+      clock,
+      commits,
+      reading,
+      warnings,
+      letGo: (work, reason) => this.#letGo(work, reason),
+    })
+    this.#slowWork = new SlowWork({ concurrency, slowAfter, turns, warnings, steps })
+    this.#watch = new Watch(clock, () => this.#look())
   }
 
   get partitions(): number {
@@ -87,45 +168,81 @@ export class GroupWork {
     return this.#turns.running
   }
 
-  get inHand(): InHand {
-    return this.#inHand
+  get leftBehind(): number {
+    return this.#execution.limits.leftBehind
   }
 
-  /** Resolves when the group has been joined and the assigned partitions are at their positions. */
-  async join(): Promise<void> {
+  get unacknowledged(): number {
+    return this.#shares.waiting
+  }
+
+  get oldestInHand(): OldestInHand | undefined {
+    const oldest = oldestOf(this.#works.values())
+    return oldest && describe(oldest, this.#steps, this.#settings.clock.monotonic())
+  }
+
+  get health(): ReplierHealth {
+    const troubles = this.#membership?.troubles() ?? []
+    const out = troubles.some(({ kind }) => kind === 'not-a-member' || kind === 'closed')
+    return {
+      joined: this.#membership !== undefined && !this.#leaving && !out,
+      partitions: this.#works.size,
+      stopped: [...this.#works.values()].flatMap(({ topic, partition, standstill }) =>
+        standstill === undefined ? [] : [{ topic, partition, ...standstill }],
+      ),
+      troubles,
+      oldestInHand: this.oldestInHand,
+      slotsTaken: this.#turns.running,
+      concurrency: this.#settings.concurrency,
+      leftBehind: this.leftBehind,
+      undeliverable: this.#shares.undeliverable,
+    }
+  }
+
+  /**
+   * Resolves when the group has been joined and the assigned partitions are at their positions.
+   *
+   * @param signal ends the joining; the group has no member of ours then
+   */
+  async join(signal?: AbortSignal): Promise<void> {
     const { groupId, from, groupInstanceId, sessionTimeout, heartbeatInterval, drainTimeout } = this.#settings
-    this.#membership = await this.#transport.join({
+    const membership = await this.#transport.join({
       groupId,
-      topics: [...this.#topics.keys()],
+      topics: this.#topics,
       from,
       groupInstanceId,
       sessionTimeout,
       heartbeatInterval,
       rebalanceTimeout: drainTimeout + commitTimeout + rebalanceMargin,
       drainTimeout: drainTimeout + commitTimeout,
+      signal,
       onAssigned: (partitions) => this.#assign(partitions),
-      onRecords: (records) => this.#receive(records),
+      onRecords: (records, appendedAfter) => this.#receive(records, appendedAfter),
+      onUnreadable: (range) => this.#receiveUnreadable(range),
       onRevoked: (partitions) => this.#revoke(partitions),
       onLost: (partitions) => this.#lose(partitions),
+      onTrouble: (troubles) => this.#troubled(troubles),
       onError: (error) => this.#warnings.tell('reading requests is disturbed', { groupId }, error),
     })
-    // What had to be paused before there was a membership to pause it.
-    for (const work of this.#works.values()) if (work.paused) this.#membership.pause(work)
-    this.#commits.joined(this.#membership)
+    this.#membership = membership
+    this.#reading.joined(membership, this.#works.values())
+    this.#commits.joined(membership)
   }
 
   /** Takes nothing more, waits up to `timeout` ms for what runs, commits and leaves the group. Never rejects. */
   async leave(timeout: number): Promise<void> {
     this.#leaving = true
-    const works = [...this.#works.values()]
-    for (const work of works) this.#membership?.pause(work)
-    await this.#settle(works, timeout, new MilenaError('MILENA_CLOSED', 'the replier is closing'))
+    const reason = new MilenaError('MILENA_CLOSED', 'the replier is closing')
+    // What the brokers cannot be told any more is not worth waiting for.
+    if (this.#membership?.troubles().some(({ kind }) => kind === 'closed')) this.#loseAll()
+    await this.#handOver.settle([...this.#works.values()], { timeout, linger: false, reason })
     try {
       await this.#membership?.close()
     } catch (error) {
       this.#warnings.tell('leaving the group failed', { groupId: this.#settings.groupId }, error)
     }
     this.#commits.close()
+    this.#watch.close()
   }
 
   #assign(partitions: readonly TopicPartition[]): void {
@@ -133,138 +250,129 @@ export class GroupWork {
       const key = keyOf(at)
       const before = this.#works.get(key)
       if (before !== undefined) this.#letGo(before, moved(at))
-      let lanes = this.#lanes.get(key)
-      if (lanes === undefined) this.#lanes.set(key, (lanes = new Lanes()))
-      const work = new PartitionWork(at, lanes)
+      let past = this.#pasts.get(key)
+      if (past === undefined) this.#pasts.set(key, (past = new PartitionPast()))
+      const work = new PartitionWork(at, past)
       this.#works.set(key, work)
-      this.#inHand.enter(work)
+      this.inHand.enter(work)
     }
   }
 
-  #receive(records: readonly IncomingRecord[]): void {
+  #receive(records: readonly IncomingRecord[], appendedAfter: number | undefined): void {
     const [first] = records
-    if (first === undefined || this.#leaving) return
-    const key = keyOf(first)
-    const work = this.#works.get(key)
-    if (!work?.held) return
-    const seen = this.#seen.get(key) ?? 0
+    const work = first && this.#taking(first)
+    if (work === undefined) return
+    const { past } = work
+    const now = this.#settings.clock.monotonic()
     for (const record of records) {
       this.#counters.received++
-      if (record.offset < seen) this.#counters.redelivered++
-      if (requestReceived.hasSubscribers) requestReceived.publish(this.#step(record))
-      const job = new Job(record, work)
-      work.tracker.add(job)
-      this.#inHand.add(work, record.size)
-      this.#turns.add(job)
-    }
-    this.#seen.set(key, Math.max(seen, records.at(-1)!.offset + 1))
-    this.#turns.look()
-  }
-
-  /** Never rejects. With the handling's and the delivery's, one of the three async functions of a request. */
-  async #process(job: Job): Promise<void> {
-    const { record, work } = job
-    work.begun(job)
-    try {
-      let outcome: Outcome
-      try {
-        outcome = await this.#handler.handle(record, work)
-      } catch (error) {
-        this.#warnings.tell('a request could not be handled', coordinates(record), error)
-        outcome = { reason: 'internal', detail: 'a fault of the library' }
+      const job = new Job(record, work, now, appendedAfter)
+      if (record.offset < past.seen) {
+        job.redelivered = true
+        this.#counters.redelivered++
       }
-      // The reply is on its way before the next request of its key begins …
-      const delivering =
-        typeof outcome === 'object' && 'record' in outcome && this.#delivery.deliver(outcome, work)
-      this.#turns.done(job)
-      // … and acknowledged before its own request is finished.
-      const end = delivering === false ? outcome : await delivering
-      // Left unfinished, so that no commit passes it: it comes again.
-      if (end === 'abandoned' || end === 'given up') return
-      if (typeof end === 'object' && 'reason' in end) this.#passOver(record, end)
-      if (work.finish(job) && !work.gone) this.#commits.touch(work)
-      this.#inHand.remove(work, record.size)
-    } catch (error) {
-      this.#warnings.tell('a request was left as it is', coordinates(record), error)
+      if (requestReceived.hasSubscribers) requestReceived.publish(this.#steps.of(job))
+      this.#take(job)
     }
+    past.seen = Math.max(past.seen, records.at(-1)!.offset + 1)
+    this.#go(work)
   }
 
-  #passOver(record: IncomingRecord, { reason, detail }: PassedOver): void {
-    this.#counters.countPassedOver(reason)
-    this.#warnings.tell('a request cannot be answered and was passed over', {
-      ...coordinates(record),
-      bytes: record.size,
-      reason,
-      detail,
-    })
-    if (requestPassedOver.hasSubscribers) requestPassedOver.publish({ ...this.#step(record), reason })
+  #receiveUnreadable(range: UnreadableRange): void {
+    const work = this.#taking(range)
+    if (work === undefined) return
+    this.#take(new Job(range, work, this.#settings.clock.monotonic()))
+    work.past.seen = Math.max(work.past.seen, range.next)
+    this.#go(work)
+  }
+
+  #taking(at: TopicPartition): PartitionWork | undefined {
+    const work = this.#leaving ? undefined : this.#works.get(keyOf(at))
+    return work?.takes ? work : undefined
+  }
+
+  #take(job: Job): void {
+    job.work.tracker.add(job)
+    this.inHand.add(job.work, job.bytes)
+    this.#turns.add(job)
+  }
+
+  #go(work: PartitionWork): void {
+    this.#standstills.read(work)
+    this.#watch.wake()
+    this.#turns.look()
   }
 
   #revoke(partitions: readonly TopicPartition[]): Promise<void> {
     const works = partitions.flatMap((at) => this.#works.get(keyOf(at)) ?? [])
-    return this.#settle(works, this.#settings.drainTimeout, moved(partitions[0]))
+    const reason = moved(partitions[0])
+    return this.#handOver.settle(works, { timeout: this.#settings.drainTimeout, linger: true, reason })
   }
 
   #lose(partitions: readonly TopicPartition[]): void {
+    let unfinished = 0
+    let uncommitted = 0
     for (const at of partitions) {
       const work = this.#works.get(keyOf(at))
-      if (work !== undefined) this.#letGo(work, moved(at))
+      if (work === undefined) continue
+      unfinished += work.records
+      uncommitted += work.past.finished.size
+      this.#letGo(work, moved(at))
     }
+    if (unfinished + uncommitted === 0) return
+    this.#warnings.tell('partitions were lost to the group; what was in hand comes again', {
+      groupId: this.#settings.groupId,
+      partitions: partitions.length,
+      unfinished,
+      uncommitted,
+    })
   }
 
-  /** Finishes what has begun, within `timeout` ms, then commits, then lets go. */
-  async #settle(works: readonly PartitionWork[], timeout: number, reason: Error): Promise<void> {
-    if (works.length === 0) return
-    const drained = await this.#within(timeout, Promise.all(works.map((work) => work.drain())))
-    if (!drained) {
-      this.#warnings.tell('handlers did not end in time; their requests will be handled again', {
-        groupId: this.#settings.groupId,
-        waited: timeout,
-        partitions: works.filter((work) => !work.isDrained).map(keyOf),
-      })
-    }
-    await this.#within(commitTimeout, this.#commitAll(works))
-    for (const work of works) this.#letGo(work, reason)
+  #troubled(troubles: readonly Trouble[]): void {
+    if (troubles.some(({ kind }) => kind === 'closed')) this.#loseAll()
   }
 
-  /** Commits until everything of these partitions is committed, or they are gone or fenced. */
-  async #commitAll(works: readonly PartitionWork[]): Promise<void> {
-    for (let fenced = 0; fenced < 2;) {
-      const failure = await this.#commits.flush()
-      if (works.every((work) => work.gone || work.tracker.next === work.committed)) return
-      if (failure === undefined) return
-      if (failure instanceof MilenaError && failure.code === 'MILENA_COMMIT_FENCED') fenced++
-      await new Promise<void>((resolve) => this.#settings.clock.schedule(100, resolve))
-    }
+  /** The transport is closed: nothing can be answered or committed any more. */
+  #loseAll(): void {
+    const reason = new MilenaError('MILENA_CLOSED', 'the transport of the replier was closed')
+    for (const work of this.#works.values()) this.#letGo(work, reason)
   }
 
   #letGo(work: PartitionWork, reason: Error): void {
-    work.letGo(reason)
-    this.#inHand.forget(work)
+    if (!work.gone) this.#drop(work, reason)
     const key = keyOf(work)
     if (this.#works.get(key) === work) this.#works.delete(key)
   }
 
-  /** True when the promise was settled in time. */
-  #within(timeout: number, promise: Promise<unknown>): Promise<boolean> {
-    return new Promise((resolve) => {
-      const timer = this.#settings.clock.schedule(timeout, () => resolve(false))
-      const end = (): void => {
-        timer.cancel()
-        resolve(true)
-      }
-      promise.then(end, end)
-    })
+  #drop(work: PartitionWork, reason: Error): void {
+    const parked = [...work.parked.keys()]
+    work.letGo(reason)
+    this.inHand.forget(work)
+    for (let job = work.tracker.first; job !== undefined; job = job.following) {
+      this.#execution.limits.forget(job)
+      if (job.phase === 'waiting') this.#finishing.leave(job, 'dropped')
+    }
+    for (const job of parked) {
+      if (job.phase !== 'parked') continue
+      this.#finishing.leave(job, 'dropped')
+      this.#turns.drop(job)
+    }
+    this.#standstills.forget(work)
+    this.#turns.look()
   }
 
-  #step(record: IncomingRecord): HandlingStep {
-    const asked = this.#settings.profile.readReplyRequest(record.headers)
-    return {
-      operation: readOperation(record.headers),
-      correlationId: typeof asked === 'string' ? undefined : asked.correlationId.toString('hex'),
-      groupId: this.#settings.groupId,
-      position: coordinates(record),
+  /** Looks at what takes long; whether there is anything left to look at. */
+  #look(): boolean {
+    const now = this.#settings.clock.monotonic()
+    this.#shares.look(now)
+    this.#slowWork.lookAtSlots(now)
+    for (const { tracker } of this.#works.values()) {
+      for (let job = tracker.first; job !== undefined; job = job.following) {
+        this.#slowWork.look(job, now)
+        this.#delivery.look(job, now)
+      }
     }
+    return this.inHand.records > 0 || this.#turns.running > 0 || this.#shares.waiting > 0
   }
 }
 

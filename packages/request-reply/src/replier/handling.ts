@@ -1,48 +1,33 @@
 /**
- * A request's way through the replier, from the record that was read to the reply that is to be sent.
+ * A record's way through the replier, from its turn to its outcome.
  *
- *     record ─▶ correlation id, reply address ─▶ operation ─▶ deadline ─▶ decode, validate ─▶ handler
- *                 │ none, or not allowed            │            │            │                 │
- *                 ▼                                 ▼            ▼            ▼                 ▼
- *              passed over                      error reply  error reply  error reply   reply | error reply
+ *     record ─▶ who asks, what for ─▶ record middleware ─▶ deadline, age ─▶ values and handler ─▶ outcome
+ *               arrival.ts            record-middleware.ts  deadlines.ts    calling.ts
+ *                  │ unanswerable, refused, unknown  ▲            │                │
+ *                  └──────────(seen by it)───────────┴────────────┴── error reply ─┘
+ *
+ * What the outcome says is done in `execution.ts`.
  */
-import type { AnyOperation } from '../contract/operation.ts'
-import { validate } from '../contract/payload.ts'
-import { handlerEnded, handlerStarted, type HandlingStep } from '../diagnostics.ts'
-import { remoteCodes, ReplyError, type ValidationIssue } from '../errors.ts'
-import type { IncomingRecord } from '../transport/transport.ts'
-import { readDeadline } from '../wire/milena.ts'
-import { Answers, type Addressee, type Answer } from './answer.ts'
-import { RequestContext } from './context.ts'
-import { findHandling, type HandledTopic, type Handling } from './dispatch.ts'
+import type { Answers } from './answer.ts'
+import { Arrivals } from './arrival.ts'
+import { Calling } from './calling.ts'
+import { Deadlines } from './deadlines.ts'
+import type { HandledTopic } from './dispatch.ts'
+import { replyErrorFailure, unexpectedFailure } from './failures.ts'
 import type { ReplierSettings } from './options.ts'
-import type { PartitionWork } from './partition-work.ts'
-import type { PassedOverReason, ReplierCounters } from './stats.ts'
+import type { Outcome } from './outcome.ts'
+import { throughRecordMiddleware, type RecordMiddleware } from './record-middleware.ts'
+import type { Handled, RequestRun } from './run.ts'
+import type { ReplierCounters } from './stats.ts'
+import { Steps } from './steps.ts'
+import { abandoned, TurnRequest, type Turn } from './turn.ts'
 import type { Warnings } from './warnings.ts'
-
-/** A record that cannot be answered, and why. */
-export interface PassedOver {
-  readonly reason: PassedOverReason
-  readonly detail: string
-}
-
-/** What becomes of a record: its reply, or none. */
-export type Outcome = Answer | PassedOver | 'abandoned'
-
-/** An error reply's code and message. */
-class Refusal {
-  readonly code: string
-  readonly message: string
-
-  constructor(code: string, message: string) {
-    this.code = code
-    this.message = message
-  }
-}
 
 export interface RequestHandlerOptions {
   readonly settings: ReplierSettings
   readonly topics: ReadonlyMap<string, HandledTopic>
+  /** The record middleware of records that reach no operation. */
+  readonly records: readonly RecordMiddleware[]
   readonly answers: Answers
   readonly counters: ReplierCounters
   readonly warnings: Warnings
@@ -50,187 +35,63 @@ export interface RequestHandlerOptions {
 
 export class RequestHandler {
   readonly #settings: ReplierSettings
-  readonly #topics: ReadonlyMap<string, HandledTopic>
+  readonly #records: readonly RecordMiddleware[]
   readonly #answers: Answers
-  readonly #counters: ReplierCounters
   readonly #warnings: Warnings
+  readonly #steps: Steps
+  readonly #deadlines: Deadlines
+  readonly #arrivals: Arrivals
+  readonly #calling: Calling
 
-  constructor(options: RequestHandlerOptions) {
-    this.#settings = options.settings
-    this.#topics = options.topics
-    this.#answers = options.answers
-    this.#counters = options.counters
-    this.#warnings = options.warnings
+  constructor({ settings, topics, records, answers, counters, warnings }: RequestHandlerOptions) {
+    const { clock, clockTolerance: tolerance, maxAge, groupId, profile } = settings
+    this.#settings = settings
+    this.#records = records
+    this.#answers = answers
+    this.#warnings = warnings
+    const steps = (this.#steps = new Steps(groupId, profile))
+    const deadlines = (this.#deadlines = new Deadlines({ clock, tolerance, maxAge, counters, warnings }))
+    this.#arrivals = new Arrivals({ settings, topics, answers, deadlines, steps, warnings })
+    this.#calling = new Calling({ settings, answers, counters, steps, warnings })
   }
 
-  /** Throws, or rejects, for nothing but a fault of the library itself. A promise only where the handler is called. */
-  handle(record: IncomingRecord, work: PartitionWork): Outcome | Promise<Outcome> {
-    const asked = this.#settings.profile.readReplyRequest(record.headers)
-    if (typeof asked === 'string') return { reason: 'unanswerable', detail: asked }
-    const { correlationId } = asked
-    const topic = this.#topics.get(record.topic)!
-    const found = this.#find(topic, record)
-    const address = asked.address ?? ('operation' in found ? found.replyTo : undefined)
-    if (address === undefined) {
-      return {
-        reason: 'no-reply-address',
-        detail: 'it names no reply topic, and its operation has no replyTo',
-      }
-    }
-    if (!topic.replyTopics.allows(address.topic)) {
-      return {
-        reason: 'reply-topic-refused',
-        detail: `its reply topic ${JSON.stringify(address.topic)} is not allowed; the option replyTopics lists those that are`,
-      }
-    }
-    if (found instanceof Refusal) {
-      const to: Addressee = { record, correlationId, address, context: undefined }
-      return this.#answers.error(to, undefined, found.code, found.message)
-    }
-    const deadline = readDeadline(record.headers)
-    const name = found.operation.name
-    const { clock } = this.#settings
-    const context = new RequestContext(name, record, correlationId, deadline, clock, work.abortable)
-    const to: Addressee = { record, correlationId, address, context }
-    return this.#run(found, to, context)
+  /** Throws, or rejects, for nothing but a fault of the library itself. A promise only where the application is called. */
+  handle(run: RequestRun): Handled | Promise<Handled> {
+    const turn = this.#arrivals.take(run)
+    const { handling } = turn
+    run.reached(handling, turn.to, turn.context)
+    const records = handling?.records ?? this.#records
+    const deciding = records.length === 0 ? this.#decide(turn) : this.#throughRecords(turn, records)
+    if (!(deciding instanceof Promise)) return this.#end(turn, deciding)
+    return deciding.then((outcome) => this.#end(turn, outcome))
   }
 
-  #find(topic: HandledTopic, record: IncomingRecord): Handling | Refusal {
-    try {
-      const found = findHandling(topic, record, this.#settings.select)
-      return typeof found === 'string' ? new Refusal(remoteCodes.operationUnknown, found) : found
-    } catch (error) {
-      this.#warnings.tell('select failed', coordinates(record), error)
-      return this.#unexpected(error)
-    }
+  #throughRecords(turn: Turn, records: readonly RecordMiddleware[]): Promise<Outcome> {
+    const inside = (): Outcome | Promise<Outcome> => this.#decide(turn)
+    return throughRecordMiddleware(records, new TurnRequest(turn), inside, (middleware, thrown) => {
+      turn.error = thrown
+      const step = this.#steps.at(turn.record, turn.attempt, turn.handling?.operation.name)
+      this.#warnings.tell('a record middleware failed', { ...step, middleware }, thrown)
+      const failure = replyErrorFailure(thrown) ?? unexpectedFailure(thrown, this.#settings.exposeErrors)
+      return this.#answers.error(turn.record, turn.handling && turn.context, failure)
+    })
   }
 
-  /** Decodes and validates the request, calls the handler, validates and encodes its reply. */
-  async #run(handling: Handling, to: Addressee, context: RequestContext): Promise<Answer | 'abandoned'> {
-    const { operation, handler } = handling
-    const { clock } = this.#settings
-    if (context.deadline !== undefined && clock.now() > context.deadline) {
-      const message = 'the deadline had passed before the work began; it was not done'
-      return this.#refuse(to, context, new Refusal(remoteCodes.deadlineExceeded, message))
-    }
-    let decoded: unknown
-    try {
-      decoded = operation.request.decode(to.record.value)
-    } catch (error) {
-      const message = `the request is ${(error as Error).message}`
-      return this.#refuse(to, context, new Refusal(remoteCodes.requestUndecodable, message))
-    }
-    let request: unknown
-    try {
-      const checking = validate(operation.request.schema, decoded)
-      const checked = checking instanceof Promise ? await checking : checking
-      if ('issues' in checked)
-        return this.#refuse(
-          to,
-          context,
-          new Refusal(remoteCodes.requestInvalid, `invalid request: ${list(checked.issues)}`),
-        )
-      request = checked.value
-    } catch (error) {
-      this.#warnings.tell('the schema of a request failed', this.#step(to, operation.name), error)
-      return this.#refuse(to, context, this.#unexpected(error))
-    }
-    if (handlerStarted.hasSubscribers) handlerStarted.publish(this.#step(to, operation.name))
-    const began = clock.monotonic()
-    let reply: unknown
-    let failure: Refusal | undefined
-    try {
-      reply = await handler(request, context)
-    } catch (error) {
-      failure = this.#failed(error, to, context)
-    }
-    this.#ended(to, context, clock.monotonic() - began, failure)
-    if (failure !== undefined) return this.#refuse(to, context, failure)
-    try {
-      const checking = validate(operation.reply.schema, reply)
-      const checked = checking instanceof Promise ? await checking : checking
-      if (!('issues' in checked)) return this.#reply(to, operation, reply)
-      return this.#refuse(
-        to,
-        context,
-        this.#badReply(to, operation.name, `invalid reply: ${list(checked.issues)}`),
-      )
-    } catch (error) {
-      return this.#refuse(
-        to,
-        context,
-        this.#badReply(to, operation.name, 'the schema of the reply failed', error),
-      )
-    }
+  #decide(turn: Turn): Outcome | Promise<Outcome> {
+    if (turn.refused !== undefined) return turn.refused
+    const { record, context, run } = turn
+    const failure = this.#deadlines.refusal(record, context.deadline, run.appendedAfter)
+    return failure === undefined ? this.#calling.call(turn) : this.#answers.error(record, context, failure)
   }
 
-  #failed(error: unknown, to: Addressee, context: RequestContext): Refusal {
-    if (error instanceof ReplyError) {
-      // Whoever does without types may have given it a number.
-      const code = error.code as string | number | undefined
-      return new Refusal(String(code || remoteCodes.handlerFailed), error.message)
-    }
-    if (!context.abandoned) this.#warnings.tell('a handler failed', this.#step(to, context.operation), error)
-    return this.#unexpected(error)
+  /**
+   * Whoever has the partition by now gets the record, too. What went wrong here says nothing of what it will come to
+   * there; a reply that was made is sent, for the work was done.
+   */
+  #end(turn: Turn, outcome: Outcome): Handled {
+    turn.context.release()
+    const said = outcome.kind === 'error' || outcome.kind === 'passed over'
+    turn.outcome = said && !turn.run.owned ? abandoned : outcome
+    return turn
   }
-
-  #ended(to: Addressee, context: RequestContext, duration: number, failure: Refusal | undefined): void {
-    context.release()
-    this.#counters.handled++
-    this.#counters.handlerDurations.record(duration)
-    if (handlerEnded.hasSubscribers) {
-      handlerEnded.publish({ ...this.#step(to, context.operation), duration, errorCode: failure?.code })
-    }
-  }
-
-  /** A handler that was told to stop has not failed: an error reply would be wrong once it is handled elsewhere. */
-  #refuse(to: Addressee, context: RequestContext, { code, message }: Refusal): Answer | 'abandoned' {
-    return context.abandoned ? 'abandoned' : this.#answers.error(to, context.operation, code, message)
-  }
-
-  /** The work is done; what can still go wrong is said by `MILENA_REPLY_INVALID`. */
-  #reply(to: Addressee, { name, reply: payload }: AnyOperation, reply: unknown): Answer {
-    try {
-      return this.#answers.reply(to, name, payload.encode(reply as never))
-    } catch (error) {
-      const refusal = this.#badReply(to, name, 'the reply could not be written', error)
-      return this.#answers.error(to, name, refusal.code, refusal.message)
-    }
-  }
-
-  #badReply(to: Addressee, operation: string, message: string, error?: unknown): Refusal {
-    this.#warnings.tell('a handler has returned what cannot be its reply', this.#step(to, operation), error)
-    return new Refusal(remoteCodes.replyInvalid, message)
-  }
-
-  /** What the requester is told of an error that was not meant for it. */
-  #unexpected(error: unknown): Refusal {
-    if (!this.#settings.exposeErrors) {
-      return new Refusal(remoteCodes.handlerFailed, 'the handler failed; see the log of the replier')
-    }
-    const message = error instanceof Error ? (error.stack ?? error.message) : String(error)
-    return new Refusal(remoteCodes.handlerFailed, message)
-  }
-
-  #step(to: Addressee, operation: string): HandlingStep & Readonly<Record<string, unknown>> {
-    const { groupId } = this.#settings
-    return {
-      operation,
-      correlationId: to.correlationId.toString('hex'),
-      groupId,
-      position: coordinates(to.record),
-    }
-  }
-}
-
-export function coordinates({ topic, partition, offset }: IncomingRecord): {
-  topic: string
-  partition: number
-  offset: number
-} {
-  return { topic, partition, offset }
-}
-
-function list(issues: readonly ValidationIssue[]): string {
-  return issues.map(({ path, message }) => `${path || '(the value)'}: ${message}`).join('; ')
 }

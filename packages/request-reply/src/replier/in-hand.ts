@@ -55,10 +55,22 @@ export class InHand {
     this.#bytes += size
     work.records++
     work.bytes += size
+    this.#pauseIfTooMuch(work)
+  }
+
+  #pauseIfTooMuch(work: PartitionWork): void {
     if (work.paused || !this.#exceeds(this.#records, this.#bytes, 1)) return
     if (!this.#exceeds(work.records, work.bytes, 1 / this.#works.size)) return
     work.paused = true
     this.#options.pause(work)
+  }
+
+  /** A record in hand takes more, or less, than it did: its reply waits to be acknowledged. */
+  resize(work: PartitionWork, bytes: number): void {
+    if (!this.#works.has(work)) return
+    this.#bytes += bytes
+    work.bytes += bytes
+    this.#pauseIfTooMuch(work)
   }
 
   remove(work: PartitionWork, size: number): void {

@@ -23,6 +23,10 @@ export class Lanes<Item> {
   lastReady: Item | undefined
   /** The next partition in turn. */
   nextInTurn: Lanes<Item> | undefined
+  /** Whether it is among those whose turn comes. */
+  inTurn = false
+  /** While true, nothing of the partition begins; only what is tried `again`. */
+  still = false
 }
 
 export interface KeyLanesOptions<Item> {
@@ -40,6 +44,9 @@ export interface KeyLanesOptions<Item> {
  * Decides when each record's turn has come: records of one key one after the other, everything else at once, as far as
  * `concurrency` allows. Partitions take turns, so that a backlog in one does not hold up the others.
  *
+ * A record that has begun has a slot and its key's lane. `done` lets go of both; `park` only of the slot, for a record
+ * that is to begin again later: whatever else has its key waits behind it.
+ *
  *     partition 0   lane k1:  [running] ─ behind ─▶ [waiting] ─▶ [waiting]
  *                   lane k2:  [ready]
  *                   (no key)  [ready]               ready: k2 ─▶ (no key)
@@ -50,6 +57,9 @@ export interface KeyLanesOptions<Item> {
 export class KeyLanes<Item extends Laned<Item>> {
   readonly #options: KeyLanesOptions<Item>
   #running = 0
+  #ended = 0
+  /** Parked records that go on before anything else. */
+  readonly #again: Item[] = []
   /** The partitions that have something ready. */
   #firstInTurn: Lanes<Item> | undefined
   #lastInTurn: Lanes<Item> | undefined
@@ -64,6 +74,11 @@ export class KeyLanes<Item extends Laned<Item>> {
     return this.#running
   }
 
+  /** How many have let go of their slot since the beginning. */
+  get ended(): number {
+    return this.#ended
+  }
+
   /** Takes in a record; call `look` after the last of a batch. */
   add(item: Item): void {
     if (item.lane === undefined) return this.#ready(item)
@@ -76,7 +91,49 @@ export class KeyLanes<Item extends Laned<Item>> {
   /** A record that has begun is handled. */
   done(item: Item): void {
     this.#running--
+    this.#ended++
     this.#leave(item)
+    this.look()
+  }
+
+  /** A record that has begun begins again later: its slot is free, its lane is not. */
+  park(): void {
+    this.#running--
+    this.#ended++
+    this.look()
+  }
+
+  /** A parked record begins again when the turn of its partition comes, before the others of it. */
+  ready(item: Item): void {
+    const { lanes } = item
+    item.nextReady = lanes.firstReady
+    lanes.firstReady = item
+    lanes.lastReady ??= item
+    this.#queue(lanes)
+    this.look()
+  }
+
+  /** A parked record begins again with the next slot that is free, even when its partition stands still. */
+  again(item: Item): void {
+    this.#again.push(item)
+    this.look()
+  }
+
+  /** A parked record does not begin again. */
+  drop(item: Item): void {
+    this.#leave(item)
+    this.look()
+  }
+
+  /** Nothing more of this partition begins until `goOn`. */
+  standStill(lanes: Lanes<Item>): void {
+    lanes.still = true
+  }
+
+  goOn(lanes: Lanes<Item>): void {
+    if (!lanes.still) return
+    lanes.still = false
+    if (lanes.firstReady !== undefined) this.#queue(lanes)
     this.look()
   }
 
@@ -92,8 +149,9 @@ export class KeyLanes<Item extends Laned<Item>> {
   }
 
   #beginReady(): void {
-    while (this.#running < this.#options.concurrency && this.#firstInTurn !== undefined) {
-      const item = this.#take(this.#firstInTurn)
+    while (this.#running < this.#options.concurrency) {
+      const item = this.#again.length > 0 ? this.#again.shift() : this.#takeNext()
+      if (item === undefined) return
       if (this.#options.wanted(item)) {
         this.#running++
         this.#options.begin(item)
@@ -105,30 +163,35 @@ export class KeyLanes<Item extends Laned<Item>> {
   }
 
   /** Takes the first record of the partition whose turn it is; if it has more, it comes last in turn. */
-  #take(lanes: Lanes<Item>): Item {
-    const item = lanes.firstReady!
-    lanes.firstReady = item.nextReady
-    item.nextReady = undefined
-    this.#firstInTurn = lanes.nextInTurn
-    if (this.#firstInTurn === undefined) this.#lastInTurn = undefined
-    lanes.nextInTurn = undefined
-    if (lanes.firstReady === undefined) lanes.lastReady = undefined
-    else this.#queue(lanes)
-    return item
+  #takeNext(): Item | undefined {
+    for (;;) {
+      const lanes = this.#firstInTurn
+      if (lanes === undefined) return undefined
+      this.#firstInTurn = lanes.nextInTurn
+      if (this.#firstInTurn === undefined) this.#lastInTurn = undefined
+      lanes.nextInTurn = undefined
+      lanes.inTurn = false
+      if (lanes.still) continue
+      const item = lanes.firstReady!
+      lanes.firstReady = item.nextReady
+      item.nextReady = undefined
+      if (lanes.firstReady === undefined) lanes.lastReady = undefined
+      else this.#queue(lanes)
+      return item
+    }
   }
 
   #ready(item: Item): void {
     const { lanes } = item
-    if (lanes.lastReady === undefined) {
-      lanes.firstReady = item
-      this.#queue(lanes)
-    } else {
-      lanes.lastReady.nextReady = item
-    }
+    if (lanes.lastReady === undefined) lanes.firstReady = item
+    else lanes.lastReady.nextReady = item
     lanes.lastReady = item
+    this.#queue(lanes)
   }
 
   #queue(lanes: Lanes<Item>): void {
+    if (lanes.inTurn || lanes.still) return
+    lanes.inTurn = true
     if (this.#lastInTurn === undefined) this.#firstInTurn = lanes
     else this.#lastInTurn.nextInTurn = lanes
     this.#lastInTurn = lanes

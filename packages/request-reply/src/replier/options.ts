@@ -6,8 +6,10 @@ import type { StartPosition } from '../transport/transport.ts'
 import { encodeHeaders, type HeaderInput, type RawHeader } from '../wire/headers.ts'
 import type { WireProfile } from '../wire/profile.ts'
 import { springProfile } from '../wire/spring.ts'
+import { wordsOf } from '../words.ts'
 import type { HandlerContext } from './context.ts'
 import type { SelectOperation } from './dispatch.ts'
+import type { BeforeFinish } from './before-finish.ts'
 import { problemOfPattern } from './reply-address.ts'
 import { ReservedHeaders } from '../wire/reserved-headers.ts'
 import { StderrLogger, type ReplierLogger } from './warnings.ts'
@@ -33,6 +35,25 @@ export interface ReplierOptions extends TransportSource {
    */
   readonly select?: SelectOperation
   /**
+   * What becomes of a request for whose operation there is no handler here: `answer`, the default, with
+   * `MILENA_OPERATION_UNKNOWN`; `ignore` passes it over (`operation-unknown`, counted and told), for a topic whose
+   * operations are handled by several groups.
+   */
+  readonly unknownOperations?: 'answer' | 'ignore'
+  /**
+   * Milliseconds by which a request's deadline may be over, by this replier's clock, before it counts; default 1 000. The
+   * requester's clock may differ. It is not needed where the request states its timeout and it is known here since when
+   * it can have been in the log: then it is handled for as long as that timeout, and a warning says that clocks differ.
+   */
+  readonly clockTolerance?: number
+  /**
+   * The oldest request that is handled, in milliseconds since its record was written; default: any. An older one, of a
+   * backlog whose requests state no deadline, is answered with `MILENA_REQUEST_TOO_OLD`.
+   */
+  readonly maxAge?: number
+  /** The largest value, in bytes, that is decoded; default 8 MiB. A larger one is answered with `MILENA_RECORD_TOO_LARGE`. */
+  readonly maxRequestBytes?: number
+  /**
    * Headers of the request that its reply carries too (of each name the last); default those of a trace, `traceparent`
    * and `tracestate` (W3C Trace Context).
    */
@@ -55,8 +76,36 @@ export interface ReplierOptions extends TransportSource {
   readonly commitInterval?: number
   /** Requests that may be in hand, read and not yet answered, before reading stops; default 1 000, or four times `concurrency` if that is more. */
   readonly maxInHand?: number
-  /** Bytes (keys, values, headers) that may be in hand before reading stops; default 32 MiB. */
+  /**
+   * Bytes that may be in hand before reading stops; default 32 MiB. Of each request its key, value and headers, its reply
+   * until the brokers have acknowledged it, and what its objects take: 700 bytes, and 280 for each header.
+   */
   readonly maxInHandBytes?: number
+  /**
+   * How many requests of a partition are read beyond one that is not finished; default 10 000. Then the partition is not
+   * read on before that one is finished; `health()` and a warning say so. A commit never passes an unfinished request, so
+   * this bounds how many that were answered are handled again after a crash. A lower bound repeats less, and makes one
+   * handler that hangs stop its partition sooner (`handlerTimeout` ends that).
+   */
+  readonly maxAhead?: number
+  /**
+   * Milliseconds that a handler, with its middleware, may take; default: no bound. Then its request is answered with
+   * `MILENA_HANDLER_TIMEOUT` (whether the work is done is not known), its `signal` fires, and the request is finished
+   * when that reply is acknowledged. What the handler returns later is sent as a late reply. Its key and its place
+   * among `concurrency` stay taken until it ends; see `leaveBehind` of `handle`.
+   */
+  readonly handlerTimeout?: number
+  /** Milliseconds after which a warning names a request whose handler still runs, and says when no slot became free for so long; default 30 000. */
+  readonly slowAfter?: number
+  /**
+   * Milliseconds after its request's deadline for which a reply is still tried that the brokers do not acknowledge; default
+   * 30 000. Then it is given up (`reply-undeliverable`), so that a reply topic without a leader does not hold up others.
+   */
+  readonly replyGrace?: number
+  /** Milliseconds for which a reply is tried whose request has no deadline; default 120 000. */
+  readonly replyTimeout?: number
+  /** Awaited before any record counts as finished, after the operation's own; see `BeforeFinish`. Default none. */
+  readonly beforeFinish?: BeforeFinish
   /** Milliseconds that a rebalance, and `close()`, wait for running handlers and their replies; default 10 000. */
   readonly drainTimeout?: number
   /** Milliseconds without a heartbeat after which the group gives this replier's partitions to others; default 10 000. */
@@ -82,6 +131,10 @@ export interface ReplierSettings {
   readonly concurrency: number
   readonly replyTopics: readonly string[] | undefined
   readonly select: SelectOperation | undefined
+  readonly unknownOperations: 'answer' | 'ignore'
+  readonly clockTolerance: number
+  readonly maxAge: number | undefined
+  readonly maxRequestBytes: number
   readonly copyHeaders: readonly Buffer[]
   readonly addedHeaders: readonly RawHeader[]
   readonly makeHeaders: ((context: HandlerContext) => HeaderInput) | undefined
@@ -90,6 +143,12 @@ export interface ReplierSettings {
   readonly commitInterval: number
   readonly maxInHand: number
   readonly maxInHandBytes: number
+  readonly maxAhead: number
+  readonly handlerTimeout: number | undefined
+  readonly slowAfter: number
+  readonly replyGrace: number
+  readonly replyTimeout: number
+  readonly beforeFinish: BeforeFinish | undefined
   readonly drainTimeout: number
   readonly sessionTimeout: number | undefined
   readonly heartbeatInterval: number | undefined
@@ -108,12 +167,22 @@ const known: ReadonlySet<string> = new Set<keyof ReplierOptions>([
   'concurrency',
   'replyTopics',
   'select',
+  'unknownOperations',
+  'clockTolerance',
+  'maxAge',
+  'maxRequestBytes',
   'copyHeaders',
   'replyHeaders',
   'exposeErrors',
   'commitInterval',
   'maxInHand',
   'maxInHandBytes',
+  'maxAhead',
+  'handlerTimeout',
+  'slowAfter',
+  'replyGrace',
+  'replyTimeout',
+  'beforeFinish',
   'drainTimeout',
   'sessionTimeout',
   'heartbeatInterval',
@@ -149,6 +218,21 @@ export function readReplierOptions(options: ReplierOptions): ReplierSettings {
   wholeNumber('concurrency', options.concurrency, 1, 100_000)
   wholeNumber('maxInHand', options.maxInHand, 1, Number.MAX_SAFE_INTEGER)
   wholeNumber('maxInHandBytes', options.maxInHandBytes, 1, Number.MAX_SAFE_INTEGER)
+  wholeNumber('clockTolerance', options.clockTolerance, 0, longestTimeout)
+  wholeNumber('maxAge', options.maxAge, 1, Number.MAX_SAFE_INTEGER)
+  wholeNumber('maxRequestBytes', options.maxRequestBytes, 0, Number.MAX_SAFE_INTEGER)
+  const { unknownOperations } = options
+  if (unknownOperations !== undefined && unknownOperations !== 'answer' && unknownOperations !== 'ignore') {
+    problems.push(`unknownOperations must be 'answer' or 'ignore', not ${wordsOf(unknownOperations)}`)
+  }
+  wholeNumber('maxAhead', options.maxAhead, 1, Number.MAX_SAFE_INTEGER)
+  wholeNumber('handlerTimeout', options.handlerTimeout, 1, longestTimeout)
+  wholeNumber('slowAfter', options.slowAfter, 1, longestTimeout)
+  wholeNumber('replyGrace', options.replyGrace, 0, longestTimeout)
+  wholeNumber('replyTimeout', options.replyTimeout, 1, longestTimeout)
+  if (options.beforeFinish !== undefined && typeof options.beforeFinish !== 'function') {
+    problems.push('beforeFinish must be a function')
+  }
   wholeNumber('commitInterval', options.commitInterval, 0, longestTimeout)
   wholeNumber('drainTimeout', options.drainTimeout, 0, 3_600_000)
   wholeNumber('sessionTimeout', options.sessionTimeout, 1, longestTimeout)
@@ -193,6 +277,10 @@ export function readReplierOptions(options: ReplierOptions): ReplierSettings {
     concurrency,
     replyTopics: options.replyTopics,
     select: options.select,
+    unknownOperations: unknownOperations ?? 'answer',
+    clockTolerance: options.clockTolerance ?? 1_000,
+    maxAge: options.maxAge,
+    maxRequestBytes: options.maxRequestBytes ?? 8 * 1024 * 1024,
     copyHeaders: (options.copyHeaders ?? ['traceparent', 'tracestate']).map((name) => Buffer.from(name)),
     addedHeaders,
     makeHeaders,
@@ -201,6 +289,12 @@ export function readReplierOptions(options: ReplierOptions): ReplierSettings {
     commitInterval: options.commitInterval ?? 100,
     maxInHand: options.maxInHand ?? Math.max(1_000, 4 * concurrency),
     maxInHandBytes: options.maxInHandBytes ?? 32 * 1024 * 1024,
+    maxAhead: options.maxAhead ?? 10_000,
+    handlerTimeout: options.handlerTimeout,
+    slowAfter: options.slowAfter ?? 30_000,
+    replyGrace: options.replyGrace ?? 30_000,
+    replyTimeout: options.replyTimeout ?? 120_000,
+    beforeFinish: options.beforeFinish,
     drainTimeout: options.drainTimeout ?? 10_000,
     sessionTimeout: options.sessionTimeout,
     heartbeatInterval: options.heartbeatInterval,

@@ -3,11 +3,7 @@
  * library, a middleware, or the handler.
  */
 import type { Effect } from '../errors.ts'
-import type { IncomingRecord } from '../transport/transport.ts'
 import type { RawHeader } from '../wire/headers.ts'
-import type { Addressee } from './answer.ts'
-import type { Abortable } from './context.ts'
-import type { Handling } from './dispatch.ts'
 import type { PassedOverReason } from './stats.ts'
 
 /** The reply is sent, as it is, to where the request says; without such a place the record is done. */
@@ -28,6 +24,13 @@ export interface ErrorOutcome {
   readonly headers?: readonly RawHeader[] | undefined
 }
 
+/** It cannot be answered: counted, told, and left behind. */
+export interface PassedOverOutcome {
+  readonly kind: 'passed over'
+  readonly reason: PassedOverReason
+  readonly detail: string
+}
+
 export type Outcome =
   | ReplyOutcome
   | ErrorOutcome
@@ -39,31 +42,6 @@ export type Outcome =
   | { readonly kind: 'later'; readonly notBefore: number }
   /** The partition stands still; the record is handled again, from the beginning, after a pause that grows. */
   | { readonly kind: 'stop'; readonly error: Error }
-  /** It cannot be answered: counted, told, and left behind. */
-  | { readonly kind: 'passed over'; readonly reason: PassedOverReason; readonly detail: string }
+  | PassedOverOutcome
   /** The partition is somebody else's by now, who gets the record too: nothing is said. */
   | { readonly kind: 'abandoned' }
-
-/** One try to handle a record. */
-export interface RequestRun {
-  readonly record: IncomingRecord
-  /** From 1. */
-  readonly attempt: number
-  /** When it was read, in `Clock.monotonic` milliseconds. */
-  readonly receivedAt: number
-  /** As `ReadingListener.onRecords` says. */
-  readonly appendedAfter: number | undefined
-  /** Whether the partition is still this replier's; read when it matters. */
-  readonly owned: boolean
-  /** Where contexts whose signal somebody has asked for are kept. */
-  readonly abortable: Abortable
-}
-
-/** The outcome, with what was found out on the way to it. */
-export interface Handled {
-  readonly outcome: Outcome
-  /** Whom to answer; `undefined` when nobody can be. */
-  readonly to: Addressee | undefined
-  /** The operation that it reached. */
-  readonly handling: Handling | undefined
-}

@@ -1,24 +1,53 @@
-import type { AnyOperation } from '../contract/operation.ts'
-import { OptionsError } from '../errors.ts'
-import type { ReplyAddress } from '../wire/profile.ts'
-import type { HandledTopic, Handling } from './dispatch.ts'
-import { wrap, type AnyHandler, type Middleware } from './middleware.ts'
+import { longestTimeout, type AnyOperation } from '../contract/operation.ts'
+import { OptionsError, unknownOptions } from '../errors.ts'
+import type { HandledTopic, Handling, HandleOptions } from './dispatch.ts'
+import { wrap, type AnyHandler, type AnyMiddleware } from './middleware.ts'
+import type { RecordMiddleware } from './record-middleware.ts'
 import { patternsFor, problemOfAddress, ReplyTopics } from './reply-address.ts'
+
+/** An operation as it was given. */
+interface Gathered extends Omit<HandleOptions, 'use'> {
+  readonly operation: AnyOperation
+  readonly handler: AnyHandler
+  readonly middlewares: readonly AnyMiddleware[]
+}
+
+const known: ReadonlySet<string> = new Set<keyof HandleOptions>([
+  'replyTo',
+  'handlerTimeout',
+  'leaveBehind',
+  'beforeFinish',
+  'use',
+  'useRecords',
+])
 
 /** The operations of a replier while they are gathered, until it starts. */
 export class Registry {
-  readonly #topics = new Map<string, Map<string, Handling>>()
-  readonly #middlewares: Middleware[] = []
+  readonly #topics = new Map<string, Map<string, Gathered>>()
+  readonly #middlewares: AnyMiddleware[] = []
+  readonly #records: RecordMiddleware[] = []
 
-  use(middleware: Middleware): void {
+  /** The record middleware for every record. */
+  get records(): readonly RecordMiddleware[] {
+    return this.#records
+  }
+
+  use(middleware: AnyMiddleware): void {
     if (typeof middleware !== 'function')
       throw new OptionsError('replier.use', ['middleware must be a function'])
     this.#middlewares.push(middleware)
   }
 
+  useRecords(middleware: RecordMiddleware): void {
+    if (typeof middleware !== 'function')
+      throw new OptionsError('replier.useRecords', ['middleware must be a function'])
+    this.#records.push(middleware)
+  }
+
   /** @throws OptionsError that lists every problem. */
-  add(operation: AnyOperation, handler: AnyHandler, replyTo: ReplyAddress | undefined): void {
-    const problems: string[] = []
+  add(operation: AnyOperation, handler: AnyHandler, options: HandleOptions): void {
+    const { replyTo, handlerTimeout, leaveBehind, beforeFinish, use = [], useRecords = [] } = options
+    const problems = unknownOptions(options, known)
     if (typeof operation?.name !== 'string' || typeof operation.topic !== 'string') {
       problems.push('the operation must come from defineOperation')
     } else if (this.#topics.get(operation.topic)?.has(operation.name)) {
@@ -29,10 +58,23 @@ export class Registry {
       const problem = problemOfAddress(replyTo)
       if (problem !== undefined) problems.push(`replyTo: ${problem}`)
     }
+    if (handlerTimeout !== undefined && !isDuration(handlerTimeout)) {
+      problems.push(
+        `handlerTimeout must be a whole number from 1 to ${longestTimeout}, not ${handlerTimeout}`,
+      )
+    }
+    if (leaveBehind !== undefined && typeof leaveBehind !== 'boolean') {
+      problems.push('leaveBehind must be true or false')
+    }
+    if (beforeFinish !== undefined && typeof beforeFinish !== 'function') {
+      problems.push('beforeFinish must be a function')
+    }
+    if (!isListOfFunctions(use)) problems.push('use must be a list of functions')
+    if (!isListOfFunctions(useRecords)) problems.push('useRecords must be a list of functions')
     if (problems.length > 0) throw new OptionsError('replier.handle', problems)
     let byName = this.#topics.get(operation.topic)
     if (byName === undefined) this.#topics.set(operation.topic, (byName = new Map()))
-    byName.set(operation.name, { operation, handler, replyTo })
+    byName.set(operation.name, { ...options, operation, handler, middlewares: [...use] as AnyMiddleware[] })
   }
 
   /** @throws OptionsError when nothing is handled, or replies would go to a topic that is handled. */
@@ -61,15 +103,24 @@ export class Registry {
 
   #topic(
     name: string,
-    gathered: ReadonlyMap<string, Handling>,
+    gathered: ReadonlyMap<string, Gathered>,
     replyTopics: readonly string[] | undefined,
     handled: ReadonlySet<string>,
   ): HandledTopic {
     const patterns = [...(replyTopics ?? patternsFor(name))]
     const byName = new Map<string, Handling>()
-    for (const [operation, handling] of gathered) {
-      if (handling.replyTo !== undefined) patterns.push(handling.replyTo.topic)
-      byName.set(operation, { ...handling, handler: wrap(handling.handler, this.#middlewares) })
+    for (const [name, { operation, handler, middlewares, ...options }] of gathered) {
+      const { replyTo, handlerTimeout, leaveBehind, beforeFinish, useRecords = [] } = options
+      if (replyTo !== undefined) patterns.push(replyTo.topic)
+      byName.set(name, {
+        operation,
+        handler: wrap(handler, [...this.#middlewares, ...middlewares]),
+        records: [...this.#records, ...useRecords],
+        replyTo,
+        handlerTimeout,
+        leaveBehind,
+        beforeFinish,
+      })
     }
     const [first] = byName.values()
     return {
@@ -79,4 +130,12 @@ export class Registry {
       replyTopics: new ReplyTopics(patterns, handled),
     }
   }
+}
+
+function isDuration(milliseconds: number): boolean {
+  return Number.isSafeInteger(milliseconds) && milliseconds >= 1 && milliseconds <= longestTimeout
+}
+
+function isListOfFunctions(value: unknown): boolean {
+  return Array.isArray(value) && value.every((item) => typeof item === 'function')
 }

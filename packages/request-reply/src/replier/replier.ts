@@ -9,15 +9,20 @@
  * that is not finished. So whatever ends the process, a request is answered, or comes again: at least once, in order
  * for each key.
  */
-import { untyped, type Operation } from '../contract/operation.ts'
+import type { AnyOperation, Operation } from '../contract/operation.ts'
 import { MilenaError, OptionsError } from '../errors.ts'
 import { openTransport, type OpenedTransport } from '../transport/open.ts'
+import type { Transport } from '../transport/transport.ts'
 import { requireTopic } from '../transport/topics.ts'
-import type { ReplyAddress } from '../wire/profile.ts'
 import type { HandlerContext } from './context.ts'
-import type { HandledTopic } from './dispatch.ts'
+import type { HandledTopic, HandleOptions } from './dispatch.ts'
+import { Answers } from './answer.ts'
+import { RequestHandler } from './handling.ts'
 import { GroupWork } from './group-work.ts'
-import type { AnyHandler, Middleware } from './middleware.ts'
+import type { ReplierHealth } from './health.ts'
+import { wordsOf } from '../words.ts'
+import type { AddedBy, AnyHandler, Middleware } from './middleware.ts'
+import type { RecordMiddleware } from './record-middleware.ts'
 import { readReplierOptions, type ReplierOptions, type ReplierSettings } from './options.ts'
 import { Registry } from './registry.ts'
 import { ReplierCounters, type ReplierStats } from './stats.ts'
@@ -27,26 +32,45 @@ import { Warnings } from './warnings.ts'
  * Does the work of a request and returns its reply. What it throws is the error reply: a `ReplyError` with its code and
  * message, anything else as `MILENA_HANDLER_FAILED`.
  */
-export type Handler<Request, Reply> = (request: Request, context: HandlerContext) => Promise<Reply> | Reply
+export type Handler<Request, Reply, Added extends object = object> = (
+  request: Request,
+  context: HandlerContext & Added,
+) => Promise<Reply> | Reply
 
-export interface HandleOptions {
-  /** Where the replies go of requests that name no reply topic. */
-  readonly replyTo?: ReplyAddress
-}
-
-export interface Replier extends AsyncDisposable {
+/** `Added`: what its middleware adds to the context of every handler. */
+export interface Replier<Added extends object = object> extends AsyncDisposable {
   /**
    * Has an operation's requests handled. One topic may have several operations.
    *
    * @throws OptionsError `MILENA_OPTIONS_INVALID`: the operation has a handler already, or the replier was started.
    */
-  handle<RequestInput, RequestOutput, ReplyInput, ReplyOutput>(
+  handle<
+    RequestInput,
+    RequestOutput,
+    ReplyInput,
+    ReplyOutput,
+    const Used extends readonly unknown[] = readonly [],
+  >(
     operation: Operation<RequestInput, RequestOutput, ReplyInput, ReplyOutput>,
-    handler: Handler<RequestOutput, ReplyInput>,
-    options?: HandleOptions,
+    // The operation says what a reply is: else an incomplete one would widen it. Around the whole, for of a `NoInfer` reply
+    // alone the literals ('approved') become strings.
+    handler: NoInfer<Handler<RequestOutput, ReplyInput, Added & AddedBy<Used>>>,
+    options?: HandleOptions<Used>,
   ): void
-  /** Wraps every handler; the first one given is outermost. @throws OptionsError once the replier was started. */
-  use(middleware: Middleware): void
+  /**
+   * Wraps every handler, those of earlier calls of `handle` too; the first one given is outermost.
+   *
+   * @returns this replier, by its type with what the middleware adds to the context
+   * @throws OptionsError once the replier was started.
+   */
+  use<More extends object>(middleware: Middleware<More>): Replier<Added & More>
+  /**
+   * Stands before everything that is done with a record, of any operation or none; the first one given is outermost.
+   *
+   * @returns this replier
+   * @throws OptionsError once the replier was started.
+   */
+  useRecords(middleware: RecordMiddleware): this
   /**
    * Joins the group. Resolves when the assigned partitions are at their positions; requests are handled from then on.
    * After a failure it can be called again.
@@ -57,10 +81,15 @@ export interface Replier extends AsyncDisposable {
    */
   start(): Promise<void>
   stats(): ReplierStats
+  /** How it is now: what lasts, since when and why. */
+  health(): ReplierHealth
   /**
-   * Takes no more requests, waits up to `timeout` ms (default `drainTimeout`) for running handlers and their replies,
+   * Takes no more requests, waits up to `timeout` ms (default `drainTimeout`; `Infinity`: however long they take) for
+   * running handlers and their replies,
    * commits, leaves the group, and closes the transport if it opened it. What is not finished by then is told so by its
    * `signal`, and is handled again by another replier. Later calls wait for the first.
+   *
+   * @throws OptionsError `MILENA_OPTIONS_INVALID`: `timeout` is no number from 0 on.
    */
   close(options?: { readonly timeout?: number }): Promise<void>
 }
@@ -87,6 +116,7 @@ class GroupReplier implements Replier {
   #group: GroupWork | undefined
   #starting: Promise<void> | undefined
   #closing: Promise<void> | undefined
+  readonly #abort = new AbortController()
 
   constructor(options: ReplierOptions, settings: ReplierSettings) {
     this.#options = options
@@ -94,18 +124,21 @@ class GroupReplier implements Replier {
     this.#warnings = new Warnings(settings.logger, `replier of group ${settings.groupId}`)
   }
 
-  handle<RequestInput, RequestOutput, ReplyInput, ReplyOutput>(
-    operation: Operation<RequestInput, RequestOutput, ReplyInput, ReplyOutput>,
-    handler: Handler<RequestOutput, ReplyInput>,
-    options: HandleOptions = {},
-  ): void {
+  handle(operation: unknown, handler: unknown, options: HandleOptions = {}): void {
     this.#refuseOnceStarted('handle')
-    this.#registry.add(untyped(operation), handler as AnyHandler, options.replyTo)
+    this.#registry.add(operation as AnyOperation, handler as AnyHandler, options)
   }
 
-  use(middleware: Middleware): void {
+  use<More extends object>(middleware: Middleware<More>): Replier<More> {
     this.#refuseOnceStarted('use')
     this.#registry.use(middleware)
+    return this as unknown as Replier<More>
+  }
+
+  useRecords(middleware: RecordMiddleware): this {
+    this.#refuseOnceStarted('useRecords')
+    this.#registry.useRecords(middleware)
+    return this
   }
 
   start(): Promise<void> {
@@ -117,6 +150,7 @@ class GroupReplier implements Replier {
   stats(): ReplierStats {
     const { groupId } = this.#settings
     const { received, redelivered, handled, replied, committed } = this.#counters
+    const { commitFailures, leftBehind, repeated, clockDisagreements } = this.#counters
     const group = this.#group
     return {
       groupId,
@@ -131,13 +165,43 @@ class GroupReplier implements Replier {
       inHandBytes: group?.inHand.bytes ?? 0,
       running: group?.running ?? 0,
       paused: group?.inHand.paused ?? 0,
+      unacknowledged: group?.unacknowledged ?? 0,
+      sending: this.#opened?.transport.sending() ?? { records: 0, bytes: 0 },
+      oldestInHand: group?.oldestInHand,
       committed,
+      commitFailures,
+      leftBehind,
+      repeated,
+      clockDisagreements,
       handlerDuration: this.#counters.handlerDurations.summary(),
+      operations: Object.fromEntries(
+        [...this.#counters.operations].map(([name, durations]) => [name, durations.summary()]),
+      ),
+    }
+  }
+
+  health(): ReplierHealth {
+    if (this.#group !== undefined) return this.#group.health
+    return {
+      joined: false,
+      partitions: 0,
+      stopped: [],
+      troubles: [],
+      oldestInHand: undefined,
+      slotsTaken: 0,
+      concurrency: this.#settings.concurrency,
+      leftBehind: 0,
+      undeliverable: [],
     }
   }
 
   close(options: { readonly timeout?: number } = {}): Promise<void> {
-    this.#closing ??= this.#close(options.timeout ?? this.#settings.drainTimeout)
+    const timeout = options.timeout ?? this.#settings.drainTimeout
+    if (typeof timeout !== 'number' || !(timeout >= 0)) {
+      const problem = `timeout must be a number from 0 on, or Infinity, not ${wordsOf(timeout)}`
+      return Promise.reject(new OptionsError('replier.close', [problem]))
+    }
+    this.#closing ??= this.#close(timeout)
     return this.#closing
   }
 
@@ -148,18 +212,29 @@ class GroupReplier implements Replier {
   async #start(): Promise<void> {
     try {
       const topics = this.#registry.build(this.#settings.replyTopics)
-      this.#opened = await openTransport('createReplier', this.#options)
-      this.#refuseOnceClosed()
-      await this.#requireTopics(topics)
-      this.#refuseOnceClosed()
+      const opening = openTransport('createReplier', this.#options)
+      // Nobody waits for it any more when close() came first.
+      opening.then((opened) => this.#closing && closeOwned(opened)).catch(() => undefined)
+      this.#opened = await this.#unlessClosed(opening)
+      await this.#unlessClosed(this.#requireTopics(this.#opened.transport, topics))
+      const settings = this.#settings
+      const counters = this.#counters
+      const warnings = this.#warnings
+      const { transport } = this.#opened
+      const answers = new Answers(settings)
+      const { records } = this.#registry
+      const handler = new RequestHandler({ settings, topics, records, answers, counters, warnings })
+      const names = [...topics.keys()]
       const group = new GroupWork({
-        settings: this.#settings,
-        topics,
-        transport: this.#opened.transport,
-        counters: this.#counters,
-        warnings: this.#warnings,
+        settings,
+        topics: names,
+        transport,
+        handler,
+        answers,
+        counters,
+        warnings,
       })
-      await group.join()
+      await group.join(this.#abort.signal)
       this.#group = group
     } catch (error) {
       await this.#closeTransport()
@@ -168,20 +243,28 @@ class GroupReplier implements Replier {
     }
   }
 
-  async #requireTopics(topics: ReadonlyMap<string, HandledTopic>): Promise<void> {
+  /** What a step of start gives, or `MILENA_CLOSED` as soon as close() was called. */
+  #unlessClosed<Result>(step: Promise<Result>): Promise<Result> {
+    const { signal } = this.#abort
+    return new Promise((resolve, reject) => {
+      const refuse = (): void => reject(this.#closed())
+      if (signal.aborted) refuse()
+      signal.addEventListener('abort', refuse, { once: true })
+      step.then(resolve, reject).finally(() => signal.removeEventListener('abort', refuse))
+    })
+  }
+
+  async #requireTopics(transport: Transport, topics: ReadonlyMap<string, HandledTopic>): Promise<void> {
     for (const name of topics.keys()) {
       const spec = { name, partitions: developmentPartitions }
-      await requireTopic(this.#opened!.transport, spec, this.#settings.createTopics)
+      await requireTopic(transport, spec, this.#settings.createTopics)
     }
   }
 
   async #close(timeout: number): Promise<void> {
-    if (this.#group === undefined && this.#starting !== undefined) {
-      // Start is under way. Closing the transport below it ends whatever it waits for.
-      const starting = this.#starting
-      await this.#closeTransport()
-      await starting.catch(() => undefined)
-    }
+    // Ends whatever start() waits for; a member that the group has by then leaves it at once.
+    this.#abort.abort()
+    await this.#starting?.catch(() => undefined)
     try {
       await this.#group?.leave(timeout)
     } finally {
@@ -192,7 +275,7 @@ class GroupReplier implements Replier {
   async #closeTransport(): Promise<void> {
     const opened = this.#opened
     this.#opened = undefined
-    if (opened?.owned) await opened.transport.close()
+    if (opened !== undefined) await closeOwned(opened)
   }
 
   #refuseOnceStarted(what: string): void {
@@ -201,11 +284,11 @@ class GroupReplier implements Replier {
     throw new OptionsError(`replier.${what}`, ['the replier was started already; call it before start()'])
   }
 
-  #refuseOnceClosed(): void {
-    if (this.#closing !== undefined) throw this.#closed()
-  }
-
   #closed(): MilenaError {
     return new MilenaError('MILENA_CLOSED', `the replier of group ${this.#settings.groupId} is closed`)
   }
+}
+
+async function closeOwned({ transport, owned }: OpenedTransport): Promise<void> {
+  if (owned) await transport.close()
 }

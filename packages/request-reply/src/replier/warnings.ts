@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { warning } from '../diagnostics.ts'
 import { MilenaError } from '../errors.ts'
+import { errorOf, foreign } from '../words.ts'
 
 /** Where a replier tells what an operator should know. */
 export interface ReplierLogger {
@@ -43,7 +44,14 @@ export class StderrLogger implements ReplierLogger {
   }
 }
 
-/** Tells the logger, and whoever listens to `milena:warning`. A logger that throws harms nobody. */
+/** The most characters of one text in the details, and of the name of a foreign error. */
+const longestDetail = 500
+const longestName = 80
+
+/**
+ * Tells the logger, and whoever listens to `milena:warning`. A logger that throws harms nobody. Texts in the details are
+ * escaped and cut: some come over the wire.
+ */
 export class Warnings {
   readonly #logger: ReplierLogger
   readonly #context: string
@@ -57,15 +65,16 @@ export class Warnings {
     if (warning.hasSubscribers) {
       warning.publish({
         context: `${this.#context}: ${message}`,
-        error: error instanceof Error ? error : new Error(message),
+        error: error === undefined ? new Error(message) : errorOf(error),
       })
     }
     try {
-      this.#logger.warn(
-        message,
-        error === undefined ? details : { ...details, error: nameError(error) },
-        error,
-      )
+      const told: Record<string, unknown> = {}
+      for (const [name, value] of Object.entries(details)) {
+        told[name] = typeof value === 'string' ? foreign(value, longestDetail) : value
+      }
+      if (error !== undefined) told.error = nameError(error)
+      this.#logger.warn(message, told, error)
     } catch {
       // There is nowhere left to say so.
     }
@@ -73,9 +82,14 @@ export class Warnings {
 }
 
 /** Our own messages have no payload in them; others' might. */
-function nameError(error: unknown): string {
-  if (error instanceof MilenaError) return `${error.code}: ${error.message}`
-  if (!(error instanceof Error)) return typeof error
-  const { code } = error as { code?: unknown }
-  return typeof code === 'string' ? `${error.name} ${code}` : error.name
+function nameError(thrown: unknown): string {
+  try {
+    if (thrown instanceof MilenaError) return foreign(`${thrown.code}: ${thrown.message}`, longestDetail)
+    if (!(thrown instanceof Error)) return typeof thrown
+    const { code } = thrown as { code?: unknown }
+    const name = foreign(thrown.name, longestName)
+    return typeof code === 'string' ? `${name} ${foreign(code, longestName)}` : name
+  } catch {
+    return 'a thrown value that cannot be put into words'
+  }
 }

@@ -21,7 +21,7 @@ export interface OutcomeCounts {
 }
 
 /** What was counted of one operation. */
-export interface OperationStats extends OutcomeCounts {
+export interface RequesterOperationStats extends OutcomeCounts {
   /** From acceptance to the reply's arrival, in milliseconds, of replies and error replies. */
   readonly roundTrip: DurationSummary
 }
@@ -47,8 +47,6 @@ export interface OperationAccount extends Counted {
 
 /** More names than this are counted together, so that operations which are made as they come take no memory. */
 const mostOperations = 100
-/** A histogram of three figures takes 350 kB, one of two 50. */
-const operationFigures = 2
 /** The name under which those are counted. */
 export const otherOperations = '(others)'
 
@@ -78,7 +76,7 @@ export class OperationAccounts {
     return this.#all.summary()
   }
 
-  byName(): Readonly<Record<string, OperationStats>> {
+  byName(): Readonly<Record<string, RequesterOperationStats>> {
     return Object.fromEntries(
       [...this.#counted].map(([name, { counts, roundTrips }]) => [
         name,
@@ -96,7 +94,7 @@ export class OperationAccounts {
         : otherOperations
     let counted = this.#counted.get(name)
     if (counted === undefined) {
-      counted = { counts: noCounts(), roundTrips: new Durations(operationFigures) }
+      counted = { counts: noCounts(), roundTrips: new Durations() }
       this.#counted.set(name, counted)
     }
     const account = { ...counted, header: operationHeader(operation.name) }

@@ -25,8 +25,9 @@ export interface WireProfile {
   /** The correlation id of a reply; `undefined` when there is none, or none that can be ours. */
   readCorrelation(headers: readonly RawHeader[]): Buffer | undefined
   /**
-   * What a request says of its reply. A string says why it cannot be answered: no correlation id, or a header that
-   * does not parse.
+   * What a request says of its reply; `undefined` when it asks for none: neither correlation id nor reply address. A
+   * string says why it cannot be answered though it asks for it: an address and no correlation id, or a header that does
+   * not parse.
    */
-  readReplyRequest(headers: readonly RawHeader[]): ReplyRequest | string
+  readReplyRequest(headers: readonly RawHeader[]): ReplyRequest | undefined | string
 }

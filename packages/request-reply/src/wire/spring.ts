@@ -36,12 +36,13 @@ export const springProfile: WireProfile = {
     return id?.length === 16 ? id : undefined
   },
 
-  readReplyRequest(headers): ReplyRequest | string {
+  readReplyRequest(headers): ReplyRequest | undefined | string {
     const correlationId = lastHeader(headers, correlationName)
-    if (!correlationId || correlationId.length === 0) return 'it has no kafka_correlationId'
+    const topic = lastHeader(headers, topicName)
+    if (!correlationId || correlationId.length === 0)
+      return topic ? 'it has a kafka_replyTopic and no kafka_correlationId' : undefined
     if (correlationId.length > longestCorrelation)
       return `its kafka_correlationId has ${correlationId.length} bytes, at most ${longestCorrelation} are echoed`
-    const topic = lastHeader(headers, topicName)
     if (!topic || topic.length === 0) return { correlationId, address: undefined }
     if (topic.length > longestTopic)
       return `its kafka_replyTopic has ${topic.length} bytes, a topic name has at most ${longestTopic}`

@@ -1,0 +1,26 @@
+import type { IncomingRecord, RecordPosition } from '../transport/transport.ts'
+import type { MessageHeaders } from '../wire/headers.ts'
+import type { ReplyAddress } from '../wire/profile.ts'
+
+/** A record whose turn has come, before anything of its value is looked at. */
+export interface RawRequest extends RecordPosition {
+  /** The record itself. Its buffers may share memory with their neighbours: copy what is kept. */
+  readonly record: IncomingRecord
+  readonly key: Buffer | null
+  readonly value: Buffer | null
+  readonly headers: MessageHeaders
+  /** When the record was written, in milliseconds since the Unix epoch. */
+  readonly timestamp: number
+  /** The operation that it has reached; `undefined` when this replier has no handler for it. */
+  readonly operation: string | undefined
+  /** As it came; `undefined` when it has none, or none that can be echoed. */
+  readonly correlationId: Buffer | undefined
+  /** Where its reply goes; `undefined` when none is wanted, or none is allowed to go there. */
+  readonly replyTo: ReplyAddress | undefined
+  /** When the requester no longer waits, in milliseconds since the Unix epoch, by this replier's clock; `undefined` when it does not say. */
+  readonly deadline: number | undefined
+  /** Which try it is to handle this record here, from 1. */
+  readonly attempt: number
+  /** As the handler's: see `HandlerContext.signal`. */
+  readonly signal: AbortSignal
+}

@@ -1,0 +1,37 @@
+import type { IncomingRecord } from '../transport/transport.ts'
+import type { Addressee } from './addressee.ts'
+import type { Abortable, RequestContext } from './context.ts'
+import type { Handling } from './dispatch.ts'
+import type { Outcome } from './outcome.ts'
+
+/** One try to handle a record. */
+export interface RequestRun {
+  readonly record: IncomingRecord
+  /** From 1. */
+  readonly attempt: number
+  /** When it was read, in `Clock.monotonic` milliseconds. */
+  readonly receivedAt: number
+  /** As `ReadingListener.onRecords` says. */
+  readonly appendedAfter: number | undefined
+  /** Whether the partition is still this replier's; read when it matters. */
+  readonly owned: boolean
+  /** Where contexts whose signal somebody has asked for are kept. */
+  readonly abortable: Abortable
+  /** Says what the record has reached, when it is known and before anything of the application's is called. */
+  reached(
+    handling: Handling | undefined,
+    to: Addressee | undefined,
+    context: RequestContext | undefined,
+  ): void
+}
+
+/** The outcome, with what was found out on the way to it. */
+export interface Handled {
+  readonly outcome: Outcome
+  /** Whom to answer; `undefined` when nobody can be. */
+  readonly to: Addressee | undefined
+  /** The operation that it reached. */
+  readonly handling: Handling | undefined
+  /** What the handler, a middleware, a codec or a schema has thrown, if anything. */
+  readonly error?: unknown
+}
