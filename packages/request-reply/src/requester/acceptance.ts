@@ -46,12 +46,16 @@ export class Acceptance {
    * @param correlationId the caller's own; default: a random one
    * @throws MilenaError of whatever is in its way; then it was not accepted
    */
-  accept<Result>(pending: PendingReply, correlationId: Buffer | undefined, then: () => Result): Result {
+  accept<Result>(
+    pending: PendingReply,
+    correlationId: Buffer | undefined,
+    then: (pending: PendingReply) => Result,
+  ): Result {
     pending.correlationId = correlationId ?? this.#options.settings.random(16)
     pending.id = idOf(pending.correlationId)
     if (!requestTracing.hasSubscribers) {
       this.#register(pending, none)
-      return then()
+      return then(pending)
     }
     return this.#traced(pending, then)
   }
@@ -99,13 +103,13 @@ export class Acceptance {
     return headers === undefined ? none : applicationHeaders(operation, headers, reserved)
   }
 
-  #traced<Result>(pending: PendingReply, then: () => Result): Result {
+  #traced<Result>(pending: PendingReply, then: (pending: PendingReply) => Result): Result {
     const trace: RequestTrace = { ...stepOf(pending, this.#options.settings.instanceId), headers: [] }
     return requestTracing.start.runStores(trace, () => {
       try {
         this.#register(pending, this.#headersOf(trace))
         pending.trace = trace
-        return then()
+        return then(pending)
       } catch (error) {
         trace.error = error
         requestTracing.error.publish(trace)

@@ -140,6 +140,19 @@ export class OpenRequester implements AsyncDisposable {
     })
   }
 
+  // Two functions for all requests, where each could have its own: that would be two objects for every request.
+  readonly #accept = (pending: PendingReply): Promise<Reply<unknown>> => {
+    if (this.#closing.drained) throw this.#closing.error()
+    return this.#acceptance.accept(pending, undefined, this.#send)
+  }
+
+  readonly #send = (pending: PendingReply): Promise<Reply<unknown>> => {
+    const reply = promiseOf<unknown>(pending)
+    this.#dispatcher.send(pending)
+    this.#pending.publishAccepted(pending)
+    return reply
+  }
+
   get instanceId(): string {
     return this.#settings.instanceId
   }
@@ -178,7 +191,7 @@ export class OpenRequester implements AsyncDisposable {
     value: RequestInput,
     options?: RequestOptions,
   ): Promise<Reply<ReplyOutput>> {
-    return this.#prepare(untyped(operation), value, options, (pending) => this.#send<ReplyOutput>(pending))
+    return this.#prepare(untyped(operation), value, options, this.#accept) as Promise<Reply<ReplyOutput>>
   }
 
   prepare<RequestInput, RequestOutput, ReplyInput, ReplyOutput>(
@@ -252,16 +265,6 @@ export class OpenRequester implements AsyncDisposable {
       this.#countRejected(operation, error)
       return Promise.reject(errorOf(error))
     }
-  }
-
-  #send<Output>(pending: PendingReply): Promise<Reply<Output>> {
-    if (this.#closing.drained) throw this.#closing.error()
-    return this.#acceptance.accept(pending, undefined, () => {
-      const reply = promiseOf<Output>(pending)
-      this.#dispatcher.send(pending)
-      this.#pending.publishAccepted(pending)
-      return reply
-    })
   }
 
   #register<Output>(pending: PendingReply, options: RegisterOptions<Output>): PendingRequest<Output> {
