@@ -72,7 +72,7 @@ test('what a send rejects with says nothing, unless it is a transport’s error 
       assert.equal((await asked).value.toString(), 'done all the same')
       const silent = assert.rejects(requester.request(echo, value, { timeout: 50 }), (error: unknown) => {
         assert.ok(error instanceof TimeoutError)
-        assert.equal(error.cause, thrown ?? undefined)
+        assert.equal(error.cause, thrown)
         return code('MILENA_TIMEOUT', { sent: 'unknown', outcomeKnown: false, effect: 'unknown' })(error)
       })
       await until(() => replier.requests.length === 2)

@@ -23,7 +23,6 @@ import { Receiving } from './receiving.ts'
 import { ReplyReceiver } from './reply-receiver.ts'
 import type { Reply, RequestOptions } from './reply.ts'
 import { RequestEncoder } from './request-record.ts'
-import type { Requester } from './requester.ts'
 import {
   publish,
   quiet,
@@ -36,7 +35,7 @@ import { createCounters, type RequesterHealth, type RequesterHoldings, type Requ
 import { TopicDirectory } from './topic-directory.ts'
 import { RequesterWarnings } from './warnings.ts'
 
-export class OpenRequester implements Requester {
+export class OpenRequester implements AsyncDisposable {
   readonly #settings: RequesterSettings
   readonly #opened: OpenedTransport
   readonly #warnings: RequesterWarnings
@@ -69,13 +68,18 @@ export class OpenRequester implements Requester {
     this.#caps = new Caps(settings, this.#preparing)
     this.#receiving = new Receiving({ clock, onOver: (reason) => this.#over(reason) })
     this.#dispatcher = new Dispatcher({
-      ...{ transport, instanceId, caps: this.#caps },
+      transport,
+      instanceId,
+      caps: this.#caps,
       onUnsent: (pending, error) => this.#pending.failUnsent(pending, error),
       onRefused: (topic, error) => topics.doubt(topic, error),
     })
     this.#pending = new PendingReplies({
-      ...{ instanceId, clock, caps: this.#caps },
-      ...{ remember: settings.remember, maxPendingBytes: settings.maxPendingBytes },
+      instanceId,
+      clock,
+      caps: this.#caps,
+      remember: settings.remember,
+      maxPendingBytes: settings.maxPendingBytes,
       withdraw: (pending) => this.#dispatcher.withdraw(pending),
       catchUp: () => this.#receiving.catchUp(),
       reasonSince: (acceptedAt) => this.#receiving.reasonSince(acceptedAt),
@@ -88,7 +92,10 @@ export class OpenRequester implements Requester {
         ? undefined
         : new EarlyReplies(remember, maxPendingBytes, (record) => this.#receiver.countForeign(record))
     this.#receiver = new ReplyReceiver({
-      ...{ settings, accounts, pending: this.#pending, counters: this.#counters },
+      settings,
+      accounts,
+      pending: this.#pending,
+      counters: this.#counters,
       early: this.#early,
       late: new LateReplies(settings.onLateReply, (thrown) => warnings.tell('onLateReply', thrown)),
       onReplyFailed: (thrown) => warnings.tell('onReply', thrown),
@@ -102,19 +109,48 @@ export class OpenRequester implements Requester {
     })
     const [receiving, preparing, caps] = [this.#receiving, this.#preparing, this.#caps]
     this.#preparation = new Preparation({
-      ...{ settings, accounts, reserved, topics, preparing, caps, receiving },
+      settings,
+      accounts,
+      reserved,
+      topics,
+      preparing,
+      caps,
+      receiving,
       onRejected: (operation, error) => this.#countRejected(operation, error),
     })
     this.#acceptance = new Acceptance({
-      ...{ settings, reserved, topics, caps, receiving, pending: this.#pending },
+      settings,
+      reserved,
+      topics,
+      caps,
+      receiving,
+      pending: this.#pending,
       encoder: new RequestEncoder(settings),
       address: () => this.#routing!.address(),
       warn: (context, thrown) => warnings.tell(context, thrown),
     })
     this.#closing = new Closing({
-      ...{ settings, preparing, receiving, opened, warnings, pending: this.#pending },
+      settings,
+      preparing,
+      receiving,
+      opened,
+      warnings,
+      pending: this.#pending,
       closeRouting: () => this.#routing?.close() ?? Promise.resolve(),
     })
+  }
+
+  // Two functions for all requests, where each could have its own: that would be two objects for every request.
+  readonly #accept = (pending: PendingReply): Promise<Reply<unknown>> => {
+    if (this.#closing.drained) throw this.#closing.error()
+    return this.#acceptance.accept(pending, undefined, this.#send)
+  }
+
+  readonly #send = (pending: PendingReply): Promise<Reply<unknown>> => {
+    const reply = promiseOf<unknown>(pending)
+    this.#dispatcher.send(pending)
+    this.#pending.publishAccepted(pending)
+    return reply
   }
 
   get instanceId(): string {
@@ -125,7 +161,11 @@ export class OpenRequester implements Requester {
     const { replyRouting, instanceId, createTopics, clock, resumeFrom } = this.#settings
     const { transport } = this.#opened
     this.#routing = await openRouting(replyRouting, {
-      ...{ transport, instanceId, createTopics, resumeFrom, clock },
+      transport,
+      instanceId,
+      createTopics,
+      resumeFrom,
+      clock,
       receive: (records) => this.#receiver.receive(records),
       onTrouble: (troubles) => this.#receiving.changed(troubles),
       unreadable: (range) => {
@@ -151,7 +191,7 @@ export class OpenRequester implements Requester {
     value: RequestInput,
     options?: RequestOptions,
   ): Promise<Reply<ReplyOutput>> {
-    return this.#prepare(untyped(operation), value, options, (pending) => this.#send<ReplyOutput>(pending))
+    return this.#prepare(untyped(operation), value, options, this.#accept) as Promise<Reply<ReplyOutput>>
   }
 
   prepare<RequestInput, RequestOutput, ReplyInput, ReplyOutput>(
@@ -227,16 +267,6 @@ export class OpenRequester implements Requester {
     }
   }
 
-  #send<Output>(pending: PendingReply): Promise<Reply<Output>> {
-    if (this.#closing.drained) throw this.#closing.error()
-    return this.#acceptance.accept(pending, undefined, () => {
-      const reply = promiseOf<Output>(pending)
-      this.#dispatcher.send(pending)
-      this.#pending.publishAccepted(pending)
-      return reply
-    })
-  }
-
   #register<Output>(pending: PendingReply, options: RegisterOptions<Output>): PendingRequest<Output> {
     if (this.#closing.begun) throw this.#closing.error()
     const { operation } = pending
@@ -247,7 +277,7 @@ export class OpenRequester implements Requester {
       throw refused(operation, `onReply must be a function, not ${classOf(onReply)}`)
     pending.staged = true
     pending.doubtful = correlationId !== undefined
-    pending.onReply = onReply as PendingReply['onReply']
+    pending.onReply = onReply
     const repliesFrom = this.#routing!.positions()
     const own = correlationId && Buffer.from(correlationId)
     return this.#acceptance.accept(pending, own, () => {
@@ -257,7 +287,10 @@ export class OpenRequester implements Requester {
       // Not before the caller has what it registered.
       if (early.length > 0) queueMicrotask(() => this.#receiver.take(early))
       return {
-        ...{ correlationId: pending.correlationId, record: pending.record!, repliesFrom, reply },
+        correlationId: pending.correlationId,
+        record: pending.record!,
+        repliesFrom,
+        reply,
         dispatch: () => quiet(this.#dispatcher.dispatch(pending)),
         settle: (error) => this.#pending.settle(pending, error),
       }
@@ -283,7 +316,11 @@ export class OpenRequester implements Requester {
     const code = error instanceof MilenaError ? error.code : undefined
     const { name, topic } = (operation ?? {}) as Partial<AnyOperation>
     requestRejected.publish({
-      ...{ operation: String(name), topic: String(topic), instanceId: this.instanceId, code, error },
+      operation: String(name),
+      topic: String(topic),
+      instanceId: this.instanceId,
+      code,
+      error,
     })
   }
 
@@ -308,6 +345,6 @@ export class OpenRequester implements Requester {
 /** Settles with the request's outcome. */
 function promiseOf<Output>(pending: PendingReply): Promise<Reply<Output>> {
   return new Promise((resolve) => {
-    pending.resolve = resolve as PendingReply['resolve']
+    pending.resolve = resolve
   })
 }

@@ -71,7 +71,12 @@ const prepared = new WeakMap<object, PendingReply>()
 export function publish<ReplyOutput>(pending: PendingReply): PreparedRequest<ReplyOutput> {
   const { operation, key, value, headers, timeout } = pending
   const request = Object.freeze({
-    ...{ operation: operation.name, topic: operation.topic, key, value, headers, timeout },
+    operation: operation.name,
+    topic: operation.topic,
+    key,
+    value,
+    headers,
+    timeout,
   })
   prepared.set(request, pending)
   return request
