@@ -185,9 +185,9 @@ export const warning: Diagnostic<{ readonly context: string; readonly error: Err
   diagnostic('milena:warning')
 
 /** Around a request, from before its record is made to its outcome: `tracing:milena:request:start` and so on. */
-export const requestTracing: TracingChannel<string, RequestTrace> = tracingChannel('milena:request')
+export const requestTracing: TracingChannel<unknown, RequestTrace> = tracingChannel('milena:request')
 /** Around a handler, with its middleware: `tracing:milena:handling:start` and so on. */
-export const handlingTracing: TracingChannel<string, HandlingTrace> = tracingChannel('milena:handling')
+export const handlingTracing: TracingChannel<unknown, HandlingTrace> = tracingChannel('milena:handling')
 
 /** Every name, for whoever subscribes to all. */
 export const channelNames: readonly string[] = [

@@ -19,6 +19,13 @@ import {
   type Payload,
   type Replier,
   type Requester,
+  type LateReply,
+  type MilenaError,
+  type RemoteError,
+  type Reply,
+  type TimeoutError,
+  type ValidationError,
+  isMilenaError,
 } from '../src/index.ts'
 
 /* oxlint-disable typescript/no-unnecessary-type-parameters -- a type is compared by being a parameter */
@@ -209,6 +216,49 @@ export async function uses(requester: Requester, replier: Replier): Promise<void
   // @ts-expect-error -- neither a schema nor a payload
   defineOperation({ name: 'x', topic, request: { type: 'object' } })
 
+  const prepared = await requester.prepare(add, { a: 1 })
+  const pending = requester.register(prepared, {
+    onReply(outcome) {
+      same<typeof outcome, Reply<{ sum: number }> | MilenaError>()
+      return 'more'
+    },
+  })
+  same<Awaited<typeof pending.reply>, Reply<{ sum: number }>>()
+  // @ts-expect-error -- not the request's type
+  await requester.prepare(add, { a: '1' })
+  // @ts-expect-error -- neither done nor more
+  requester.register(prepared, { onReply: () => 'enough' })
+  // @ts-expect-error -- not what prepare gives
+  requester.register(add)
+
   const disposable: readonly AsyncDisposable[] = [requester, replier]
   assert.ok(disposable)
+}
+
+/** Never called: only compiled. */
+export function narrows(error: unknown, late: LateReply): void {
+  const pay = defineOperation({
+    name: 'pay',
+    topic,
+    request: z.object({ id: z.string() }),
+    reply: z.number(),
+  })
+  const other = defineOperation({ name: 'other', topic, request: string(), reply: string() })
+  if (isMilenaError(error)) {
+    if (error.code === 'MILENA_TIMEOUT') same<typeof error.timeout, TimeoutError['timeout']>()
+    if (error.code === 'MILENA_REMOTE_ERROR') same<typeof error.remoteCode, RemoteError['remoteCode']>()
+    if (error.code === 'MILENA_REPLY_INVALID') same<typeof error.issues, ValidationError['issues']>()
+    if (error.code === 'MILENA_OPTIONS_INVALID') same<typeof error.problems, readonly string[]>()
+    // @ts-expect-error -- only a timeout has one
+    if (error.code === 'MILENA_CLOSED') same<typeof error.timeout, number>()
+    // @ts-expect-error -- no code of ours
+    if (error.code === 'MILENA_ODD') return
+  }
+  same<typeof late.request, unknown>()
+  if (late.of(pay)) {
+    same<typeof late.request, { id: string }>()
+    same<typeof late.reply, Reply<number> | undefined>()
+  } else if (late.of(other)) {
+    same<typeof late.request, string>()
+  }
 }
