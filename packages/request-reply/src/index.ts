@@ -37,6 +37,7 @@ export type {
   Side,
 } from './contract/codec.ts'
 export type { DurationSummary } from './durations.ts'
+export { isMilenaError, type AnyMilenaError } from './error-types.ts'
 export {
   errorCodes,
   MilenaError,
@@ -74,13 +75,15 @@ export type { ErrorOutcome, Outcome, PassedOverOutcome, ReplyOutcome } from './r
 export type { RawRequest } from './replier/raw-request.ts'
 export type { RecordMiddleware } from './replier/record-middleware.ts'
 export { createReplier, type Handler, type Replier } from './replier/replier.ts'
-export type { OperationStats, PassedOverReason, ReplierStats } from './replier/stats.ts'
+export type { ReplierOperationStats, PassedOverReason, ReplierStats } from './replier/stats.ts'
 export type { ReplierLogger } from './replier/warnings.ts'
 export type { RandomBytes } from './random.ts'
+export type { RequesterOperationStats, OutcomeCounts } from './requester/operation-accounts.ts'
 export { createRequester, type Requester } from './requester/requester.ts'
-export type { RequesterOptions } from './requester/options.ts'
-export type { LateReply, Reply, RequestOptions } from './requester/reply.ts'
-export type { RequesterStats } from './requester/stats.ts'
+export type { OutgoingRequest, RequesterOptions } from './requester/options.ts'
+export type { LateReply, LateReplyOf, Reply, RequestOptions } from './requester/reply.ts'
+export type { PendingRequest, PreparedRequest, RegisterOptions } from './requester/stages.ts'
+export type { RequesterHealth, RequesterHoldings, RequesterStats } from './requester/stats.ts'
 export { instanceReplyTopic, type InstanceReplyTopicOptions } from './routing/instance-reply-topic.ts'
 export { replyPartition, type ReplyPartitionOptions } from './routing/reply-partition.ts'
 export type { OpenReplyRouting, ReplyRouting, RoutingContext } from './routing/routing.ts'

@@ -24,6 +24,11 @@ export class ManualClock implements Clock {
     return this.#timers.size
   }
 
+  /** Time passes in which this process does nothing: what is due fires late, when the clock is advanced next. */
+  jump(milliseconds: number): void {
+    this.#time += milliseconds
+  }
+
   /** Fires what is due on the way, in order, and lets what it set in motion come to rest before each. */
   async advance(milliseconds: number): Promise<void> {
     const end = this.#time + milliseconds

@@ -5,31 +5,14 @@ import { test } from 'node:test'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { defineOperation } from '../src/contract/operation.ts'
 import { string } from '../src/contract/payload.ts'
-import { createRequester, type Requester } from '../src/requester/requester.ts'
+import { createRequester } from '../src/requester/requester.ts'
 import type { OpenReplyRouting } from '../src/routing/routing.ts'
 import { sharedReplyTopic } from '../src/routing/shared-reply-topic.ts'
 import { createMemoryBroker } from '../src/transport/memory/broker.ts'
 import type { Transport } from '../src/transport/transport.ts'
 import { MessageHeaders } from '../src/wire/headers.ts'
 import { ManualClock } from './manual-clock.ts'
-import { code, echo, opened, setUp, until } from './requesting.ts'
-
-/** A transport that is this one but for the methods given. */
-function altered(transport: Transport, methods: Partial<Transport>): Transport {
-  return new Proxy(transport, {
-    get(target, name: keyof Transport) {
-      const method: unknown = methods[name] ?? target[name]
-      return typeof method === 'function' ? (method.bind(target) as unknown) : method
-    },
-  })
-}
-
-/** Outcomes beside the counters: each accepted request has one of the six. */
-function assertAccounted(requester: Requester): void {
-  const { accepted, pending, replied, remoteErrors, timedOut, cancelled, failed, abandoned } =
-    requester.stats()
-  assert.equal(replied + remoteErrors + timedOut + cancelled + failed + abandoned + pending, accepted)
-}
+import { altered, assertAccounted, code, echo, opened, setUp, until } from './requesting.ts'
 
 /** Of a routing that never gives back its reply address. */
 const openHung = async (): Promise<OpenReplyRouting> => ({
@@ -121,7 +104,7 @@ test('an asynchronous reply schema is waited for until the deadline; what it say
   await until(() => decide.length === 1)
   await clock.advance(100)
   await outcome
-  await replier.answer(replier.requests[0]!, { value: Buffer.from('again') })
+  await replier.answer(replier.requests[0]!, { value: Buffer.from('x') })
   await until(() => requester.stats().duplicate === 1)
   decide[0]!()
   await until(() => late.length === 1)
@@ -169,7 +152,7 @@ test('a second reply while the first is being validated is a duplicate', async (
   const { requester, replier } = await setUp()
   const asked = requester.request(slow, 'x')
   await until(() => decide.length === 1)
-  await replier.answer(replier.requests[0]!, { value: Buffer.from('again') })
+  await replier.answer(replier.requests[0]!, { value: Buffer.from('x') })
   await until(() => requester.stats().duplicate === 1)
   decide[0]!()
   assert.equal((await asked).value, 'x')
@@ -190,7 +173,10 @@ test('a schema, key or partition that throws, and a key or header of a wrong typ
   ] as const
   for (const [operation, expected] of failing) {
     await assert.rejects(requester.request(operation, 'x'), (error: unknown) => {
-      assert.match(String(error), /operation o: .*(a fault of the application|not number)/)
+      assert.match(
+        String(error),
+        /operation o: .*(a fault of the application|not 42|the schema of the request failed)/,
+      )
       return code(expected, { sent: 'no' })(error)
     })
   }
@@ -276,14 +262,24 @@ test('headers of the library’s own names are not taken from the application', 
     'milena-operation',
     'milena-instance',
     'milena-deadline',
+    'milena-timeout',
   ])
 })
 
-test('maxPendingBytes counts headers', async () => {
-  const { requester } = await setUp(() => undefined, { maxPendingBytes: 1000 })
+test('maxPendingBytes counts headers; what is larger by itself is too large, and not to be tried again', async () => {
+  const { requester, replier } = await setUp(() => undefined, { maxPendingBytes: 1000 })
+  const headers = { big: 'x'.repeat(500) }
+  const first = requester.request(echo, Buffer.alloc(1), { headers })
+  await until(() => replier.requests.length === 1)
+  await assert.rejects(
+    requester.request(echo, Buffer.alloc(1), { headers }),
+    code('MILENA_OVERLOADED', { retryable: true }),
+  )
+  await replier.answer(replier.requests[0]!, { value: null })
+  await first
   await assert.rejects(
     requester.request(echo, Buffer.alloc(1), { headers: { big: 'x'.repeat(1000) } }),
-    code('MILENA_OVERLOADED'),
+    code('MILENA_RECORD_TOO_LARGE', { retryable: false, sent: 'no', effect: 'none' }),
   )
 })
 
@@ -398,21 +394,21 @@ test('timeouts that are all different leave no timers behind', async () => {
   assert.ok(clock.timers < 100, `${clock.timers} timers`)
 })
 
-test('close takes a bound of any size, and one that is no number as none', async () => {
+test('close takes a bound of any size, none at all, and refuses what is no bound', async () => {
   for (const timeout of [Infinity, Number.MAX_SAFE_INTEGER]) {
-    const { requester, replier } = await setUp(() => undefined)
+    const { requester, replier, clock } = await setUp(() => undefined)
     const asked = requester.request(echo, Buffer.from('x'))
     await until(() => replier.requests.length === 1)
     const closing = requester.close({ timeout })
+    await clock.advance(100)
     await replier.answer(replier.requests[0]!, { value: Buffer.from('in time') })
     assert.equal((await asked).value.toString(), 'in time')
     await closing
   }
-  const { requester, replier } = await setUp(() => undefined)
-  const asked = assert.rejects(requester.request(echo, Buffer.from('x')), code('MILENA_ABANDONED'))
-  await until(() => replier.requests.length === 1)
-  await requester.close({ timeout: Number.NaN })
-  await asked
+  const { requester } = await setUp()
+  for (const timeout of [Number.NaN, -1, '5' as unknown as number, null as unknown as number])
+    await assert.rejects(requester.close({ timeout }), code('MILENA_OPTIONS_INVALID'))
+  assert.equal((await requester.request(echo, Buffer.from('still open'))).value.toString(), 'still open')
 })
 
 test('close ends although the routing cannot give back its reply address, and the reason is told', async () => {

@@ -56,6 +56,7 @@ test('the record carries key, correlation id, reply address, operation, instance
   assert.equal(headers.text('milena-operation'), 'add')
   assert.equal(headers.text('milena-instance'), 'gw-1')
   assert.equal(headers.text('milena-deadline'), String(clock.now() + 700))
+  assert.equal(headers.text('milena-timeout'), '700')
   assert.equal(headers.text('traceparent'), 'tp')
 })
 
@@ -100,7 +101,7 @@ test('an undecodable reply is an error that says so', async () => {
 test('an error reply becomes the remote error with code and message', async () => {
   const { requester } = await setUp(() => ({
     value: null,
-    headers: errorHeaders('DECLINED', 'card expired'),
+    headers: errorHeaders({ code: 'DECLINED', message: 'card expired', effect: 'none' }),
   }))
   await assert.rejects(requester.request(add, { a: 1, b: 2 }), (error: unknown) => {
     assert.ok(error instanceof RemoteError)
@@ -129,7 +130,7 @@ test('a timeout is unknown, and the late reply is handed over with its request, 
   await outcome
   await clock.advance(50)
   await replier.answer(replier.requests[0]!, { value: Buffer.from('{"sum":3}') })
-  await replier.answer(replier.requests[0]!, { value: Buffer.from('{"sum":4}') })
+  await replier.answer(replier.requests[0]!, { value: Buffer.from('{"sum":3}') })
   await until(() => requester.stats().duplicate === 1)
   assert.equal(late.length, 1)
   assert.deepEqual(late[0]!.request, { a: 1, b: 2 })
@@ -151,7 +152,10 @@ test('a late error reply is handed over as the error', async () => {
   await until(() => replier.requests.length === 1)
   await clock.advance(100)
   await outcome
-  await replier.answer(replier.requests[0]!, { value: null, headers: errorHeaders('DECLINED', 'no') })
+  await replier.answer(replier.requests[0]!, {
+    value: null,
+    headers: errorHeaders({ code: 'DECLINED', message: 'no' }),
+  })
   await until(() => late.length === 1)
   assert.equal(late[0]!.reply, undefined)
   assert.ok(late[0]!.error instanceof RemoteError)
@@ -160,7 +164,7 @@ test('a late error reply is handed over as the error', async () => {
 test('duplicate, foreign and late replies are counted apart', async () => {
   const { requester, replier, broker } = await setUp()
   await requester.request(echo, Buffer.from('mine'))
-  await replier.answer(replier.requests[0]!, { value: Buffer.from('again') })
+  await replier.answer(replier.requests[0]!, { value: Buffer.from('mine') })
   const stranger = broker.connect()
   opened.push(stranger)
   await stranger.send({ topic: 'replies', partition: 2, key: null, value: null, headers: [] })

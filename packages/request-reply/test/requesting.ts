@@ -3,6 +3,7 @@
  * closed after it.
  */
 import assert from 'node:assert/strict'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { afterEach } from 'node:test'
 import { defineOperation, type Operation } from '../src/contract/operation.ts'
 import { bytes } from '../src/contract/payload.ts'
@@ -11,8 +12,10 @@ import type { RequesterOptions } from '../src/requester/options.ts'
 import type { LateReply } from '../src/requester/reply.ts'
 import { createRequester, type Requester } from '../src/requester/requester.ts'
 import { replyPartition } from '../src/routing/reply-partition.ts'
+import type { OpenReplyRouting, ReplyRouting, RoutingContext } from '../src/routing/routing.ts'
 import { createMemoryBroker, type MemoryBroker } from '../src/transport/memory/broker.ts'
-import type { Transport } from '../src/transport/transport.ts'
+import type { RecordPosition, Transport, Trouble } from '../src/transport/transport.ts'
+import type { ReplyAddress } from '../src/wire/profile.ts'
 import { answering, type Answering } from './answering.ts'
 import { ManualClock } from './manual-clock.ts'
 
@@ -62,6 +65,69 @@ export async function setUp(
   })
   opened.push(far, transport, replier, requester)
   return { requester, replier, clock, late, broker }
+}
+
+/** A transport that is this one but for the methods given. */
+export function altered(transport: Transport, methods: Partial<Transport>): Transport {
+  return new Proxy(transport, {
+    get(target, name: keyof Transport) {
+      const method: unknown = methods[name] ?? target[name]
+      return typeof method === 'function' ? (method.bind(target) as unknown) : method
+    },
+  })
+}
+
+/** A routing whose state a test decides. */
+export class StagedRouting implements ReplyRouting {
+  readonly name = 'staged'
+  readonly address: ReplyAddress = { topic: 'replies', partition: 2 }
+  context: RoutingContext | undefined
+  troubles: readonly Trouble[] = []
+  positions: readonly RecordPosition[] = []
+  caughtUp: () => Promise<void> = () => Promise.resolve()
+
+  tell(...troubles: readonly Trouble[]): void {
+    this.troubles = troubles
+    this.context!.onTrouble(troubles)
+  }
+
+  async open(context: RoutingContext): Promise<OpenReplyRouting> {
+    this.context = context
+    const tail = await context.transport.tail({
+      topic: 'replies',
+      partitions: [2],
+      from: 'latest',
+      onRecords: (records) => context.receive(records),
+    })
+    return {
+      address: () => this.address,
+      troubles: () => this.troubles,
+      positions: () => this.positions,
+      caughtUp: () => this.caughtUp(),
+      close: () => tail.close(),
+    }
+  }
+}
+
+/** What the requester warns of, from now on until the test ends. */
+export function warningsSeen(): { readonly context: string; readonly error: Error }[] {
+  return seenOn<{ context: string; error: Error }>('milena:warning')
+}
+
+/** What is published on a channel, from now on until the test ends. */
+export function seenOn<Message>(name: string): Message[] {
+  const seen: Message[] = []
+  const listen = (message: unknown): void => void seen.push(message as Message)
+  subscribe(name, listen)
+  opened.push({ close: async () => void unsubscribe(name, listen) })
+  return seen
+}
+
+/** Outcomes beside the counters: each accepted request has one of the six. */
+export function assertAccounted(requester: Requester): void {
+  const { accepted, pending, replied, remoteErrors, timedOut, cancelled, failed, abandoned } =
+    requester.stats()
+  assert.equal(replied + remoteErrors + timedOut + cancelled + failed + abandoned + pending, accepted)
 }
 
 /** Says whether an error has this code, and these facts. */

@@ -64,11 +64,11 @@ export interface ReplierStats {
   /** Milliseconds that handlers took. */
   readonly handlerDuration: DurationSummary
   /** By operation. */
-  readonly operations: Readonly<Record<string, OperationStats>>
+  readonly operations: Readonly<Record<string, ReplierOperationStats>>
 }
 
 /** What the requests of one operation took, in milliseconds. */
-export interface OperationStats {
+export interface ReplierOperationStats {
   /** From when they were read to their turn: for their key, and for a slot. */
   readonly waited: DurationSummary
   /** From their turn to their outcome: middleware, handler, validation. */
@@ -77,13 +77,13 @@ export interface OperationStats {
   readonly delivered: DurationSummary
 }
 
-/** The durations behind `OperationStats`. */
+/** The durations behind `ReplierOperationStats`. */
 export class OperationDurations {
   readonly waited: Durations = new Durations()
   readonly handled: Durations = new Durations()
   readonly delivered: Durations = new Durations()
 
-  summary(): OperationStats {
+  summary(): ReplierOperationStats {
     return {
       waited: this.waited.summary(),
       handled: this.handled.summary(),

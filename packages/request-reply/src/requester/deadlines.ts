@@ -4,6 +4,9 @@
  * Entries with the same timeout expire in the order in which they came, so there is one queue, and one timer for its
  * head, for each distinct timeout (as Node's own timers have it). Adding and removing are O(1) and allocate nothing:
  * the entries carry the links themselves.
+ *
+ * A process that was busy, or stopped, for longer than a timeout finds the timer due before it has read what came in
+ * time. So a timer that is late first waits for `catchUp`; what is still there then has expired.
  */
 import type { Clock, ScheduledTimer } from '../clock.ts'
 
@@ -15,12 +18,17 @@ export interface DeadlineEntry {
   queue: DeadlineQueue | undefined
 }
 
-interface DeadlineQueue {
+export interface DeadlineQueue {
   readonly timeout: number
   head: DeadlineEntry | undefined
   tail: DeadlineEntry | undefined
   timer: ScheduledTimer | undefined
+  /** What came in time is being looked for, before anything expires. */
+  catchingUp: boolean
 }
+
+/** A timer that fires so many milliseconds late was held up, with everything else in this process. */
+const heldUp = 50
 
 /** With more distinct timeouts than this, as with ones computed for each request, a queue does not outlive its entries. */
 const lastingQueues = 64
@@ -28,17 +36,20 @@ const lastingQueues = 64
 export class Deadlines<Entry extends DeadlineEntry> {
   readonly #clock: Clock
   readonly #onExpired: (entry: Entry) => void
+  readonly #catchUp: () => Promise<void>
   readonly #queues = new Map<number, DeadlineQueue>()
 
-  constructor(clock: Clock, onExpired: (entry: Entry) => void) {
+  /** @param catchUp Reads what has come; bounded, and never rejects. */
+  constructor(clock: Clock, onExpired: (entry: Entry) => void, catchUp: () => Promise<void>) {
     this.#clock = clock
     this.#onExpired = onExpired
+    this.#catchUp = catchUp
   }
 
   add(entry: Entry, timeout: number): void {
     let queue = this.#queues.get(timeout)
     if (queue === undefined) {
-      queue = { timeout, head: undefined, tail: undefined, timer: undefined }
+      queue = { timeout, head: undefined, tail: undefined, timer: undefined, catchingUp: false }
       this.#queues.set(timeout, queue)
     }
     entry.expiresAt = this.#clock.monotonic() + timeout
@@ -48,7 +59,7 @@ export class Deadlines<Entry extends DeadlineEntry> {
     if (queue.tail === undefined) queue.head = entry
     else queue.tail.next = entry
     queue.tail = entry
-    if (queue.timer === undefined) this.#arm(queue, timeout)
+    if (queue.timer === undefined && !queue.catchingUp) this.#arm(queue, timeout)
   }
 
   remove(entry: Entry): void {
@@ -59,7 +70,7 @@ export class Deadlines<Entry extends DeadlineEntry> {
     if (next === undefined) queue.tail = previous
     else next.previous = previous
     entry.queue = entry.previous = entry.next = undefined
-    if (queue.head === undefined && this.#queues.size > lastingQueues) {
+    if (queue.head === undefined && this.#queues.size > lastingQueues && !queue.catchingUp) {
       cancelTimer(queue)
       this.#queues.delete(queue.timeout)
     }
@@ -77,6 +88,19 @@ export class Deadlines<Entry extends DeadlineEntry> {
 
   #fire(queue: DeadlineQueue): void {
     queue.timer = undefined
+    const { head } = queue
+    if (head !== undefined && this.#clock.monotonic() - head.expiresAt > heldUp) {
+      queue.catchingUp = true
+      void this.#catchUp().then(() => {
+        queue.catchingUp = false
+        if (this.#queues.get(queue.timeout) === queue) this.#expire(queue)
+      })
+    } else {
+      this.#expire(queue)
+    }
+  }
+
+  #expire(queue: DeadlineQueue): void {
     const now = this.#clock.monotonic()
     while (queue.head !== undefined && queue.head.expiresAt <= now) {
       const entry = queue.head as Entry

@@ -1,5 +1,4 @@
-import type { Clock } from '../clock.ts'
-import { longestTimeout } from '../contract/operation.ts'
+import { boundedDelay, type Clock } from '../clock.ts'
 
 /** Waiting, within a bound, until nothing is left of something. */
 export class Drain {
@@ -15,13 +14,13 @@ export class Drain {
     this.#onEmpty?.()
   }
 
-  /** Resolves at the next `empty()`, at the latest after `timeout` ms; at once when that is not above 0. */
+  /** Resolves at the next `empty()`, at the latest after `timeout` ms, if that is finite; at once when it is not above 0. */
   wait(timeout: number): Promise<void> {
     if (!(timeout > 0)) return Promise.resolve()
     return new Promise((resolve) => {
-      const timer = this.#clock.schedule(Math.min(timeout, longestTimeout), resolve)
+      const timer = timeout === Infinity ? undefined : this.#clock.schedule(boundedDelay(timeout), resolve)
       this.#onEmpty = () => {
-        timer.cancel()
+        timer?.cancel()
         resolve()
       }
     })

@@ -5,9 +5,21 @@ import { OptionsError, unknownOptions } from '../errors.ts'
 import { systemRandom, type RandomBytes } from '../random.ts'
 import type { ReplyRouting } from '../routing/routing.ts'
 import { eitherSource, type TransportSource } from '../transport/open.ts'
+import type { RecordPosition } from '../transport/transport.ts'
+import type { HeaderInput } from '../wire/headers.ts'
 import type { WireProfile } from '../wire/profile.ts'
 import { springProfile } from '../wire/spring.ts'
+import { classOf, foreign } from '../words.ts'
 import type { LateReply } from './reply.ts'
+
+/** What is known of a request when its record is made. */
+export interface OutgoingRequest {
+  readonly operation: string
+  readonly topic: string
+  readonly key: Buffer | null
+  /** In hexadecimal, 32 digits. */
+  readonly correlationId: string
+}
 
 export interface RequesterOptions extends TransportSource {
   /** How replies find this instance. There is no default: the usual one is `replyPartition({ topic })`. */
@@ -19,22 +31,50 @@ export interface RequesterOptions extends TransportSource {
   readonly instanceId?: string
   /** Milliseconds to wait for a reply when neither the request nor its operation says; default 5 000. */
   readonly timeout?: number
-  /** The most requests that may be pending; one more is rejected at once with `MILENA_OVERLOADED`. Default 10 000. */
+  /**
+   * The most requests that may be pending, or be with the transport still, at once; one more is rejected at once with
+   * `MILENA_OVERLOADED`. Default 10 000.
+   */
   readonly maxPending?: number
-  /** The most bytes of keys, values and headers that may be pending; more is rejected likewise. Default 64 MiB. */
+  /**
+   * The most bytes of keys, values and headers that they may have; more is rejected likewise, and a request that has more
+   * by itself with `MILENA_RECORD_TOO_LARGE`. Default 64 MiB.
+   */
   readonly maxPendingBytes?: number
+  /**
+   * The most bytes of a reply's value; a larger one is not parsed, and its request ends in `MILENA_REPLY_INVALID`.
+   * Default 8 MiB.
+   */
+  readonly maxReplyBytes?: number
+  /**
+   * What becomes of a new request while replies cannot be received (`health()` says why): `refuse`, with
+   * `MILENA_NOT_RECEIVING`, or `wait`, within its timeout. Either way it is not sent. Default `refuse`.
+   */
+  readonly whileNotReceiving?: 'refuse' | 'wait'
+  /**
+   * Headers for each request, such as a tenant's name, beside those that its caller gives. Called before the request is
+   * accepted; what it throws ends it in `MILENA_OPTIONS_INVALID`. Names of the library's own headers are left out.
+   */
+  readonly headers?: (outgoing: OutgoingRequest) => HeaderInput | undefined
+  /**
+   * Where to begin to read replies: the positions that an instance before this one, with the same fixed reply address,
+   * had kept for its requests (`PendingRequest.repliesFrom`). Default: where the log ends now.
+   */
+  readonly resumeFrom?: readonly RecordPosition[]
   /** Create missing topics, for development: reply topics as their routing has them, request topics with 6 partitions. Default false. */
   readonly createTopics?: boolean
-  /** Milliseconds that `close()` waits for pending replies; default 10 000. */
+  /** Milliseconds that `close()` waits for pending replies, `Infinity` for no bound; default 10 000. */
   readonly drainTimeout?: number
   /**
-   * Called with the reply of a request that had timed out or was cancelled, together with that request. May be
-   * asynchronous; when it throws or rejects, that is a warning and nothing else.
+   * Called with the reply of a request that had timed out or was cancelled, or had been answered with an error that left
+   * its effect open, together with that request. May be asynchronous; when it throws or rejects, that is a warning and
+   * nothing else.
    */
   readonly onLateReply?: (late: LateReply) => void | Promise<void>
   /**
    * How many requests without a reply, and how many with one, are remembered to tell late and duplicate replies; default
-   * 10 000 each. Those without a reply are fewer when they have more than `maxPendingBytes`.
+   * 10 000 each. Those without a reply are fewer when they have more than `maxPendingBytes`. Those that are forgotten are
+   * counted, and the first is a warning.
    */
   readonly remember?: number
   /** How correlation id and reply address travel; default `springProfile`. */
@@ -45,8 +85,10 @@ export interface RequesterOptions extends TransportSource {
   readonly random?: RandomBytes
 }
 
-export type RequesterSettings = Required<Omit<RequesterOptions, 'kafka' | 'transport' | 'onLateReply'>> & {
-  readonly onLateReply: ((late: LateReply) => void | Promise<void>) | undefined
+type WithoutDefault = 'onLateReply' | 'headers' | 'resumeFrom'
+
+export type RequesterSettings = Required<Omit<RequesterOptions, 'kafka' | 'transport' | WithoutDefault>> & {
+  readonly [Name in WithoutDefault]: RequesterOptions[Name] | undefined
 }
 
 /** @throws OptionsError that lists every problem. */
@@ -58,6 +100,10 @@ export function readRequesterOptions(options: RequesterOptions): RequesterSettin
     timeout: options.timeout ?? 5_000,
     maxPending: options.maxPending ?? 10_000,
     maxPendingBytes: options.maxPendingBytes ?? 64 * 1024 * 1024,
+    maxReplyBytes: options.maxReplyBytes ?? 8 * 1024 * 1024,
+    whileNotReceiving: options.whileNotReceiving ?? 'refuse',
+    headers: options.headers,
+    resumeFrom: options.resumeFrom,
     createTopics: options.createTopics ?? false,
     drainTimeout: options.drainTimeout ?? 10_000,
     onLateReply: options.onLateReply,
@@ -72,30 +118,50 @@ export function readRequesterOptions(options: RequesterOptions): RequesterSettin
   if (typeof settings.replyRouting?.open !== 'function') {
     problems.push('replyRouting is missing; the usual one is replyPartition({ topic })')
   }
-  if (!/^[A-Za-z0-9._-]{1,100}$/.test(settings.instanceId)) {
-    problems.push(
-      `instanceId must have 1 to 100 letters, digits, '.', '_' or '-', not ${JSON.stringify(settings.instanceId)}`,
-    )
+  const { instanceId } = settings as { readonly instanceId: unknown }
+  if (typeof instanceId !== 'string' || !/^[A-Za-z0-9._-]{1,100}$/.test(instanceId)) {
+    const given = typeof instanceId === 'string' ? JSON.stringify(foreign(instanceId, 120)) : said(instanceId)
+    problems.push(`instanceId must have 1 to 100 letters, digits, '.', '_' or '-', not ${given}`)
   }
   if (!isTimeout(settings.timeout))
-    problems.push(`timeout must be 1 to ${longestTimeout} ms, not ${settings.timeout}`)
-  if (!(settings.drainTimeout >= 0 && settings.drainTimeout <= longestTimeout)) {
-    problems.push(`drainTimeout must be 0 to ${longestTimeout} ms, not ${settings.drainTimeout}`)
+    problems.push(`timeout must be 1 to ${longestTimeout} ms, not ${said(settings.timeout)}`)
+  if (!isDrainTimeout(settings.drainTimeout))
+    problems.push(`drainTimeout ${drainTimeoutIs}, not ${said(settings.drainTimeout)}`)
+  if (!['refuse', 'wait'].includes(settings.whileNotReceiving)) {
+    problems.push(`whileNotReceiving must be 'refuse' or 'wait', not ${said(settings.whileNotReceiving)}`)
+  }
+  if (settings.resumeFrom !== undefined && !Array.isArray(settings.resumeFrom)) {
+    problems.push(`resumeFrom must be a list of positions, not ${said(settings.resumeFrom)}`)
   }
   for (const [name, least] of [
     ['maxPending', 1],
     ['maxPendingBytes', 1],
+    ['maxReplyBytes', 0],
     ['remember', 0],
   ] as const) {
     if (!Number.isSafeInteger(settings[name]) || settings[name] < least) {
-      problems.push(`${name} must be a whole number of at least ${least}, not ${settings[name]}`)
+      problems.push(`${name} must be a whole number of at least ${least}, not ${said(settings[name])}`)
     }
   }
-  if (settings.onLateReply !== undefined && typeof settings.onLateReply !== 'function') {
-    problems.push('onLateReply must be a function')
+  for (const name of ['onLateReply', 'headers'] as const) {
+    if (settings[name] !== undefined && typeof settings[name] !== 'function') {
+      problems.push(`${name} must be a function, not ${said(settings[name])}`)
+    }
   }
   if (problems.length > 0) throw new OptionsError('createRequester', problems)
   return settings
+}
+
+/** What a bound for draining has to be, for messages. */
+export const drainTimeoutIs = 'must be a number of milliseconds, 0 or more, or Infinity'
+
+export function isDrainTimeout(value: unknown): value is number {
+  return typeof value === 'number' && value >= 0
+}
+
+/** A number as it is, and of anything else what it is. */
+export function said(value: unknown): string {
+  return typeof value === 'number' ? String(value) : classOf(value)
 }
 
 function defaultInstanceId(random: RandomBytes): string {

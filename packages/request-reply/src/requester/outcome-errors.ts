@@ -1,44 +1,129 @@
 /** How a request ends without a reply, as the error that its caller gets. */
 import type { AnyOperation } from '../contract/operation.ts'
-import { MilenaError, TimeoutError, TransportError, type SentState } from '../errors.ts'
-import type { PendingReply } from './pending.ts'
+import { MilenaError, TimeoutError, TransportError, type ErrorDetails, type SentState } from '../errors.ts'
+import { wordsOf } from '../words.ts'
+import { factsOf, type PendingReply } from './pending.ts'
 
-export function timedOut(pending: PendingReply): TimeoutError {
-  return new TimeoutError(pending.operation.name, pending.timeout, { sent: sentState(pending) })
+/** How far a request that is given up has come: `no` after everything of it was taken back. */
+export function sentStateOf({ acknowledged, doubtful, inFlight }: PendingReply): SentState {
+  if (acknowledged) return 'yes'
+  return doubtful || inFlight > 0 ? 'unknown' : 'no'
 }
 
-export function cancelled(pending: PendingReply, signal: AbortSignal): MilenaError {
-  return new MilenaError(
-    'MILENA_CANCELLED',
-    `operation ${pending.operation.name}: cancelled by the caller; the outcome is unknown`,
-    { sent: sentState(pending), cause: signal.reason },
+/** What is certain of a request that never left this process. */
+const neverSent = { sent: 'no', outcomeKnown: true, effect: 'none', retryable: true } as const
+
+function detailsOf(pending: PendingReply, cause: unknown): ErrorDetails {
+  const sent = sentStateOf(pending)
+  return { ...(sent === 'no' ? neverSent : { sent }), cause, request: factsOf(pending) }
+}
+
+/** @param why what is known of why there is no reply; without, what may be looked at */
+export function timedOut(pending: PendingReply, replyTopic: string, why: string | undefined): MilenaError {
+  const { operation, timeout, problem } = pending
+  const details = detailsOf(pending, problem)
+  if (details.sent === 'no') {
+    return withoutStack(
+      () =>
+        new TransportError(
+          'MILENA_NOT_SENT',
+          `operation ${operation.name}: it did not leave this process within its ${timeout} ms and was taken back`,
+          details,
+        ),
+    )
+  }
+  const doubt = problem === undefined ? '' : `whether it was sent is not known (${wordsOf(problem)}); `
+  const look =
+    why ??
+    `is a replier of topic ${operation.topic} running and keeping up, does its replyTopics allow ${replyTopic}, ` +
+      `do the clocks of both sides agree?`
+  return withoutStack(() => new TimeoutError(operation.name, timeout, details, doubt + look))
+}
+
+export function cancelled(pending: PendingReply, reason: unknown): MilenaError {
+  const details = detailsOf(pending, reason)
+  const known = details.sent === 'no' ? 'it was taken back before it was sent' : 'the outcome is unknown'
+  return withoutStack(
+    () =>
+      new MilenaError(
+        'MILENA_CANCELLED',
+        `operation ${pending.operation.name}: cancelled by the caller; ${known}`,
+        details,
+      ),
   )
 }
 
-export function cancelledBefore(operation: AnyOperation, signal: AbortSignal): MilenaError {
+export function cancelledBefore(operation: AnyOperation, reason: unknown): MilenaError {
   return new MilenaError(
     'MILENA_CANCELLED',
     `operation ${operation.name}: cancelled by the caller; nothing was sent`,
-    { sent: 'no', outcomeKnown: true, cause: signal.reason },
+    { ...neverSent, cause: reason },
   )
 }
 
-export function abandoned(pending: PendingReply): MilenaError {
-  return new MilenaError(
-    'MILENA_ABANDONED',
-    `operation ${pending.operation.name}: the requester was closed before the reply came; the outcome is unknown`,
-    { sent: sentState(pending) },
+/** @param cause why it was not the requester's own `close`, if it was not */
+export function abandoned(pending: PendingReply, cause: Error | undefined): MilenaError {
+  const details = detailsOf(pending, cause)
+  const known = details.sent === 'no' ? 'it was not sent' : 'the outcome is unknown'
+  const what = cause === undefined ? 'the requester was closed' : `no reply can come: ${wordsOf(cause)}`
+  return withoutStack(
+    () =>
+      new MilenaError(
+        'MILENA_ABANDONED',
+        `operation ${pending.operation.name}: ${what}, before the reply came; ${known}`,
+        details,
+      ),
   )
 }
 
-export function notReady(operation: AnyOperation, timeout: number): TransportError {
+/** The transport's own error, about this request: it may have been given to others as well. */
+export function unsent(pending: PendingReply, cause: TransportError): TransportError {
+  const { code, message, sent, outcomeKnown, retryable, effect } = cause
+  const request = factsOf(pending)
+  return new TransportError(code, `operation ${pending.operation.name}: ${message}`, {
+    ...{ sent, outcomeKnown, retryable, effect, cause, request },
+  })
+}
+
+/** @param waitedFor what had not come to an end */
+export function notReady(operation: AnyOperation, timeout: number, waitedFor: string): TransportError {
   return new TransportError(
     'MILENA_NOT_SENT',
-    `operation ${operation.name}: not sent within ${timeout} ms: ` +
-      `the brokers did not describe topic ${operation.topic}, or the request's schema did not come to an end, in time`,
+    `operation ${operation.name}: not sent within ${timeout} ms: ${waitedFor} was still being waited for`,
   )
 }
 
-function sentState({ position }: PendingReply): SentState {
-  return position === undefined ? 'unknown' : 'yes'
+export function tooLarge(operation: AnyOperation, bytes: number, maxPendingBytes: number): MilenaError {
+  return new MilenaError(
+    'MILENA_RECORD_TOO_LARGE',
+    `operation ${operation.name}: the request has ${bytes} bytes of key, value and headers, ` +
+      `and at most ${maxPendingBytes} (maxPendingBytes) may be pending at all`,
+  )
+}
+
+/** For an error that comes by the ten thousand a second: its stack costs more than all else, and says nothing new. */
+export function withoutStack<Problem extends Error>(make: () => Problem): Problem {
+  const limit = Error.stackTraceLimit
+  Error.stackTraceLimit = 0
+  try {
+    return make()
+  } finally {
+    Error.stackTraceLimit = limit
+  }
+}
+
+const nextTick = (): void => {}
+
+/**
+ * A promise that rejects with the error, whose stack then names who was waiting. V8 finds the functions that await a
+ * promise from the reaction in which a stack is taken; so it is taken there, where nothing of ours stands in between, and
+ * a promise that is resolved with this one must have been hooked on to it before: hence the step in front.
+ */
+export function rejecting(error: Error): Promise<never> {
+  return Promise.resolve()
+    .then(nextTick)
+    .then(function reject(): never {
+      Error.captureStackTrace(error, reject)
+      throw error
+    })
 }

@@ -5,14 +5,19 @@
  * one outcome. What was given up is remembered, within bounds, so that a reply that comes all the same is told apart.
  */
 import type { Clock } from '../clock.ts'
-import { requestAccepted, requestFailed, requestTimedOut } from '../diagnostics.ts'
+import { requestAccepted, requestEnded, requestTracing, type RequestOutcome } from '../diagnostics.ts'
+import type { TransportError } from '../errors.ts'
 import { PassingMap } from '../passing-map.ts'
+import type { RecordPosition } from '../transport/transport.ts'
+import type { Caps } from './caps.ts'
 import { Deadlines } from './deadlines.ts'
 import { Drain } from './drain.ts'
-import { RecentEntries, RecentIds } from './memory.ts'
-import { abandoned, cancelled, timedOut } from './outcome-errors.ts'
+import { AnsweredRequests, RecentEntries, type ReplySeen } from './memory.ts'
+import type { OutcomeName } from './operation-accounts.ts'
+import { abandoned, cancelled, rejecting, sentStateOf, timedOut, unsent } from './outcome-errors.ts'
 import { stepOf, type PendingReply } from './pending.ts'
-import type { RequesterCounters } from './stats.ts'
+import type { Reply } from './reply.ts'
+import { reasonOf } from './signals.ts'
 
 export interface PendingRepliesOptions {
   readonly instanceId: string
@@ -20,25 +25,47 @@ export interface PendingRepliesOptions {
   /** How many entries with an outcome are remembered, and how many bytes of requests without a reply. */
   readonly remember: number
   readonly maxPendingBytes: number
+  readonly caps: Caps
+  /** Takes back what the transport has not sent yet. */
+  withdraw(pending: PendingReply): void
+  /** Resolves when replies that have come by now were handed over; bounded. */
+  catchUp(): Promise<void>
+  /** What is known of why a reply has not come, and where it was to come. */
+  reasonSince(acceptedAt: number): string | undefined
+  replyTopic(): string
+  /** A request without a reply is not remembered any more. */
+  onForgotten(): void
+}
+
+const counterOf: Readonly<Record<RequestOutcome, OutcomeName>> = {
+  replied: 'replied',
+  'remote-error': 'remoteErrors',
+  'timed-out': 'timedOut',
+  cancelled: 'cancelled',
+  failed: 'failed',
+  abandoned: 'abandoned',
 }
 
 export class PendingReplies {
   readonly #options: PendingRepliesOptions
-  readonly #counters: RequesterCounters
   readonly #pending = new PassingMap<string, PendingReply>()
   readonly #deadlines: Deadlines<PendingReply>
   readonly #unanswered: RecentEntries<PendingReply>
-  readonly #answered: RecentIds
+  readonly #answered: AnsweredRequests
   readonly #drain: Drain
   #bytes = 0
 
-  constructor(options: PendingRepliesOptions, counters: RequesterCounters) {
+  constructor(options: PendingRepliesOptions) {
     this.#options = options
-    this.#counters = counters
-    this.#deadlines = new Deadlines(options.clock, (pending) => this.#expire(pending))
-    this.#unanswered = new RecentEntries(options.remember, options.maxPendingBytes)
-    this.#answered = new RecentIds(options.remember)
-    this.#drain = new Drain(options.clock)
+    const { clock, remember, maxPendingBytes } = options
+    this.#deadlines = new Deadlines(
+      clock,
+      (pending) => this.#expire(pending),
+      () => options.catchUp(),
+    )
+    this.#unanswered = new RecentEntries(remember, maxPendingBytes, () => options.onForgotten())
+    this.#answered = new AnsweredRequests(remember)
+    this.#drain = new Drain(clock)
   }
 
   get size(): number {
@@ -57,16 +84,18 @@ export class PendingReplies {
   }
 
   /** From now on the request is accepted: it ends in one outcome. */
-  register(pending: PendingReply, timeout: number, signal: AbortSignal | undefined): void {
+  register(pending: PendingReply, timeout: number): void {
+    pending.stage = 'pending'
+    pending.acceptedAt = this.#options.clock.monotonic()
     this.#pending.set(pending.id, pending)
     this.#bytes += pending.bytes
-    this.#counters.accepted++
+    this.#options.caps.take(pending.bytes)
+    pending.account.counts.accepted++
     this.#deadlines.add(pending, timeout)
-    if (signal !== undefined) {
-      const onAbort = (): void => this.#cancel(pending, signal)
-      signal.addEventListener('abort', onAbort, { once: true })
-      pending.unlisten = () => signal.removeEventListener('abort', onAbort)
-    }
+  }
+
+  /** To be told apart from registering: a subscriber is somebody else's code, and nothing of that runs before it is sent. */
+  publishAccepted(pending: PendingReply): void {
     if (requestAccepted.hasSubscribers) requestAccepted.publish(stepOf(pending, this.#options.instanceId))
   }
 
@@ -74,38 +103,85 @@ export class PendingReplies {
     return this.#pending.get(id)
   }
 
-  /** Takes the entry out for an answer; false when it has its outcome already. */
-  takeAnswered(pending: PendingReply): boolean {
+  /** The reply is its outcome; false when it has another one already. */
+  reply(pending: PendingReply, reply: Reply<never>, fingerprint: number, at: RecordPosition): boolean {
     if (!this.#take(pending)) return false
-    this.#answered.add(pending.id)
+    this.#answered.add(pending.id, fingerprint, at)
+    this.#end(pending, 'replied', undefined)
+    pending.resolve(reply)
     return true
   }
 
-  /** A request that was given up, for the reply that has come after all; forgotten by that. */
-  takeUnanswered(id: string): PendingReply | undefined {
+  /**
+   * The reply is an error, or cannot be read; false when it has its outcome already.
+   *
+   * @param keep it leaves open what the request did: another reply may come that says so
+   */
+  refuse(
+    pending: PendingReply,
+    outcome: 'remote-error' | 'failed',
+    error: Error,
+    seen: ReplySeen,
+    keep: boolean,
+  ): boolean {
+    if (!this.#take(pending)) return false
+    if (keep) this.keepOpen(pending, seen)
+    else this.#answered.add(pending.id, seen.fingerprint, seen.position)
+    this.#fail(pending, outcome, error)
+    return true
+  }
+
+  /** A request that was given up, or answered with an error that left its effect open. */
+  unanswered(id: string): PendingReply | undefined {
     const pending = this.#unanswered.take(id)
-    if (pending !== undefined) this.#answered.add(id)
+    if (pending !== undefined) this.#unanswered.add(id, pending, pending.bytes)
     return pending
   }
 
-  /** Whether this request had its answer. */
-  wasAnswered(id: string): boolean {
-    return this.#answered.has(id)
+  /** It has its answer, after all. */
+  answeredLate({ id }: PendingReply, fingerprint: number, at: RecordPosition): void {
+    this.#unanswered.take(id)
+    this.#answered.add(id, fingerprint, at)
+  }
+
+  /** This error may not be the last that is heard of it. */
+  keepOpen(pending: PendingReply, seen: ReplySeen): void {
+    pending.seen = seen
+    this.#unanswered.add(pending.id, pending, pending.bytes)
+  }
+
+  /** The reply that this request had. */
+  answerTo(id: string): ReplySeen | undefined {
+    return this.#answered.find(id)
   }
 
   /** Ends a request that was certainly not sent. */
-  failUnsent(pending: PendingReply, error: Error): void {
-    if (!this.#take(pending)) return
-    this.#counters.failed++
-    this.reject(pending, error)
+  failUnsent(pending: PendingReply, cause: TransportError): void {
+    if (this.#take(pending)) this.#fail(pending, 'failed', unsent(pending, cause))
   }
 
-  /** Gives an entry that was taken out its error. */
-  reject(pending: PendingReply, error: Error): void {
-    if (requestFailed.hasSubscribers) {
-      requestFailed.publish({ ...stepOf(pending, this.#options.instanceId), error })
+  /** Its caller gives it up; the error is the caller's own. False when it has its outcome already. */
+  settle(pending: PendingReply, error: Error): boolean {
+    if (!this.#take(pending)) return false
+    this.#giveUp(pending)
+    this.#end(pending, 'failed', error)
+    pending.resolve(Promise.reject(error))
+    return true
+  }
+
+  cancel(pending: PendingReply): void {
+    if (!this.#take(pending)) return
+    this.#giveUp(pending)
+    this.#fail(pending, 'cancelled', cancelled(pending, reasonOf(pending.signal)))
+  }
+
+  /** Ends all that is pending: no reply will come, or be heard. */
+  abandon(cause?: Error): void {
+    for (const pending of this.#pending.values()) {
+      this.#take(pending)
+      this.#giveUp(pending)
+      this.#fail(pending, 'abandoned', abandoned(pending, cause))
     }
-    pending.reject(error)
   }
 
   /** Resolves when nothing is pending, at the latest after `timeout` ms. */
@@ -115,45 +191,62 @@ export class PendingReplies {
 
   /** Ends what is still pending, and every timer. */
   close(): void {
-    for (const pending of this.#pending.values()) {
-      this.#take(pending)
-      this.#counters.abandoned++
-      this.reject(pending, abandoned(pending))
-    }
+    this.abandon()
     this.#deadlines.close()
   }
 
   #take(pending: PendingReply): boolean {
     if (!this.#pending.delete(pending.id)) return false
+    pending.stage = 'ended'
     this.#bytes -= pending.bytes
     this.#deadlines.remove(pending)
     pending.unlisten?.()
     pending.unlisten = undefined
+    if (pending.inFlight === 0) this.#options.caps.letGo(pending.bytes)
     if (this.#pending.size === 0) this.#drain.empty()
     return true
   }
 
   #expire(pending: PendingReply): void {
     if (!this.#take(pending)) return
-    this.#counters.timedOut++
     this.#giveUp(pending)
-    const error = timedOut(pending)
-    if (requestTimedOut.hasSubscribers) {
-      requestTimedOut.publish({ ...stepOf(pending, this.#options.instanceId), error })
-    }
-    pending.reject(error)
+    const why = this.#options.reasonSince(pending.acceptedAt)
+    this.#fail(pending, 'timed-out', timedOut(pending, this.#options.replyTopic(), why))
   }
 
-  #cancel(pending: PendingReply, signal: AbortSignal): void {
-    if (!this.#take(pending)) return
-    this.#counters.cancelled++
-    this.#giveUp(pending)
-    this.reject(pending, cancelled(pending, signal))
-  }
-
-  /** Without an answer: what comes is late. With one that is still being validated: what comes is a duplicate. */
+  /** Without an answer: what comes is late. With one that is still being read: what comes is a second one. */
   #giveUp(pending: PendingReply): void {
-    if (pending.replied) this.#answered.add(pending.id)
-    else this.#unanswered.add(pending.id, pending, pending.bytes)
+    this.#options.withdraw(pending)
+    pending.record = undefined
+    pending.further = undefined
+    pending.value = null
+    pending.headers = []
+    const { id, replied, seen } = pending
+    if (sentStateOf(pending) === 'no') return // nobody can answer it
+    if (replied && seen !== undefined) this.#answered.add(id, seen.fingerprint, seen.position)
+    else this.#unanswered.add(id, pending, pending.bytes)
+  }
+
+  #fail(pending: PendingReply, outcome: RequestOutcome, error: Error): void {
+    this.#end(pending, outcome, error)
+    pending.resolve(rejecting(error))
+  }
+
+  #end(pending: PendingReply, outcome: RequestOutcome, error: Error | undefined): void {
+    pending.account.counts[counterOf[outcome]]++
+    if (requestEnded.hasSubscribers) {
+      const duration = this.#options.clock.monotonic() - pending.acceptedAt
+      requestEnded.publish({ ...stepOf(pending, this.#options.instanceId), outcome, duration, error })
+    }
+    const { trace } = pending
+    if (trace === undefined) return
+    pending.trace = undefined
+    if (error === undefined) trace.result = outcome
+    else {
+      trace.error = error
+      requestTracing.error.publish(trace)
+    }
+    requestTracing.asyncStart.publish(trace)
+    requestTracing.asyncEnd.publish(trace)
   }
 }

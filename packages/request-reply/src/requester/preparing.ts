@@ -1,23 +1,16 @@
 /**
- * Requests that cannot be sent yet: their topic is being asked about, for the first time, or their schema is
- * asynchronous. They count as pending, and have their timeout and their signal as if they were.
+ * Requests that cannot be sent yet. They count as pending, and have their timeout and their signal as if they were.
  */
 import type { Clock } from '../clock.ts'
+import { cancelledBefore } from './outcome-errors.ts'
 import { Drain } from './drain.ts'
-
-interface Bounds {
-  /** What the request takes in memory. */
-  readonly bytes: number
-  readonly timeout: number
-  readonly signal: AbortSignal | undefined
-  readonly onTimeout: () => Error
-  readonly onAbort: (signal: AbortSignal) => Error
-}
+import type { PendingReply } from './pending.ts'
+import { listen, reasonOf } from './signals.ts'
 
 export class Preparing {
   readonly #clock: Clock
   readonly #drain: Drain
-  readonly #waiting = new Set<(error: Error) => void>()
+  readonly #waiting = new Map<PendingReply, (error: Error) => void>()
   #bytes = 0
 
   constructor(clock: Clock) {
@@ -33,29 +26,51 @@ export class Preparing {
     return this.#bytes
   }
 
-  /** Settles as `work` does, unless the timeout, the signal or `close` comes first. */
-  wait<Value>(work: Promise<Value>, { bytes, timeout, signal, onTimeout, onAbort }: Bounds): Promise<Value> {
+  /**
+   * Calls `then` when `work` has ended, in the same moment in which the request stops counting here; resolves with what
+   * that returns. Rejects when the work fails, or the timeout, the signal or `close` comes first.
+   *
+   * @throws OptionsError when the signal cannot be listened to
+   */
+  wait<Result>(
+    pending: PendingReply,
+    work: Promise<void>,
+    onTimeout: () => Error,
+    then: () => Result,
+  ): Promise<Result> {
+    const { signal } = pending
+    // It may throw: so nothing was begun before it.
+    const unlisten = listen(pending, () =>
+      this.#waiting.get(pending)?.(cancelledBefore(pending.operation, reasonOf(signal))),
+    )
     return new Promise((resolve, reject) => {
       const end = (): void => {
         timer.cancel()
-        signal?.removeEventListener('abort', aborted)
-        if (this.#waiting.delete(fail)) this.#bytes -= bytes
+        unlisten()
+        if (this.#waiting.delete(pending)) this.#bytes -= pending.bytes
         if (this.#waiting.size === 0) this.#drain.empty()
       }
       const fail = (error: unknown): void => {
         end()
         reject(error)
       }
-      const aborted = (): void => fail(onAbort(signal!))
-      const timer = this.#clock.schedule(timeout, () => fail(onTimeout()))
-      this.#waiting.add(fail)
-      this.#bytes += bytes
-      signal?.addEventListener('abort', aborted, { once: true })
-      work.then((value) => {
-        end()
-        resolve(value)
-      }, fail)
+      const timer = this.#clock.schedule(pending.timeout, () => fail(onTimeout()))
+      this.#waiting.set(pending, fail)
+      this.#bytes += pending.bytes
+      work
+        .then(() => {
+          if (!this.#waiting.has(pending)) return // given up meanwhile
+          end()
+          resolve(then())
+        }, fail)
+        .catch(reject)
     })
+  }
+
+  /** What it takes in memory is known now, or has changed. */
+  resize(pending: PendingReply, bytes: number): void {
+    if (this.#waiting.has(pending)) this.#bytes += bytes - pending.bytes
+    pending.bytes = bytes
   }
 
   /** Resolves when nothing waits here any more, at the latest after `timeout` ms. */
@@ -64,6 +79,6 @@ export class Preparing {
   }
 
   close(error: () => Error): void {
-    for (const fail of this.#waiting) fail(error())
+    for (const fail of this.#waiting.values()) fail(error())
   }
 }

@@ -1,8 +1,10 @@
 /**
  * What becomes of a record that was read from a reply topic:
  *
- *   pending here ─────────────────▶ its outcome      given up here ──▶ late: handed over with its request
- *   has its outcome here already ─▶ duplicate        anything else ──▶ foreign: passed over
+ *   pending here ─────────────────▶ its outcome      given up here ───────────▶ late: handed over with its request
+ *   has its outcome here already ─▶ the same reply: duplicate; another one: contradicting, a warning
+ *   answered with an error that left its effect open ─▶ an error of that kind: as above; anything else: late
+ *   anything else ────────────────▶ foreign: passed over
  */
 import {
   replyDuplicate,
@@ -12,24 +14,30 @@ import {
   type ReceivedStep,
   type StrayStep,
 } from '../diagnostics.ts'
-import type { Durations } from '../durations.ts'
 import { MilenaError } from '../errors.ts'
-import type { IncomingRecord } from '../transport/transport.ts'
-import { readError } from '../wire/milena.ts'
+import type { IncomingRecord, RecordPosition } from '../transport/transport.ts'
+import { readError, type WireError } from '../wire/milena.ts'
+import { fingerprintOf } from './fingerprint.ts'
+import type { LateReplies } from './late-replies.ts'
+import type { ReplySeen } from './memory.ts'
+import type { OperationAccounts } from './operation-accounts.ts'
 import type { RequesterSettings } from './options.ts'
 import { idOf, stepOf, type PendingReply } from './pending.ts'
 import type { PendingReplies } from './pending-replies.ts'
-import { readReply, type ReadReply } from './read-reply.ts'
-import type { LateReply, Reply } from './reply.ts'
+import { leavesOpen, readReply, type ReadReply } from './read-reply.ts'
+import type { Reply } from './reply.ts'
 import type { RequesterCounters } from './stats.ts'
 
 export interface ReplyReceiverOptions {
-  readonly settings: Pick<RequesterSettings, 'instanceId' | 'profile' | 'clock' | 'onLateReply'>
+  readonly settings: Pick<RequesterSettings, 'instanceId' | 'profile' | 'clock' | 'maxReplyBytes'>
   readonly pending: PendingReplies
   readonly counters: RequesterCounters
-  readonly roundTrips: Durations
-  /** Reports what the application's `onLateReply` threw. */
-  warn(error: Error): void
+  readonly accounts: OperationAccounts
+  readonly late: LateReplies
+  /** Told what an application's `onReply` threw. */
+  onReplyFailed(thrown: unknown): void
+  /** Two replies to one request differ. */
+  onContradiction(correlationId: string, first: RecordPosition, second: RecordPosition): void
 }
 
 export class ReplyReceiver {
@@ -48,82 +56,112 @@ export class ReplyReceiver {
       const id = correlationId === undefined ? '' : idOf(correlationId)
       const entry = pending.get(id)
       if (entry === undefined) this.#receiveStray(record, id)
+      else if (record.topic === entry.operation.topic) this.#countForeign(record)
       else this.#receiveReply(entry, record)
     }
   }
 
   #receiveReply(entry: PendingReply, record: IncomingRecord): void {
-    const { settings, roundTrips } = this.#options
+    const { settings, accounts } = this.#options
     this.#countOwn(record)
-    if (entry.replied) return this.#countDuplicate(record)
-    entry.replied = true
+    const remote = readError(record.headers)
+    const fingerprint = fingerprintOf(record.value, remote?.code)
+    const several = entry.onReply !== undefined
+    // The entry stays pending while something asynchronous has its say: that, too, must end in time.
+    if (entry.replied && !several) return this.#compare(entry.seen!, record, fingerprint)
     const roundTrip = settings.clock.monotonic() - entry.acceptedAt
-    roundTrips.record(roundTrip)
-    if (replyReceived.hasSubscribers) replyReceived.publish(this.#received(entry, record, roundTrip))
-    // The entry stays pending while an asynchronous schema has its say: that, too, must end in time.
-    const read = readReply(entry, record, roundTrip)
-    if (read instanceof Promise) void read.then((later) => this.#settle(entry, roundTrip, later))
-    else this.#settle(entry, roundTrip, read)
+    if (!entry.replied) accounts.recordRoundTrip(entry.account, roundTrip)
+    entry.replied = true
+    if (replyReceived.hasSubscribers) replyReceived.publish(this.#received(entry, record, roundTrip, remote))
+    const read = readReply(entry, record, remote, roundTrip, settings.maxReplyBytes)
+    if (!(read instanceof Promise) && entry.reading === undefined) {
+      this.#settle(entry, record, fingerprint, remote, roundTrip, read)
+      return
+    }
+    entry.seen = seenOf(record, fingerprint)
+    // One after the other, where there may be several.
+    entry.reading = Promise.all([read, entry.reading]).then(([done]) =>
+      this.#settle(entry, record, fingerprint, remote, roundTrip, done),
+    )
   }
 
-  #settle(entry: PendingReply, roundTrip: number, read: ReadReply): void {
-    const { pending, counters } = this.#options
-    if (!pending.takeAnswered(entry)) {
-      // The request got another outcome while its reply was being validated: the reply is late.
-      counters.late++
-      this.#handOver(entry, roundTrip, read)
-    } else if (read instanceof MilenaError) {
-      if (read.code === 'MILENA_REMOTE_ERROR') counters.remoteErrors++
-      else counters.failed++
-      pending.reject(entry, read)
-    } else {
-      counters.replied++
-      entry.resolve(read as Reply<never>)
+  #settle(
+    entry: PendingReply,
+    record: IncomingRecord,
+    fingerprint: number,
+    remote: WireError | undefined,
+    roundTrip: number,
+    read: ReadReply,
+  ): void {
+    const { pending, counters, late } = this.#options
+    if (entry.stage === 'pending' && this.#wantsMore(entry, read)) return
+    const failed = read instanceof MilenaError
+    const given = failed
+      ? pending.refuse(
+          entry,
+          remote === undefined ? 'failed' : 'remote-error',
+          read,
+          seenOf(record, fingerprint),
+          leavesOpen(remote),
+        )
+      : pending.reply(entry, read as Reply<never>, fingerprint, record)
+    if (given) return
+    // The request got another outcome while its reply was being read: the reply is late.
+    counters.late++
+    late.handOver(entry, roundTrip, read)
+  }
+
+  #wantsMore({ onReply }: PendingReply, read: ReadReply): boolean {
+    if (onReply === undefined) return false
+    try {
+      return onReply(read as Reply<never> | MilenaError) === 'more'
+    } catch (thrown) {
+      this.#options.onReplyFailed(thrown)
+      return false
     }
   }
 
   #receiveStray(record: IncomingRecord, id: string): void {
-    const { pending, counters } = this.#options
-    const givenUp = pending.takeUnanswered(id)
-    if (givenUp !== undefined) {
-      this.#countOwn(record)
-      this.#receiveLate(givenUp, record)
-    } else if (pending.wasAnswered(id)) {
-      this.#countOwn(record)
-      this.#countDuplicate(record)
-    } else {
-      counters.foreign++
-      if (replyForeign.hasSubscribers) replyForeign.publish(this.#stray(record))
-    }
+    const { pending } = this.#options
+    const entry = pending.unanswered(id)
+    const answer = entry === undefined ? pending.answerTo(id) : entry.seen
+    if ((entry === undefined && answer === undefined) || record.topic === entry?.operation.topic)
+      return this.#countForeign(record)
+    this.#countOwn(record)
+    const remote = readError(record.headers)
+    const fingerprint = fingerprintOf(record.value, remote?.code)
+    if (entry !== undefined && (answer === undefined || !leavesOpen(remote)))
+      this.#receiveLate(entry, record, fingerprint, remote)
+    else this.#compare(answer!, record, fingerprint)
   }
 
-  #receiveLate(entry: PendingReply, record: IncomingRecord): void {
-    const { settings, counters } = this.#options
+  #receiveLate(
+    entry: PendingReply,
+    record: IncomingRecord,
+    fingerprint: number,
+    remote: WireError | undefined,
+  ): void {
+    const { settings, counters, pending, late } = this.#options
     counters.late++
+    if (leavesOpen(remote)) pending.keepOpen(entry, seenOf(record, fingerprint))
+    else pending.answeredLate(entry, fingerprint, record)
     const roundTrip = settings.clock.monotonic() - entry.acceptedAt
-    if (replyLate.hasSubscribers) replyLate.publish(this.#received(entry, record, roundTrip))
-    const read = readReply(entry, record, roundTrip)
-    if (read instanceof Promise) void read.then((later) => this.#handOver(entry, roundTrip, later))
-    else this.#handOver(entry, roundTrip, read)
+    if (replyLate.hasSubscribers) replyLate.publish(this.#received(entry, record, roundTrip, remote))
+    const read = readReply(entry, record, remote, roundTrip, settings.maxReplyBytes)
+    if (read instanceof Promise) void read.then((done) => late.handOver(entry, roundTrip, done))
+    else late.handOver(entry, roundTrip, read)
   }
 
-  #handOver({ operation, request, correlationId }: PendingReply, roundTrip: number, read: ReadReply): void {
-    const { onLateReply } = this.#options.settings
-    if (onLateReply === undefined) return
-    const late: LateReply = {
-      operation: operation.name,
-      request,
-      correlationId: correlationId.toString('hex'),
-      roundTrip,
-      reply: read instanceof MilenaError ? undefined : read,
-      error: read instanceof MilenaError ? read : undefined,
+  /** A second reply to a request that has one. */
+  #compare(first: ReplySeen, record: IncomingRecord, fingerprint: number): void {
+    const { counters, onContradiction } = this.#options
+    if (first.fingerprint === fingerprint) {
+      counters.duplicate++
+    } else {
+      counters.contradicting++
+      onContradiction(this.#stray(record).correlationId!, first.position, positionOf(record))
     }
-    const failed = (problem: unknown): void => this.#options.warn(problem as Error)
-    try {
-      onLateReply(late)?.catch(failed)
-    } catch (problem) {
-      failed(problem)
-    }
+    if (replyDuplicate.hasSubscribers) replyDuplicate.publish(this.#stray(record))
   }
 
   #countOwn(record: IncomingRecord): void {
@@ -131,29 +169,41 @@ export class ReplyReceiver {
     this.#options.counters.ownBytesRead += record.size
   }
 
-  #countDuplicate(record: IncomingRecord): void {
-    this.#options.counters.duplicate++
-    if (replyDuplicate.hasSubscribers) replyDuplicate.publish(this.#stray(record))
+  #countForeign(record: IncomingRecord): void {
+    this.#options.counters.foreign++
+    if (replyForeign.hasSubscribers) replyForeign.publish(this.#stray(record))
   }
 
   #stray(record: IncomingRecord): StrayStep {
     const { profile, instanceId } = this.#options.settings
-    const { topic, partition, offset } = record
     return {
       correlationId: profile.readCorrelation(record.headers)?.toString('hex'),
       instanceId,
-      position: { topic, partition, offset },
+      position: positionOf(record),
     }
   }
 
-  #received(entry: PendingReply, record: IncomingRecord, roundTrip: number): ReceivedStep {
-    const { topic, partition, offset } = record
-    const errorCode = readError(record.headers)?.code
+  #received(
+    entry: PendingReply,
+    record: IncomingRecord,
+    roundTrip: number,
+    remote: WireError | undefined,
+  ): ReceivedStep {
     return {
       ...stepOf(entry, this.#options.settings.instanceId),
-      position: { topic, partition, offset },
+      position: positionOf(record),
       roundTrip,
-      errorCode,
+      errorCode: remote?.code,
+      bytes: record.size,
+      timestamp: record.timestamp,
     }
   }
+}
+
+function positionOf({ topic, partition, offset }: RecordPosition): RecordPosition {
+  return { topic, partition, offset }
+}
+
+function seenOf(record: IncomingRecord, fingerprint: number): ReplySeen {
+  return { fingerprint, position: positionOf(record) }
 }

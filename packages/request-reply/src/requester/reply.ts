@@ -1,18 +1,22 @@
+import type { AnyOperation, Operation } from '../contract/operation.ts'
 import type { MilenaError } from '../errors.ts'
 import type { RecordPosition } from '../transport/transport.ts'
 import type { HeaderInput, MessageHeaders } from '../wire/headers.ts'
 
 export interface RequestOptions {
   /** Milliseconds to wait for the reply; default: the operation's, then the requester's. */
-  readonly timeout?: number
-  /** Ends the wait: the request is rejected with `MILENA_CANCELLED`; it may be handled all the same. */
-  readonly signal?: AbortSignal
+  readonly timeout?: number | undefined
+  /**
+   * Ends the wait: the request is rejected with `MILENA_CANCELLED`. What is not on the wire yet is taken back (`sent:
+   * 'no'`); what is may be handled all the same.
+   */
+  readonly signal?: AbortSignal | undefined
   /** Headers to send along. Those of the names that the library itself uses (`docs/headers.md`) are left out. */
-  readonly headers?: HeaderInput
+  readonly headers?: HeaderInput | undefined
   /** The record key, instead of the operation's. */
-  readonly key?: string | Uint8Array | null
+  readonly key?: string | Uint8Array | null | undefined
   /** The request's partition, instead of the operation's choice. */
-  readonly partition?: number
+  readonly partition?: number | undefined
 }
 
 export interface Reply<Value> {
@@ -30,15 +34,38 @@ export interface Reply<Value> {
   readonly roundTrip: number
 }
 
-/** The outcome of a request that had been given up: exactly one of `reply` and `error` is there. */
+/**
+ * The outcome of a request that had been given up, or that was answered with an error which left its effect open:
+ * exactly one of `reply` and `error` is there.
+ */
 export interface LateReply {
+  /** The operation's name. */
   readonly operation: string
   /** The request as it was given to `request()`. */
   readonly request: unknown
+  /** In hexadecimal, 32 digits. */
   readonly correlationId: string
   readonly reply: Reply<unknown> | undefined
   /** The replier's error (`RemoteError`), or why the reply cannot be read. */
   readonly error: MilenaError | undefined
   /** Milliseconds from acceptance to the reply's arrival. */
   readonly roundTrip: number
+  /** Whether it is of this operation, by its name; then request and reply have the operation's types. */
+  of<RequestInput, RequestOutput, ReplyInput, ReplyOutput>(
+    operation: Operation<RequestInput, RequestOutput, ReplyInput, ReplyOutput>,
+  ): this is LateReplyOf<RequestInput, ReplyOutput>
+}
+
+/** A `LateReply` whose operation is known. */
+export interface LateReplyOf<RequestInput, ReplyOutput> extends LateReply {
+  readonly request: RequestInput
+  readonly reply: Reply<ReplyOutput> | undefined
+}
+
+/** What a late reply is made of. */
+export type LateReplyContent = Omit<LateReply, 'of' | 'operation'>
+
+export function lateReply({ name }: AnyOperation, content: LateReplyContent): LateReply {
+  const of = (operation: { readonly name: string }): boolean => operation.name === name
+  return { operation: name, ...content, of: of as unknown as LateReply['of'] }
 }

@@ -1,35 +1,52 @@
 import type { DurationSummary } from '../durations.ts'
+import type { Trouble } from '../transport/transport.ts'
 import type { ReplyAddress } from '../wire/profile.ts'
+import type { RequesterOperationStats, OutcomeCounts } from './operation-accounts.ts'
 
-/** What a requester has done since it was opened. */
-export interface RequesterStats {
-  readonly instanceId: string
-  /** The routing's name and where the next reply is to go. */
-  readonly routing: string
-  readonly replyAddress: ReplyAddress
+/** What a requester holds at this moment. */
+export interface RequesterHoldings {
   /** Requests that wait for their reply now, the bytes of their keys, values and headers, and the oldest one's age in milliseconds. */
   readonly pending: number
   readonly pendingBytes: number
   readonly oldestPending: number
-  /** Requests that were given a place among the pending. Each ends in exactly one of the six that follow. */
-  readonly accepted: number
-  readonly replied: number
-  /** Answered with an error by the replier. */
-  readonly remoteErrors: number
-  readonly timedOut: number
-  readonly cancelled: number
-  /** Ended for another reason: not sent, an unreadable reply. */
-  readonly failed: number
-  /** Still pending when the requester was closed. */
-  readonly abandoned: number
-  /** Never accepted: overloaded. */
+  /** Requests that cannot be sent yet: their topic, their schema or codec, or an earlier one of their key is being waited for. */
+  readonly preparing: number
+  /**
+   * Requests that the transport has not let go of, and their bytes: those that are on their way, with or without an
+   * outcome. They count against `maxPending` and `maxPendingBytes`.
+   */
+  readonly sending: number
+  readonly sendingBytes: number
+}
+
+/** How a requester is. */
+export interface RequesterHealth extends RequesterHoldings {
+  /** Whether replies can be received. While they cannot, new requests are refused, or wait, unsent (`whileNotReceiving`). */
+  readonly receiving: boolean
+  /** What stands in the way of receiving them, and since when; empty when all is well. */
+  readonly troubles: readonly Trouble[]
+}
+
+/** What a requester has done since it was opened. */
+export interface RequesterStats extends RequesterHoldings, OutcomeCounts {
+  readonly instanceId: string
+  /** The routing's name and where the next reply is to go. */
+  readonly routing: string
+  readonly replyAddress: ReplyAddress
+  /** Never accepted, for whatever reason: overloaded, invalid, closed, not receiving, its topic missing. */
   readonly rejected: number
-  /** Replies to requests that had timed out or were cancelled. */
+  /** Replies to requests that had timed out or were cancelled, or were answered with an error that left their effect open. */
   readonly late: number
-  /** Second replies. */
+  /** Second replies with the content of the first. */
   readonly duplicate: number
-  /** Replies to other instances' requests, passed over. */
+  /** Second replies with another content: two repliers, or two deliveries, disagree. Each is a warning. */
+  readonly contradicting: number
+  /** Replies to other instances' requests, or to forgotten ones; passed over. */
   readonly foreign: number
+  /** Requests without a reply that are not remembered any more (`remember`, `maxPendingBytes`): a late reply to them counts as foreign. */
+  readonly forgotten: number
+  /** Stretches of the reply topic that could not be read; replies may have stood there. */
+  readonly unreadable: number
   /** All records read from reply topics, and their bytes. */
   readonly recordsRead: number
   readonly bytesRead: number
@@ -38,21 +55,19 @@ export interface RequesterStats {
   readonly ownBytesRead: number
   /** From acceptance to the reply's arrival, in milliseconds, of replies and error replies. */
   readonly roundTrip: DurationSummary
+  /** By operation's name. Beyond 100 names, further ones are counted together as `(others)`. */
+  readonly operations: Readonly<Record<string, RequesterOperationStats>>
 }
 
-/** The counters behind `RequesterStats`. */
+/** The counters behind `RequesterStats` that are not kept by operation. */
 export interface RequesterCounters {
-  accepted: number
-  replied: number
-  remoteErrors: number
-  timedOut: number
-  cancelled: number
-  failed: number
-  abandoned: number
   rejected: number
   late: number
   duplicate: number
+  contradicting: number
   foreign: number
+  forgotten: number
+  unreadable: number
   recordsRead: number
   bytesRead: number
   ownRecordsRead: number
@@ -61,17 +76,13 @@ export interface RequesterCounters {
 
 export function createCounters(): RequesterCounters {
   return {
-    accepted: 0,
-    replied: 0,
-    remoteErrors: 0,
-    timedOut: 0,
-    cancelled: 0,
-    failed: 0,
-    abandoned: 0,
     rejected: 0,
     late: 0,
     duplicate: 0,
+    contradicting: 0,
     foreign: 0,
+    forgotten: 0,
+    unreadable: 0,
     recordsRead: 0,
     bytesRead: 0,
     ownRecordsRead: 0,

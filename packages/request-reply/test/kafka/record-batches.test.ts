@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { createRecordsBatch, crc32c, type MessageRecord } from '@platformatic/kafka'
+import {
+  createRecordsBatch,
+  crc32c,
+  type CompressionAlgorithmValue,
+  type MessageRecord,
+} from '@platformatic/kafka'
 import type { AbortedTransaction } from '../../src/transport/kafka/aborted-transactions.ts'
 import { AnswerMemory, RecordBatches, type Stretch } from '../../src/transport/kafka/record-batches.ts'
 import type { IncomingRecord } from '../../src/transport/transport.ts'
@@ -11,9 +16,10 @@ function batchAt(
   messages: readonly Partial<MessageRecord>[],
   attributes = 0,
   producerId = -1n,
+  compression: CompressionAlgorithmValue = 'none',
 ): Buffer {
   const records = messages.map((one) => ({ topic: 't', value: Buffer.alloc(0), ...one })) as MessageRecord[]
-  const batch = Buffer.from(createRecordsBatch(records, { producerId }).buffer)
+  const batch = Buffer.from(createRecordsBatch(records, { producerId, compression }).buffer)
   batch.writeBigInt64BE(BigInt(offset), 0)
   batch.writeInt16BE(attributes | batch.readInt16BE(21), 21)
   seal(batch)
@@ -26,6 +32,44 @@ function seal(batch: Buffer): void {
 
 const text = (...values: string[]): Partial<MessageRecord>[] =>
   values.map((value) => ({ value: Buffer.from(value) }))
+/** One bit of its records is wrong. */
+function damaged(batch: Buffer): Buffer {
+  batch[batch.length - 2] = batch.at(-2)! ^ 1
+  return batch
+}
+
+/** A message of the format 1. */
+function old(offset: number): Buffer {
+  const message = Buffer.alloc(40)
+  message.writeBigInt64BE(BigInt(offset), 0)
+  message.writeInt32BE(28, 8)
+  message[16] = 1
+  return message
+}
+
+/** A batch whose head or records were changed, and its CRC-32C with them. */
+const sealed =
+  (change: (batch: Buffer) => Buffer | void) =>
+  (batch: Buffer): Buffer => {
+    const changed = change(batch) ?? batch
+    changed.writeInt32BE(changed.length - 12, 8)
+    seal(changed)
+    return changed
+  }
+const garbage: readonly [string, (batch: Buffer) => Buffer, RegExp][] = [
+  ['a length beyond the end', sealed((batch) => void (batch[batch.indexOf('second') - 1] = 0x7e)), /beyond/],
+  ['a record with a negative length', sealed((batch) => void (batch[61] = 0x01)), /longer than its batch/],
+  ['less records than it says', sealed((batch) => void batch.writeInt32BE(2 ** 31 - 1, 57)), /ends within/],
+  ['more records than it says', sealed((batch) => void batch.writeInt32BE(2, 57)), /more records/],
+  ['no records by its count', sealed((batch) => void batch.writeInt32BE(0, 57)), /more records/],
+  ['a negative count', sealed((batch) => void batch.writeInt32BE(-1, 57)), /less than no/],
+  ['offsets twice', sealed((batch) => void (batch[batch.indexOf('second') - 3] = 0)), /not in order/],
+  ['gzip that is none', sealed((batch) => void (batch[22] = 1)), /header/],
+  ['snappy that is none', sealed((batch) => void (batch[22] = 2)), /compressed|Snappy/],
+  ['lz4 that is none', sealed((batch) => void (batch[22] = 3)), /LZ4/],
+  ['zstd that is none', sealed((batch) => void (batch[22] = 4)), /./],
+  ['a compression that nobody knows', sealed((batch) => void (batch[22] = 7)), /compression 7/],
+]
 const TRANSACTIONAL = 1 << 4
 const CONTROL = 1 << 5
 const marker = (offset: number, type: 0 | 1, producerId: bigint): Buffer =>
@@ -169,5 +213,129 @@ describe('record batches', () => {
       stamps(batchAt(0, messages, 1 << 3)),
       [1, 1, 1].map(() => Number(times[1])),
     )
+  })
+
+  test('one by one: behind what cannot be read stand the next', () => {
+    const data = Buffer.concat([
+      batchAt(0, text('a')),
+      damaged(batchAt(1, text('b', 'b'))),
+      batchAt(3, text('c')),
+    ])
+    const batches = open(data)
+    const first = batches.read()
+    assert.deepEqual(seen(first).values, ['a'])
+    const { range, certain } = first.obstacle!
+    assert.deepEqual([range.topic, range.partition, range.offset, range.next, certain], ['t', 0, 1, 3, false])
+    assert.equal(range.bytes, damaged(batchAt(1, text('b', 'b'))).length)
+    assert.equal(batches.pass(first.obstacle!), true)
+    assert.deepEqual(seen(batches.read()), { values: ['c'], offsets: [3], next: 4, reason: undefined })
+  })
+
+  for (const [name, make, reason] of garbage) {
+    test(`that are right by their CRC-32C and wrong inside (${name}) are certain to stay so, and end where they say`, () => {
+      const bad = batchAt(5, text('first', 'second', 'third'))
+      const data = Buffer.concat([make(bad), batchAt(8, text('after'))])
+      const batches = open(data, 6)
+      const { records, next, obstacle } = batches.read()
+      assert.deepEqual([records, next], [[], 6])
+      assert.match(obstacle!.range.reason, reason)
+      assert.deepEqual([obstacle!.range.offset, obstacle!.range.next, obstacle!.certain], [6, 8, true])
+      batches.pass(obstacle!)
+      assert.deepEqual(seen(batches.read()).values, ['after'])
+    })
+  }
+
+  test('of the formats before Kafka 0.11 are passed over one message after the other', () => {
+    const batches = open(Buffer.concat([old(0), old(1), batchAt(2, text('new'))]))
+    for (const offset of [0, 1]) {
+      const { obstacle } = batches.read()
+      assert.deepEqual(
+        [obstacle!.range.offset, obstacle!.range.next, obstacle!.certain],
+        [offset, offset + 1, true],
+      )
+      assert.match(obstacle!.range.reason, /format 1/)
+      batches.pass(obstacle!)
+    }
+    assert.deepEqual(seen(batches.read()).values, ['new'])
+  })
+
+  test('whose length is nonsense have no end in sight, and the offsets that their head names', () => {
+    for (const length of [-1, 0, 48, 2 ** 31 - 1]) {
+      const bad = batchAt(3, text('a', 'b'))
+      bad.writeInt32BE(length, 8)
+      const { obstacle } = open(Buffer.concat([bad, batchAt(5, text('c'))]), 3).read()
+      assert.deepEqual([obstacle!.certain, obstacle!.behind, obstacle!.range.next], [false, undefined, 5])
+    }
+    const other = batchAt(3, text('a', 'b'))
+    other.writeInt32BE(0, 8)
+    other.writeInt32BE(2 ** 30, 23) // which does not agree with its count
+    assert.equal(open(other, 3).read().obstacle!.range.next, 4)
+  })
+
+  test('of another partition than the first may be cut off at once', () => {
+    const data = batchAt(0, text('large')).subarray(0, 60)
+    const source = { topic: 't', partition: 0, position: 0, aborted: undefined, firstIsWhole: false }
+    assert.equal(new RecordBatches(data, source, new AnswerMemory(ROOM)).read().obstacle, undefined)
+    assert.match(open(data).read().obstacle!.range.reason, /cut off/)
+  })
+
+  test('that all stand before what was asked for are no progress', () => {
+    assert.match(open(batchAt(0, text('a', 'b')), 7).read().obstacle!.range.reason, /before offset 7/)
+  })
+
+  for (const compression of ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const) {
+    test(`that would become more than the bound (${compression}) are not read, those beside them are`, () => {
+      const limit = 100_000
+      const bomb = batchAt(1, [{ value: Buffer.alloc(limit - 350) }], 0, -1n, compression)
+      const most = batchAt(2, [{ value: Buffer.alloc(limit - 1_000) }], 0, -1n, compression)
+      const data = Buffer.concat([batchAt(0, text('a')), bomb, most])
+      const first = open(data, 1, undefined, new AnswerMemory(limit))
+      const { records, obstacle } = first.read()
+      assert.equal(records.length, 0)
+      assert.match(obstacle!.range.reason, /100000 bytes .*maxBatchMemory.*1 records/)
+      assert.deepEqual([obstacle!.certain, obstacle!.range.next], [true, 2])
+      first.pass(obstacle!)
+      // What it took to find out counts: one such batch for each answer.
+      assert.deepEqual([first.read().records.length, first.full], [0, true])
+      assert.equal(open(data, 2, undefined, new AnswerMemory(limit)).read().records.length, 1)
+    })
+  }
+
+  test('of many tiny records, or one of many headers, count as what becomes of them', () => {
+    const tiny = batchAt(
+      0,
+      Array.from({ length: 300 }, () => ({ value: null as never })),
+    )
+    const headers = new Map(Array.from({ length: 400 }, () => [Buffer.alloc(0), Buffer.alloc(0)] as const))
+    for (const bomb of [tiny, batchAt(0, [{ headers }])]) {
+      assert.match(
+        open(bomb, 0, undefined, new AnswerMemory(110_000)).read().obstacle!.range.reason,
+        /110000/,
+      )
+      assert.equal(open(bomb, 0, undefined, new AnswerMemory(150_000)).read().obstacle, undefined)
+    }
+    // Records that nobody asked for cost nothing.
+    assert.equal(open(tiny, 298, undefined, new AnswerMemory(10_000)).read().records.length, 2)
+  })
+
+  test('are left for the next fetch when the answer has become enough, whatever partition they are of', () => {
+    const memory = new AnswerMemory(100_000)
+    const three = [0, 1, 2].map((offset) =>
+      batchAt(offset, [{ value: Buffer.alloc(40_000) }], 0, -1n, 'gzip'),
+    )
+    const first = open(Buffer.concat(three), 0, undefined, memory)
+    const { records, next, obstacle } = first.read()
+    assert.deepEqual([records.length, next, obstacle, first.full], [2, 2, undefined, true])
+    const other = open(three[2]!, 2, undefined, memory)
+    assert.deepEqual([other.read().records.length, other.full], [0, true])
+    const again = open(three[2]!, 2, undefined, new AnswerMemory(100_000))
+    assert.deepEqual([again.read().records.length, again.full], [1, false])
+  })
+
+  test('that are not wanted are not unpacked', () => {
+    const bad = batchAt(0, text('a', 'b'), 0, -1n, 'gzip')
+    bad.fill(0, 61)
+    seal(bad)
+    assert.deepEqual(seen(open(Buffer.concat([bad, batchAt(2, text('c'))]), 2).read()).values, ['c'])
   })
 })

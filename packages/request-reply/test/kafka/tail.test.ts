@@ -7,7 +7,7 @@ import { Metadata } from '../../src/transport/kafka/metadata.ts'
 import { resolveKafkaOptions } from '../../src/transport/kafka/options.ts'
 import { PartitionReader } from '../../src/transport/kafka/partition-reader.ts'
 import { openTail } from '../../src/transport/kafka/tail.ts'
-import type { IncomingRecord, Tail, TailOptions } from '../../src/transport/transport.ts'
+import type { IncomingRecord, Tail, TailOptions, UnreadableRange } from '../../src/transport/transport.ts'
 import { openLogWriter, type LogWriter } from './log-writer.ts'
 import { startSilentBroker } from './stub-brokers.ts'
 import { until } from './until.ts'
@@ -298,4 +298,52 @@ describe('a tail', () => {
     await until('both', () => records.length === 3)
     assert.equal(first.flight, parked, 'the fetch that waits was not disturbed')
   })
+
+  for (const compression of ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const) {
+    test(`passes over a batch that would become too much (${compression}), and goes on`, async (context) => {
+      const topic = `too-much-${compression}`
+      await writer.createTopic(topic)
+      const limited = new Connections(
+        resolveKafkaOptions({ brokers: broker.brokers, maxBatchMemory: 65_536 }),
+      )
+      const values: string[] = []
+      const ranges: UnreadableRange[] = []
+      const errors: Error[] = []
+      const tail = await openTail(limited, metadata, {
+        topic,
+        partitions: 'all',
+        from: 'latest',
+        onRecords: (records) => values.push(...records.map(({ value }) => String(value).slice(0, 9))),
+        onUnreadable: (range) => ranges.push(range),
+        onError: (error) => errors.push(error),
+      })
+      context.after(async () => {
+        await tail.close()
+        await limited.close()
+      })
+      const write = (...some: string[]): Promise<void> =>
+        writer.write(
+          some.map((value) => ({ topic, partition: 0, value })),
+          compression,
+        )
+      await write('first')
+      await write('x'.repeat(65_000), 'y'.repeat(1_000))
+      // Each small enough, but not all of them in one answer.
+      for (let batch = 0; batch < 5; batch++) await write(`between ${batch}`.padEnd(30_000))
+      await write(...numbers(200))
+      await write('last')
+      await until('the last', () => values.includes('last'))
+      assert.deepEqual(values, ['first', ...numbers(5, 'between '), 'last'])
+      assert.deepEqual(
+        ranges.map(({ offset, next }) => [offset, next]),
+        [
+          [1, 3],
+          [8, 208],
+        ],
+      )
+      assert.equal(errors.length, 2)
+      for (const { message } of errors) assert.match(message, new RegExp(`${topic}.*65536.*maxBatchMemory`))
+      assert.deepEqual(tail.troubles(), [])
+    })
+  }
 })

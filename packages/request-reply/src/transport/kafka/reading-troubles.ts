@@ -1,26 +1,12 @@
 /** What stops the reading of partitions and lasts: begun and ended by partition, told as one list. */
-import { TransportError, type ErrorCode } from '../../errors.ts'
 import type { Trouble, TroubleKind } from '../transport.ts'
+import { troubleKind } from '../troubles.ts'
 import type { ReadPartition } from './fetch-loop.ts'
 
 /** Troubles that a topic's partitions have in common: one of them in the list, told once. */
 const ofTopic: ReadonlySet<TroubleKind> = new Set(['topic-missing', 'not-authorized'])
 /** Troubles that are each partition's own: each is told. The others are told once for a topic, as long as they last. */
 const ownTold: ReadonlySet<TroubleKind> = new Set(['partition-missing', 'unreadable'])
-
-const kinds: Partial<Record<ErrorCode, TroubleKind>> = {
-  MILENA_TOPIC_MISSING: 'topic-missing',
-  MILENA_PARTITION_MISSING: 'partition-missing',
-  MILENA_NOT_AUTHORIZED: 'not-authorized',
-  MILENA_AUTHENTICATION_FAILED: 'not-authorized',
-  MILENA_BROKER_UNREACHABLE: 'unreachable',
-  MILENA_CLOSED: 'closed',
-}
-
-/** What an error is about, when it lasts. */
-export function troubleKind(error: Error): TroubleKind {
-  return (error instanceof TransportError ? kinds[error.code] : undefined) ?? 'refused'
-}
 
 export class ReadingTroubles {
   readonly #partitions: ReadonlySet<ReadPartition>
@@ -56,7 +42,7 @@ export class ReadingTroubles {
       kind === before?.kind ||
       (!ownTold.has(kind) &&
         [...this.#partitions].some((other) => other.topic === topic && other.trouble?.kind === kind))
-    const since = Date.now()
+    const since = before?.kind === kind ? before.since : Date.now()
     one.trouble = ofTopic.has(kind) ? { kind, topic, since, error } : { kind, topic, partition, since, error }
     this.#changed()
     if (told && !known) this.#tell(error)
@@ -89,12 +75,23 @@ export class ReadingTroubles {
 
   #lasting(): Trouble[] {
     const lasting = new Map<string, Trouble>()
+    // What all partitions of a topic have lasts until the last of them is read again: the entry stays what it was.
+    for (const one of this.#list) if (this.#isShared(one)) lasting.set(keyOf(one), one)
     for (const { trouble } of this.#partitions) {
-      if (trouble === undefined) continue
-      const key = `${trouble.kind} ${trouble.topic}/${trouble.partition}`
-      const other = lasting.get(key)
-      if (other === undefined || trouble.since < other.since) lasting.set(key, trouble)
+      if (trouble !== undefined && !lasting.has(keyOf(trouble))) lasting.set(keyOf(trouble), trouble)
     }
     return [...lasting.values()]
   }
+
+  #isShared({ kind, topic }: Trouble): boolean {
+    if (!ofTopic.has(kind)) return false
+    for (const { trouble } of this.#partitions) {
+      if (trouble?.kind === kind && trouble.topic === topic) return true
+    }
+    return false
+  }
+}
+
+function keyOf({ kind, topic, partition }: Trouble): string {
+  return `${kind} ${topic}/${partition}`
 }

@@ -66,7 +66,7 @@ function unpackBlock(packed: Buffer, start: number, end: number, out: Unpacked, 
     } else {
       const length = kind === 1 ? ((tag >>> 2) & 7) + 4 : (tag >>> 2) + 1
       const distance = kind === 1 ? (tag >>> 5) * 256 + littleEndian(1) : littleEndian(kind === 2 ? 2 : 4)
-      if (distance > out.size - before) throw new Error('it refers to what is not there')
+      if (distance > out.size - before) throw new Error('what is compressed refers to what is not there')
       out.repeat(distance, length)
     }
   }

@@ -34,7 +34,8 @@ export class Unpacked {
 
   /** Once more what came out `distance` bytes ago; the copy may overlap itself, which repeats a pattern. */
   repeat(distance: number, length: number): void {
-    if (distance === 0 || distance > this.#size) throw new Error('it refers to what is not there')
+    if (distance === 0 || distance > this.#size)
+      throw new Error('what is compressed refers to what is not there')
     this.#reserve(length)
     const buffer = this.#buffer
     const start = this.#size

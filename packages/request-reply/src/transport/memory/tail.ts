@@ -78,12 +78,14 @@ export class MemoryTail implements Tail {
   }
 
   #start(log: PartitionLog): number {
-    const { from, onError } = this.#options
+    const { from } = this.#options
     const end = log.records.length
     if (from === 'latest') return end
     if (from === 'earliest') return 0
     const asked = askedFor(from, log)
-    return asked === undefined ? end : startWithin(log, asked, 0, end, (error) => onError?.(error))
+    return asked === undefined
+      ? end
+      : startWithin(log, asked, 0, end, (error) => this.#options.onError?.(error))
   }
 
   #read(start: (log: PartitionLog) => number): void {
@@ -143,9 +145,9 @@ export class MemoryTail implements Tail {
     const lasting = found.map((one) => before.find((other) => same(one, other)) ?? one)
     if (lasting.length === before.length && lasting.every((one) => before.includes(one))) return
     this.#troubles = lasting
-    const { onTrouble, onError } = this.#options
-    onTrouble?.(lasting)
-    for (const one of lasting) if (!before.includes(one) && one.kind !== 'closed') onError?.(one.error)
+    this.#options.onTrouble?.(lasting)
+    for (const one of lasting)
+      if (!before.includes(one) && one.kind !== 'closed') this.#options.onError?.(one.error)
   }
 
   #ends(): ReadonlyMap<Cursor, number> {

@@ -1,0 +1,138 @@
+/**
+ * The step from a prepared request to a pending one.
+ *
+ * Whatever the application has to say is called first: its headers' hook, subscribers of the tracing channel, the
+ * operation's `partition`, its signal. From the registering to the sending nothing runs but the library.
+ */
+import { requestTracing, type RequestTrace } from '../diagnostics.ts'
+import type { ReplyAddress } from '../wire/profile.ts'
+import type { RawHeader } from '../wire/headers.ts'
+import type { ReservedHeaders } from '../wire/reserved-headers.ts'
+import type { TopicDirectory } from './topic-directory.ts'
+import type { Caps } from './caps.ts'
+import type { RequesterSettings } from './options.ts'
+import { cancelledBefore } from './outcome-errors.ts'
+import { idOf, stepOf, type PendingReply } from './pending.ts'
+import type { PendingReplies } from './pending-replies.ts'
+import { applicationHeaders, refused, tryOrRefuse } from './read-options.ts'
+import type { Receiving } from './receiving.ts'
+import { recordBytes, type RequestEncoder } from './request-record.ts'
+import { isAborted, listen, reasonOf } from './signals.ts'
+
+export interface AcceptanceOptions {
+  readonly settings: Pick<RequesterSettings, 'clock' | 'random' | 'headers' | 'instanceId'>
+  readonly reserved: ReservedHeaders
+  readonly encoder: RequestEncoder
+  readonly topics: TopicDirectory
+  readonly caps: Caps
+  readonly receiving: Receiving
+  readonly pending: PendingReplies
+  address(): ReplyAddress
+  warn(context: string, thrown: unknown): void
+}
+
+const none: readonly RawHeader[] = []
+
+export class Acceptance {
+  readonly #options: AcceptanceOptions
+
+  constructor(options: AcceptanceOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Registers it, and calls `then`: within what subscribers of the tracing channel have entered, where there are any.
+   *
+   * @param correlationId the caller's own; default: a random one
+   * @throws MilenaError of whatever is in its way; then it was not accepted
+   */
+  accept<Result>(pending: PendingReply, correlationId: Buffer | undefined, then: () => Result): Result {
+    pending.correlationId = correlationId ?? this.#options.settings.random(16)
+    pending.id = idOf(pending.correlationId)
+    if (!requestTracing.hasSubscribers) {
+      this.#register(pending, none)
+      return then()
+    }
+    return this.#traced(pending, then)
+  }
+
+  #register(pending: PendingReply, traced: readonly RawHeader[]): void {
+    const { settings, encoder, topics, caps, receiving, address } = this.#options
+    const { operation } = pending
+    if (!receiving.isOpen) throw receiving.refusal(operation)
+    const further = settings.headers === undefined ? traced : [...this.#hooked(pending), ...traced]
+    const { clock } = settings
+    const { spent, timeout } = pending
+    const left = spent === 0 ? timeout : Math.max(1, Math.ceil(timeout - spent))
+    try {
+      pending.record = encoder.encode(pending, further, address(), clock.now(), left)
+    } catch (error) {
+      topics.doubt(operation.topic, error)
+      throw error
+    }
+    const { key, value, headers } = pending.record
+    pending.bytes = recordBytes(key, value, headers)
+    pending.unlisten = listen(pending, () => this.#options.pending.cancel(pending))
+    try {
+      // After all that is the application's, which may have aborted it: a signal that has fired tells nobody again.
+      if (isAborted(pending)) throw cancelledBefore(operation, reasonOf(pending.signal))
+      caps.check(operation, pending.bytes)
+      if (this.#options.pending.get(pending.id) !== undefined)
+        throw refused(operation, 'its correlation id is that of another request which is pending')
+    } catch (error) {
+      pending.unlisten()
+      throw error
+    }
+    this.#options.pending.register(pending, left)
+  }
+
+  #hooked(pending: PendingReply): readonly RawHeader[] {
+    const { settings, reserved } = this.#options
+    const { operation, key } = pending
+    const outgoing = {
+      ...{ operation: operation.name, topic: operation.topic, key },
+      correlationId: pending.correlationId.toString('hex'),
+    }
+    const headers = tryOrRefuse(operation, 'headers', () => settings.headers!(outgoing))
+    return headers === undefined ? none : applicationHeaders(operation, headers, reserved)
+  }
+
+  #traced<Result>(pending: PendingReply, then: () => Result): Result {
+    const trace: RequestTrace = { ...stepOf(pending, this.#options.settings.instanceId), headers: [] }
+    return requestTracing.start.runStores(trace, () => {
+      try {
+        this.#register(pending, this.#headersOf(trace))
+        pending.trace = trace
+        return then()
+      } catch (error) {
+        trace.error = error
+        requestTracing.error.publish(trace)
+        throw error
+      } finally {
+        requestTracing.end.publish(trace)
+      }
+    })
+  }
+
+  /** Those that subscribers have added. What is wrong with them is told, and is no fault of the request. */
+  #headersOf({ headers }: RequestTrace): readonly RawHeader[] {
+    const { reserved, warn } = this.#options
+    try {
+      return [...headers].filter((header) => {
+        const usable = isHeader(header) && !reserved.has(header[0])
+        if (!usable)
+          warn('tracing', new TypeError('a subscriber added something that is no header, or one of ours'))
+        return usable
+      })
+    } catch (thrown) {
+      warn('tracing', thrown)
+      return none
+    }
+  }
+}
+
+function isHeader(header: unknown): header is RawHeader {
+  if (!Array.isArray(header)) return false
+  const [name, value] = header as readonly unknown[]
+  return Buffer.isBuffer(name) && (value === null || Buffer.isBuffer(value))
+}

@@ -1,0 +1,102 @@
+/**
+ * How a requester ends:
+ *
+ *   open ──close()──▶ draining ──nothing left, or its bound──▶ drained: the rest is abandoned ──▶ routing ──▶ transport
+ */
+import { MilenaError, OptionsError } from '../errors.ts'
+import type { OpenedTransport } from '../transport/open.ts'
+import { drainTimeoutIs, isDrainTimeout, said, type RequesterSettings } from './options.ts'
+import type { PendingReplies } from './pending-replies.ts'
+import type { Preparing } from './preparing.ts'
+import type { Receiving } from './receiving.ts'
+import type { RequesterWarnings } from './warnings.ts'
+
+/** Milliseconds that giving back the reply address may take: brokers that do not answer must not hold up `close()`. */
+const routingCloseLimit = 5_000
+
+export interface ClosingOptions {
+  readonly settings: Pick<RequesterSettings, 'clock' | 'drainTimeout' | 'instanceId'>
+  readonly preparing: Preparing
+  readonly pending: PendingReplies
+  readonly receiving: Receiving
+  readonly opened: OpenedTransport
+  readonly warnings: RequesterWarnings
+  closeRouting(): Promise<void>
+}
+
+export class Closing {
+  readonly #options: ClosingOptions
+  #closed: Promise<void> | undefined
+  #drained = false
+
+  constructor(options: ClosingOptions) {
+    this.#options = options
+  }
+
+  get begun(): boolean {
+    return this.#closed !== undefined
+  }
+
+  /** What was asked before `close()` is not accepted any more either. */
+  get drained(): boolean {
+    return this.#drained
+  }
+
+  error(): MilenaError {
+    return new MilenaError('MILENA_CLOSED', `requester ${this.#options.settings.instanceId} is closed`)
+  }
+
+  /** @throws OptionsError */
+  close(timeout: unknown): Promise<void> {
+    if (!isDrainTimeout(timeout)) {
+      const problem = `timeout ${drainTimeoutIs}, not ${said(timeout)}`
+      return Promise.reject(new OptionsError('requester.close', [problem]))
+    }
+    this.#closed ??= this.#close(timeout)
+    return this.#closed
+  }
+
+  async #close(timeout: number): Promise<void> {
+    const { preparing, pending, receiving, opened, closeRouting } = this.#options
+    await this.#drain(timeout)
+    this.#drained = true
+    preparing.close(() => this.error())
+    pending.close()
+    receiving.close()
+    const routingClosed = closeRouting()
+    try {
+      await this.#awaitRouting(routingClosed)
+    } finally {
+      if (opened.owned) {
+        await opened.transport.close()
+        // What the routing was still trying has been ended by that.
+        await routingClosed
+      }
+    }
+  }
+
+  /** What was asked before `close()` counts, also while it waits for its topic: it is pending as soon as that is known. */
+  async #drain(timeout: number): Promise<void> {
+    const { settings, preparing, pending } = this.#options
+    const until = settings.clock.monotonic() + timeout
+    const left = (): number => until - settings.clock.monotonic()
+    do {
+      await preparing.drain(left())
+      await pending.drain(left())
+    } while (pending.size > 0 && left() > 0)
+  }
+
+  #awaitRouting(closed: Promise<void>): Promise<void> {
+    const { settings, warnings } = this.#options
+    return new Promise((resolve, reject) => {
+      const timer = settings.clock.schedule(routingCloseLimit, () => {
+        warnings.tell(
+          'close',
+          new Error('the brokers did not answer in time: the reply address was not given back'),
+        )
+        resolve()
+      })
+      void closed.then(resolve, reject).finally(() => timer.cancel())
+    })
+  }
+}

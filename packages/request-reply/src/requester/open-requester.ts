@@ -1,0 +1,301 @@
+/** The parts of a requester, put together. */
+import { untyped, type AnyOperation, type Operation } from '../contract/operation.ts'
+import { requestRejected } from '../diagnostics.ts'
+import { MilenaError, OptionsError } from '../errors.ts'
+import { openRouting, type CompleteReplyRouting } from '../routing/open-routing.ts'
+import type { OpenedTransport } from '../transport/open.ts'
+import { ReservedHeaders } from '../wire/reserved-headers.ts'
+import { classOf, errorOf } from '../words.ts'
+import { Acceptance } from './acceptance.ts'
+import { Caps } from './caps.ts'
+import { Closing } from './closing.ts'
+import { Dispatcher } from './dispatcher.ts'
+import { LateReplies } from './late-replies.ts'
+import { OperationAccounts } from './operation-accounts.ts'
+import type { RequesterSettings } from './options.ts'
+import type { PendingReply } from './pending.ts'
+import { PendingReplies } from './pending-replies.ts'
+import { Preparation } from './preparation.ts'
+import { Preparing } from './preparing.ts'
+import { refused } from './read-options.ts'
+import { Receiving } from './receiving.ts'
+import { ReplyReceiver } from './reply-receiver.ts'
+import type { Reply, RequestOptions } from './reply.ts'
+import { RequestEncoder } from './request-record.ts'
+import type { Requester } from './requester.ts'
+import {
+  publish,
+  quiet,
+  unregistered,
+  type PendingRequest,
+  type PreparedRequest,
+  type RegisterOptions,
+} from './stages.ts'
+import { createCounters, type RequesterHealth, type RequesterHoldings, type RequesterStats } from './stats.ts'
+import { TopicDirectory } from './topic-directory.ts'
+import { RequesterWarnings } from './warnings.ts'
+
+export class OpenRequester implements Requester {
+  readonly #settings: RequesterSettings
+  readonly #opened: OpenedTransport
+  readonly #warnings: RequesterWarnings
+  readonly #counters = createCounters()
+  readonly #accounts = new OperationAccounts()
+  readonly #preparing: Preparing
+  readonly #caps: Caps
+  readonly #receiving: Receiving
+  readonly #preparation: Preparation
+  readonly #acceptance: Acceptance
+  readonly #dispatcher: Dispatcher
+  readonly #pending: PendingReplies
+  readonly #receiver: ReplyReceiver
+  readonly #closing: Closing
+  #routing: CompleteReplyRouting | undefined
+
+  constructor(settings: RequesterSettings, opened: OpenedTransport) {
+    const { clock, instanceId } = settings
+    const { transport } = opened
+    this.#settings = settings
+    this.#opened = opened
+    const warnings = new RequesterWarnings(clock, instanceId)
+    this.#warnings = warnings
+    const topics = new TopicDirectory(transport, settings.createTopics, clock)
+    const reserved = new ReservedHeaders(settings.profile)
+    const accounts = this.#accounts
+    this.#preparing = new Preparing(clock)
+    this.#caps = new Caps(settings, this.#preparing)
+    this.#receiving = new Receiving({ clock, onOver: (reason) => this.#over(reason) })
+    this.#dispatcher = new Dispatcher({
+      ...{ transport, instanceId, caps: this.#caps },
+      onUnsent: (pending, error) => this.#pending.failUnsent(pending, error),
+      onRefused: (topic, error) => topics.doubt(topic, error),
+    })
+    this.#pending = new PendingReplies({
+      ...{ instanceId, clock, caps: this.#caps },
+      ...{ remember: settings.remember, maxPendingBytes: settings.maxPendingBytes },
+      withdraw: (pending) => this.#dispatcher.withdraw(pending),
+      catchUp: () => this.#receiving.catchUp(),
+      reasonSince: (acceptedAt) => this.#receiving.reasonSince(acceptedAt),
+      replyTopic: () => this.#routing!.address().topic,
+      onForgotten: () => this.#forgotten(),
+    })
+    this.#receiver = new ReplyReceiver({
+      ...{ settings, accounts, pending: this.#pending, counters: this.#counters },
+      late: new LateReplies(settings.onLateReply, (thrown) => warnings.tell('onLateReply', thrown)),
+      onReplyFailed: (thrown) => warnings.tell('onReply', thrown),
+      onContradiction: (id, first, second) => {
+        const places = [first, second].map((at) => `${at.topic}[${at.partition}] at offset ${at.offset}`)
+        warnings.tellSeldom(
+          'contradiction',
+          `two different replies to request ${id}: ${places.join(', and ')}; the first one counts`,
+        )
+      },
+    })
+    const [receiving, preparing, caps] = [this.#receiving, this.#preparing, this.#caps]
+    this.#preparation = new Preparation({
+      ...{ settings, accounts, reserved, topics, preparing, caps, receiving },
+      onRejected: (operation, error) => this.#countRejected(operation, error),
+    })
+    this.#acceptance = new Acceptance({
+      ...{ settings, reserved, topics, caps, receiving, pending: this.#pending },
+      encoder: new RequestEncoder(settings),
+      address: () => this.#routing!.address(),
+      warn: (context, thrown) => warnings.tell(context, thrown),
+    })
+    this.#closing = new Closing({
+      ...{ settings, preparing, receiving, opened, warnings, pending: this.#pending },
+      closeRouting: () => this.#routing?.close() ?? Promise.resolve(),
+    })
+  }
+
+  get instanceId(): string {
+    return this.#settings.instanceId
+  }
+
+  async open(): Promise<void> {
+    const { replyRouting, instanceId, createTopics, clock, resumeFrom } = this.#settings
+    const { transport } = this.#opened
+    this.#routing = await openRouting(replyRouting, {
+      ...{ transport, instanceId, createTopics, resumeFrom, clock },
+      receive: (records) => this.#receiver.receive(records),
+      onTrouble: (troubles) => this.#receiving.changed(troubles),
+      unreadable: (range) => {
+        const { topic, partition, offset, next, reason } = range
+        this.#counters.unreadable++
+        this.#receiving.passedOver(range)
+        this.#warnings.tellSeldom(
+          'reply routing',
+          `${topic}[${partition}] from offset ${offset} to ${next} cannot be read: ${reason}; replies may have stood there`,
+        )
+      },
+      warn: (error) => {
+        // At close, work that is under way ends so.
+        const ended = this.#closing.begun && error instanceof MilenaError && error.code === 'MILENA_CLOSED'
+        if (!ended) this.#warnings.tell('reply routing', error)
+      },
+    })
+    this.#receiving.begin(this.#routing)
+  }
+
+  request<RequestInput, RequestOutput, ReplyInput, ReplyOutput>(
+    operation: Operation<RequestInput, RequestOutput, ReplyInput, ReplyOutput>,
+    value: RequestInput,
+    options?: RequestOptions,
+  ): Promise<Reply<ReplyOutput>> {
+    return this.#prepare(untyped(operation), value, options, (pending) => this.#send<ReplyOutput>(pending))
+  }
+
+  prepare<RequestInput, RequestOutput, ReplyInput, ReplyOutput>(
+    operation: Operation<RequestInput, RequestOutput, ReplyInput, ReplyOutput>,
+    value: RequestInput,
+    options?: RequestOptions,
+  ): Promise<PreparedRequest<ReplyOutput>> {
+    return this.#prepare(untyped(operation), value, options, (pending) =>
+      Promise.resolve(publish<ReplyOutput>(pending)),
+    )
+  }
+
+  register<ReplyOutput>(
+    prepared: PreparedRequest<ReplyOutput>,
+    options: RegisterOptions<ReplyOutput> = {},
+  ): PendingRequest<ReplyOutput> {
+    const pending = unregistered(prepared)
+    if (pending === undefined)
+      throw new OptionsError('register', ['it takes what prepare() has given, and each of it once'])
+    try {
+      return this.#register<ReplyOutput>(pending, options)
+    } catch (error) {
+      this.#countRejected(pending.operation, error)
+      throw error
+    }
+  }
+
+  stats(): RequesterStats {
+    return {
+      instanceId: this.instanceId,
+      routing: this.#settings.replyRouting.name,
+      replyAddress: this.#routing!.address(),
+      ...this.#holdings(),
+      ...this.#accounts.totals(),
+      ...this.#counters,
+      roundTrip: this.#accounts.roundTrip(),
+      operations: this.#accounts.byName(),
+    }
+  }
+
+  health(): RequesterHealth {
+    const { troubles } = this.#receiving
+    return { receiving: troubles.length === 0, troubles, ...this.#holdings() }
+  }
+
+  close({
+    timeout = this.#settings.drainTimeout,
+  }: { readonly timeout?: number | undefined } = {}): Promise<void> {
+    return this.#closing.close(timeout)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  #prepare<Result>(
+    operation: AnyOperation,
+    value: unknown,
+    options: RequestOptions | undefined,
+    then: (pending: PendingReply) => Promise<Result>,
+  ): Promise<Result> {
+    try {
+      // First of all: a question about the topic that begins now would fail with nobody there to hear of it.
+      if (this.#closing.begun) throw this.#closing.error()
+      // Before any work: when there is too much already, a rejection must cost next to nothing.
+      this.#caps.check(operation, 0)
+      if (this.#settings.whileNotReceiving === 'refuse' && !this.#receiving.isOpen)
+        throw this.#receiving.refusal(operation)
+      return this.#preparation.prepare(operation, value, options, then)
+    } catch (error) {
+      this.#countRejected(operation, error)
+      return Promise.reject(errorOf(error))
+    }
+  }
+
+  #send<Output>(pending: PendingReply): Promise<Reply<Output>> {
+    if (this.#closing.drained) throw this.#closing.error()
+    return this.#acceptance.accept(pending, undefined, () => {
+      const reply = promiseOf<Output>(pending)
+      this.#dispatcher.send(pending)
+      this.#pending.publishAccepted(pending)
+      return reply
+    })
+  }
+
+  #register<Output>(pending: PendingReply, options: RegisterOptions<Output>): PendingRequest<Output> {
+    if (this.#closing.begun) throw this.#closing.error()
+    const { operation } = pending
+    const { correlationId, onReply } = options
+    if (correlationId !== undefined && !(correlationId instanceof Uint8Array && correlationId.length === 16))
+      throw refused(operation, `correlationId must be a Buffer of 16 bytes, not ${classOf(correlationId)}`)
+    if (onReply !== undefined && typeof onReply !== 'function')
+      throw refused(operation, `onReply must be a function, not ${classOf(onReply)}`)
+    pending.staged = true
+    pending.doubtful = correlationId !== undefined
+    pending.onReply = onReply as PendingReply['onReply']
+    const repliesFrom = this.#routing!.positions()
+    const own = correlationId && Buffer.from(correlationId)
+    return this.#acceptance.accept(pending, own, () => {
+      const reply = quiet(promiseOf<Output>(pending))
+      this.#pending.publishAccepted(pending)
+      return {
+        ...{ correlationId: pending.correlationId, record: pending.record!, repliesFrom, reply },
+        dispatch: () => quiet(this.#dispatcher.dispatch(pending)),
+        settle: (error) => this.#pending.settle(pending, error),
+      }
+    })
+  }
+
+  #holdings(): RequesterHoldings {
+    return {
+      pending: this.#pending.size,
+      pendingBytes: this.#pending.bytes,
+      oldestPending: this.#pending.oldestAge,
+      preparing: this.#preparing.size,
+      sending: this.#dispatcher.sending,
+      sendingBytes: this.#dispatcher.sendingBytes,
+    }
+  }
+
+  /** Once for each request that was not accepted. */
+  #countRejected(operation: AnyOperation, thrown: unknown): void {
+    this.#counters.rejected++
+    if (!requestRejected.hasSubscribers) return
+    const error = errorOf(thrown)
+    const code = error instanceof MilenaError ? error.code : undefined
+    const { name, topic } = (operation ?? {}) as Partial<AnyOperation>
+    requestRejected.publish({
+      ...{ operation: String(name), topic: String(topic), instanceId: this.instanceId, code, error },
+    })
+  }
+
+  #forgotten(): void {
+    if (this.#counters.forgotten++ > 0) return
+    this.#warnings.tell(
+      'late replies',
+      new Error(
+        'a request without a reply is forgotten, since there are more than `remember` or `maxPendingBytes` of them; ' +
+          'a late reply to it will not be handed over (from now on counted in stats().forgotten)',
+      ),
+    )
+  }
+
+  /** No reply will come any more: whoever waits for one is told at once. */
+  #over(reason: Error): void {
+    this.#preparing.close(() => this.#closing.error())
+    this.#pending.abandon(reason)
+  }
+}
+
+/** Settles with the request's outcome. */
+function promiseOf<Output>(pending: PendingReply): Promise<Reply<Output>> {
+  return new Promise((resolve) => {
+    pending.resolve = resolve as PendingReply['resolve']
+  })
+}
