@@ -1,7 +1,7 @@
 /** How far reading runs ahead, and what counts as in hand. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { recordOverhead } from '../src/replier/partition-work.ts'
+import { headerOverhead, recordOverhead } from '../src/replier/partition-work.ts'
 import { execute, replied } from './executing.ts'
 
 test('reading runs no further ahead of an unfinished record than maxAhead; health says so, and it goes on', async (t) => {
@@ -49,13 +49,14 @@ test('in hand counts the bytes of record and reply, and what the objects take, u
   broker.faults = { send: (record) => (record.topic === 'shop_reply' ? { fate: 'not-sent' } : undefined) }
   await ask('x')
   await clock.advance(1)
-  const request = broker.records('shop_request')[0]!.size
-  assert.equal(group.inHand.bytes, request + recordOverhead)
+  const { size, headers } = broker.records('shop_request')[0]!
+  const request = size + recordOverhead + headers.length * headerOverhead
+  assert.equal(group.inHand.bytes, request)
   release.resolve()
   await clock.advance(1)
   assert.equal(group.unacknowledged, 1)
   const reply = 100 + 'kafka_correlationId'.length + 16
-  assert.equal(group.inHand.bytes, request + recordOverhead + reply)
+  assert.equal(group.inHand.bytes, request + reply)
   broker.faults = {}
   await clock.advance(200)
   assert.equal(group.unacknowledged, 0)

@@ -67,7 +67,8 @@ export class Delivery {
     inHand.resize(work, bytes)
     try {
       if (shares.isFull(share, job.handledAt)) return this.#beyondShare(share, undefined)
-      job.replyUntil = this.#until(to)
+      job.to = to
+      job.replyUntil = undefined
       let pause = firstPause
       for (let attempt = 1; ; attempt++) {
         let failure: Error
@@ -103,10 +104,11 @@ export class Delivery {
           return passedOver(`no reply to ${name(share)} is possible`, failure)
         }
         if (work.gone) return 'given up'
-        const isLate = clock.now() >= job.replyUntil
+        const until = this.#until(job)
+        const isLate = clock.now() >= until
         shares.failed(share, failure, isLate)
         if (isLate) {
-          if (job.replyUntil === 0) return this.#beyondShare(share, failure)
+          if (until === 0) return this.#beyondShare(share, failure)
           return passedOver(`no reply to ${name(share)} was acknowledged in time`, failure)
         }
         if (attempt === 1) {
@@ -116,7 +118,7 @@ export class Delivery {
             failure,
           )
         }
-        await this.#sleep(Math.min(pause, job.replyUntil - clock.now()), work)
+        await this.#sleep(Math.min(pause, until - clock.now()), work)
         if (work.gone) return 'given up'
         pause = Math.min(longestPause, pause * 2)
       }
@@ -147,15 +149,17 @@ export class Delivery {
     if (sending === undefined) return
     const { shares, clock, transport } = this.#options
     if (share !== undefined && shares.isBeyond(share, now)) job.replyUntil = 0
-    if (clock.now() >= job.replyUntil) transport.withdraw(sending)
+    if (clock.now() >= this.#until(job)) transport.withdraw(sending)
   }
 
-  #until(to: Addressee): number {
-    const now = this.#options.clock.now()
-    const deadline = to.context?.deadline
-    return deadline === undefined
-      ? now + this.#options.replyTimeout
-      : Math.max(now, deadline) + this.#options.replyGrace
+  /** Worked out when it is asked for, which is for few. */
+  #until(job: Job): number {
+    if (job.replyUntil !== undefined) return job.replyUntil
+    const { clock, replyGrace, replyTimeout } = this.#options
+    const ready = clock.now() - (clock.monotonic() - job.handledAt)
+    const deadline = job.to?.context?.deadline
+    return (job.replyUntil =
+      deadline === undefined ? ready + replyTimeout : Math.max(ready, deadline) + replyGrace)
   }
 
   #beyondShare(share: Share, failure: Error | undefined): PassedOverOutcome {

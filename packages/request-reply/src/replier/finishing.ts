@@ -42,9 +42,10 @@ export class Finishing {
     to: Addressee | undefined,
   ): void | Promise<void> {
     if (outcome.kind === 'passed over') this.#tellPassedOver(job, outcome)
-    const hooks = [handling?.beforeFinish, this.#options.beforeFinish]
-    if (hooks[0] !== undefined || hooks[1] !== undefined) {
-      return this.#finishAfter(hooks, job, outcome, ended, reason, handling, to)
+    const own = handling?.beforeFinish
+    const { beforeFinish } = this.#options
+    if (own !== undefined || beforeFinish !== undefined) {
+      return this.#finishAfter([own, beforeFinish], job, outcome, ended, reason, handling, to)
     }
     this.#over(job, ended, reason, handling, to)
   }

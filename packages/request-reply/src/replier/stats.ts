@@ -37,7 +37,7 @@ export interface ReplierStats {
   readonly passedOver: Readonly<Partial<Record<PassedOverReason, number>>>
   /**
    * Records that were read and are not yet finished, and what they take: their bytes, those of their replies until
-   * they are acknowledged, and 1 KiB for each.
+   * they are acknowledged, and what their objects take (`maxInHandBytes`).
    */
   readonly inHand: number
   readonly inHandBytes: number
@@ -64,11 +64,11 @@ export interface ReplierStats {
   /** Milliseconds that handlers took. */
   readonly handlerDuration: DurationSummary
   /** By operation. */
-  readonly operations: Readonly<Record<string, HandledOperationStats>>
+  readonly operations: Readonly<Record<string, ReplierOperationStats>>
 }
 
 /** What the requests of one operation took, in milliseconds. */
-export interface HandledOperationStats {
+export interface ReplierOperationStats {
   /** From when they were read to their turn: for their key, and for a slot. */
   readonly waited: DurationSummary
   /** From their turn to their outcome: middleware, handler, validation. */
@@ -77,13 +77,13 @@ export interface HandledOperationStats {
   readonly delivered: DurationSummary
 }
 
-/** The durations behind `HandledOperationStats`. */
+/** The durations behind `ReplierOperationStats`. */
 export class OperationDurations {
   readonly waited: Durations = new Durations()
   readonly handled: Durations = new Durations()
   readonly delivered: Durations = new Durations()
 
-  summary(): HandledOperationStats {
+  summary(): ReplierOperationStats {
     return {
       waited: this.waited.summary(),
       handled: this.handled.summary(),

@@ -22,6 +22,7 @@ import { Receiving } from './receiving.ts'
 import { ReplyReceiver } from './reply-receiver.ts'
 import type { Reply, RequestOptions } from './reply.ts'
 import { RequestEncoder } from './request-record.ts'
+import type { Requester } from './requester.ts'
 import {
   publish,
   quiet,
@@ -34,7 +35,7 @@ import { createCounters, type RequesterHealth, type RequesterHoldings, type Requ
 import { TopicDirectory } from './topic-directory.ts'
 import { RequesterWarnings } from './warnings.ts'
 
-export class OpenRequester implements AsyncDisposable {
+export class OpenRequester implements Requester {
   readonly #settings: RequesterSettings
   readonly #opened: OpenedTransport
   readonly #warnings: RequesterWarnings
@@ -237,7 +238,7 @@ export class OpenRequester implements AsyncDisposable {
       throw refused(operation, `onReply must be a function, not ${classOf(onReply)}`)
     pending.staged = true
     pending.doubtful = correlationId !== undefined
-    pending.onReply = onReply
+    pending.onReply = onReply as PendingReply['onReply']
     const repliesFrom = this.#routing!.positions()
     const own = correlationId && Buffer.from(correlationId)
     return this.#acceptance.accept(pending, own, () => {
@@ -295,6 +296,6 @@ export class OpenRequester implements AsyncDisposable {
 /** Settles with the request's outcome. */
 function promiseOf<Output>(pending: PendingReply): Promise<Reply<Output>> {
   return new Promise((resolve) => {
-    pending.resolve = resolve
+    pending.resolve = resolve as PendingReply['resolve']
   })
 }

@@ -21,7 +21,7 @@ export interface OutcomeCounts {
 }
 
 /** What was counted of one operation. */
-export interface OperationStats extends OutcomeCounts {
+export interface RequesterOperationStats extends OutcomeCounts {
   /** From acceptance to the reply's arrival, in milliseconds, of replies and error replies. */
   readonly roundTrip: DurationSummary
 }
@@ -76,7 +76,7 @@ export class OperationAccounts {
     return this.#all.summary()
   }
 
-  byName(): Readonly<Record<string, OperationStats>> {
+  byName(): Readonly<Record<string, RequesterOperationStats>> {
     return Object.fromEntries(
       [...this.#counted].map(([name, { counts, roundTrips }]) => [
         name,

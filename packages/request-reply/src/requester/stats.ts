@@ -1,7 +1,7 @@
 import type { DurationSummary } from '../durations.ts'
 import type { Trouble } from '../transport/transport.ts'
 import type { ReplyAddress } from '../wire/profile.ts'
-import type { OperationStats, OutcomeCounts } from './operation-accounts.ts'
+import type { RequesterOperationStats, OutcomeCounts } from './operation-accounts.ts'
 
 /** What a requester holds at this moment. */
 export interface RequesterHoldings {
@@ -56,7 +56,7 @@ export interface RequesterStats extends RequesterHoldings, OutcomeCounts {
   /** From acceptance to the reply's arrival, in milliseconds, of replies and error replies. */
   readonly roundTrip: DurationSummary
   /** By operation's name. Beyond 100 names, further ones are counted together as `(others)`. */
-  readonly operations: Readonly<Record<string, OperationStats>>
+  readonly operations: Readonly<Record<string, RequesterOperationStats>>
 }
 
 /** The counters behind `RequesterStats` that are not kept by operation. */
