@@ -75,7 +75,11 @@ export interface ReplierOptions extends TransportSource {
    * handled again after a crash. A rebalance and `close()` commit at once.
    */
   readonly commitInterval?: number
-  /** Requests that may be in hand, read and not yet answered, before reading stops; default 1 000, or four times `concurrency` if that is more. */
+  /**
+   * Requests that may be in hand, read and not yet answered, before reading stops; default 1 000, or four times
+   * `concurrency` if that is more. A quarter of them is the share of one reply address; what waits beyond that for an
+   * address that acknowledges nothing does not count, up to as many again.
+   */
   readonly maxInHand?: number
   /**
    * Bytes that may be in hand before reading stops; default 32 MiB. Of each request its key, value and headers, its reply

@@ -23,6 +23,7 @@ import { Receiving } from './receiving.ts'
 import { ReplyReceiver } from './reply-receiver.ts'
 import type { Reply, RequestOptions } from './reply.ts'
 import { RequestEncoder } from './request-record.ts'
+import type { Requester } from './requester.ts'
 import {
   publish,
   quiet,
@@ -35,7 +36,7 @@ import { createCounters, type RequesterHealth, type RequesterHoldings, type Requ
 import { TopicDirectory } from './topic-directory.ts'
 import { RequesterWarnings } from './warnings.ts'
 
-export class OpenRequester implements AsyncDisposable {
+export class OpenRequester implements Requester {
   readonly #settings: RequesterSettings
   readonly #opened: OpenedTransport
   readonly #warnings: RequesterWarnings
@@ -277,7 +278,7 @@ export class OpenRequester implements AsyncDisposable {
       throw refused(operation, `onReply must be a function, not ${classOf(onReply)}`)
     pending.staged = true
     pending.doubtful = correlationId !== undefined
-    pending.onReply = onReply
+    pending.onReply = onReply as PendingReply['onReply']
     const repliesFrom = this.#routing!.positions()
     const own = correlationId && Buffer.from(correlationId)
     return this.#acceptance.accept(pending, own, () => {
@@ -345,6 +346,6 @@ export class OpenRequester implements AsyncDisposable {
 /** Settles with the request's outcome. */
 function promiseOf<Output>(pending: PendingReply): Promise<Reply<Output>> {
   return new Promise((resolve) => {
-    pending.resolve = resolve
+    pending.resolve = resolve as PendingReply['resolve']
   })
 }
