@@ -47,7 +47,7 @@ export class Closing {
   }
 
   /** @throws OptionsError */
-  close(timeout: unknown): Promise<void> {
+  close(timeout: unknown = this.#options.settings.drainTimeout): Promise<void> {
     if (!isDrainTimeout(timeout)) {
       const problem = `timeout ${drainTimeoutIs}, not ${said(timeout)}`
       return Promise.reject(new OptionsError('requester.close', [problem]))
