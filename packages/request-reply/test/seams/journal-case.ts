@@ -44,11 +44,12 @@ export async function finishesWhatADeadInstanceHadAccepted(on: JournalCase): Pro
   const dying = await open(on, first.transport, journal)
   assert.equal((await journal.request(dying, work, 'before')).value, 'done: before')
   const lost = ['one', 'two'].map((value) => journal.request(dying, work, value, { timeout: 60_000 }))
+  const ended = Promise.allSettled(lost)
   await started.promise
-  await first.die()
-  // What a dead process has in memory is nobody's; only the table is left.
+  // What a dead process has in memory is nobody's, and nothing of it runs any more; only the table is left.
   const survived = new Journal(new Map(journal.entries))
-  await Promise.allSettled([dying.close({ timeout: 0 }), ...lost])
+  await first.die()
+  await Promise.allSettled([dying.close({ timeout: 0 }), ended])
   gate.resolve()
 
   const second = await on.connect()
