@@ -38,6 +38,8 @@ function stated(clock: ManualClock, ahead: number, timeout: number | undefined, 
   return timeout === undefined ? headers : [...headers, timeoutHeader(timeout)]
 }
 
+const header = (name: string, digits: string): RawHeader => [Buffer.from(name), Buffer.from(digits)]
+
 const record: IncomingRecord = {
   topic: 't',
   partition: 0,
@@ -121,7 +123,6 @@ test('deadline: forged values give a deadline, and harm only their own request',
   const { clock, deadlines, counters } = setUp()
   const now = clock.monotonic()
   const live = { receivedAt: now, appendedAfter: now - 10 }
-  const header = (name: string, digits: string): RawHeader => [Buffer.from(name), Buffer.from(digits)]
   const far = deadlines.of([header('milena-deadline', '9'.repeat(16))], live)!
   assert.ok(Number.isFinite(far) && far > clock.now())
   const long = [header('milena-deadline', '9'.repeat(16)), header('milena-timeout', '9'.repeat(10))]

@@ -86,6 +86,29 @@ test('an address that acknowledges nothing is told at half of its share, and los
   assert.equal(group.unacknowledged, 10)
 })
 
+test('replies that wait for one sick address do not hold up requests of others', async (t) => {
+  const stalled = new Stalled()
+  const { ask, clock, group, counters } = await execute(t, replied, {
+    through: (transport) => stalled.through(transport),
+    maxInHand: 20,
+  })
+  const askMany = async (): Promise<void> => {
+    for (let i = 0; i < 30; i++) {
+      await ask(String(i))
+      await clock.advance(1)
+    }
+  }
+  await askMany()
+  assert.equal(group.inHand.paused, 1)
+  const read = counters.received
+  await clock.advance(3_000)
+  assert.ok(counters.received > read, 'it is read on')
+  await askMany()
+  assert.ok(group.inHand.records <= 42, 'no more than twice the bound, and what was on its way')
+  assert.equal(group.inHand.paused, 1)
+  assert.equal(counters.passedOver.size, 0)
+})
+
 test('whatever a transport fails with that it does not vouch for, the reply is tried again', async (t) => {
   let failures = 3
   const thrown = [

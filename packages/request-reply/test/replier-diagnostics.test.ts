@@ -5,6 +5,8 @@ import { test, type TestContext } from 'node:test'
 import { handlingEnded, type HandlingEndedStep, type PassedOverStep } from '../src/diagnostics.ts'
 import { execute, replied } from './executing.ts'
 
+const byOffset = (a: readonly unknown[], b: readonly unknown[]): number => Number(a[0]) - Number(b[0])
+
 function ends(t: TestContext): HandlingEndedStep[] {
   const seen: HandlingEndedStep[] = []
   const listen = (message: unknown): void => void seen.push(message as HandlingEndedStep)
@@ -42,7 +44,7 @@ test('there is one end for each record, with what became of it and how long each
   assert.deepEqual(
     seen
       .map(({ outcome, reason, position, attempt }) => [position.offset, outcome, reason, attempt])
-      .toSorted(),
+      .toSorted(byOffset),
     [
       [0, 'error-replied', 'NO_STOCK', 1],
       [1, 'done', undefined, 1],
@@ -78,7 +80,7 @@ test('a record whose partition goes before its turn is dropped, one that runs is
   await clock.advance(200)
   await leaving
   await clock.advance(60_000)
-  assert.deepEqual(seen.map(({ outcome, position }) => [position.offset, outcome]).toSorted(), [
+  assert.deepEqual(seen.map(({ outcome, position }) => [position.offset, outcome]).toSorted(byOffset), [
     [0, 'dropped'],
     [1, 'abandoned'],
     [2, 'dropped'],

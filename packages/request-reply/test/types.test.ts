@@ -144,6 +144,11 @@ test('types: without a reply the reply is void, at both ends', () => {
   assert.equal(silent.reply, nothing)
 })
 
+const withUser: Middleware<{ user: string }> = (request, _context, next) => next(request, { user: 'me' })
+// @ts-expect-error -- what it adds is missing
+const forgetful: Middleware<{ user: string }> = (request, _context, next) => next(request)
+const plain: Middleware = (_request, _context, next) => next()
+
 /** Never called: only compiled. */
 export async function uses(requester: Requester, replier: Replier): Promise<void> {
   const add = defineOperation({
@@ -185,14 +190,10 @@ export async function uses(requester: Requester, replier: Replier): Promise<void
   replier.handle(pair, () => ({ a: 1, c: 3 }))
   replier.handle(pair, async (request) => ({ a: 1, b: 2, c: request === '' ? 3 : 3 }))
 
-  const withUser: Middleware<{ user: string }> = (request, _context, next) => next(request, { user: 'me' })
   const withTenant: Middleware<{ tenant: number }> = (request, context, next) => {
     same<typeof context.correlationId, string | undefined>()
     return next(request, { tenant: 1 })
   }
-  // @ts-expect-error -- what it adds is missing
-  const forgetful: Middleware<{ user: string }> = (request, _context, next) => next(request)
-  const plain: Middleware = (_request, _context, next) => next()
   const known = replier.use(withUser).use(plain)
   assert.ok(known)
   known.handle(

@@ -364,7 +364,7 @@ export class GroupWork {
   /** Looks at what takes long; whether there is anything left to look at. */
   #look(): boolean {
     const now = this.#settings.clock.monotonic()
-    this.#shares.look(now)
+    this.inHand.setAside(this.#shares.look(now))
     this.#slowWork.lookAtSlots(now)
     for (const { tracker } of this.#works.values()) {
       for (let job = tracker.first; job !== undefined; job = job.following) {

@@ -19,6 +19,7 @@ export class InHand {
   readonly #works = new Set<PartitionWork>()
   #records = 0
   #bytes = 0
+  #setAside = 0
 
   constructor(options: InHandOptions) {
     this.#options = options
@@ -58,8 +59,17 @@ export class InHand {
     this.#pauseIfTooMuch(work)
   }
 
+  /**
+   * So many of the records wait for addresses that acknowledge nothing: they do not take the others' room. No more than
+   * the bound again, so that twice as much is in hand at the most.
+   */
+  setAside(records: number): void {
+    this.#setAside = Math.min(records, this.#options.maxRecords)
+    this.#resumeAll()
+  }
+
   #pauseIfTooMuch(work: PartitionWork): void {
-    if (work.paused || !this.#exceeds(this.#records, this.#bytes, 1)) return
+    if (work.paused || !this.#exceeds(this.#records - this.#setAside, this.#bytes, 1)) return
     if (!this.#exceeds(work.records, work.bytes, 1 / this.#works.size)) return
     work.paused = true
     this.#options.pause(work)
@@ -88,7 +98,7 @@ export class InHand {
   }
 
   #resumeAll(): void {
-    if (this.#exceeds(this.#records, this.#bytes, 0.75)) return
+    if (this.#exceeds(this.#records - this.#setAside, this.#bytes, 0.75)) return
     for (const work of this.#works) if (work.paused) this.#resume(work)
   }
 

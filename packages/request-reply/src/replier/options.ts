@@ -41,9 +41,10 @@ export interface ReplierOptions extends TransportSource {
    */
   readonly unknownOperations?: 'answer' | 'ignore'
   /**
-   * Milliseconds by which a request's deadline may be over, by this replier's clock, before it counts; default 1 000. The
-   * requester's clock may differ. It is not needed where the request states its timeout and it is known here since when
-   * it can have been in the log: then it is handled for as long as that timeout, and a warning says that clocks differ.
+   * Milliseconds by which a request's deadline may be over, by this replier's clock, before it counts; default 1 000, never
+   * more than the request's own timeout. The requester's clock may differ: where the request states its timeout, and it is
+   * known here since when it can have been in the log, it is handled for as long as that timeout, and a warning says that
+   * clocks differ.
    */
   readonly clockTolerance?: number
   /**
@@ -74,7 +75,11 @@ export interface ReplierOptions extends TransportSource {
    * handled again after a crash. A rebalance and `close()` commit at once.
    */
   readonly commitInterval?: number
-  /** Requests that may be in hand, read and not yet answered, before reading stops; default 1 000, or four times `concurrency` if that is more. */
+  /**
+   * Requests that may be in hand, read and not yet answered, before reading stops; default 1 000, or four times
+   * `concurrency` if that is more. A quarter of them is the share of one reply address; what waits beyond that for an
+   * address that acknowledges nothing does not count, up to as many again.
+   */
   readonly maxInHand?: number
   /**
    * Bytes that may be in hand before reading stops; default 32 MiB. Of each request its key, value and headers, its reply

@@ -293,7 +293,7 @@ export class PartitionWork implements TopicPartition {
    *
    * @param until what begins again after this, in milliseconds since the Unix epoch, is left to the next owner
    */
-  drain(until = Number.POSITIVE_INFINITY): Promise<void> {
+  drain(until: number = Number.POSITIVE_INFINITY): Promise<void> {
     if (this.takes) this.#state = 'draining'
     this.#drainUntil = until
     if (this.gone || this.isDrained) return Promise.resolve()

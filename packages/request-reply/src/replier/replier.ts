@@ -132,7 +132,8 @@ class GroupReplier implements Replier {
   use<More extends object>(middleware: Middleware<More>): Replier<More> {
     this.#refuseOnceStarted('use')
     this.#registry.use(middleware)
-    return this as unknown as Replier<More>
+    // Its type says what a context has when a handler is called, and that is now so.
+    return this as Replier
   }
 
   useRecords(middleware: RecordMiddleware): this {

@@ -35,7 +35,8 @@ export class Share {
 
 /**
  * Replies that wait to be acknowledged, by address: each address has a share of what may be in hand, so that one whose
- * partition has no leader does not take everybody's room.
+ * partition has no leader does not take everybody's room. When nothing was acknowledged by an address for 2 s, what waits
+ * beyond its share is set aside (`InHand.setAside`), and others go on.
  *
  * Beyond its share replies are given up, but only when nothing was acknowledged by the address for 15 s: an ordinary
  * election costs no reply. Addresses come over the wire: none is kept that nothing is under way to, beyond a bound.
@@ -102,30 +103,24 @@ export class ReplyShares {
     if (share.waiting === 0 && this.#size > mostIdle) this.#forget(share)
   }
 
-  /** Tells of addresses that acknowledge nothing, and forgets those that nothing is under way to. */
-  look(now: number): void {
+  /**
+   * Tells of addresses that acknowledge nothing, and forgets those that nothing is under way to. Returns how many replies
+   * wait beyond the shares of those addresses.
+   */
+  look(now: number): number {
+    let beyond = 0
     for (const byPartition of this.#shares.values()) {
       for (const share of byPartition.values()) {
         share.looked = 0
         if (share.waiting === 0) {
           if (share.troubledSince === undefined) this.#forget(share)
-        } else if (!share.told && 2 * share.waiting >= this.#most && now - share.progress >= slowAfter) {
-          share.told = true
-          this.#trouble(share)
-          this.#warnings.tell(
-            'replies to an address are not acknowledged',
-            {
-              topic: share.topic,
-              partition: share.partition,
-              waiting: share.waiting,
-              share: this.#most,
-              milliseconds: Math.round(now - share.progress),
-            },
-            share.error,
-          )
+        } else if (now - share.progress >= slowAfter) {
+          beyond += Math.max(0, share.waiting - this.#most)
+          if (!share.told && 2 * share.waiting >= this.#most) this.#tell(share, now)
         }
       }
     }
+    return beyond
   }
 
   /** While looking: whether this reply, of those that wait for its address, is one too many. */
@@ -149,6 +144,15 @@ export class ReplyShares {
       }
     }
     return troubled
+  }
+
+  #tell(share: Share, now: number): void {
+    const { topic, partition, waiting } = share
+    share.told = true
+    this.#trouble(share)
+    const milliseconds = Math.round(now - share.progress)
+    const details = { topic, partition, waiting, share: this.#most, milliseconds }
+    this.#warnings.tell('replies to an address are not acknowledged', details, share.error)
   }
 
   #trouble(share: Share): void {

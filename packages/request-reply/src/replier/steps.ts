@@ -18,7 +18,11 @@ export class Steps {
     return this.at(job.record, job.attempt, job.handling?.operation.name)
   }
 
-  at(record: IncomingRecord, attempt: number, operation = readOperation(record.headers)): HandlingStep {
+  at(
+    record: IncomingRecord,
+    attempt: number,
+    operation: string | undefined = readOperation(record.headers),
+  ): HandlingStep {
     const { topic, partition, offset, size, timestamp } = record
     const asked = this.#profile.readReplyRequest(record.headers)
     return {
