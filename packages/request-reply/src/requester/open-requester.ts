@@ -22,11 +22,7 @@ import { Receiving } from './receiving.ts'
 import { ReplyReceiver } from './reply-receiver.ts'
 import type { Reply, RequestOptions } from './reply.ts'
 import { RequestEncoder } from './request-record.ts'
-<<<<<<< HEAD
 import { promiseOf, Registration } from './registration.ts'
-=======
-import type { Requester } from './requester.ts'
->>>>>>> issue9
 import {
   publish,
   unregistered,
@@ -276,39 +272,6 @@ export class OpenRequester implements Requester {
     }
   }
 
-<<<<<<< HEAD
-=======
-  #register<Output>(pending: PendingReply, options: RegisterOptions<Output>): PendingRequest<Output> {
-    if (this.#closing.begun) throw this.#closing.error()
-    const { operation } = pending
-    const { correlationId, onReply } = options
-    if (correlationId !== undefined && !(correlationId instanceof Uint8Array && correlationId.length === 16))
-      throw refused(operation, `correlationId must be a Buffer of 16 bytes, not ${classOf(correlationId)}`)
-    if (onReply !== undefined && typeof onReply !== 'function')
-      throw refused(operation, `onReply must be a function, not ${classOf(onReply)}`)
-    pending.staged = true
-    pending.doubtful = correlationId !== undefined
-    pending.onReply = onReply as PendingReply['onReply']
-    const repliesFrom = this.#routing!.positions()
-    const own = correlationId && Buffer.from(correlationId)
-    return this.#acceptance.accept(pending, own, () => {
-      const reply = quiet(promiseOf<Output>(pending))
-      this.#pending.publishAccepted(pending)
-      const early = this.#early?.take(pending.id) ?? []
-      // Not before the caller has what it registered.
-      if (early.length > 0) queueMicrotask(() => this.#receiver.take(early))
-      return {
-        correlationId: pending.correlationId,
-        record: pending.record!,
-        repliesFrom,
-        reply,
-        dispatch: () => quiet(this.#dispatcher.dispatch(pending)),
-        settle: (error) => this.#pending.settle(pending, error),
-      }
-    })
-  }
-
->>>>>>> issue9
   #holdings(): RequesterHoldings {
     return {
       pending: this.#pending.size,
@@ -347,13 +310,3 @@ export class OpenRequester implements Requester {
     this.#pending.abandon(reason)
   }
 }
-<<<<<<< HEAD
-=======
-
-/** Settles with the request's outcome. */
-function promiseOf<Output>(pending: PendingReply): Promise<Reply<Output>> {
-  return new Promise((resolve) => {
-    pending.resolve = resolve as PendingReply['resolve']
-  })
-}
->>>>>>> issue9
