@@ -34,7 +34,7 @@ import { createCounters, type RequesterHealth, type RequesterHoldings, type Requ
 import { TopicDirectory } from './topic-directory.ts'
 import { RequesterWarnings } from './warnings.ts'
 
-export class OpenRequester implements Requester {
+export class OpenRequester implements AsyncDisposable {
   readonly #settings: RequesterSettings
   readonly #opened: OpenedTransport
   readonly #warnings: RequesterWarnings
