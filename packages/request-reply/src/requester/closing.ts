@@ -57,13 +57,13 @@ export class Closing {
   }
 
   async #close(timeout: number): Promise<void> {
-    const { preparing, pending, receiving, opened, closeRouting } = this.#options
+    const { preparing, pending, receiving, opened } = this.#options
     await this.#drain(timeout)
     this.#drained = true
     preparing.close(() => this.error())
     pending.close()
     receiving.close()
-    const routingClosed = closeRouting()
+    const routingClosed = this.#options.closeRouting()
     try {
       await this.#awaitRouting(routingClosed)
     } finally {
