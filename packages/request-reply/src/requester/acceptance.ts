@@ -61,7 +61,7 @@ export class Acceptance {
   }
 
   #register(pending: PendingReply, traced: readonly RawHeader[]): void {
-    const { settings, encoder, topics, caps, receiving, address } = this.#options
+    const { settings, encoder, topics, caps, receiving } = this.#options
     const { operation } = pending
     if (!receiving.isOpen) throw receiving.refusal(operation)
     const further = settings.headers === undefined ? traced : [...this.#hooked(pending), ...traced]
@@ -69,7 +69,7 @@ export class Acceptance {
     const { spent, timeout } = pending
     const left = spent === 0 ? timeout : Math.max(1, Math.ceil(timeout - spent))
     try {
-      pending.record = encoder.encode(pending, further, address(), clock.now(), left)
+      pending.record = encoder.encode(pending, further, this.#options.address(), clock.now(), left)
     } catch (error) {
       topics.doubt(operation.topic, error)
       throw error
@@ -122,7 +122,7 @@ export class Acceptance {
 
   /** Those that subscribers have added. What is wrong with them is told, and is no fault of the request. */
   #headersOf({ headers }: RequestTrace): readonly RawHeader[] {
-    const { reserved, warn } = this.#options
+    const { reserved } = this.#options
     try {
       return [...headers].filter((header) => {
         const usable = isHeader(header) && !reserved.has(header[0])
@@ -134,7 +134,7 @@ export class Acceptance {
         return usable
       })
     } catch (thrown) {
-      warn('tracing', thrown)
+      this.#options.warn('tracing', thrown)
       return none
     }
   }

@@ -5,7 +5,7 @@ import { MilenaError, OptionsError } from '../errors.ts'
 import { openRouting, type CompleteReplyRouting } from '../routing/open-routing.ts'
 import type { OpenedTransport } from '../transport/open.ts'
 import { ReservedHeaders } from '../wire/reserved-headers.ts'
-import { classOf, errorOf } from '../words.ts'
+import { errorOf } from '../words.ts'
 import { Acceptance } from './acceptance.ts'
 import { Caps } from './caps.ts'
 import { Closing } from './closing.ts'
@@ -18,15 +18,13 @@ import type { PendingReply } from './pending.ts'
 import { PendingReplies } from './pending-replies.ts'
 import { Preparation } from './preparation.ts'
 import { Preparing } from './preparing.ts'
-import { refused } from './read-options.ts'
 import { Receiving } from './receiving.ts'
 import { ReplyReceiver } from './reply-receiver.ts'
 import type { Reply, RequestOptions } from './reply.ts'
 import { RequestEncoder } from './request-record.ts'
-import type { Requester } from './requester.ts'
+import { promiseOf, Registration } from './registration.ts'
 import {
   publish,
-  quiet,
   unregistered,
   type PendingRequest,
   type PreparedRequest,
@@ -36,7 +34,7 @@ import { createCounters, type RequesterHealth, type RequesterHoldings, type Requ
 import { TopicDirectory } from './topic-directory.ts'
 import { RequesterWarnings } from './warnings.ts'
 
-export class OpenRequester implements Requester {
+export class OpenRequester implements AsyncDisposable {
   readonly #settings: RequesterSettings
   readonly #opened: OpenedTransport
   readonly #warnings: RequesterWarnings
@@ -47,10 +45,9 @@ export class OpenRequester implements Requester {
   readonly #receiving: Receiving
   readonly #preparation: Preparation
   readonly #acceptance: Acceptance
+  readonly #registration: Registration
   readonly #dispatcher: Dispatcher
   readonly #pending: PendingReplies
-  /** Where it resumes. */
-  readonly #early: EarlyReplies | undefined
   readonly #receiver: ReplyReceiver
   readonly #closing: Closing
   #routing: CompleteReplyRouting | undefined
@@ -88,7 +85,7 @@ export class OpenRequester implements Requester {
       onForgotten: () => this.#forgotten(),
     })
     const { resumeFrom, remember, maxPendingBytes } = settings
-    this.#early =
+    const early =
       resumeFrom === undefined
         ? undefined
         : new EarlyReplies(remember, maxPendingBytes, (record) => this.#receiver.countForeign(record))
@@ -97,7 +94,7 @@ export class OpenRequester implements Requester {
       accounts,
       pending: this.#pending,
       counters: this.#counters,
-      early: this.#early,
+      early,
       late: new LateReplies(settings.onLateReply, (thrown) => warnings.tell('onLateReply', thrown)),
       onReplyFailed: (thrown) => warnings.tell('onReply', thrown),
       onContradiction: (id, first, second) => {
@@ -129,6 +126,13 @@ export class OpenRequester implements Requester {
       encoder: new RequestEncoder(settings),
       address: () => this.#routing!.address(),
       warn: (context, thrown) => warnings.tell(context, thrown),
+    })
+    this.#registration = new Registration({
+      acceptance: this.#acceptance,
+      dispatcher: this.#dispatcher,
+      pending: this.#pending,
+      receiver: this.#receiver,
+      early,
     })
     this.#closing = new Closing({
       settings,
@@ -207,13 +211,14 @@ export class OpenRequester implements Requester {
 
   register<ReplyOutput>(
     prepared: PreparedRequest<ReplyOutput>,
-    options: RegisterOptions<ReplyOutput> = {},
+    options?: RegisterOptions<ReplyOutput>,
   ): PendingRequest<ReplyOutput> {
     const pending = unregistered(prepared)
     if (pending === undefined)
       throw new OptionsError('register', ['it takes what prepare() has given, and each of it once'])
     try {
-      return this.#register<ReplyOutput>(pending, options)
+      if (this.#closing.begun) throw this.#closing.error()
+      return this.#registration.register<ReplyOutput>(pending, options, this.#routing!.positions())
     } catch (error) {
       this.#countRejected(pending.operation, error)
       throw error
@@ -238,10 +243,8 @@ export class OpenRequester implements Requester {
     return { receiving: troubles.length === 0, troubles, ...this.#holdings() }
   }
 
-  close({
-    timeout = this.#settings.drainTimeout,
-  }: { readonly timeout?: number | undefined } = {}): Promise<void> {
-    return this.#closing.close(timeout)
+  close(options?: { readonly timeout?: number | undefined }): Promise<void> {
+    return this.#closing.close(options?.timeout)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -257,6 +260,7 @@ export class OpenRequester implements Requester {
     try {
       // First of all: a question about the topic that begins now would fail with nobody there to hear of it.
       if (this.#closing.begun) throw this.#closing.error()
+      this.#accounts.of(operation)
       // Before any work: when there is too much already, a rejection must cost next to nothing.
       this.#caps.check(operation, 0)
       if (this.#settings.whileNotReceiving === 'refuse' && !this.#receiving.isOpen)
@@ -266,36 +270,6 @@ export class OpenRequester implements Requester {
       this.#countRejected(operation, error)
       return Promise.reject(errorOf(error))
     }
-  }
-
-  #register<Output>(pending: PendingReply, options: RegisterOptions<Output>): PendingRequest<Output> {
-    if (this.#closing.begun) throw this.#closing.error()
-    const { operation } = pending
-    const { correlationId, onReply } = options
-    if (correlationId !== undefined && !(correlationId instanceof Uint8Array && correlationId.length === 16))
-      throw refused(operation, `correlationId must be a Buffer of 16 bytes, not ${classOf(correlationId)}`)
-    if (onReply !== undefined && typeof onReply !== 'function')
-      throw refused(operation, `onReply must be a function, not ${classOf(onReply)}`)
-    pending.staged = true
-    pending.doubtful = correlationId !== undefined
-    pending.onReply = onReply as PendingReply['onReply']
-    const repliesFrom = this.#routing!.positions()
-    const own = correlationId && Buffer.from(correlationId)
-    return this.#acceptance.accept(pending, own, () => {
-      const reply = quiet(promiseOf<Output>(pending))
-      this.#pending.publishAccepted(pending)
-      const early = this.#early?.take(pending.id) ?? []
-      // Not before the caller has what it registered.
-      if (early.length > 0) queueMicrotask(() => this.#receiver.take(early))
-      return {
-        correlationId: pending.correlationId,
-        record: pending.record!,
-        repliesFrom,
-        reply,
-        dispatch: () => quiet(this.#dispatcher.dispatch(pending)),
-        settle: (error) => this.#pending.settle(pending, error),
-      }
-    })
   }
 
   #holdings(): RequesterHoldings {
@@ -315,14 +289,8 @@ export class OpenRequester implements Requester {
     if (!requestRejected.hasSubscribers) return
     const error = errorOf(thrown)
     const code = error instanceof MilenaError ? error.code : undefined
-    const { name, topic } = (operation ?? {}) as Partial<AnyOperation>
-    requestRejected.publish({
-      operation: String(name),
-      topic: String(topic),
-      instanceId: this.instanceId,
-      code,
-      error,
-    })
+    const { name, topic } = this.#accounts.has(operation) ? operation : { name: '(none)', topic: '(none)' }
+    requestRejected.publish({ operation: name, topic, instanceId: this.instanceId, code, error })
   }
 
   #forgotten(): void {
@@ -341,11 +309,4 @@ export class OpenRequester implements Requester {
     this.#preparing.close(() => this.#closing.error())
     this.#pending.abandon(reason)
   }
-}
-
-/** Settles with the request's outcome. */
-function promiseOf<Output>(pending: PendingReply): Promise<Reply<Output>> {
-  return new Promise((resolve) => {
-    pending.resolve = resolve as PendingReply['resolve']
-  })
 }

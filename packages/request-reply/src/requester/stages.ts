@@ -87,8 +87,3 @@ export function unregistered(request: unknown): PendingReply | undefined {
   const pending = typeof request === 'object' && request !== null ? prepared.get(request) : undefined
   return pending?.stage === 'prepared' ? pending : undefined
 }
-
-export function quiet<Value>(promise: Promise<Value>): Promise<Value> {
-  promise.catch(() => undefined)
-  return promise
-}
