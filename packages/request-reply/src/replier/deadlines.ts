@@ -7,7 +7,8 @@
  *
  * Later than `latest` nobody waits, whatever the deadline in the header says. And when that says "expired" before
  * `earliest`, the clocks differ (or the request waited that long before it was sent): it is handled, until `earliest`.
- * Where there is no such evidence (a backlog, a requester that states no timeout), the deadline counts with a tolerance.
+ * A deadline that has passed counts with a tolerance, never longer than the timeout: the same one at every delivery, so
+ * that a request which was refused at one is not begun at the next, after those that came behind it.
  */
 import type { Clock } from '../clock.ts'
 import { remoteCodes } from '../errors.ts'
@@ -23,7 +24,7 @@ const warningPause = 60_000
 
 export interface DeadlinesOptions {
   readonly clock: Clock
-  /** Milliseconds by which a deadline may be over before it counts, where nothing else is known. */
+  /** Milliseconds by which a deadline may be over before it counts. */
   readonly tolerance: number
   /** The oldest record that is handled, in milliseconds. */
   readonly maxAge: number | undefined
@@ -52,17 +53,18 @@ export class Deadlines {
     const stated = readDeadline(headers)
     const timeout = readTimeout(headers)
     if (stated === undefined && timeout === undefined) return undefined
-    const { clock, tolerance } = this.#options
+    const { clock } = this.#options
     const now = clock.now()
     const passed = clock.monotonic()
     const latest = timeout === undefined ? Number.POSITIVE_INFINITY : now - (passed - receivedAt) + timeout
-    if (stated === undefined) return Math.ceil(latest)
-    const own = Math.ceil(Math.min(stated + tolerance, latest))
-    if (now <= stated || timeout === undefined || appendedAfter === undefined) return own
+    const deadline = Math.ceil(Math.min(stated ?? latest, latest))
+    if (stated === undefined || now <= deadline) return deadline
+    const tolerated = deadline + Math.min(this.#options.tolerance, timeout ?? Number.POSITIVE_INFINITY)
+    if (now <= stated || timeout === undefined || appendedAfter === undefined) return tolerated
     const earliest = Math.ceil(now - (passed - appendedAfter) + timeout)
-    if (earliest <= now) return own
+    if (earliest <= now) return tolerated
     this.#disagree(earliest - stated, passed)
-    return Math.max(own, earliest)
+    return Math.max(tolerated, earliest)
   }
 
   /** Why a request is not begun any more, if so. */

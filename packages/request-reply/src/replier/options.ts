@@ -41,9 +41,10 @@ export interface ReplierOptions extends TransportSource {
    */
   readonly unknownOperations?: 'answer' | 'ignore'
   /**
-   * Milliseconds by which a request's deadline may be over, by this replier's clock, before it counts; default 1 000. The
-   * requester's clock may differ. It is not needed where the request states its timeout and it is known here since when
-   * it can have been in the log: then it is handled for as long as that timeout, and a warning says that clocks differ.
+   * Milliseconds by which a request's deadline may be over, by this replier's clock, before it counts; default 1 000, never
+   * more than the request's own timeout. The requester's clock may differ: where the request states its timeout, and it is
+   * known here since when it can have been in the log, it is handled for as long as that timeout, and a warning says that
+   * clocks differ.
    */
   readonly clockTolerance?: number
   /**

@@ -10,6 +10,7 @@ import { Acceptance } from './acceptance.ts'
 import { Caps } from './caps.ts'
 import { Closing } from './closing.ts'
 import { Dispatcher } from './dispatcher.ts'
+import { EarlyReplies } from './early-replies.ts'
 import { LateReplies } from './late-replies.ts'
 import { OperationAccounts } from './operation-accounts.ts'
 import type { RequesterSettings } from './options.ts'
@@ -48,6 +49,8 @@ export class OpenRequester implements Requester {
   readonly #acceptance: Acceptance
   readonly #dispatcher: Dispatcher
   readonly #pending: PendingReplies
+  /** Where it resumes. */
+  readonly #early: EarlyReplies | undefined
   readonly #receiver: ReplyReceiver
   readonly #closing: Closing
   #routing: CompleteReplyRouting | undefined
@@ -79,8 +82,14 @@ export class OpenRequester implements Requester {
       replyTopic: () => this.#routing!.address().topic,
       onForgotten: () => this.#forgotten(),
     })
+    const { resumeFrom, remember, maxPendingBytes } = settings
+    this.#early =
+      resumeFrom === undefined
+        ? undefined
+        : new EarlyReplies(remember, maxPendingBytes, (record) => this.#receiver.countForeign(record))
     this.#receiver = new ReplyReceiver({
       ...{ settings, accounts, pending: this.#pending, counters: this.#counters },
+      early: this.#early,
       late: new LateReplies(settings.onLateReply, (thrown) => warnings.tell('onLateReply', thrown)),
       onReplyFailed: (thrown) => warnings.tell('onReply', thrown),
       onContradiction: (id, first, second) => {
@@ -244,6 +253,9 @@ export class OpenRequester implements Requester {
     return this.#acceptance.accept(pending, own, () => {
       const reply = quiet(promiseOf<Output>(pending))
       this.#pending.publishAccepted(pending)
+      const early = this.#early?.take(pending.id) ?? []
+      // Not before the caller has what it registered.
+      if (early.length > 0) queueMicrotask(() => this.#receiver.take(early))
       return {
         ...{ correlationId: pending.correlationId, record: pending.record!, repliesFrom, reply },
         dispatch: () => quiet(this.#dispatcher.dispatch(pending)),

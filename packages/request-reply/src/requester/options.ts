@@ -58,7 +58,8 @@ export interface RequesterOptions extends TransportSource {
   readonly headers?: (outgoing: OutgoingRequest) => HeaderInput | undefined
   /**
    * Where to begin to read replies: the positions that an instance before this one, with the same fixed reply address,
-   * had kept for its requests (`PendingRequest.repliesFrom`). Default: where the log ends now.
+   * had kept for its requests (`PendingRequest.repliesFrom`). Replies that are read before their request is registered
+   * again are kept until it is, within the bounds of `remember` and `maxPendingBytes`. Default: where the log ends now.
    */
   readonly resumeFrom?: readonly RecordPosition[]
   /** Create missing topics, for development: reply topics as their routing has them, request topics with 6 partitions. Default false. */

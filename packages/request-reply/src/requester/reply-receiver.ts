@@ -4,7 +4,7 @@
  *   pending here ─────────────────▶ its outcome      given up here ───────────▶ late: handed over with its request
  *   has its outcome here already ─▶ the same reply: duplicate; another one: contradicting, a warning
  *   answered with an error that left its effect open ─▶ an error of that kind: as above; anything else: late
- *   anything else ────────────────▶ foreign: passed over
+ *   anything else ────────────────▶ foreign: passed over; after a restart kept for a while, its request may yet be registered
  */
 import {
   replyDuplicate,
@@ -17,6 +17,7 @@ import {
 import { MilenaError } from '../errors.ts'
 import type { IncomingRecord, RecordPosition } from '../transport/transport.ts'
 import { readError, type WireError } from '../wire/milena.ts'
+import type { EarlyReplies } from './early-replies.ts'
 import { fingerprintOf } from './fingerprint.ts'
 import type { LateReplies } from './late-replies.ts'
 import type { ReplySeen } from './memory.ts'
@@ -34,6 +35,8 @@ export interface ReplyReceiverOptions {
   readonly counters: RequesterCounters
   readonly accounts: OperationAccounts
   readonly late: LateReplies
+  /** Where the requester resumes. */
+  readonly early: EarlyReplies | undefined
   /** Told what an application's `onReply` threw. */
   onReplyFailed(thrown: unknown): void
   /** Two replies to one request differ. */
@@ -48,15 +51,23 @@ export class ReplyReceiver {
   }
 
   receive(records: readonly IncomingRecord[]): void {
-    const { settings, pending, counters } = this.#options
+    const { counters } = this.#options
     for (const record of records) {
       counters.recordsRead++
       counters.bytesRead += record.size
+    }
+    this.take(records)
+  }
+
+  /** As `receive`, of records that were read before. */
+  take(records: readonly IncomingRecord[]): void {
+    const { settings, pending } = this.#options
+    for (const record of records) {
       const correlationId = settings.profile.readCorrelation(record.headers)
       const id = correlationId === undefined ? '' : idOf(correlationId)
       const entry = pending.get(id)
       if (entry === undefined) this.#receiveStray(record, id)
-      else if (record.topic === entry.operation.topic) this.#countForeign(record)
+      else if (record.topic === entry.operation.topic) this.countForeign(record)
       else this.#receiveReply(entry, record)
     }
   }
@@ -125,8 +136,8 @@ export class ReplyReceiver {
     const { pending } = this.#options
     const entry = pending.unanswered(id)
     const answer = entry === undefined ? pending.answerTo(id) : entry.seen
-    if ((entry === undefined && answer === undefined) || record.topic === entry?.operation.topic)
-      return this.#countForeign(record)
+    if (entry === undefined && answer === undefined) return this.#receiveUnknown(record, id)
+    if (record.topic === entry?.operation.topic) return this.countForeign(record)
     this.#countOwn(record)
     const remote = readError(record.headers)
     const fingerprint = fingerprintOf(record.value, remote?.code)
@@ -169,7 +180,14 @@ export class ReplyReceiver {
     this.#options.counters.ownBytesRead += record.size
   }
 
-  #countForeign(record: IncomingRecord): void {
+  #receiveUnknown(record: IncomingRecord, id: string): void {
+    const { early } = this.#options
+    if (early === undefined || id === '') this.countForeign(record)
+    else early.keep(id, record)
+  }
+
+  /** Nobody here waits for it. */
+  countForeign(record: IncomingRecord): void {
     this.#options.counters.foreign++
     if (replyForeign.hasSubscribers) replyForeign.publish(this.#stray(record))
   }

@@ -81,8 +81,9 @@ export interface ReadingListener {
   /**
    * Records of one partition, in order, each once.
    *
-   * @param appendedAfter A time, in `Clock.monotonic` milliseconds, at which these records were certainly not in the log
-   * yet, since all that was there had been read; `undefined` while a backlog is read.
+   * @param appendedAfter A time, in `Clock.monotonic` milliseconds, at which these records were certainly not
+   * acknowledged yet, since all that was had been read; `undefined` while a backlog is read. (A record may have stood with
+   * the leader alone before that, for as long as its replicas took.)
    */
   onRecords(records: readonly IncomingRecord[], appendedAfter?: number): void
   /** A stretch that is passed over; in order with `onRecords`. Without it, it is only an error that is told. */
@@ -101,8 +102,8 @@ export interface TailOptions extends ReadingListener {
   /** Which partitions; `all` also takes in those that are added later, from their first record. */
   readonly partitions: readonly number[] | 'all'
   /**
-   * Where to begin. As positions: at these offsets, and `latest` in partitions that are not named; an offset that is no
-   * longer there begins at the earliest that is.
+   * Where to begin. As positions: at these offsets, and `latest` in partitions that are not named. An offset that is no
+   * longer there begins at the earliest that is, one beyond the end at the end; both are told (`onError`).
    */
   readonly from: StartPosition | readonly RecordPosition[]
 }

@@ -4,12 +4,12 @@ import { OptionsError } from '../../src/errors.ts'
 import { parseAddress, resolveKafkaOptions, type KafkaOptions } from '../../src/transport/kafka/options.ts'
 
 test('Kafka options that say nothing but where the brokers are get their defaults', () => {
-  const { linger, compression, deliveryTimeout, clientId, tls } = resolveKafkaOptions({
+  const { linger, compression, deliveryTimeout, clientId, tls, maxBatchMemory } = resolveKafkaOptions({
     brokers: ['localhost'],
   })
   assert.deepEqual(
-    [linger, compression, deliveryTimeout, clientId, tls],
-    [0, 'none', 30_000, 'milena', undefined],
+    [linger, compression, deliveryTimeout, clientId, tls, maxBatchMemory],
+    [0, 'none', 30_000, 'milena', undefined, 67_108_864],
   )
 })
 
@@ -20,6 +20,7 @@ test('every problem of the Kafka options is told at once', () => {
     compression: 'brotli',
     linger: -1,
     deliveryTimeout: 1.5,
+    maxBatchMemory: 1_000,
     sasl: { mechanism: 'PLAIN', username: 'u' },
     tls: 'yes',
     lingerMs: 3,
@@ -36,6 +37,7 @@ test('every problem of the Kafka options is told at once', () => {
         'compression',
         'linger',
         'deliveryTimeout',
+        'maxBatchMemory',
         'sasl',
         'tls',
       ]

@@ -51,8 +51,9 @@ function unpackBlock(packed: Buffer, start: number, end: number, out: Unpacked, 
   let at = first
   const littleEndian = (bytes: number): number => {
     if (at + bytes > end) throw new Error('a Snappy block is cut off')
-    at += bytes
-    return packed.readUIntLE(at - bytes, bytes)
+    let value = packed[at++]!
+    for (let scale = 256, left = bytes; left > 1; left--, scale *= 256) value += packed[at++]! * scale
+    return value
   }
   while (at < end) {
     const tag = packed[at++]!

@@ -27,9 +27,13 @@ export class Unpacked {
 
   /** Bytes as they are. */
   add(from: Buffer, start: number, end: number): void {
-    this.#reserve(end - start)
-    from.copy(this.#buffer, this.#size, start, end)
-    this.#size += end - start
+    const length = end - start
+    this.#reserve(length)
+    const buffer = this.#buffer
+    let at = this.#size
+    this.#size += length
+    if (length > SHORT) from.copy(buffer, at, start, end)
+    else for (let next = start; next < end; next++) buffer[at++] = from[next]!
   }
 
   /** Once more what came out `distance` bytes ago; the copy may overlap itself, which repeats a pattern. */

@@ -112,7 +112,6 @@ export class Cursor {
 
   start(): void {
     this.#log.watch(this.#wake)
-    this.#look()
     this.#fetch()
   }
 
@@ -132,13 +131,9 @@ export class Cursor {
   }
 
   #appended(): void {
+    // All but this one had been read.
     if (this.#position === this.#log.records.length - 1) this.#emptyAt = this.#link.clock.monotonic()
     this.#fetch()
-  }
-
-  /** Sees whether there is more. */
-  #look(): void {
-    if (this.#position >= this.#log.records.length) this.#emptyAt = this.#link.clock.monotonic()
   }
 
   #fetch(): void {
@@ -154,7 +149,6 @@ export class Cursor {
     const records = this.#log.records.slice(this.#position, this.#position + mostRecords)
     const appendedAfter = this.#emptyAt
     this.#position += records.length
-    this.#look()
     this.#fetch()
     this.#onRecords(records, appendedAfter)
   }
