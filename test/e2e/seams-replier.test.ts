@@ -24,7 +24,9 @@ async function onBrokers(t: TestContext): Promise<ReplierCase> {
   const { transport } = await connect()
   await transport.createTopics([{ name: `${requests}-dlt`, partitions: 1 }])
   cluster.own(`${requests}-dlt`)
-  return { requests, replies: await cluster.createTopic('pay_reply', { partitions: 2 }), connect }
+  const replies = await cluster.createTopic('pay_reply', { partitions: 2 })
+  // Apache Kafka takes none that is shorter.
+  return { requests, replies, sessionTimeout: 6_000, connect }
 }
 
 test('stored replies in a few lines: a redelivery gets the first reply, however late', async (t) => {

@@ -60,6 +60,7 @@ test('record middleware: one that throws, or returns no outcome, fails its reque
     () => ({ kind: 'replied' }),
     () => ({ kind: 'reply', value: 'text', headers: [] }),
     () => ({ kind: 'reply', value: null }),
+    () => ({ kind: 'reply', value: null, headers: [[Buffer.from('milena-error-code'), null]] }),
     () => ({ kind: 'error', code: 7, message: 'x' }),
     () => ({ kind: 'later' }),
     () => ({ kind: 'stop' }),

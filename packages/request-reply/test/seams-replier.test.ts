@@ -14,6 +14,7 @@ function onMemory(t: TestContext): ReplierCase {
   return {
     requests: 'pay_request',
     replies: 'pay_reply',
+    sessionTimeout: 500,
     connect: async () => {
       const transport = broker.connect()
       t.after(() => transport.close())

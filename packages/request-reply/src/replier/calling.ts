@@ -20,6 +20,7 @@ import type { Steps } from './steps.ts'
 import { traced } from './tracing.ts'
 import type { Turn } from './turn.ts'
 import type { Warnings } from './warnings.ts'
+import { errorOf, wordsOf } from '../words.ts'
 
 export interface CallingOptions {
   readonly settings: ReplierSettings
@@ -52,7 +53,7 @@ export class Calling {
       request = decoding instanceof Promise ? await decoding : decoding
     } catch (error) {
       turn.error = error
-      const message = `${(error as MilenaError).message}; this delivery did nothing`
+      const message = `${wordsOf(error)}; this delivery did nothing`
       return this.#refuse(turn, { code: remoteCodes.requestUndecodable, message })
     }
     try {
@@ -67,7 +68,7 @@ export class Calling {
     } catch (error) {
       turn.error = error
       warnings.tell('the schema of a request failed', { ...this.#step(turn) }, error)
-      return this.#refuse(turn, unexpectedFailure((error as MilenaError).cause, settings.exposeErrors))
+      return this.#refuse(turn, unexpectedFailure(errorOf(error).cause, settings.exposeErrors))
     }
     const began = settings.clock.monotonic()
     if (handlerStarted.hasSubscribers) handlerStarted.publish(this.#step(turn))

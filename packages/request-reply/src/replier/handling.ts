@@ -67,8 +67,9 @@ export class RequestHandler {
   }
 
   #throughRecords(turn: Turn, records: readonly RecordMiddleware[]): Promise<Outcome> {
+    const { reserved } = this.#settings
     const inside = (): Outcome | Promise<Outcome> => this.#decide(turn)
-    return throughRecordMiddleware(records, new TurnRequest(turn), inside, (middleware, thrown) => {
+    return throughRecordMiddleware(records, new TurnRequest(turn), inside, reserved, (middleware, thrown) => {
       turn.error = thrown
       const step = this.#steps.at(turn.record, turn.attempt, turn.handling?.operation.name)
       this.#warnings.tell('a record middleware failed', { ...step, middleware }, thrown)

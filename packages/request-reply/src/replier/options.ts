@@ -269,7 +269,7 @@ export function readReplierOptions(options: ReplierOptions): ReplierSettings {
       addedHeaders = encodeHeaders(replyHeaders)
       reserved.refuse(addedHeaders)
     } catch (error) {
-      problems.push(`replyHeaders: ${(error as Error).message}`)
+      problems.push(`replyHeaders: ${wordsOf(error)}`)
     }
   }
   if (options.logger !== undefined && typeof options.logger.warn !== 'function') {

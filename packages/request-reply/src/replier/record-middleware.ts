@@ -1,5 +1,5 @@
-import { isUint8Array } from 'node:util/types'
 import { OptionsError } from '../errors.ts'
+import type { ReservedHeaders } from '../wire/reserved-headers.ts'
 import { classOf } from '../words.ts'
 import type { Outcome } from './outcome.ts'
 import type { RawRequest } from './raw-request.ts'
@@ -23,6 +23,7 @@ export function throughRecordMiddleware(
   middlewares: readonly RecordMiddleware[],
   request: RawRequest,
   inside: () => Outcome | Promise<Outcome>,
+  reserved: ReservedHeaders,
   failed: (name: string, thrown: unknown) => Outcome,
 ): Promise<Outcome> {
   const enter = async (place: number): Promise<Outcome> => {
@@ -35,13 +36,19 @@ export function throughRecordMiddleware(
       const outcome: unknown = await middleware(request, next)
       if (outcome === given && given !== undefined) return given
       const problem = problemOf(outcome)
-      if (problem === undefined) return outcome as Outcome
+      if (problem === undefined) return withOwnHeaders(outcome as Outcome, reserved)
       throw new OptionsError('a record middleware', [problem])
     } catch (error) {
       return failed(nameOf(middleware, place), error)
     }
   }
   return enter(0)
+}
+
+/** @throws TypeError when it has a header of the library's own, which would make it another reply. */
+function withOwnHeaders(outcome: Outcome, reserved: ReservedHeaders): Outcome {
+  if (outcome.kind === 'reply' || outcome.kind === 'error') reserved.refuse(outcome.headers ?? [])
+  return outcome
 }
 
 /** What is wrong with what a middleware has returned, if anything. */
@@ -54,8 +61,8 @@ function problemOf(outcome: unknown): string | undefined {
   >
   switch (kind) {
     case 'reply':
-      if (value !== null && !isUint8Array(value))
-        return 'it returned a reply whose value is neither bytes nor null'
+      if (value !== null && !Buffer.isBuffer(value))
+        return 'it returned a reply whose value is neither a Buffer nor null'
       return areHeaders(headers) ? undefined : 'it returned a reply whose headers are none'
     case 'error':
       if (typeof code !== 'string' || code === '' || typeof message !== 'string')
@@ -85,7 +92,9 @@ function areHeaders(headers: unknown): boolean {
     Array.isArray(headers) &&
     headers.every(
       (header: unknown) =>
-        Array.isArray(header) && isUint8Array(header[0]) && (header[1] === null || isUint8Array(header[1])),
+        Array.isArray(header) &&
+        Buffer.isBuffer(header[0]) &&
+        (header[1] === null || Buffer.isBuffer(header[1])),
     )
   )
 }

@@ -23,6 +23,8 @@ import { MemoryReplyStore, storedReplies } from './stored-replies.ts'
 export interface ReplierCase {
   readonly requests: string
   readonly replies: string
+  /** How long a dead replier keeps its partitions, in milliseconds. */
+  readonly sessionTimeout: number
   /** A connection of its own, and how its process dies. */
   connect(): Promise<{ readonly transport: Transport; readonly die: () => Promise<void> | void }>
 }
@@ -39,8 +41,8 @@ function replierOn(on: ReplierCase, transport: Transport, options: Partial<Repli
     groupId: `${on.requests}-workers`,
     replyTopics: [on.replies],
     logger: quiet,
-    sessionTimeout: 6_000,
-    heartbeatInterval: 500,
+    sessionTimeout: on.sessionTimeout,
+    heartbeatInterval: on.sessionTimeout / 10,
     commitInterval: 0,
     ...options,
   })
