@@ -169,6 +169,12 @@ export class GroupWork {
     return this.#turns.running
   }
 
+  /** Records of the held partitions that are not finished; `undefined` where the transport cannot say. */
+  get lag(): number | undefined {
+    const unread = this.#membership?.unread?.()
+    return unread === undefined ? undefined : unread + this.inHand.records
+  }
+
   get leftBehind(): number {
     return this.#execution.limits.leftBehind
   }

@@ -164,6 +164,7 @@ class GroupReplier implements Replier {
       passedOver: Object.fromEntries(this.#counters.passedOver),
       inHand: group?.inHand.records ?? 0,
       inHandBytes: group?.inHand.bytes ?? 0,
+      lag: group?.lag,
       running: group?.running ?? 0,
       paused: group?.inHand.paused ?? 0,
       unacknowledged: group?.unacknowledged ?? 0,

@@ -41,6 +41,11 @@ export interface ReplierStats {
    */
   readonly inHand: number
   readonly inHandBytes: number
+  /**
+   * Records in this replier's partitions that are not finished: those in hand, and those that stand in the log and were
+   * not read yet, by the brokers' last answers. `undefined` while that is not known, or where the transport cannot say.
+   */
+  readonly lag: number | undefined
   /** Handlers that run now. */
   readonly running: number
   /** Partitions whose reading is paused because too much is in hand. */

@@ -167,6 +167,11 @@ export interface GroupMembership extends AsyncDisposable {
   resume(partition: TopicPartition): void
   /** The troubles that last now; as `onTrouble` was told. */
   troubles(): readonly Trouble[]
+  /**
+   * How many records stand in the partitions that are held and were not handed over yet, as the brokers said with their
+   * last answers: of a paused partition, as it was when it was paused. A transport that cannot say leaves it out.
+   */
+  unread?(): number
   /** Revokes everything (with `onRevoked`), leaves the group and stops. A static member keeps its place. */
   close(): Promise<void>
 }

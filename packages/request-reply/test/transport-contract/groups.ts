@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { waitFor } from '../../../../test/support/wait-for.ts'
+import type { GroupMembership } from '../../src/transport/transport.ts'
 import { Conditions, MemberLog } from '../collector.ts'
 import { numbers, sendAll, type Bench } from './bench.ts'
 
@@ -21,6 +23,31 @@ export function describeGroups(bench: Bench): void {
       assert.deepEqual(
         member.events.toSorted(),
         [0, 1, 2, 3].map((partition) => `+${topic}/${partition}`),
+      )
+    })
+
+    it('knows how many records it has not handed over: what comes beyond one answer, until all was read', async () => {
+      const transport = await bench.connect()
+      const topic = await bench.topic(1)
+      const large = 'x'.repeat(200_000)
+      await sendAll(transport, topic, Array<string>(20).fill(large), 0)
+      const member = new MemberLog('member')
+      const left: number[] = []
+      const options = member.options({ groupId: bench.freshName('group'), topics: [topic] })
+      const { promise: joined, resolve } = Promise.withResolvers<GroupMembership>()
+      const membership = await transport.join({
+        ...options,
+        onRecords(records, after) {
+          options.onRecords(records, after)
+          void joined.then((one) => left.push(one.unread!()))
+        },
+      })
+      resolve(membership)
+      await member.count(20)
+      await waitFor(() => membership.unread!() === 0, { what: 'all was read' })
+      assert.ok(
+        left.every((count) => count >= 0 && count < 20),
+        left.join(' '),
       )
     })
 

@@ -56,6 +56,8 @@ export interface ReadPartition {
   certainTerm: number | undefined
   /** `performance.now()` when a fetch was sent that was answered with all there was; `undefined` before the first. */
   emptyAt: number | undefined
+  /** Where the log ended by the last answer; −1 before the first. */
+  end: number
   /** The offset where damage was last seen, and how often. */
   damage: { readonly offset: number; readonly seen: number } | undefined
   flight: Flight | undefined

@@ -142,6 +142,10 @@ export class GroupMember implements GroupMembership {
     this.#partitions.resume(partition)
   }
 
+  unread(): number {
+    return this.#partitions.unread
+  }
+
   troubles(): readonly Trouble[] {
     return this.#troubles.list
   }

@@ -101,6 +101,11 @@ export class GroupPartitions {
     return this.#drains.size > 0
   }
 
+  /** As `GroupMembership.unread`. */
+  get unread(): number {
+    return this.#reader.unread
+  }
+
   /** The reader may go on: `mayDeliver` has become true. */
   wake(): void {
     this.#reader.wake()

@@ -125,6 +125,13 @@ export class PartitionReader implements FetchOwner {
     return this.#ends.caughtUp()
   }
 
+  /** Records that were not handed over yet, as the last answers have it. */
+  get unread(): number {
+    let unread = 0
+    for (const { end, position } of this.#partitions) unread += Math.max(0, end - position)
+    return unread
+  }
+
   /** The transport is closed below: this is the only trouble from now on. */
   transportClosed(): void {
     if (!this.#abort.signal.aborted) {
@@ -153,6 +160,7 @@ export class PartitionReader implements FetchOwner {
       resets: 0,
       certainTerm: undefined,
       emptyAt: undefined,
+      end: -1,
       damage: undefined,
     }
     this.#partitions.add(added)
@@ -224,6 +232,7 @@ export class PartitionReader implements FetchOwner {
       return
     }
     partition.readAt = performance.now()
+    partition.end = answer.highWatermark
     // When not: not handed over, and fetched again from the same position later.
     const { records } = answer
     if (records !== undefined) {

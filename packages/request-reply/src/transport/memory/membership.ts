@@ -115,6 +115,13 @@ export class MemoryMembership implements GroupMembership {
     this.#cursors.get(keyOf(partition))?.resume()
   }
 
+  unread(): number {
+    let unread = 0
+    for (const { log, position } of this.#cursors.values())
+      unread += Math.max(0, log.records.length - position)
+    return unread
+  }
+
   troubles(): readonly Trouble[] {
     return this.#troubles.list
   }
