@@ -37,6 +37,8 @@ export interface Plan {
   readonly calm: boolean
   /** Whether repliers are static members of their group. */
   readonly staticMembers: boolean
+  /** How many of the handlers overrun their time: so long that their partition may have moved when they end. */
+  readonly slowHandlers: number
   /** Requests that a requester may have pending. */
   readonly maxPending: number
   /** Milliseconds of load and faults; then everything heals. */
@@ -62,6 +64,7 @@ export function drawPlan(random: Random): Plan {
     calm,
     staticMembers: random.chance(0.3),
     maxPending: random.pick([3, 1_000]),
+    slowHandlers: calm ? 0 : random.pick([0.05, 0.25]),
     duration,
     faults: faults.toSorted((a, b) => a.at - b.at),
   }

@@ -294,7 +294,7 @@ export class ReplierProcess extends SimulatedProcess<Replier> {
     const assignment = ownership(life, context.position)
     const drawn = random.for(`${life} ${request.id} ${clock.monotonic()}`)
     const listens = drawn.chance(0.3)
-    await clock.sleep(drawn.chance(plan.calm ? 0 : 0.05) ? drawn.between(1_000, 4_000) : drawn.between(0, 60))
+    await clock.sleep(drawn.chance(plan.slowHandlers) ? drawn.between(1_000, 4_000) : drawn.between(0, 60))
     // A dead process does nothing more.
     if (!alive()) return new Promise(() => {})
     if (listens) context.signal.throwIfAborted()

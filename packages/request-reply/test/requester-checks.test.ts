@@ -59,8 +59,8 @@ test('whatever an application throws while it is asked ends as an error of ours,
     const attempts: Promise<unknown>[] = [
       requester.request(defineOperation({ ...base, key: fail }), 'x'),
       requester.request(defineOperation({ ...base, partition: fail }), 'x'),
-      requester.request(defineOperation({ ...base, request: codec }), 'x' as never),
-      requester.request(defineOperation({ ...base, request: schema }), 'x' as never),
+      requester.request(defineOperation({ ...base, request: codec }), 'x'),
+      requester.request(defineOperation({ ...base, request: schema }), 'x'),
       requester.request(echo, value, {
         headers: Object.defineProperty({}, 'a', { get: fail, enumerable: true }),
       }),
@@ -71,7 +71,7 @@ test('whatever an application throws while it is asked ends as an error of ours,
     for (const attempt of attempts)
       await assert.rejects(attempt, (error: unknown) => {
         const { code: found } = error as { code: string }
-        assert.ok(['MILENA_OPTIONS_INVALID', 'MILENA_CODEC_FAILED'].includes(found), String(found))
+        assert.ok(['MILENA_OPTIONS_INVALID', 'MILENA_CODEC_FAILED'].includes(found), found)
         return true
       })
   }
@@ -81,10 +81,11 @@ test('whatever an application throws while it is asked ends as an error of ours,
 test('each option is read once', async () => {
   const { requester } = await setUp()
   const reads: string[] = []
-  const options = new Proxy({ timeout: 100, key: 'k', partition: 0 } as Record<string, unknown>, {
-    get(target, name: string) {
-      reads.push(name)
-      return target[name]
+  const given: RequestOptions = { timeout: 100, key: 'k', partition: 0 }
+  const options = new Proxy(given, {
+    get(target, name) {
+      reads.push(String(name))
+      return target[name as keyof RequestOptions]
     },
   })
   await requester.request(echo, value, options)
@@ -211,15 +212,13 @@ test('options of a requester that cannot work are listed with what they are', as
   } as unknown as RequesterOptions
   await assert.rejects(createRequester(options), (error: unknown) => {
     for (const name of [
-      ...[
-        'instanceId',
-        'timeout',
-        'maxReplyBytes',
-        'whileNotReceiving',
-        'resumeFrom',
-        'headers',
-        'drainTimeout',
-      ],
+      'instanceId',
+      'timeout',
+      'maxReplyBytes',
+      'whileNotReceiving',
+      'resumeFrom',
+      'headers',
+      'drainTimeout',
     ])
       assert.match(String(error), new RegExp(name))
     return code('MILENA_OPTIONS_INVALID')(error)

@@ -17,6 +17,10 @@ import { echo, opened, seenOn, setUp, until, warningsSeen } from './requesting.t
 
 const value = Buffer.from('secret')
 
+function named(name: string): Operation<string, string, string, string> {
+  return defineOperation({ name, topic: 'requests', request: string(), reply: string() })
+}
+
 test('each accepted request ends once, with its outcome, and each other one is rejected once', async () => {
   const accepted = seenOn('milena:request:accepted')
   const ended = seenOn<RequestEndedStep>('milena:request:ended')
@@ -55,7 +59,10 @@ test('each accepted request ends once, with its outcome, and each other one is r
   assert.deepEqual(
     rejected.map(({ code }) => code),
     [
-      ...['MILENA_OVERLOADED', 'MILENA_OPTIONS_INVALID', 'MILENA_CANCELLED', 'MILENA_TOPIC_MISSING'],
+      'MILENA_OVERLOADED',
+      'MILENA_OPTIONS_INVALID',
+      'MILENA_CANCELLED',
+      'MILENA_TOPIC_MISSING',
       'MILENA_CLOSED',
     ],
   )
@@ -145,7 +152,11 @@ test('what subscribers of the trace do wrong is a warning, and no fault of the r
   const start = (message: unknown): void =>
     void ((message as RequestTrace).headers as unknown[]).push(...wrong)
   requestTracing.start.subscribe(start)
-  opened.push({ close: async () => void requestTracing.start.unsubscribe(start) })
+  opened.push({
+    async close() {
+      requestTracing.start.unsubscribe(start)
+    },
+  })
   const { requester, replier } = await setUp()
   await requester.request(echo, value)
   assert.equal(warnings.length, 3)
@@ -154,8 +165,6 @@ test('what subscribers of the trace do wrong is a warning, and no fault of the r
 
 test('statistics are kept by operation, for a bounded number of names', async () => {
   const { requester } = await setUp()
-  const named = (name: string): Operation<string, string, string, string> =>
-    defineOperation({ name, topic: 'requests', request: string(), reply: string() })
   for (let n = 0; n < 110; n++) await requester.request(named(`operation ${n}`), 'x')
   // The same name is the same operation.
   await requester.request(named('operation 0'), 'x')

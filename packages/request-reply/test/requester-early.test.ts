@@ -41,7 +41,7 @@ test('no more of them are kept than requests are remembered; the oldest is forei
   assert.equal(await takeUp(setup, 3), 'reply 3')
   const forgotten = takeUp(setup, 1)
   await until(() => setup.requester.stats().pending === 1)
-  setup.clock.advance(5_000)
+  await setup.clock.advance(5_000)
   assert.equal(await forgotten, 'MILENA_TIMEOUT')
 })
 

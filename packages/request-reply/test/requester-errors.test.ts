@@ -11,6 +11,21 @@ import { altered, assertAccounted, code, echo, setUp, until } from './requesting
 
 const value = Buffer.from('x')
 
+async function stackOf(asked: Promise<unknown>): Promise<string> {
+  try {
+    await asked
+  } catch (error) {
+    return String((error as Error).stack)
+  }
+  return 'no error'
+}
+
+function throws(thrown: unknown): () => never {
+  return () => {
+    throw thrown
+  }
+}
+
 test('each error of an accepted request says which request it is about', async () => {
   const strict = defineOperation({ name: 'strict', topic: 'requests', request: string(), reply: json() })
   const { requester, replier, clock, late, broker } = await setUp(() => undefined)
@@ -42,13 +57,11 @@ test('each error of an accepted request says which request it is about', async (
   assert.deepEqual(
     errors.map((error) => error.code),
     [
-      ...[
-        'MILENA_REMOTE_ERROR',
-        'MILENA_CODEC_FAILED',
-        'MILENA_CANCELLED',
-        'MILENA_TIMEOUT',
-        'MILENA_NOT_SENT',
-      ],
+      'MILENA_REMOTE_ERROR',
+      'MILENA_CODEC_FAILED',
+      'MILENA_CANCELLED',
+      'MILENA_TIMEOUT',
+      'MILENA_NOT_SENT',
       'MILENA_ABANDONED',
     ],
   )
@@ -88,14 +101,6 @@ test('an error names the functions that were waiting for the request', async () 
   }
   async function outerCaller(): Promise<void> {
     await innermostCaller()
-  }
-  const stackOf = async (asked: Promise<unknown>): Promise<string> => {
-    try {
-      await asked
-    } catch (error) {
-      return String((error as Error).stack)
-    }
-    return 'no error'
   }
   // The first waits for its topic, the second does not; then one that was not sent, and one that was refused over there.
   const stacks: string[] = []
@@ -170,27 +175,24 @@ test('a remote message can forge no line of a log', async () => {
 
 test('a reply that cannot be read is done with an open outcome, and nothing of it is said', async () => {
   const secret = 'card 4111111111111111'
-  const throws = (thrown: unknown) => (): never => {
-    throw thrown
-  }
   const failing: readonly Pick<StandardSchemaV1<string, string>['~standard'], 'validate'>[] = [
     { validate: throws(Object.create(null)) },
     { validate: throws(new Error(secret)) },
-    { validate: () => Promise.reject(null as unknown as Error) },
+    { validate: () => Promise.reject(null) },
   ]
   const replies = [
     json(),
     ...failing.map(({ validate }) => string({ '~standard': { version: 1, vendor: 'test', validate } })),
     ...[null, undefined, new Error(secret), Object.create(null)].map((thrown) => ({
-      ...{
-        codec: 'own',
-        schema: undefined,
-        encode: (text: string) => Buffer.from(text),
-        decode: throws(thrown),
-      },
+      codec: 'own',
+      schema: undefined,
+      encode: (text: string) => Buffer.from(text),
+      decode: throws(thrown),
     })),
     {
-      ...{ codec: 'own', schema: undefined, encode: (text: string) => Buffer.from(text) },
+      codec: 'own',
+      schema: undefined,
+      encode: (text: string) => Buffer.from(text),
       decode: () => Promise.reject(new Error(secret)),
     },
   ]
@@ -218,7 +220,9 @@ test('a reply that is too large is not parsed', async () => {
     topic: 'requests',
     request: string(),
     reply: {
-      ...{ codec: 'own', schema: undefined, encode: (text: string) => Buffer.from(text) },
+      codec: 'own',
+      schema: undefined,
+      encode: (text: string) => Buffer.from(text),
       decode: (bytes: Buffer | null) => (parsed++, String(bytes)),
     },
   })

@@ -12,7 +12,7 @@ import { createMemoryBroker } from '../src/transport/memory/broker.ts'
 import type { Transport } from '../src/transport/transport.ts'
 import { MessageHeaders } from '../src/wire/headers.ts'
 import { ManualClock } from './manual-clock.ts'
-import { altered, assertAccounted, code, echo, opened, setUp, until } from './requesting.ts'
+import { altered, assertAccounted, code, echo, opened, seenOn, setUp, until } from './requesting.ts'
 
 /** Of a routing that never gives back its reply address. */
 const openHung = async (): Promise<OpenReplyRouting> => ({
@@ -99,6 +99,7 @@ test('the time that an asynchronous schema takes comes off the timeout', async (
 test('an asynchronous reply schema is waited for until the deadline; what it says then is late', async () => {
   const { schema, decide } = slowSchema()
   const slow = defineOperation({ name: 's', topic: 'requests', request: string(), reply: string(schema) })
+  const steps = seenOn('milena:reply:late')
   const { requester, replier, clock, late } = await setUp()
   const outcome = assert.rejects(requester.request(slow, 'x', { timeout: 100 }), code('MILENA_TIMEOUT'))
   await until(() => decide.length === 1)
@@ -110,6 +111,7 @@ test('an asynchronous reply schema is waited for until the deadline; what it say
   await until(() => late.length === 1)
   assert.equal(late[0]!.reply?.value, 'x')
   assert.equal(requester.stats().late, 1)
+  assert.equal(steps.length, 1)
   assert.equal(requester.stats().replied, 0)
   assertAccounted(requester)
 })

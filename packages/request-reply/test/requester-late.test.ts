@@ -38,7 +38,7 @@ test('after an error that leaves its effect open, the reply that comes all the s
     await until(() => requester.stats().duplicate === 1)
     await again({ value: Buffer.from('approved') })
     await until(() => late.length === 1)
-    assert.equal((late[0]!.reply?.value as Buffer).toString(), 'approved')
+    assert.equal(String(late[0]!.reply?.value), 'approved')
     assert.deepEqual(late[0]!.request, value)
     assert.equal(steps.length, 1)
     await again({ value: Buffer.from('approved') })
@@ -126,7 +126,7 @@ test('whatever onLateReply throws, or rejects with, is a warning and nothing els
       const warnings = warningsSeen()
       const { requester, replier, clock } = await setUp(() => undefined, {
         onLateReply() {
-          if (later) return Promise.reject(one as Error)
+          if (later) return Promise.reject(one)
           throw one
         },
       })
@@ -178,11 +178,10 @@ test('a fingerprint tells values, their absence, and error codes apart', () => {
   const long = Buffer.alloc(1000, 'x')
   const other = Buffer.from(long)
   other[999] = 0
-  const prints = [
-    ...[null, Buffer.alloc(0), Buffer.from('a'), Buffer.from('b'), long, other].flatMap((content) =>
-      [undefined, 'A', 'B'].map((name) => fingerprintOf(content, name)),
-    ),
-  ]
+  const contents = [null, Buffer.alloc(0), Buffer.from('a'), Buffer.from('b'), long, other]
+  const prints = contents.flatMap((content) =>
+    [undefined, 'A', 'B'].map((name) => fingerprintOf(content, name)),
+  )
   assert.equal(new Set(prints).size, prints.length)
   assert.equal(fingerprintOf(Buffer.from(long), 'A'), fingerprintOf(long, 'A'))
 })

@@ -126,7 +126,7 @@ test('replies that are read asynchronously come to onReply in the order in which
   const seen: string[] = []
   const pending = requester.register(await requester.prepare(slow, 'x'), {
     onReply(outcome) {
-      seen.push(String((outcome as Reply<string>).value))
+      seen.push((outcome as Reply<string>).value)
       return seen.length < 2 ? 'more' : 'done'
     },
   })

@@ -46,18 +46,22 @@ export class Acceptance {
    * @param correlationId the caller's own; default: a random one
    * @throws MilenaError of whatever is in its way; then it was not accepted
    */
-  accept<Result>(pending: PendingReply, correlationId: Buffer | undefined, then: () => Result): Result {
+  accept<Result>(
+    pending: PendingReply,
+    correlationId: Buffer | undefined,
+    then: (pending: PendingReply) => Result,
+  ): Result {
     pending.correlationId = correlationId ?? this.#options.settings.random(16)
     pending.id = idOf(pending.correlationId)
     if (!requestTracing.hasSubscribers) {
       this.#register(pending, none)
-      return then()
+      return then(pending)
     }
     return this.#traced(pending, then)
   }
 
   #register(pending: PendingReply, traced: readonly RawHeader[]): void {
-    const { settings, encoder, topics, caps, receiving, address } = this.#options
+    const { settings, encoder, topics, caps, receiving } = this.#options
     const { operation } = pending
     if (!receiving.isOpen) throw receiving.refusal(operation)
     const further = settings.headers === undefined ? traced : [...this.#hooked(pending), ...traced]
@@ -65,7 +69,7 @@ export class Acceptance {
     const { spent, timeout } = pending
     const left = spent === 0 ? timeout : Math.max(1, Math.ceil(timeout - spent))
     try {
-      pending.record = encoder.encode(pending, further, address(), clock.now(), left)
+      pending.record = encoder.encode(pending, further, this.#options.address(), clock.now(), left)
     } catch (error) {
       topics.doubt(operation.topic, error)
       throw error
@@ -90,20 +94,22 @@ export class Acceptance {
     const { settings, reserved } = this.#options
     const { operation, key } = pending
     const outgoing = {
-      ...{ operation: operation.name, topic: operation.topic, key },
+      operation: operation.name,
+      topic: operation.topic,
+      key,
       correlationId: pending.correlationId.toString('hex'),
     }
     const headers = tryOrRefuse(operation, 'headers', () => settings.headers!(outgoing))
     return headers === undefined ? none : applicationHeaders(operation, headers, reserved)
   }
 
-  #traced<Result>(pending: PendingReply, then: () => Result): Result {
+  #traced<Result>(pending: PendingReply, then: (pending: PendingReply) => Result): Result {
     const trace: RequestTrace = { ...stepOf(pending, this.#options.settings.instanceId), headers: [] }
     return requestTracing.start.runStores(trace, () => {
       try {
         this.#register(pending, this.#headersOf(trace))
         pending.trace = trace
-        return then()
+        return then(pending)
       } catch (error) {
         trace.error = error
         requestTracing.error.publish(trace)
@@ -116,16 +122,19 @@ export class Acceptance {
 
   /** Those that subscribers have added. What is wrong with them is told, and is no fault of the request. */
   #headersOf({ headers }: RequestTrace): readonly RawHeader[] {
-    const { reserved, warn } = this.#options
+    const { reserved } = this.#options
     try {
       return [...headers].filter((header) => {
         const usable = isHeader(header) && !reserved.has(header[0])
         if (!usable)
-          warn('tracing', new TypeError('a subscriber added something that is no header, or one of ours'))
+          this.#options.warn(
+            'tracing',
+            new TypeError('a subscriber added something that is no header, or one of ours'),
+          )
         return usable
       })
     } catch (thrown) {
-      warn('tracing', thrown)
+      this.#options.warn('tracing', thrown)
       return none
     }
   }

@@ -47,7 +47,7 @@ export class Closing {
   }
 
   /** @throws OptionsError */
-  close(timeout: unknown): Promise<void> {
+  close(timeout: unknown = this.#options.settings.drainTimeout): Promise<void> {
     if (!isDrainTimeout(timeout)) {
       const problem = `timeout ${drainTimeoutIs}, not ${said(timeout)}`
       return Promise.reject(new OptionsError('requester.close', [problem]))
@@ -57,13 +57,13 @@ export class Closing {
   }
 
   async #close(timeout: number): Promise<void> {
-    const { preparing, pending, receiving, opened, closeRouting } = this.#options
+    const { preparing, pending, receiving, opened } = this.#options
     await this.#drain(timeout)
     this.#drained = true
     preparing.close(() => this.error())
     pending.close()
     receiving.close()
-    const routingClosed = closeRouting()
+    const routingClosed = this.#options.closeRouting()
     try {
       await this.#awaitRouting(routingClosed)
     } finally {

@@ -7,7 +7,8 @@ const short = 64
 /** Of a reply's value and error code: 32 bits. Different numbers are different replies; the same number hardly ever is. */
 export function fingerprintOf(value: Buffer | null, errorCode: string | undefined): number {
   const content = value === null ? absent : value.length > short ? crc32(value) : hashOf(value)
-  return errorCode === undefined ? content : crc32(errorCode, content)
+  // Signed, since V8 keeps a list of such numbers as they are.
+  return (errorCode === undefined ? content : crc32(errorCode, content)) | 0
 }
 
 const absent = 1

@@ -12,18 +12,25 @@ export interface ReplySeen {
 
 /** Replies of about as many requests, as numbers in columns: an object for each would grow old, and be in a collection's way. */
 class Generation {
-  readonly rows = new Map<string, number>()
+  rows = new Map<string, number>()
   readonly #fingerprints: number[] = []
   readonly #topics: string[] = []
   readonly #partitions: number[] = []
   readonly #offsets: number[] = []
 
   add(id: string, fingerprint: number, { topic, partition, offset }: RecordPosition): void {
-    this.rows.set(id, this.#fingerprints.length)
-    this.#fingerprints.push(fingerprint)
-    this.#topics.push(topic) // one string for all records of a batch
-    this.#partitions.push(partition)
-    this.#offsets.push(offset)
+    const row = this.rows.size
+    this.rows.set(id, row)
+    this.#fingerprints[row] = fingerprint
+    this.#topics[row] = topic // one string for all records of a batch
+    this.#partitions[row] = partition
+    this.#offsets[row] = offset
+  }
+
+  /** Empty again, in the same columns. */
+  clear(): this {
+    this.rows = new Map()
+    return this
   }
 
   at(row: number): ReplySeen {
@@ -54,8 +61,9 @@ export class AnsweredRequests {
   add(id: string, fingerprint: number, position: RecordPosition): void {
     if (this.#capacity === 0) return
     if (this.#current.rows.size >= this.#capacity) {
+      const forgotten = this.#previous
       this.#previous = this.#current
-      this.#current = new Generation()
+      this.#current = forgotten.clear()
     }
     this.#current.add(id, fingerprint, position)
   }

@@ -5,7 +5,7 @@ import { MilenaError, OptionsError } from '../errors.ts'
 import { openRouting, type CompleteReplyRouting } from '../routing/open-routing.ts'
 import type { OpenedTransport } from '../transport/open.ts'
 import { ReservedHeaders } from '../wire/reserved-headers.ts'
-import { classOf, errorOf } from '../words.ts'
+import { errorOf } from '../words.ts'
 import { Acceptance } from './acceptance.ts'
 import { Caps } from './caps.ts'
 import { Closing } from './closing.ts'
@@ -18,15 +18,13 @@ import type { PendingReply } from './pending.ts'
 import { PendingReplies } from './pending-replies.ts'
 import { Preparation } from './preparation.ts'
 import { Preparing } from './preparing.ts'
-import { refused } from './read-options.ts'
 import { Receiving } from './receiving.ts'
 import { ReplyReceiver } from './reply-receiver.ts'
 import type { Reply, RequestOptions } from './reply.ts'
 import { RequestEncoder } from './request-record.ts'
-import type { Requester } from './requester.ts'
+import { promiseOf, Registration } from './registration.ts'
 import {
   publish,
-  quiet,
   unregistered,
   type PendingRequest,
   type PreparedRequest,
@@ -36,7 +34,7 @@ import { createCounters, type RequesterHealth, type RequesterHoldings, type Requ
 import { TopicDirectory } from './topic-directory.ts'
 import { RequesterWarnings } from './warnings.ts'
 
-export class OpenRequester implements Requester {
+export class OpenRequester implements AsyncDisposable {
   readonly #settings: RequesterSettings
   readonly #opened: OpenedTransport
   readonly #warnings: RequesterWarnings
@@ -47,10 +45,9 @@ export class OpenRequester implements Requester {
   readonly #receiving: Receiving
   readonly #preparation: Preparation
   readonly #acceptance: Acceptance
+  readonly #registration: Registration
   readonly #dispatcher: Dispatcher
   readonly #pending: PendingReplies
-  /** Where it resumes. */
-  readonly #early: EarlyReplies | undefined
   readonly #receiver: ReplyReceiver
   readonly #closing: Closing
   #routing: CompleteReplyRouting | undefined
@@ -69,13 +66,18 @@ export class OpenRequester implements Requester {
     this.#caps = new Caps(settings, this.#preparing)
     this.#receiving = new Receiving({ clock, onOver: (reason) => this.#over(reason) })
     this.#dispatcher = new Dispatcher({
-      ...{ transport, instanceId, caps: this.#caps },
+      transport,
+      instanceId,
+      caps: this.#caps,
       onUnsent: (pending, error) => this.#pending.failUnsent(pending, error),
       onRefused: (topic, error) => topics.doubt(topic, error),
     })
     this.#pending = new PendingReplies({
-      ...{ instanceId, clock, caps: this.#caps },
-      ...{ remember: settings.remember, maxPendingBytes: settings.maxPendingBytes },
+      instanceId,
+      clock,
+      caps: this.#caps,
+      remember: settings.remember,
+      maxPendingBytes: settings.maxPendingBytes,
       withdraw: (pending) => this.#dispatcher.withdraw(pending),
       catchUp: () => this.#receiving.catchUp(),
       reasonSince: (acceptedAt) => this.#receiving.reasonSince(acceptedAt),
@@ -83,13 +85,16 @@ export class OpenRequester implements Requester {
       onForgotten: () => this.#forgotten(),
     })
     const { resumeFrom, remember, maxPendingBytes } = settings
-    this.#early =
+    const early =
       resumeFrom === undefined
         ? undefined
         : new EarlyReplies(remember, maxPendingBytes, (record) => this.#receiver.countForeign(record))
     this.#receiver = new ReplyReceiver({
-      ...{ settings, accounts, pending: this.#pending, counters: this.#counters },
-      early: this.#early,
+      settings,
+      accounts,
+      pending: this.#pending,
+      counters: this.#counters,
+      early,
       late: new LateReplies(settings.onLateReply, (thrown) => warnings.tell('onLateReply', thrown)),
       onReplyFailed: (thrown) => warnings.tell('onReply', thrown),
       onContradiction: (id, first, second) => {
@@ -102,19 +107,55 @@ export class OpenRequester implements Requester {
     })
     const [receiving, preparing, caps] = [this.#receiving, this.#preparing, this.#caps]
     this.#preparation = new Preparation({
-      ...{ settings, accounts, reserved, topics, preparing, caps, receiving },
+      settings,
+      accounts,
+      reserved,
+      topics,
+      preparing,
+      caps,
+      receiving,
       onRejected: (operation, error) => this.#countRejected(operation, error),
     })
     this.#acceptance = new Acceptance({
-      ...{ settings, reserved, topics, caps, receiving, pending: this.#pending },
+      settings,
+      reserved,
+      topics,
+      caps,
+      receiving,
+      pending: this.#pending,
       encoder: new RequestEncoder(settings),
       address: () => this.#routing!.address(),
       warn: (context, thrown) => warnings.tell(context, thrown),
     })
+    this.#registration = new Registration({
+      acceptance: this.#acceptance,
+      dispatcher: this.#dispatcher,
+      pending: this.#pending,
+      receiver: this.#receiver,
+      early,
+    })
     this.#closing = new Closing({
-      ...{ settings, preparing, receiving, opened, warnings, pending: this.#pending },
+      settings,
+      preparing,
+      receiving,
+      opened,
+      warnings,
+      pending: this.#pending,
       closeRouting: () => this.#routing?.close() ?? Promise.resolve(),
     })
+  }
+
+  // Two functions for all requests, where each could have its own: that would be two objects for every request.
+  readonly #accept = (pending: PendingReply): Promise<Reply<unknown>> => {
+    if (this.#closing.drained) throw this.#closing.error()
+    return this.#acceptance.accept(pending, undefined, this.#send)
+  }
+
+  readonly #send = (pending: PendingReply): Promise<Reply<unknown>> => {
+    const reply = promiseOf<unknown>(pending)
+    this.#dispatcher.send(pending)
+    this.#pending.publishAccepted(pending)
+    return reply
   }
 
   get instanceId(): string {
@@ -125,7 +166,11 @@ export class OpenRequester implements Requester {
     const { replyRouting, instanceId, createTopics, clock, resumeFrom } = this.#settings
     const { transport } = this.#opened
     this.#routing = await openRouting(replyRouting, {
-      ...{ transport, instanceId, createTopics, resumeFrom, clock },
+      transport,
+      instanceId,
+      createTopics,
+      resumeFrom,
+      clock,
       receive: (records) => this.#receiver.receive(records),
       onTrouble: (troubles) => this.#receiving.changed(troubles),
       unreadable: (range) => {
@@ -151,7 +196,7 @@ export class OpenRequester implements Requester {
     value: RequestInput,
     options?: RequestOptions,
   ): Promise<Reply<ReplyOutput>> {
-    return this.#prepare(untyped(operation), value, options, (pending) => this.#send<ReplyOutput>(pending))
+    return this.#prepare(untyped(operation), value, options, this.#accept) as Promise<Reply<ReplyOutput>>
   }
 
   prepare<RequestInput, RequestOutput, ReplyInput, ReplyOutput>(
@@ -166,13 +211,14 @@ export class OpenRequester implements Requester {
 
   register<ReplyOutput>(
     prepared: PreparedRequest<ReplyOutput>,
-    options: RegisterOptions<ReplyOutput> = {},
+    options?: RegisterOptions<ReplyOutput>,
   ): PendingRequest<ReplyOutput> {
     const pending = unregistered(prepared)
     if (pending === undefined)
       throw new OptionsError('register', ['it takes what prepare() has given, and each of it once'])
     try {
-      return this.#register<ReplyOutput>(pending, options)
+      if (this.#closing.begun) throw this.#closing.error()
+      return this.#registration.register<ReplyOutput>(pending, options, this.#routing!.positions())
     } catch (error) {
       this.#countRejected(pending.operation, error)
       throw error
@@ -197,10 +243,8 @@ export class OpenRequester implements Requester {
     return { receiving: troubles.length === 0, troubles, ...this.#holdings() }
   }
 
-  close({
-    timeout = this.#settings.drainTimeout,
-  }: { readonly timeout?: number | undefined } = {}): Promise<void> {
-    return this.#closing.close(timeout)
+  close(options?: { readonly timeout?: number | undefined }): Promise<void> {
+    return this.#closing.close(options?.timeout)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -216,6 +260,7 @@ export class OpenRequester implements Requester {
     try {
       // First of all: a question about the topic that begins now would fail with nobody there to hear of it.
       if (this.#closing.begun) throw this.#closing.error()
+      this.#accounts.of(operation)
       // Before any work: when there is too much already, a rejection must cost next to nothing.
       this.#caps.check(operation, 0)
       if (this.#settings.whileNotReceiving === 'refuse' && !this.#receiving.isOpen)
@@ -225,43 +270,6 @@ export class OpenRequester implements Requester {
       this.#countRejected(operation, error)
       return Promise.reject(errorOf(error))
     }
-  }
-
-  #send<Output>(pending: PendingReply): Promise<Reply<Output>> {
-    if (this.#closing.drained) throw this.#closing.error()
-    return this.#acceptance.accept(pending, undefined, () => {
-      const reply = promiseOf<Output>(pending)
-      this.#dispatcher.send(pending)
-      this.#pending.publishAccepted(pending)
-      return reply
-    })
-  }
-
-  #register<Output>(pending: PendingReply, options: RegisterOptions<Output>): PendingRequest<Output> {
-    if (this.#closing.begun) throw this.#closing.error()
-    const { operation } = pending
-    const { correlationId, onReply } = options
-    if (correlationId !== undefined && !(correlationId instanceof Uint8Array && correlationId.length === 16))
-      throw refused(operation, `correlationId must be a Buffer of 16 bytes, not ${classOf(correlationId)}`)
-    if (onReply !== undefined && typeof onReply !== 'function')
-      throw refused(operation, `onReply must be a function, not ${classOf(onReply)}`)
-    pending.staged = true
-    pending.doubtful = correlationId !== undefined
-    pending.onReply = onReply as PendingReply['onReply']
-    const repliesFrom = this.#routing!.positions()
-    const own = correlationId && Buffer.from(correlationId)
-    return this.#acceptance.accept(pending, own, () => {
-      const reply = quiet(promiseOf<Output>(pending))
-      this.#pending.publishAccepted(pending)
-      const early = this.#early?.take(pending.id) ?? []
-      // Not before the caller has what it registered.
-      if (early.length > 0) queueMicrotask(() => this.#receiver.take(early))
-      return {
-        ...{ correlationId: pending.correlationId, record: pending.record!, repliesFrom, reply },
-        dispatch: () => quiet(this.#dispatcher.dispatch(pending)),
-        settle: (error) => this.#pending.settle(pending, error),
-      }
-    })
   }
 
   #holdings(): RequesterHoldings {
@@ -281,10 +289,8 @@ export class OpenRequester implements Requester {
     if (!requestRejected.hasSubscribers) return
     const error = errorOf(thrown)
     const code = error instanceof MilenaError ? error.code : undefined
-    const { name, topic } = (operation ?? {}) as Partial<AnyOperation>
-    requestRejected.publish({
-      ...{ operation: String(name), topic: String(topic), instanceId: this.instanceId, code, error },
-    })
+    const { name, topic } = this.#accounts.has(operation) ? operation : { name: '(none)', topic: '(none)' }
+    requestRejected.publish({ operation: name, topic, instanceId: this.instanceId, code, error })
   }
 
   #forgotten(): void {
@@ -303,11 +309,4 @@ export class OpenRequester implements Requester {
     this.#preparing.close(() => this.#closing.error())
     this.#pending.abandon(reason)
   }
-}
-
-/** Settles with the request's outcome. */
-function promiseOf<Output>(pending: PendingReply): Promise<Reply<Output>> {
-  return new Promise((resolve) => {
-    pending.resolve = resolve as PendingReply['resolve']
-  })
 }

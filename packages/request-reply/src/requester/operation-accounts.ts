@@ -60,6 +60,11 @@ export class OperationAccounts {
     return this.#known.get(operation) ?? this.#open(operation)
   }
 
+  /** Whether it is an operation, and one that was asked before. */
+  has(operation: AnyOperation): boolean {
+    return this.#known.has(operation)
+  }
+
   recordRoundTrip(account: OperationAccount, milliseconds: number): void {
     this.#all.record(milliseconds)
     account.roundTrips.record(milliseconds)

@@ -81,7 +81,12 @@ export function unsent(pending: PendingReply, cause: TransportError): TransportE
   const { code, message, sent, outcomeKnown, retryable, effect } = cause
   const request = factsOf(pending)
   return new TransportError(code, `operation ${pending.operation.name}: ${message}`, {
-    ...{ sent, outcomeKnown, retryable, effect, cause, request },
+    sent,
+    outcomeKnown,
+    retryable,
+    effect,
+    cause,
+    request,
   })
 }
 

@@ -119,6 +119,7 @@ export class ReplyReceiver {
     if (given) return
     // The request got another outcome while its reply was being read: the reply is late.
     counters.late++
+    if (replyLate.hasSubscribers) replyLate.publish(this.#received(entry, record, roundTrip, remote))
     late.handOver(entry, roundTrip, read)
   }
 
@@ -165,12 +166,12 @@ export class ReplyReceiver {
 
   /** A second reply to a request that has one. */
   #compare(first: ReplySeen, record: IncomingRecord, fingerprint: number): void {
-    const { counters, onContradiction } = this.#options
+    const { counters } = this.#options
     if (first.fingerprint === fingerprint) {
       counters.duplicate++
     } else {
       counters.contradicting++
-      onContradiction(this.#stray(record).correlationId!, first.position, positionOf(record))
+      this.#options.onContradiction(this.#stray(record).correlationId!, first.position, positionOf(record))
     }
     if (replyDuplicate.hasSubscribers) replyDuplicate.publish(this.#stray(record))
   }

@@ -71,7 +71,12 @@ const prepared = new WeakMap<object, PendingReply>()
 export function publish<ReplyOutput>(pending: PendingReply): PreparedRequest<ReplyOutput> {
   const { operation, key, value, headers, timeout } = pending
   const request = Object.freeze({
-    ...{ operation: operation.name, topic: operation.topic, key, value, headers, timeout },
+    operation: operation.name,
+    topic: operation.topic,
+    key,
+    value,
+    headers,
+    timeout,
   })
   prepared.set(request, pending)
   return request
@@ -81,9 +86,4 @@ export function publish<ReplyOutput>(pending: PendingReply): PreparedRequest<Rep
 export function unregistered(request: unknown): PendingReply | undefined {
   const pending = typeof request === 'object' && request !== null ? prepared.get(request) : undefined
   return pending?.stage === 'prepared' ? pending : undefined
-}
-
-export function quiet<Value>(promise: Promise<Value>): Promise<Value> {
-  promise.catch(() => undefined)
-  return promise
 }

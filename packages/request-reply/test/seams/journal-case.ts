@@ -7,7 +7,6 @@ import {
   replyPartition,
   string,
   type Operation,
-  type Reply,
   type Requester,
   type Transport,
 } from '@milena/request-reply'
@@ -44,35 +43,35 @@ export async function finishesWhatADeadInstanceHadAccepted(on: JournalCase): Pro
   const dying = await open(on, first.transport, journal)
   assert.equal((await journal.request(dying, work, 'before')).value, 'done: before')
   const lost = ['one', 'two'].map((value) => journal.request(dying, work, value, { timeout: 60_000 }))
+  const ended = Promise.allSettled(lost)
   await started.promise
-  await first.die()
-  // What a dead process has in memory is nobody's; only the table is left.
+  // What a dead process has in memory is nobody's; only the table is left, as it was at that moment.
   const survived = new Journal(new Map(journal.entries))
-  await Promise.allSettled([dying.close({ timeout: 0 }), ...lost])
+  await first.die()
+  await dying.close({ timeout: 0 })
+  await ended
   gate.resolve()
 
   const second = await on.connect()
   const successor = await open(on, second.transport, survived)
-  const finished = new Map<unknown, string>()
+  const finished = new Map<string, string>()
   await survived.recover(
     successor,
     [work as unknown as Operation<never, unknown, never, unknown>],
     (entry, outcome) => {
-      finished.set(
-        entry.request,
-        outcome instanceof Error ? outcome.message : String((outcome as Reply<unknown>).value),
-      )
+      finished.set(String(entry.request), outcome instanceof Error ? outcome.message : String(outcome.value))
     },
   )
   assert.deepEqual(
-    [...finished].toSorted(),
-    [
-      ['one', 'done: one'],
-      ['two', 'done: two'],
-    ],
+    Object.fromEntries(finished),
+    { one: 'done: one', two: 'done: two' },
     'the replies reach the instance that took over',
   )
-  assert.deepEqual(handled.toSorted(), ['before', 'one', 'two'], 'nothing was sent twice')
+  assert.deepEqual(
+    [...handled].toSorted((a, b) => a.localeCompare(b)),
+    ['before', 'one', 'two'],
+    'nothing was sent twice',
+  )
   assert.equal(survived.entries.size, 0)
   await successor.close()
   await second.die()

@@ -110,13 +110,20 @@ export class Gateway {
   }
 
   /** A reply that came after its caller was answered: it settles the payment, and is in its history in any case. */
-  async takeLateReply({ operation, request, reply, error, roundTrip }: LateReply): Promise<void> {
+  async takeLateReply(late: LateReply): Promise<void> {
     const { store, operations } = this.#options
-    const id: PaymentId =
-      operation === operations.refund.name
-        ? { kind: 'refund', id: (request as { refundId: string }).refundId }
-        : { kind: 'charge', id: (request as { orderId: string }).orderId }
-    const told = reply?.value as ProviderOutcome | undefined
+    let id: PaymentId
+    let told: ProviderOutcome | undefined
+    if (late.of(operations.refund)) {
+      id = { kind: 'refund', id: late.request.refundId }
+      told = late.reply?.value
+    } else if (late.of(operations.approve)) {
+      id = { kind: 'charge', id: late.request.orderId }
+      told = late.reply?.value
+    } else {
+      return // no other operation is asked
+    }
+    const { error, roundTrip } = late
     const outcome = told === undefined ? outcomeOfError(error) : outcomeOf(told)
     const details = {
       roundTripMs: Math.round(roundTrip),
@@ -179,7 +186,7 @@ export class Gateway {
         worker: value.worker,
       })
     } catch (error) {
-      if (error instanceof MilenaError && error.sent === 'no' && error.outcomeKnown) {
+      if (error instanceof MilenaError && error.sent === 'no' && error.effect === 'none') {
         await store.forget(payment, owner)
         throw new NotNow(error.message, { cause: error })
       }

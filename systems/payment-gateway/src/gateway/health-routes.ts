@@ -23,7 +23,7 @@ export function addHealthRoutes(app: App, health: GatewayHealth): void {
         summary: 'Payments are taken',
         response: {
           200: z.object({ status: z.string() }),
-          503: problem('starting, closing, or no database'),
+          503: problem('starting, closing, no database, or replies cannot be received'),
         },
       },
     },

@@ -79,7 +79,8 @@ runChild(async (config: GatewayConfig) => {
   addPaymentRoutes(app, gateway, store)
   addDeadLetterRoute(app, store)
   addHealthRoutes(app, {
-    isReady: () =>
+    isReady: async () =>
+      requester.health().receiving &&
       pool.query('select 1').then(
         () => true,
         () => false,
