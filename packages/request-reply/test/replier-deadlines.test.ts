@@ -1,7 +1,8 @@
 /** The deadline by the replier's own clock, with the requester's clock ahead, behind, and lying. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Deadlines, type DeadlinesOptions } from '../src/replier/deadlines.ts'
+import { Deadlines, type DeadlinesOptions, type Reading } from '../src/replier/deadlines.ts'
+import type { Failure } from '../src/replier/failures.ts'
 import { ReplierCounters } from '../src/replier/stats.ts'
 import { Warnings } from '../src/replier/warnings.ts'
 import type { IncomingRecord } from '../src/transport/transport.ts'
@@ -11,7 +12,14 @@ import { ManualClock } from './manual-clock.ts'
 
 interface Bench {
   readonly clock: ManualClock
-  readonly deadlines: Deadlines
+  readonly deadlines: {
+    of(headers: readonly RawHeader[], reading: Reading): number | undefined
+    refusal(
+      record: IncomingRecord,
+      deadline: number | undefined,
+      appendedAfter: number | undefined,
+    ): Failure | undefined
+  }
   readonly counters: ReplierCounters
   readonly warned: Readonly<Record<string, unknown>>[]
 }
@@ -21,7 +29,7 @@ function setUp(options: Partial<DeadlinesOptions> = {}): Bench {
   const counters = new ReplierCounters()
   const warned: Readonly<Record<string, unknown>>[] = []
   const warnings = new Warnings({ warn: (_message, details) => void warned.push(details) }, 'test')
-  const deadlines = new Deadlines({
+  const inner = new Deadlines({
     clock,
     tolerance: 1_000,
     maxAge: undefined,
@@ -29,6 +37,10 @@ function setUp(options: Partial<DeadlinesOptions> = {}): Bench {
     warnings,
     ...options,
   })
+  const deadlines: Bench['deadlines'] = {
+    of: (headers, reading) => inner.of(headers, reading, clock.now()),
+    refusal: (one, deadline, appendedAfter) => inner.refusal(one, deadline, appendedAfter, clock.now()),
+  }
   return { clock, deadlines, counters, warned }
 }
 

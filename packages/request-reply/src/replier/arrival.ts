@@ -48,7 +48,7 @@ export class Arrivals {
     this.#options = options
   }
 
-  take(run: RequestRun): Turn {
+  take(run: RequestRun, now: number): Turn {
     const { settings, topics, deadlines } = this.#options
     const { record } = run
     const asked = settings.profile.readReplyRequest(record.headers)
@@ -56,7 +56,7 @@ export class Arrivals {
     const found = this.#find(topic, run)
     const handling = found instanceof NotFound ? undefined : found
     const correlationId = typeof asked === 'object' ? asked.correlationId : undefined
-    const deadline = deadlines.of(record.headers, run)
+    const deadline = deadlines.of(record.headers, run, now)
     const name = handling?.operation.name ?? ''
     const { clock } = settings
     const context = new RequestContext(name, record, correlationId, deadline, clock, run.abortable)

@@ -76,7 +76,7 @@ export class Calling {
     let failure: Failure | undefined
     try {
       reply = await (handlingTracing.hasSubscribers
-        ? traced({ ...this.#step(turn), headers: record.headers }, () => handler(request, context))
+        ? traced({ ...this.#step(turn), headers: record.headers }, handler, request, context)
         : handler(request, context))
     } catch (error) {
       turn.error = error

@@ -48,14 +48,17 @@ export class Deadlines {
     this.#options = options
   }
 
-  /** The request's deadline in milliseconds since the Unix epoch, by our clock; `undefined` when it states none. */
-  of(headers: readonly RawHeader[], { receivedAt, appendedAfter }: Reading): number | undefined {
+  /**
+   * The request's deadline in milliseconds since the Unix epoch, by our clock; `undefined` when it states none.
+   *
+   * @param now by our clock
+   */
+  of(headers: readonly RawHeader[], reading: Reading, now: number): number | undefined {
     const stated = readDeadline(headers)
     const timeout = readTimeout(headers)
     if (stated === undefined && timeout === undefined) return undefined
-    const { clock } = this.#options
-    const now = clock.now()
-    const passed = clock.monotonic()
+    const { receivedAt, appendedAfter } = reading
+    const passed = this.#options.clock.monotonic()
     const latest = timeout === undefined ? Number.POSITIVE_INFINITY : now - (passed - receivedAt) + timeout
     const deadline = Math.ceil(Math.min(stated ?? latest, latest))
     if (stated === undefined || now <= deadline) return deadline
@@ -72,25 +75,25 @@ export class Deadlines {
     record: IncomingRecord,
     deadline: number | undefined,
     appendedAfter: number | undefined,
+    now: number,
   ): Failure | undefined {
-    const { clock, maxAge } = this.#options
-    if (deadline !== undefined && clock.now() > deadline) {
+    const { maxAge } = this.#options
+    if (deadline !== undefined && now > deadline) {
       const message = 'the deadline had passed before the work began; this delivery did nothing'
       return { code: remoteCodes.deadlineExceeded, message }
     }
     if (maxAge === undefined) return undefined
-    const age = this.#age(record, appendedAfter)
+    const age = this.#age(record, appendedAfter, now)
     if (age <= maxAge) return undefined
     const message = `the request is ${Math.floor(age)} ms old by its timestamp, and at most ${maxAge} ms are taken; this delivery did nothing`
     return { code: remoteCodes.requestTooOld, message }
   }
 
   /** By its timestamp, which another clock has set; never more than is known here. A record without one has no age. */
-  #age({ timestamp }: IncomingRecord, appendedAfter: number | undefined): number {
-    const { clock } = this.#options
+  #age({ timestamp }: IncomingRecord, appendedAfter: number | undefined, now: number): number {
     if (timestamp < 0) return 0
-    const age = clock.now() - timestamp
-    return appendedAfter === undefined ? age : Math.min(age, clock.monotonic() - appendedAfter)
+    const age = now - timestamp
+    return appendedAfter === undefined ? age : Math.min(age, this.#options.clock.monotonic() - appendedAfter)
   }
 
   #disagree(atLeast: number, passed: number): void {

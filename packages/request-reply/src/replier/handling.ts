@@ -57,18 +57,19 @@ export class RequestHandler {
 
   /** Throws, or rejects, for nothing but a fault of the library itself. A promise only where the application is called. */
   handle(run: RequestRun): Handled | Promise<Handled> {
-    const turn = this.#arrivals.take(run)
+    const now = this.#settings.clock.now()
+    const turn = this.#arrivals.take(run, now)
     const { handling } = turn
     run.reached(handling, turn.to, turn.context)
     const records = handling?.records ?? this.#records
-    const deciding = records.length === 0 ? this.#decide(turn) : this.#throughRecords(turn, records)
+    const deciding = records.length === 0 ? this.#decide(turn, now) : this.#throughRecords(turn, records)
     if (!(deciding instanceof Promise)) return this.#end(turn, deciding)
     return deciding.then((outcome) => this.#end(turn, outcome))
   }
 
   #throughRecords(turn: Turn, records: readonly RecordMiddleware[]): Promise<Outcome> {
-    const { reserved } = this.#settings
-    const inside = (): Outcome | Promise<Outcome> => this.#decide(turn)
+    const { reserved, clock } = this.#settings
+    const inside = (): Outcome | Promise<Outcome> => this.#decide(turn, clock.now())
     return throughRecordMiddleware(records, new TurnRequest(turn), inside, reserved, (middleware, thrown) => {
       turn.error = thrown
       const step = this.#steps.at(turn.record, turn.attempt, turn.handling?.operation.name)
@@ -78,10 +79,10 @@ export class RequestHandler {
     })
   }
 
-  #decide(turn: Turn): Outcome | Promise<Outcome> {
+  #decide(turn: Turn, now: number): Outcome | Promise<Outcome> {
     if (turn.refused !== undefined) return turn.refused
     const { record, context, run } = turn
-    const failure = this.#deadlines.refusal(record, context.deadline, run.appendedAfter)
+    const failure = this.#deadlines.refusal(record, context.deadline, run.appendedAfter, now)
     return failure === undefined ? this.#calling.call(turn) : this.#answers.error(record, context, failure)
   }
 
