@@ -217,6 +217,10 @@ export interface Transport extends AsyncDisposable {
    */
   sending(): { readonly records: number; readonly bytes: number }
   tail(options: TailOptions): Promise<Tail>
+  /**
+   * Joins a group; resolves when the partitions of the first assignment, which may be none, are at their positions: what
+   * is appended from then on is read. A partition whose leader does not answer keeps it no longer than 5 s.
+   */
   join(options: GroupOptions): Promise<GroupMembership>
   /** The topics that exist, among those named or of all. A missing one is left out, never created. */
   describeTopics(names?: readonly string[]): Promise<ReadonlyMap<string, TopicDescription>>

@@ -31,6 +31,8 @@ interface Reading {
   readonly partition: ReadPartition
   /** What was handed over and passed over, in order. */
   readonly events: string[]
+  /** With each that was handed over: after when it was appended. */
+  readonly after: (number | undefined)[]
   readonly errors: string[]
   readonly troubles: (readonly Trouble[])[]
   /** Called at each event. */
@@ -45,18 +47,23 @@ function open(position = 0): Reading {
     position,
     removed: false,
     notBefore: 0,
-    emptyAt: undefined,
+    knownEnd: Infinity,
+    knownEndAt: 0,
+    awaitsEnd: false,
+    end: -1,
     trouble: undefined,
     damage: undefined,
   } as ReadPartition
   const events: string[] = []
+  const after: (number | undefined)[] = []
   const errors: string[] = []
   const troubles: (readonly Trouble[])[] = []
   const tell = (error: Error): void => void errors.push(error.message)
   const changed = (list: readonly Trouble[]): void => void troubles.push(list)
   const lasting = new ReadingTroubles(new Set([partition]), changed, tell)
   const listener = {
-    onRecords(records: readonly { value: Buffer | null }[]) {
+    onRecords(records: readonly { value: Buffer | null }[], appendedAfter?: number) {
+      after.push(appendedAfter)
       events.push(records.map(({ value }) => String(value)).join(' '))
       reading.during()
     },
@@ -69,6 +76,7 @@ function open(position = 0): Reading {
   const reading: Reading = {
     partition,
     events,
+    after,
     errors,
     troubles,
     during: () => {},
@@ -83,6 +91,17 @@ function open(position = 0): Reading {
 }
 
 describe('reading an answer', () => {
+  test('hands over by itself, with the time, what was not in the log at that time', () => {
+    const reading = open()
+    Object.assign(reading.partition, { knownEnd: 2, knownEndAt: 77 })
+    assert.equal(reading.read(Buffer.concat([batchAt(0, 'a'), batchAt(1, 'b', 'c'), batchAt(3, 'd')])), true)
+    assert.deepEqual(reading.events, ['a b', 'c d'])
+    assert.deepEqual(reading.after, [undefined, 77])
+    Object.assign(reading.partition, { knownEnd: 4, knownEndAt: 88 })
+    reading.read(batchAt(4, 'e'))
+    assert.deepEqual(reading.after, [undefined, 77, 88])
+  })
+
   test('passes over at once what is certain to stay unreadable, in its place, and tells it', () => {
     const reading = open()
     const bad = old(2)

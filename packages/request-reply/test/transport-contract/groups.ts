@@ -51,6 +51,34 @@ export function describeGroups(bench: Bench): void {
       )
     })
 
+    it('is at its positions when it has joined: what is sent from then on is read, and known to be new', async () => {
+      const transport = await bench.connect()
+      const topic = await bench.topic(1)
+      await sendAll(transport, topic, numbers(0, 5))
+      for (const from of ['latest', 'earliest'] as const) {
+        const member = new MemberLog('member')
+        const options = member.options({ groupId: bench.freshName('group'), topics: [topic], from })
+        const after = new Map<string, number | undefined>()
+        const membership = await transport.join({
+          ...options,
+          onRecords(records, appendedAfter) {
+            for (const { value } of records) after.set(String(value), appendedAfter)
+            options.onRecords(records, appendedAfter)
+          },
+        })
+        await sendAll(transport, topic, [`after joining ${from}`])
+        const acknowledged = performance.now()
+        await waitFor(() => after.has(`after joining ${from}`), { what: 'what was sent is read' })
+        if (from === 'earliest') assert.equal(after.get('0'), undefined, 'a backlog is of any age')
+        const known = after.get(`after joining ${from}`)
+        assert.ok(
+          known !== undefined && known <= joined + 1,
+          `${known} is when all had been read, before ${joined}`,
+        )
+        await membership.close()
+      }
+    })
+
     it('reads several topics at once', async () => {
       const transport = await bench.connect()
       const topics = [await bench.topic(2), await bench.topic(1)]

@@ -75,9 +75,19 @@ export class AnswerReading {
     }
   }
 
+  /** What is known to have come after a time is handed over by itself, with that time. */
   #handOver(partition: ReadPartition, records: readonly IncomingRecord[]): void {
+    const { knownEnd, knownEndAt } = partition
+    if (records[0]!.offset >= knownEnd) return this.#give(records, knownEndAt)
+    if (records.at(-1)!.offset < knownEnd) return this.#give(records, undefined)
+    const first = records.findIndex(({ offset }) => offset >= knownEnd)
+    this.#give(records.slice(0, first), undefined)
+    if (!partition.removed) this.#give(records.slice(first), knownEndAt)
+  }
+
+  #give(records: readonly IncomingRecord[], appendedAfter: number | undefined): void {
     try {
-      this.#listener.onRecords(records, partition.emptyAt)
+      this.#listener.onRecords(records, appendedAfter)
     } catch (error) {
       // A mistake of the application's must not leave the reading half done.
       this.#tell(errorOf(error))

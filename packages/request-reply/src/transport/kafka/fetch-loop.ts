@@ -54,8 +54,14 @@ export interface ReadPartition {
   resets: number
   /** The leader's term (`epoch`) of which it is certain that it knows where the log ends; see `log-ends.ts`. */
   certainTerm: number | undefined
-  /** `performance.now()` when a fetch was sent that was answered with all there was; `undefined` before the first. */
-  emptyAt: number | undefined
+  /**
+   * What was certainly not in the log at `knownEndAt` (`performance.now()`): the records from this offset on. `Infinity`
+   * while nothing is known.
+   */
+  knownEnd: number
+  knownEndAt: number
+  /** It waits, for `notBefore` at most, until it is known where its log ends. */
+  awaitsEnd: boolean
   /** Where the log ended by the last answer; −1 before the first. */
   end: number
   /** The offset where damage was last seen, and how often. */

@@ -28,6 +28,8 @@ const REFUSED_PAUSE = 1_000
 const TICK = 100
 /** Milliseconds, beyond the rebalance timeout, within which the first assignment must be there. */
 const START_GRACE = 20_000
+/** Milliseconds that a start waits for the positions of its partitions: one whose leader is away keeps it no longer. */
+const READY_LIMIT = 5_000
 /** Milliseconds without a coordinator after which that is reported: no election takes as long. */
 const SILENCE = 30_000
 
@@ -115,7 +117,7 @@ export class GroupMember implements GroupMembership {
     this.#leader.watch(options.topics)
   }
 
-  /** Resolves with the first assignment. */
+  /** Resolves when the partitions of the first assignment are at their positions. */
   async start(): Promise<void> {
     const limit = this.#timings.rebalanceTimeout + START_GRACE
     const late = setTimeout(() => {
@@ -266,7 +268,7 @@ export class GroupMember implements GroupMembership {
   #begin(): void {
     this.#begun = true
     this.#troubles.listen()
-    this.#started.resolve()
+    void this.#partitions.ready(READY_LIMIT).then(() => this.#started.resolve())
   }
 
   /** What was let go of is free once the group is told so. */

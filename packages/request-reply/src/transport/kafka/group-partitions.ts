@@ -59,6 +59,7 @@ export class GroupPartitions {
   readonly commits: GroupCommits
   readonly #options: PartitionsOptions
   readonly #reader: PartitionReader
+  #lookReady: (() => void) | undefined
   readonly #positions: GroupPositions<Holding>
   readonly #holdings = new Map<string, Holding>()
   readonly #drains = new Set<Promise<void>>()
@@ -78,6 +79,7 @@ export class GroupPartitions {
       onTrouble: (reading) => troubles.read(reading),
       onError: options.onError,
       mayDeliver: options.mayDeliver,
+      onEndsKnown: () => this.#lookReady?.(),
     })
     this.#positions = new GroupPositions<Holding>({
       group,
@@ -99,6 +101,28 @@ export class GroupPartitions {
   /** Whether partitions are being let go of. */
   get draining(): boolean {
     return this.#drains.size > 0
+  }
+
+  /**
+   * Resolves when everything that is held is at its position, and it is known where the log ended then: what is appended
+   * from now on is read, and known to be new. After `limit` ms at the latest.
+   */
+  ready(limit: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer)
+        this.#lookReady = undefined
+        resolve()
+      }
+      const timer = setTimeout(done, limit)
+      this.#lookReady = () => {
+        const open = [...this.#holdings.values()].some(
+          (one) => one.reading === undefined || one.reading.awaitsEnd,
+        )
+        if (!open) done()
+      }
+      this.#lookReady()
+    })
   }
 
   /** As `GroupMembership.unread`. */
@@ -186,6 +210,7 @@ export class GroupPartitions {
     holding.floor = floor
     holding.reading = this.#reader.add(holding, offset)
     if (holding.paused) this.#reader.pause(holding.reading)
+    this.#lookReady?.()
   }
 
   /** `onRevoked` settles, or the drain timeout is over, or what is drained is lost meanwhile: then the holdings are over. */
@@ -244,6 +269,7 @@ export class GroupPartitions {
     if (holding.reading !== undefined) this.#reader.remove(holding.reading)
     this.#positions.forget(holding)
     this.#holdings.delete(keyOf(holding))
+    this.#lookReady?.()
     const { draining } = holding
     if (draining !== undefined && --draining.left === 0) draining.allOver()
   }

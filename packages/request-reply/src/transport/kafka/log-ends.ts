@@ -1,5 +1,5 @@
 /**
- * Where logs end, as far as that is certain: when everything had been read.
+ * Where logs end, as far as that is certain, and since when: what stands behind such an end came later.
  *
  * A leader that has just been elected may not know yet how far the log is committed, and answers fetches with an end that
  * lies before records that were acknowledged. ListOffsets does not (KIP-207): once it has answered in a leader's term,
@@ -18,11 +18,14 @@ const CATCH_UP_PAUSE = 50
 export class LogEnds {
   readonly #source: OffsetsSource
   readonly #partitions: ReadonlySet<ReadPartition>
+  readonly #onKnown: () => void
   readonly #waiting: (() => void)[] = []
   #asking = false
 
-  constructor(source: OffsetsSource, partitions: ReadonlySet<ReadPartition>) {
+  /** @param onKnown partitions may be fetched that have waited for their ends */
+  constructor(source: OffsetsSource, partitions: ReadonlySet<ReadPartition>, onKnown: () => void) {
     this.#source = source
+    this.#onKnown = onKnown
     this.#partitions = partitions
     source.signal.addEventListener('abort', () => this.moved(), { once: true })
   }
@@ -33,12 +36,13 @@ export class LogEnds {
   }
 
   /**
-   * A fetch that was sent at `sentAt` was answered, and all that it brought has been read. When that was all there is,
-   * whatever comes later was appended after `sentAt`; not with an open transaction, behind which records may stand.
+   * A fetch that was sent at `sentAt` was answered, and what it brought was handed over: whatever stands from its high
+   * watermark on was appended after `sentAt`.
    */
-  answered(one: ReadPartition, { highWatermark, lastStable }: FetchedPartition, sentAt: number): void {
-    if (one.certainTerm !== one.epoch || one.position < highWatermark || lastStable < highWatermark) return
-    one.emptyAt = sentAt
+  answered(one: ReadPartition, { highWatermark }: FetchedPartition, sentAt: number): void {
+    if (one.certainTerm !== one.epoch) return
+    one.knownEnd = highWatermark
+    one.knownEndAt = sentAt
   }
 
   /** Positions have moved. */
@@ -89,8 +93,12 @@ export class LogEnds {
         const end = found.get(one)
         if (end === undefined || one.epoch !== terms[index]) continue
         one.certainTerm = one.epoch
-        if (one.position >= end) one.emptyAt = askedAt
+        one.knownEnd = end
+        one.knownEndAt = askedAt
+        if (one.awaitsEnd) one.notBefore = 0
+        one.awaitsEnd = false
       }
+      this.#onKnown()
       if (found.size < open.length) await this.#pause(TERM_PAUSE)
     }
     this.#asking = false

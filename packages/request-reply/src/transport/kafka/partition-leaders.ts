@@ -58,6 +58,7 @@ export class PartitionLeaders {
     one.resets++
     one.recreated = true
     one.certainTerm = undefined
+    one.knownEnd = Infinity
     one.flight = undefined
     one.notBefore = 0
     if (one.trouble?.kind === 'topic-missing' || this.#told.has(topic.id)) return // told already

@@ -32,6 +32,11 @@ import { findOffsets, type OffsetsSource } from './offsets.ts'
 import { PartitionLeaders } from './partition-leaders.ts'
 import { ReadingTroubles } from './reading-troubles.ts'
 
+/**
+ * Milliseconds that the first fetch of a partition waits, at most, for where its log ends: so that what comes with a
+ * backlog is told apart from it.
+ */
+const END_WAIT = 50
 /** Milliseconds between two looks at what is overdue. */
 const TICK = 100
 /** Milliseconds between requests for metadata while something is in doubt. */
@@ -61,6 +66,8 @@ export interface ReaderOptions extends AnswerListener {
   /** The list of lasting troubles has changed: another array than before. */
   readonly onTrouble?: ((troubles: readonly Trouble[]) => void) | undefined
   readonly onError: (error: Error) => void
+  /** Where the logs of some partitions end is known now: `ReadPartition.awaitsEnd`. */
+  readonly onEndsKnown?: () => void
   /** While false nothing is handed over; `wake()` when it has become true. */
   readonly mayDeliver?: () => boolean
   /** Ask for metadata at least this often (milliseconds), to learn of changes that no error tells. */
@@ -102,7 +109,10 @@ export class PartitionReader implements FetchOwner {
     this.#answers = new AnswerReading(options, this.#troubles, tell)
     // Nothing waits long on the express connection.
     this.#offsets = { metadata, pool: this.#express, signal: this.#abort.signal }
-    this.#ends = new LogEnds(this.#offsets, this.#partitions)
+    this.#ends = new LogEnds(this.#offsets, this.#partitions, () => {
+      this.wake()
+      options.onEndsKnown?.()
+    })
     this.#stopListening = metadata.onChange(() => this.#settle())
     this.#timer = setInterval(() => this.#tick(), TICK)
   }
@@ -153,13 +163,15 @@ export class PartitionReader implements FetchOwner {
       recreated: false,
       leader: -1,
       epoch: -1,
-      notBefore: 0,
+      notBefore: performance.now() + END_WAIT,
       readAt: performance.now(),
       trouble: undefined,
       flight: undefined,
       resets: 0,
       certainTerm: undefined,
-      emptyAt: undefined,
+      knownEnd: Infinity,
+      knownEndAt: 0,
+      awaitsEnd: true,
       end: -1,
       damage: undefined,
     }
@@ -286,7 +298,7 @@ export class PartitionReader implements FetchOwner {
       partition.position = earliest!
       partition.notBefore = 0
       partition.resets++
-      partition.emptyAt = undefined
+      partition.knownEnd = Infinity
       this.#ends.moved()
       const where = `topic ${partition.topic}, partition ${partition.partition}`
       const lost =
