@@ -11,6 +11,8 @@ export interface RequestRun {
   readonly attempt: number
   /** When it was read, in `Clock.monotonic` milliseconds. */
   readonly receivedAt: number
+  /** When its turn came, on the same clock. */
+  readonly beganAt: number
   /** As `ReadingListener.onRecords` says. */
   readonly appendedAfter: number | undefined
   /** Whether the partition is still this replier's; read when it matters. */
