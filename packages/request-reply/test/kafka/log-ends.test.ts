@@ -10,7 +10,11 @@ const source = { signal: new AbortController().signal } as OffsetsSource
 /** What is known of the end after a fetch that was sent at 5 has been answered. */
 function known(one: Partial<ReadPartition>, answer: Partial<FetchedPartition> = {}): [number, number] {
   const partition = {
-    ...{ position: 10, epoch: 2, certainTerm: 2, knownEnd: Infinity, knownEndAt: 0 },
+    position: 10,
+    epoch: 2,
+    certainTerm: 2,
+    knownEnd: Infinity,
+    knownEndAt: 0,
     ...one,
   } as ReadPartition
   const ends = new LogEnds(source, new Set([partition]), () => undefined)
