@@ -95,7 +95,8 @@ export class LogEnds {
         one.certainTerm = one.epoch
         one.knownEnd = end
         one.knownEndAt = askedAt
-        if (one.awaitsEnd) one.notBefore = 0
+        // Not what waits for where to go on.
+        if (one.awaitsEnd && one.notBefore !== Infinity) one.notBefore = 0
         one.awaitsEnd = false
       }
       this.#onKnown()
