@@ -68,6 +68,17 @@ async function asked(notBefore: number): Promise<ReadPartition> {
   return partition
 }
 
+test('an end of a former term, whose leader may have been deposed without knowing it, counts no more', () => {
+  const one = { topic: 't', partition: 0, leader: 1, certainTerm: 1, knownEnd: 8, knownEndAt: 3 }
+  const partitions = [1, 2].map((epoch) => ({ ...one, epoch }) as ReadPartition)
+  const lost = { ...one, leader: -1, epoch: -1 } as ReadPartition
+  new LogEnds(answering(), new Set([...partitions, lost]), () => undefined).changed()
+  assert.deepEqual(
+    [...partitions, lost].map(({ knownEnd }) => knownEnd),
+    [8, Infinity, 8],
+  )
+})
+
 describe('a partition whose first fetch waits for where its log ends', () => {
   test('is fetched as soon as that is known', async () => {
     const { notBefore, awaitsEnd, knownEnd, certainTerm } = await asked(performance.now() + 1_000)
