@@ -39,7 +39,7 @@ export interface RequesterStats extends RequesterHoldings, OutcomeCounts {
   readonly late: number
   /** Second replies with the content of the first. */
   readonly duplicate: number
-  /** Second replies with another content: two repliers, or two deliveries, disagree. Each is a warning. */
+  /** Second replies with another content: two repliers, or two deliveries, disagree. A warning, at most once a second. */
   readonly contradicting: number
   /** Replies to other instances' requests, or to forgotten ones; passed over. */
   readonly foreign: number

@@ -30,12 +30,12 @@ export class Troubles {
 
   /**
    * One of its own has begun; `cause` tells it from its others. True when it is news: it did not last already, as
-   * the same kind with the same message.
+   * the same kind with the same message. With another message it is the same one still, and began when that did.
    */
   begin(cause: string, trouble: Trouble): boolean {
     const before = this.#own.get(cause)
     if (before?.kind === trouble.kind && before.error.message === trouble.error.message) return false
-    this.#own.set(cause, trouble)
+    this.#own.set(cause, before?.kind === trouble.kind ? { ...trouble, since: before.since } : trouble)
     this.#tell()
     return true
   }

@@ -37,6 +37,8 @@ interface Reading {
   readonly troubles: (readonly Trouble[])[]
   /** Called at each event. */
   during: () => void
+  /** Called when the troubles change. */
+  troubled: () => void
   read(data: Buffer, end?: number): boolean
 }
 
@@ -59,7 +61,10 @@ function open(position = 0): Reading {
   const errors: string[] = []
   const troubles: (readonly Trouble[])[] = []
   const tell = (error: Error): void => void errors.push(error.message)
-  const changed = (list: readonly Trouble[]): void => void troubles.push(list)
+  const changed = (list: readonly Trouble[]): void => {
+    troubles.push(list)
+    reading.troubled()
+  }
   const lasting = new ReadingTroubles(new Set([partition]), changed, tell)
   const listener = {
     onRecords(records: readonly { value: Buffer | null }[], appendedAfter?: number) {
@@ -80,6 +85,7 @@ function open(position = 0): Reading {
     errors,
     troubles,
     during: () => {},
+    troubled: () => {},
     read(data, end = 1_000) {
       const aborted = undefined
       const answer = { topic: 't', partition: 3, errorCode: 0, highWatermark: end, lastStable: end, aborted }
@@ -177,6 +183,13 @@ describe('reading an answer', () => {
       assert.equal(reading.read(data), false)
       assert.equal(reading.events.length, stopAfter)
     }
+  })
+
+  test('stops when the partition is let go of because it is in trouble', () => {
+    const reading = open()
+    reading.troubled = () => (reading.partition.removed = true)
+    assert.equal(reading.read(Buffer.concat([batchAt(0, 'a'), damaged(batchAt(1, 'b'))])), false)
+    assert.deepEqual([reading.troubles.length, reading.events], [1, []])
   })
 
   test('goes on when whoever listens throws', () => {

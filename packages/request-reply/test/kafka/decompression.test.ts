@@ -11,6 +11,14 @@ const codecs: Readonly<Record<string, [number, (data: Buffer) => Buffer]>> = {
   'snappy in frames': [2, inFrames],
   lz4: [3, (data) => Buffer.from(compressionsAlgorithms.lz4.compressSync(data))],
   zstd: [4, (data) => zstdCompressSync(data)],
+  'gzip in members': [1, (data) => inTwo(data, gzipSync)],
+  'zstd in frames': [4, (data) => inTwo(data, zstdCompressSync)],
+}
+
+/** Each half by itself. */
+function inTwo(data: Buffer, pack: (data: Buffer) => Buffer): Buffer {
+  const half = data.length >> 1
+  return Buffer.concat([pack(data.subarray(0, half)), pack(data.subarray(half))])
 }
 
 /** As snappy-java frames it: blocks of 32 KiB, each with its length before it. */
@@ -78,6 +86,16 @@ for (const [name, [compression, pack]] of Object.entries(codecs)) {
 test('a Snappy block that says it becomes more than it can is refused before any memory is taken', () => {
   const lying = Buffer.from([0xff, 0xff, 0xff, 0x1f, 0x00, 0x41]) // 64 MiB, and one byte
   assert.throws(() => decompress(2, lying, 2 ** 30), /cannot become/)
+})
+
+test('zstd passes over what a frame says is to be passed over, and takes no end of frames', () => {
+  const skippable = Buffer.from('502a4d180300000061626300', 'hex').subarray(0, 11)
+  const data = Buffer.from('data')
+  assert.deepEqual(decompress(4, Buffer.concat([skippable, zstdCompressSync(data), skippable]), 4), data)
+  const empty = skippable.subarray(0, 8)
+  empty[4] = 0
+  assert.throws(() => decompress(4, Buffer.concat(Array<Buffer>(2_000).fill(empty)), 4), /1000 frames/)
+  assert.throws(() => decompress(4, Buffer.concat([zstdCompressSync(data), data]), 100))
 })
 
 test('a compression that nobody knows is an error', () => {

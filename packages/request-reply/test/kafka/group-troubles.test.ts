@@ -150,6 +150,31 @@ describe('a group member', () => {
     await member.count(1)
   })
 
+  test('that leaves while its JoinGroup waits is not told that it has lost its place', async () => {
+    const transport = await connect(await start())
+    const member = new MemberLog('m')
+    const membership = await transport.join(member.options({ groupId, topics: [topic], ...session }))
+    await member.holds(2)
+    // The coordinator answers a JoinGroup that waits when its member leaves: it knows it no more.
+    const [waits, left] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const unknownMemberId = 25
+    mock.method(GroupCoordinator.prototype, 'join', async () => {
+      waits.resolve()
+      await left.promise
+      return { errorCode: unknownMemberId, memberId: '' }
+    })
+    mock.method(GroupCoordinator.prototype, 'leave', async () => {
+      left.resolve()
+      await new Promise(setImmediate)
+      return 0
+    })
+    const rebalanceInProgress = 27
+    mock.method(GroupCoordinator.prototype, 'heartbeat', () => Promise.resolve(rebalanceInProgress))
+    await waits.promise
+    await membership.close()
+    assert.deepEqual([membership.troubles(), member.troubles, member.errors], [[], [], []])
+  })
+
   test('whose group is refused to it says so, and forgets it when it is closed', async () => {
     const transport = await connect(await start())
     const member = new MemberLog('m')

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test'
 import type { FetchedPartition } from '../../src/transport/kafka/fetch-api.ts'
 import type { ReadPartition } from '../../src/transport/kafka/fetch-loop.ts'
 import { LogEnds } from '../../src/transport/kafka/log-ends.ts'
+import { kafka } from '../../src/transport/kafka/kafka-errors.ts'
 import type { OffsetsSource } from '../../src/transport/kafka/offsets.ts'
 
 const source = { signal: new AbortController().signal } as OffsetsSource
@@ -10,7 +11,11 @@ const source = { signal: new AbortController().signal } as OffsetsSource
 /** What is known of the end after a fetch that was sent at 5 has been answered. */
 function known(one: Partial<ReadPartition>, answer: Partial<FetchedPartition> = {}): [number, number] {
   const partition = {
-    ...{ position: 10, epoch: 2, certainTerm: 2, knownEnd: Infinity, knownEndAt: 0 },
+    position: 10,
+    epoch: 2,
+    certainTerm: 2,
+    knownEnd: Infinity,
+    knownEndAt: 0,
     ...one,
   } as ReadPartition
   const ends = new LogEnds(source, new Set([partition]), () => undefined)
@@ -29,5 +34,59 @@ describe('what stands behind the end that a fetch names was appended after it wa
   test('not when the leader has not said in this term where the log ends', () => {
     assert.deepEqual(known({ certainTerm: undefined }), [Infinity, 0])
     assert.deepEqual(known({ certainTerm: 1, knownEnd: 8, knownEndAt: 3 }), [8, 3])
+  })
+})
+
+/** Of a leader in term 2 that says of every log that it ends at 10. */
+function answering(): OffsetsSource {
+  const topics = [{ name: 't', partitions: [{ partitionIndex: 0, errorCode: kafka.none, offset: 10n }] }]
+  const link = { pick: () => ({ api: { async: () => Promise.resolve({ topics }) } }) }
+  return {
+    metadata: { leader: () => ({ node: { id: 1 }, epoch: 2 }), absolve: () => undefined },
+    pool: { get: () => Promise.resolve(link) },
+    signal: new AbortController().signal,
+  } as unknown as OffsetsSource
+}
+
+/** A partition that waits for its end, once that is known. */
+async function asked(notBefore: number): Promise<ReadPartition> {
+  const partition = {
+    topic: 't',
+    partition: 0,
+    leader: 1,
+    epoch: 2,
+    certainTerm: undefined,
+    position: 3,
+    awaitsEnd: true,
+    notBefore,
+    knownEnd: Infinity,
+    knownEndAt: 0,
+  } as ReadPartition
+  const { promise, resolve } = Promise.withResolvers<void>()
+  new LogEnds(answering(), new Set([partition]), resolve).changed()
+  await promise
+  return partition
+}
+
+test('an end of a former term, whose leader may have been deposed without knowing it, counts no more', () => {
+  const one = { topic: 't', partition: 0, leader: 1, certainTerm: 1, knownEnd: 8, knownEndAt: 3 }
+  const partitions = [1, 2].map((epoch) => ({ ...one, epoch }) as ReadPartition)
+  const lost = { ...one, leader: -1, epoch: -1 } as ReadPartition
+  new LogEnds(answering(), new Set([...partitions, lost]), () => undefined).changed()
+  assert.deepEqual(
+    [...partitions, lost].map(({ knownEnd }) => knownEnd),
+    [8, Infinity, 8],
+  )
+})
+
+describe('a partition whose first fetch waits for where its log ends', () => {
+  test('is fetched as soon as that is known', async () => {
+    const { notBefore, awaitsEnd, knownEnd, certainTerm } = await asked(performance.now() + 1_000)
+    assert.deepEqual([notBefore, awaitsEnd, knownEnd, certainTerm], [0, false, 10, 2])
+  })
+
+  test('is not fetched where it stands when a new position is looked for by then', async () => {
+    const { notBefore, awaitsEnd } = await asked(Infinity)
+    assert.deepEqual([notBefore, awaitsEnd], [Infinity, false])
   })
 })

@@ -259,6 +259,41 @@ describe('record batches', () => {
     assert.deepEqual(seen(batches.read()).values, ['new'])
   })
 
+  test('of the formats before Kafka 0.11: a compressed set is told from where the reading stands to its last', () => {
+    const batches = open(Buffer.concat([old(2), old(9), batchAt(10, text('new'))]), 5)
+    const { obstacle } = batches.read()
+    assert.deepEqual([obstacle!.range.offset, obstacle!.range.next], [5, 10])
+    batches.pass(obstacle!)
+    assert.deepEqual(seen(batches.read()).values, ['new'])
+  })
+
+  test('that are damaged, their offsets too, are told up to the next that is whole', () => {
+    const bad = batchAt(3, text('a', 'b', 'c', 'd'))
+    bad.writeInt32BE(0, 23)
+    const whole = open(Buffer.concat([bad, batchAt(7, text('e'))]), 3)
+    const { obstacle } = whole.read()
+    assert.deepEqual([obstacle!.range.offset, obstacle!.range.next, obstacle!.certain], [3, 7, false])
+    whole.pass(obstacle!)
+    assert.deepEqual(seen(whole.read()).offsets, [7])
+    // What is not to be believed either says nothing.
+    const next = open(Buffer.concat([bad, damaged(batchAt(7, text('e')))]), 3)
+    assert.equal(next.read().obstacle!.range.next, 4)
+  })
+
+  test('that are damaged among aborted transactions may be a marker: what is behind them is fetched again', () => {
+    const next = batchAt(2, text('next transaction'), TRANSACTIONAL, 7n)
+    const data = Buffer.concat([
+      batchAt(0, text('aborted'), TRANSACTIONAL, 7n),
+      damaged(marker(1, 0, 7n)),
+      next,
+    ])
+    const batches = open(data, 0, [{ producerId: 7n, firstOffset: 0 }])
+    const { obstacle, records } = batches.read()
+    assert.deepEqual([records, obstacle!.range.offset, obstacle!.range.next], [[], 1, 2])
+    assert.equal(batches.pass(obstacle!), false)
+    assert.deepEqual(decode(next, 2).values, ['next transaction'])
+  })
+
   test('whose length is nonsense have no end in sight, and the offsets that their head names', () => {
     for (const length of [-1, 0, 48, 2 ** 31 - 1]) {
       const bad = batchAt(3, text('a', 'b'))

@@ -42,6 +42,43 @@ export function describeClosing(bench: Bench): void {
       )
     })
 
+    it('ends tails at once, and says so, while members still drain', async () => {
+      const transport = await bench.connect()
+      const other = await bench.connect()
+      const topic = await bench.topic(1)
+      const member = new MemberLog('member')
+      const drained = Promise.withResolvers<void>()
+      const draining = Promise.withResolvers<void>()
+      member.beforeRelease = () => {
+        draining.resolve()
+        return drained.promise
+      }
+      const collector = new Collector()
+      const told: string[] = []
+      const tail = await transport.tail({
+        topic,
+        partitions: [0],
+        from: 'latest',
+        onRecords: collector.onRecords,
+        onTrouble: (troubles) => told.push(troubles.map(({ kind }) => kind).join()),
+      })
+      await transport.join(member.options({ groupId: bench.freshName('group'), topics: [topic] }))
+      await member.holds(1)
+      const closed = transport.close()
+      assert.deepEqual(told, ['closed'])
+      await tail.caughtUp()
+      await draining.promise
+      await other.send(text(topic, 'v', 0))
+      await member.count(1)
+      assert.deepEqual(collector.records, [])
+      drained.resolve()
+      await closed
+      assert.deepEqual(
+        tail.troubles().map(({ kind }) => kind),
+        ['closed'],
+      )
+    })
+
     it('leaves its partitions to the others at once', async () => {
       const [first, second] = await Promise.all([bench.connect(), bench.connect()])
       const topic = await bench.topic(2)

@@ -68,7 +68,8 @@ export class ProviderCalls {
     const told = { providerMs: Number(tookMs), worker: this.#worker }
     if (status === 200) return { status: 'approved', approvalId: String(approvalId), ...told }
     if (status === 402) return { status: 'declined', reason: String(reason), ...told }
-    if (status === 500) throw new ReplyError(workerErrors.providerFailed, String(reason ?? title))
+    if (status === 500)
+      throw new ReplyError(workerErrors.providerFailed, String(reason ?? title), { effect: 'none' })
     if (status === 410) throw new ReplyError(workerErrors.paymentExpired, String(title))
     if (status === 429 || status > 500) return undefined
     throw new ReplyError(workerErrors.providerRefused, `the provider answered ${status}: ${String(title)}`)

@@ -33,6 +33,11 @@ export class AbortedProducers {
     return this.#open.has(producerId)
   }
 
+  /** Whether a marker that ends one is still to come. */
+  get pending(): boolean {
+    return this.#open.size > 0 || this.#coming.length > 0
+  }
+
   /** A control batch's records: one, whose key is a version and a type. Throws when they cannot be read. */
   mark(producerId: bigint, records: Buffer): void {
     if (!this.#open.has(producerId)) return

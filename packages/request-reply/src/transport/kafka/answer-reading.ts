@@ -60,8 +60,8 @@ export class AnswerReading {
       if (passed !== undefined && !belongs) {
         this.#passOver(passed)
         passed = undefined
-        if (partition.removed) return false
       }
+      if (partition.removed) return false
       partition.position = next
       if (records.length > 0) this.#handOver(partition, records)
       if (partition.removed || heals) return false

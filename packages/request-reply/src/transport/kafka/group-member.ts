@@ -296,6 +296,7 @@ export class GroupMember implements GroupMembership {
   }
 
   async #refused(code: number, what: string): Promise<void> {
+    if (this.#ended) return // a JoinGroup that waited is answered so when its member leaves
     const { groupId, groupInstanceId } = this.#options
     if (code === kafka.fencedInstanceId) {
       this.#fenced = true

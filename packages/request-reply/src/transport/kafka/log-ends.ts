@@ -5,6 +5,9 @@
  * lies before records that were acknowledged. ListOffsets does not (KIP-207): once it has answered in a leader's term,
  * that leader's high watermarks are true for the rest of the term. So each term is asked for its end once, and what its
  * fetches say of the end counts from then on.
+ *
+ * What was found in a former term counts no more in the next one: a leader that was deposed and does not know it yet goes
+ * on naming its end, while its successor acknowledges records behind that.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FetchedPartition } from './fetch-api.ts'
@@ -32,6 +35,9 @@ export class LogEnds {
 
   /** Some partition may have another leader, or its leader another term. */
   changed(): void {
+    for (const one of this.#partitions) {
+      if (one.leader !== -1 && one.certainTerm !== one.epoch) one.knownEnd = Infinity
+    }
     if (!this.#asking) void this.#askTerms()
   }
 
@@ -95,7 +101,8 @@ export class LogEnds {
         one.certainTerm = one.epoch
         one.knownEnd = end
         one.knownEndAt = askedAt
-        if (one.awaitsEnd) one.notBefore = 0
+        // Not what waits for where to go on.
+        if (one.awaitsEnd && one.notBefore !== Infinity) one.notBefore = 0
         one.awaitsEnd = false
       }
       this.#onKnown()

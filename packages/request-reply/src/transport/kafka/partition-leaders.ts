@@ -23,8 +23,11 @@ export class PartitionLeaders {
   find(one: ReadPartition): void {
     const topic = this.#metadata.topic(one.topic)
     const leader = this.#same(one, topic) ? this.#metadata.leader(one.topic, one.partition) : undefined
-    // A fetch that is still with a former leader, who may hang, does not keep the partition back.
-    if (leader !== undefined && leader.node.id !== one.leader) one.flight = undefined
+    // A fetch that is still with a former leader, who may hang, does not keep the partition back. Nor does one that was
+    // sent in the same leader's former term: what its answer says of the log's end is not this term's.
+    if (leader !== undefined && (leader.node.id !== one.leader || leader.epoch !== one.epoch)) {
+      one.flight = undefined
+    }
     one.leader = leader?.node.id ?? -1
     one.epoch = leader?.epoch ?? -1
   }

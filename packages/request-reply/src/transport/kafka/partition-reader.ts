@@ -249,11 +249,15 @@ export class PartitionReader implements FetchOwner {
     const { records } = answer
     if (records !== undefined) {
       if (this.#options.mayDeliver?.() === false) return
-      if (!this.#answers.read(partition, records, answer, together)) return
+      const { position } = partition
+      const all = this.#answers.read(partition, records, answer, together)
+      const moved = partition.position !== position
+      if (moved) this.#ends.moved() // though something behind it may have to be fetched again
+      // What was cut off within its first batch says nothing of that batch.
+      if (!all || !moved) return
     }
     this.#troubles.end(partition)
     this.#ends.answered(partition, answer, together.sentAt)
-    if (records !== undefined) this.#ends.moved()
   }
 
   failed(broker: number, error: unknown): void {

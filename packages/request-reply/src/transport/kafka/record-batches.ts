@@ -130,10 +130,11 @@ export class RecordBatches {
     return { records, next: this.#next, obstacle }
   }
 
-  /** Goes on behind an obstacle. False: the answer has nothing more that can be found. */
+  /** Goes on behind an obstacle. False: the answer has nothing more that can be found, or that can be believed. */
   pass({ range, behind }: Obstacle): boolean {
     this.#next = range.next
-    if (behind === undefined) return false
+    // It may have been the marker that ends an aborted transaction; the next answer says what is aborted behind it.
+    if (behind === undefined || this.#aborted?.pending === true) return false
     this.#at = behind
     return true
   }
@@ -143,25 +144,29 @@ export class RecordBatches {
     const at = this.#at
     const base = readLong(data, at)
     if (magic === 0 || magic === 1) {
-      // A message, or a compressed set of them under the offset of its last.
-      return this.#certain(base, base + 1, end, `record format ${magic}, from before Kafka 0.11, is not read`)
+      if (base < this.#next) return this.#skip(end)
+      // A message, or a compressed set of them under the offset of its last: all from where we are to there.
+      const reason = `record format ${magic}, from before Kafka 0.11, is not read`
+      return this.#certain(this.#next, base + 1, end, reason)
     }
     if (magic !== 2) return this.#doubtful(end, `record format ${magic} is not known`)
     if (checksum(data.subarray(at + ATTRIBUTES, end)) !== data.readUInt32BE(at + CRC)) {
       return this.#doubtful(end, 'its bytes do not match its CRC-32C')
     }
     const last = base + data.readInt32BE(at + LAST_OFFSET_DELTA)
+    if (Math.max(base, last) < this.#next) return this.#skip(end)
     if (last < base) return this.#certain(base, base + 1, end, 'it ends before it begins')
-    if (last >= this.#next) {
-      try {
-        if (!this.#contents(end, base, last, into)) return undefined
-      } catch (error) {
-        return this.#certain(base, last + 1, end, this.#reason(error))
-      }
-      this.#next = last + 1
+    try {
+      if (!this.#contents(end, base, last, into)) return undefined
+    } catch (error) {
+      return this.#certain(base, last + 1, end, this.#reason(error))
     }
+    this.#next = last + 1
+    return this.#skip(end)
+  }
+
+  #skip(end: number): undefined {
     this.#at = end
-    return undefined
   }
 
   /** False: left for the next fetch. */
@@ -216,7 +221,10 @@ export class RecordBatches {
     return this.#obstacle(Math.max(base, this.#next), Math.max(next, this.#next + 1), end, reason, true)
   }
 
-  /** What its head says is not certain either: of the offsets that it may have, what fits best. */
+  /**
+   * What its head says is not certain either: of the offsets that it may have, what fits best. Never less than up to a
+   * batch behind it that is whole, since what lies between would be neither handed over nor told.
+   */
   #doubtful(end: number | undefined, reason: string): Obstacle {
     const data = this.#data
     const from = this.#next
@@ -228,7 +236,19 @@ export class RecordBatches {
       // Where both numbers of the head agree, and it has the offset that was asked for.
       if (base <= from && last >= from && count === last - base + 1) next = last + 1
     }
+    if (end !== undefined) next = Math.max(next, this.#wholeAt(end) ?? next)
     return this.#obstacle(from, next, end, reason, false)
+  }
+
+  /** The first offset of the batch that begins there, if it is all there and its CRC-32C is right. */
+  #wholeAt(at: number): number | undefined {
+    const data = this.#data
+    if (at + RECORDS > data.length || data.readInt8(at + MAGIC) !== 2) return undefined
+    const end = at + LENGTH_ENDS + data.readInt32BE(at + BATCH_LENGTH)
+    if (end < at + RECORDS || end > data.length) return undefined
+    return checksum(data.subarray(at + ATTRIBUTES, end)) === data.readUInt32BE(at + CRC)
+      ? readLong(data, at)
+      : undefined
   }
 
   #obstacle(

@@ -2,7 +2,6 @@
  * Reads partitions without a consumer group, from a position that is fixed before the tail reports ready:
  * whatever is appended after that is handed over, each record once, in the order of its partition.
  */
-import { TransportError } from '../../errors.ts'
 import type { RecordPosition, Tail, TailOptions, TopicPartition, Trouble } from '../transport.ts'
 import type { Connections } from './connections.ts'
 import type { ReadPartition } from './fetch-loop.ts'
@@ -10,6 +9,7 @@ import type { Metadata } from './metadata.ts'
 import { awaitTopic, checkPartition, type OffsetsSource } from './offsets.ts'
 import { PartitionReader } from './partition-reader.ts'
 import { findStarts } from './tail-starts.ts'
+import { untilAborted } from './until-aborted.ts'
 
 /** Milliseconds between looks for partitions that were added to the topic. */
 const LOOK_EVERY = 2_000
@@ -28,19 +28,20 @@ export async function openTail(
   signal: AbortSignal = new AbortController().signal,
 ): Promise<Tail> {
   const { topic } = options
+  const what = `tail topic ${topic}`
   const unwatch = metadata.watch(topic)
   const pool = connections.open()
   const source: OffsetsSource = { metadata, pool, signal }
   let partitions: TopicPartition[]
   let starts: number[]
   try {
-    const count = await unlessClosed(signal, topic, awaitTopic(metadata, topic))
+    const count = await untilAborted(awaitTopic(metadata, topic, signal), signal, what)
     const numbers =
       options.partitions === 'all' ? Array.from({ length: count }, (_, index) => index) : options.partitions
     partitions = [...new Set(numbers)].map((partition) => ({ topic, partition }))
     for (const one of partitions) checkPartition(metadata, one)
     const finding = findStarts(source, partitions, options.from, (error) => options.onError?.(error))
-    starts = await unlessClosed(signal, topic, finding)
+    starts = await untilAborted(finding, signal, what)
   } catch (error) {
     unwatch()
     throw error
@@ -48,20 +49,6 @@ export async function openTail(
     await pool.close()
   }
   return new PartitionTail(connections, metadata, options, partitions, starts, unwatch)
-}
-
-/** What it has asked for goes on until its connections are closed, next; nobody waits for it. */
-async function unlessClosed<T>(signal: AbortSignal, topic: string, asking: Promise<T>): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>()
-  const end = (): void =>
-    reject(new TransportError('MILENA_CLOSED', `tail topic ${topic}: the transport is closed`))
-  signal.addEventListener('abort', end)
-  if (signal.aborted) end()
-  try {
-    return await Promise.race([asking, promise])
-  } finally {
-    signal.removeEventListener('abort', end)
-  }
 }
 
 export class PartitionTail implements Tail {

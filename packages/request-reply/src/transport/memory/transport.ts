@@ -235,13 +235,16 @@ export class MemoryTransport implements Transport {
   async #shut(): Promise<void> {
     // Whoever waits for an answer, or opens a tail, is told at once; a membership that is joining is closed like others.
     this.#stopWaiting()
-    // Members first: what they drain may still send and commit.
+    // Tails end at once, and whoever reads is told so; members drain first, who may still send and commit.
     for (const membership of this.#memberships) membership.transportClosed()
+    for (const tail of this.#tails) {
+      tail.transportClosed()
+      void tail.close()
+    }
     await Promise.all([...this.#memberships].map((membership) => membership.close()))
     for (const sending of this.#sending)
       if (sending.appended) sending.reject(sendUnknown(sending.log, 'the transport was closed'))
       else sending.reject(transportClosed(`a record for ${sending.log.topic} was not sent`))
-    for (const tail of this.#tails) tail.transportClosed()
     this.#end()
   }
 
