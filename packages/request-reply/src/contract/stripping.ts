@@ -93,7 +93,12 @@ class Walk {
     for (const key in value) {
       const given = value[key]
       // The common field: as it was given, and nothing that could have more in it.
-      if (entries === undefined && given === output[key] && given !== undefined && typeof given !== 'object') {
+      if (
+        entries === undefined &&
+        given === output[key] &&
+        given !== undefined &&
+        typeof given !== 'object'
+      ) {
         before++
         continue
       }
