@@ -1,4 +1,5 @@
 /** Replies that come when their request has an outcome already. */
+import { createHash } from 'node:crypto'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { defineOperation } from '../src/contract/operation.ts'
@@ -158,27 +159,53 @@ test('a late reply knows its operation', async () => {
 })
 
 test('replies are remembered as numbers, for as many requests as asked for, and no more than twice that', () => {
+  // Counted up at either end, where all else is the same, and random.
+  const kinds = [
+    (n: number): Buffer => Buffer.from(`${String(n).padStart(4, '0')}............`),
+    (n: number): Buffer => Buffer.from(`............${String(n).padStart(4, '0')}`),
+    (n: number): Buffer => createHash('md5').update(String(n)).digest(),
+  ]
+  for (const idOf of kinds) {
+    const answered = new AnsweredRequests(1000)
+    for (let n = 0; n < 5000; n++) {
+      answered.add(idOf(n), -n, { topic: `replies ${n % 2}`, partition: n % 3, offset: 2 ** 40 + n })
+    }
+    for (let n = 4000; n < 5000; n++) {
+      assert.deepEqual(answered.find(idOf(n).toString('latin1')), {
+        fingerprint: -n,
+        position: { topic: `replies ${n % 2}`, partition: n % 3, offset: 2 ** 40 + n },
+      })
+    }
+    const found = Array.from({ length: 5000 }, (_, n) => answered.find(idOf(n).toString('latin1')))
+    const known = found.filter((one) => one !== undefined).length
+    assert.ok(known >= 1000 && known <= 2000, `${known}`)
+    assert.equal(answered.find('an id of another'), undefined)
+    assert.equal(answered.find('too short'), undefined)
+  }
+})
+
+test('of two replies to one request the last is remembered; with a memory of none, none', () => {
+  const id = Buffer.alloc(16, 7)
+  const at = { topic: 'replies', partition: 0, offset: 1 }
   const answered = new AnsweredRequests(10)
-  for (let n = 0; n < 100; n++)
-    answered.add(`id ${n}`, n, { topic: 'replies', partition: n % 3, offset: 1000 + n })
-  assert.deepEqual(answered.find('id 99'), {
-    fingerprint: 99,
-    position: { topic: 'replies', partition: 0, offset: 1099 },
-  })
-  const found = Array.from({ length: 100 }, (_, n) => answered.find(`id ${n}`)).filter(
-    (one) => one !== undefined,
-  )
-  assert.ok(found.length >= 10 && found.length <= 20, `${found.length}`)
+  answered.add(id, 1, at)
+  answered.add(id, 2, { ...at, offset: 2 })
+  assert.deepEqual(answered.find(id.toString('latin1')), { fingerprint: 2, position: { ...at, offset: 2 } })
   const none = new AnsweredRequests(0)
-  none.add('id', 1, { topic: 'replies', partition: 0, offset: 1 })
-  assert.equal(none.find('id'), undefined)
+  none.add(id, 1, at)
+  assert.equal(none.find(id.toString('latin1')), undefined)
 })
 
 test('a fingerprint tells values, their absence, and error codes apart', () => {
   const long = Buffer.alloc(1000, 'x')
   const other = Buffer.from(long)
   other[999] = 0
-  const contents = [null, Buffer.alloc(0), Buffer.from('a'), Buffer.from('b'), long, other]
+  // Each byte of those that are summed up here, too.
+  const short = Buffer.alloc(203, 'x')
+  const others = Array.from(short, (_, at) =>
+    Buffer.concat([short.subarray(0, at), Buffer.of(0), short.subarray(at + 1)]),
+  )
+  const contents = [null, Buffer.alloc(0), Buffer.from('a'), Buffer.from('b'), long, other, short, ...others]
   const prints = contents.flatMap((content) =>
     [undefined, 'A', 'B'].map((name) => fingerprintOf(content, name)),
   )

@@ -106,7 +106,7 @@ export class PendingReplies {
   /** The reply is its outcome; false when it has another one already. */
   reply(pending: PendingReply, reply: Reply<never>, fingerprint: number, at: RecordPosition): boolean {
     if (!this.#take(pending)) return false
-    this.#answered.add(pending.id, fingerprint, at)
+    this.#answered.add(pending.correlationId, fingerprint, at)
     this.#end(pending, 'replied', undefined)
     pending.resolve(reply)
     return true
@@ -126,7 +126,7 @@ export class PendingReplies {
   ): boolean {
     if (!this.#take(pending)) return false
     if (keep) this.keepOpen(pending, seen)
-    else this.#answered.add(pending.id, seen.fingerprint, seen.position)
+    else this.#answered.add(pending.correlationId, seen.fingerprint, seen.position)
     this.#fail(pending, outcome, error)
     return true
   }
@@ -139,9 +139,9 @@ export class PendingReplies {
   }
 
   /** It has its answer, after all. */
-  answeredLate({ id }: PendingReply, fingerprint: number, at: RecordPosition): void {
+  answeredLate({ id, correlationId }: PendingReply, fingerprint: number, at: RecordPosition): void {
     this.#unanswered.take(id)
-    this.#answered.add(id, fingerprint, at)
+    this.#answered.add(correlationId, fingerprint, at)
   }
 
   /** This error may not be the last that is heard of it. */
@@ -221,9 +221,9 @@ export class PendingReplies {
     pending.further = undefined
     pending.value = null
     pending.headers = []
-    const { id, replied, seen } = pending
+    const { id, correlationId, replied, seen } = pending
     if (sentStateOf(pending) === 'no') return // nobody can answer it
-    if (replied && seen !== undefined) this.#answered.add(id, seen.fingerprint, seen.position)
+    if (replied && seen !== undefined) this.#answered.add(correlationId, seen.fingerprint, seen.position)
     else this.#unanswered.add(id, pending, pending.bytes)
   }
 
