@@ -43,11 +43,11 @@ const files: readonly (readonly [RegExp, Place])[] = [
   [/\/request-reply\/src\/wire\//, 'wire'],
   [/\/request-reply\/src\/contract\/|\/node_modules\/zod\//, 'validation and codec'],
   [
-    /\/src\/transport\/(partitioner|kafka\/(sender.*|topic-queues|partition-queue|lane|produce|producers|batch-encoding|batch-memory))\.ts$/,
+    /\/src\/transport\/(partitioner|malformed|kafka\/(send.*|topic-queues|partition-queue|record-queue|held|lane|produce|producers|batch-encoding|batch-memory))\.ts$/,
     'sending',
   ],
   [
-    /\/src\/transport\/kafka\/(tail|partition-reader|fetch-loop|fetch-api|record-batches|offsets)\.ts$/,
+    /\/src\/transport\/kafka\/(tail.*|partition-(reader|leaders)|reading-troubles|log-ends|fetch-.*|answer-reading|record-(batches|cursor)|batch-records|aborted-transactions|decompression|snappy|lz4|unpacked|offsets)\.ts$/,
     'reading',
   ],
   [/\/src\/transport\/kafka\/(group-.*|coordinator)\.ts$/, 'group'],

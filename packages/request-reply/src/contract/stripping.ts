@@ -92,6 +92,16 @@ class Walk {
     // It makes no list of the keys; the prototype has none, unless somebody has put some there, and these are left out.
     for (const key in value) {
       const given = value[key]
+      // The common field: as it was given, and nothing that could have more in it.
+      if (
+        entries === undefined &&
+        given === output[key] &&
+        given !== undefined &&
+        typeof given !== 'object'
+      ) {
+        before++
+        continue
+      }
       const inside = this.#tracks ? stepInto(path, key) : ''
       if (Object.hasOwn(output, key)) {
         const kept = this.value(given, output[key], inside, depth + 1)

@@ -1,7 +1,7 @@
 import type { AnyOperation } from '../contract/operation.ts'
 import type { IncomingRecord } from '../transport/transport.ts'
-import { MessageHeaders } from '../wire/headers.ts'
-import { readOperation } from '../wire/milena.ts'
+import { isSame, MessageHeaders } from '../wire/headers.ts'
+import { readOperationBytes } from '../wire/milena.ts'
 import type { ReplyAddress } from '../wire/profile.ts'
 import type { BeforeFinish } from './before-finish.ts'
 import type { AnyHandler } from './middleware.ts'
@@ -55,6 +55,8 @@ export interface HandledTopic {
   /** The operation, when there is but one. */
   readonly only: Handling | undefined
   readonly replyTopics: ReplyTopics
+  /** The one that was named last, as its name came. */
+  last: { readonly name: Buffer; readonly handling: Handling } | undefined
 }
 
 /**
@@ -66,9 +68,16 @@ export function findHandling(
   record: IncomingRecord,
   select: SelectOperation | undefined,
 ): Handling | string {
-  const named = readOperation(record.headers)
-  if (named !== undefined)
-    return topic.byName.get(named) ?? `no operation ${quote(named)} on topic ${topic.name}`
+  const bytes = readOperationBytes(record.headers)
+  if (bytes !== undefined) {
+    const { last } = topic
+    if (last !== undefined && isSame(bytes, last.name)) return last.handling
+    const named = bytes.toString()
+    const handling = topic.byName.get(named)
+    if (handling === undefined) return `no operation ${quote(named)} on topic ${topic.name}`
+    topic.last = { name: Buffer.from(bytes), handling }
+    return handling
+  }
   if (topic.only !== undefined) return topic.only
   const selected = select?.({
     topic: record.topic,

@@ -4,7 +4,8 @@ import type { Delivery } from './delivery.ts'
 import type { Finishing } from './finishing.ts'
 import type { Job } from './partition-work.ts'
 import type { KeyLanes } from './key-lanes.ts'
-import type { ErrorOutcome, Outcome, PassedOverOutcome } from './outcome.ts'
+import type { ErrorOutcome, Outcome, PassedOverOutcome, ReplyOutcome } from './outcome.ts'
+import type { RecordPosition } from '../transport/transport.ts'
 import type { Handled, RequestRun } from './run.ts'
 import type { Standstills } from './standstills.ts'
 import type { ReplierCounters } from './stats.ts'
@@ -62,8 +63,13 @@ export class Execution {
     } catch (error) {
       handled = { outcome: this.#failed(job, error), to: undefined, handling: undefined }
     }
-    if (handled.outcome instanceof Promise) this.limits.begin(job)
-    void this.#carryOut(job, handled)
+    const { outcome } = handled
+    if (!(outcome instanceof Promise)) return this.#ended(job, handled, outcome)
+    this.limits.begin(job)
+    outcome.then(
+      (decided) => this.#ended(job, handled, decided),
+      (error: unknown) => this.#ended(job, handled, this.#failed(job, error)),
+    )
   }
 
   /** What has its outcome without being handled. */
@@ -82,66 +88,54 @@ export class Execution {
     return { outcome: { kind: 'done' }, to: undefined, handling: undefined }
   }
 
-  /**
-   * The one async function of a request beside its handler. Never rejects. All that it knows is kept for as long as the
-   * reply is under way: so what need not wait is done elsewhere.
-   *
-   * @param timedOut this is not the handling's own outcome, which has yet to come
-   */
-  async #carryOut(job: Job, handled: Handled, timedOut = false): Promise<void> {
-    const { delivery } = this.#options
+  /** The handling has its outcome. Never throws. */
+  #ended(job: Job, handled: Handled, outcome: Outcome): void {
     try {
-      let decided = handled.outcome
-      if (decided instanceof Promise) {
-        try {
-          decided = await decided
-        } catch (error) {
-          decided = this.#failed(job, error)
-        }
-      }
-      if (!timedOut && !this.#goesOn(job, handled, (decided = this.#ended(job, handled, decided)))) return
-      const { to } = handled
-      if (to === undefined || (decided.kind !== 'reply' && decided.kind !== 'error')) {
-        if (!job.overdue) this.#letTurnGo(job)
-        const finished = this.#finish(job, handled, decided)
-        if (finished !== undefined) await finished
-      } else {
-        job.phase = 'delivering'
-        // The reply is on its way before the next request of its key begins …
-        const sending = delivery.start(job, to, decided)
-        // (where its partition is gone the next one may be itself, come again: that is to know that it was answered)
-        if (!job.overdue && !job.work.gone) this.#letTurnGo(job)
-        // … and acknowledged before its own request is finished.
-        let delivered: 'delivered' | 'given up' | PassedOverOutcome
-        if (!('then' in sending)) delivered = sending
-        else {
-          try {
-            delivered = delivery.acknowledged(job, decided, await sending)
-          } catch (error) {
-            delivered = await delivery.goOn(job, to, decided, error)
-          }
-        }
-        const finished = this.#finish(job, handled, decided, delivered)
-        if (finished !== undefined) await finished
-      }
-      if (!job.overdue) this.#letTurnGo(job)
+      if (job.limit !== undefined || job.leftBehind || job.overdue) this.limits.end(job)
+      handled.context?.release()
+      job.thrown = handled.error
+      if (!job.overdue) job.handledAt = this.#options.clock.monotonic()
+      const decided = decide(job, handled, outcome)
+      if (this.#goesOn(job, handled, decided)) this.#carryOut(job, handled, decided)
     } catch (error) {
-      this.#options.warnings.tell('a request was left as it is', whereOf(job), error)
+      this.#tellLeft(job, error)
     }
   }
 
   /**
-   * The handling has its outcome. Whoever has the partition by now gets the record, too: what went wrong here says nothing
-   * of what it will come to there; a reply that was made is sent, for the work was done.
+   * In plain functions: an async one keeps all that it knows for as long as it waits, and there is one for each request
+   * then.
    */
-  #ended(job: Job, { to, context, error }: Handled, outcome: Outcome): Outcome {
-    if (job.limit !== undefined || job.leftBehind || job.overdue) this.limits.end(job)
-    context?.release()
-    job.thrown = error
-    if (!job.overdue) job.handledAt = this.#options.clock.monotonic()
-    if (outcome.kind !== 'error' && outcome.kind !== 'passed over') return outcome
-    if (job.work.gone) return abandoned
-    return outcome.kind === 'error' && to === undefined ? failedOneWay(outcome) : outcome
+  #carryOut(job: Job, handled: Handled, decided: Outcome): void {
+    const { to } = handled
+    if (to === undefined || (decided.kind !== 'reply' && decided.kind !== 'error')) {
+      if (!job.overdue) this.#letTurnGo(job)
+      return this.#finish(job, handled, decided)
+    }
+    const { delivery } = this.#options
+    job.phase = 'delivering'
+    // The reply is on its way before the next request of its key begins …
+    const sending = delivery.start(job, to, decided)
+    // (where its partition is gone the next one may be itself, come again: that is to know that it was answered)
+    if (!job.overdue && !job.work.gone) this.#letTurnGo(job)
+    // … and acknowledged before its own request is finished.
+    if (!('then' in sending)) return this.#finish(job, handled, decided, sending)
+    sending.then(
+      (position) => this.#sent(job, handled, decided, position),
+      (error: unknown) =>
+        delivery
+          .goOn(job, to, decided, error)
+          .then((delivered) => this.#finish(job, handled, decided, delivered))
+          .catch((fault: unknown) => this.#tellLeft(job, fault)),
+    )
+  }
+
+  #sent(job: Job, handled: Handled, decided: ReplyOutcome | ErrorOutcome, position: RecordPosition): void {
+    try {
+      this.#finish(job, handled, decided, this.#options.delivery.acknowledged(job, decided, position))
+    } catch (error) {
+      this.#tellLeft(job, error)
+    }
   }
 
   /** False when there is nothing to be sent or finished, or not now. */
@@ -159,15 +153,18 @@ export class Execution {
     return false
   }
 
-  /** A promise only where a hook is called. @param delivered what became of its reply, if it has one */
+  /** @param delivered what became of its reply, if it has one */
   #finish(
     job: Job,
     { handling, to }: Handled,
     decided: Outcome,
     delivered?: 'delivered' | 'given up' | PassedOverOutcome,
-  ): void | Promise<void> {
+  ): void {
     const { finishing } = this.#options
-    if (delivered === 'given up') return finishing.leave(job, 'abandoned')
+    if (delivered === 'given up') {
+      finishing.leave(job, 'abandoned')
+      return this.#letTurnGo(job)
+    }
     let ended: HandlingOutcome = decided.kind === 'handed over' ? 'handed-over' : 'done'
     let reason = job.repeated ? 'repeated' : undefined
     if (delivered !== undefined) {
@@ -179,14 +176,21 @@ export class Execution {
       ended = 'passed-over'
       reason = outcome.reason
     }
-    return finishing.finish(job, outcome, ended, reason, handling, to)
+    const hooked = finishing.finish(job, outcome, ended, reason, handling, to)
+    if (job.overdue) return
+    if (hooked === undefined) this.#letTurnGo(job)
+    else void hooked.then(() => this.#letTurnGo(job)).catch((error: unknown) => this.#tellLeft(job, error))
   }
 
   #timedOut(job: Job, outcome: ErrorOutcome): void {
     job.handledAt = this.#options.clock.monotonic()
     const { handling, to } = job
     const told = to === undefined ? failedOneWay(outcome) : outcome
-    void this.#carryOut(job, { outcome: told, handling, to }, true)
+    try {
+      this.#carryOut(job, { outcome: told, handling, to }, told)
+    } catch (error) {
+      this.#tellLeft(job, error)
+    }
   }
 
   #stop(job: Job, error: Error): void {
@@ -236,6 +240,10 @@ export class Execution {
     return { kind: 'passed over', reason: 'internal', detail: 'a fault of the library' }
   }
 
+  #tellLeft(job: Job, error: unknown): void {
+    this.#options.warnings.tell('a request was left as it is', whereOf(job), error)
+  }
+
   #tellRepeated({ work, offset }: Job): void {
     this.#options.counters.repeated++
     if (work.toldRepeats) return
@@ -245,6 +253,16 @@ export class Execution {
       { topic: work.topic, partition: work.partition, offset },
     )
   }
+}
+
+/**
+ * Whoever has the partition by now gets the record, too: what went wrong here says nothing of what it will come to there.
+ * A reply that was made is sent, for the work was done.
+ */
+function decide({ work }: Job, { to }: Handled, outcome: Outcome): Outcome {
+  if (outcome.kind !== 'error' && outcome.kind !== 'passed over') return outcome
+  if (work.gone) return abandoned
+  return outcome.kind === 'error' && to === undefined ? failedOneWay(outcome) : outcome
 }
 
 /** Nobody could be told of the failure, so somebody must be. */

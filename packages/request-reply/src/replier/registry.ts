@@ -128,6 +128,7 @@ export class Registry {
       byName,
       only: byName.size === 1 ? first : undefined,
       replyTopics: new ReplyTopics(patterns, handled),
+      last: undefined,
     }
   }
 }

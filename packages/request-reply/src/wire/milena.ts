@@ -65,7 +65,13 @@ export function errorHeaders({ code, message, effect, retryable }: WireError): R
 }
 
 export function readOperation(headers: readonly RawHeader[]): string | undefined {
-  return readText(headers, operationName, headerBounds.operation)
+  return readOperationBytes(headers)?.toString()
+}
+
+/** The operation's name as it came. */
+export function readOperationBytes(headers: readonly RawHeader[]): Buffer | undefined {
+  const name = lastHeader(headers, operationName)
+  return name && name.length > 0 && name.length <= headerBounds.operation ? name : undefined
 }
 
 export function readInstance(headers: readonly RawHeader[]): string | undefined {
