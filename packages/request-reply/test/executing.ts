@@ -84,7 +84,7 @@ export async function execute(
   const counters = new ReplierCounters()
   const tries: string[] = []
   const handler = {
-    handle(run: RequestRun): Handled | Promise<Handled> {
+    handle(run: RequestRun): Handled {
       const { record, attempt } = run
       const value = String(record.value)
       tries.push(`${value}#${attempt}`)
@@ -98,9 +98,7 @@ export async function execute(
               address: asked.address,
               context: undefined,
             }
-      const outcome = script(value, run)
-      const handled = (decided: Outcome): Handled => ({ outcome: decided, to, handling: undefined })
-      return outcome instanceof Promise ? outcome.then(handled) : handled(outcome)
+      return { outcome: script(value, run), to, handling: undefined }
     },
   }
   const group = new GroupWork({

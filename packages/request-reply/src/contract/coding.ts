@@ -240,8 +240,8 @@ function factsOf(side: Side): ErrorDetails {
   return side === 'request' ? {} : { sent: 'yes', outcomeKnown: false, effect: 'done' }
 }
 
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return (
-    typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
-  )
+/** Whether `await` would wait for it. Throws what a getter of that name throws. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  if (typeof value !== 'function' && (typeof value !== 'object' || value === null)) return false
+  return typeof (value as { then?: unknown }).then === 'function'
 }

@@ -7,6 +7,8 @@ import type { HandlerContext } from './context.ts'
 import type { ReplierSettings } from './options.ts'
 import type { ErrorOutcome, ReplyOutcome } from './outcome.ts'
 
+const none: readonly RawHeader[] = []
+
 /**
  * Writes reply records.
  *
@@ -24,23 +26,25 @@ export class Answers {
   write(to: Addressee, outcome: ReplyOutcome | ErrorOutcome, withKey = true): OutgoingRecord {
     const { topic, partition } = to.address
     const correlation = this.#settings.profile.correlationHeader(to.correlationId)
+    // A list that grows has room for sixteen more.
     const headers =
-      outcome.kind === 'reply'
-        ? [...outcome.headers, correlation]
-        : [...(outcome.headers ?? []), correlation, ...errorHeaders(outcome)]
+      outcome.kind === 'error'
+        ? [...(outcome.headers ?? none), correlation, ...errorHeaders(outcome)]
+        : outcome.headers.length === 0
+          ? [correlation]
+          : [...outcome.headers, correlation]
     const value = outcome.kind === 'reply' ? outcome.value : null
     return { topic, partition, key: withKey ? to.record.key : null, value, headers }
   }
 
   /** @throws what the application's `replyHeaders` throws; TypeError when it, or the codec, names a reserved header. */
   reply(record: IncomingRecord, context: HandlerContext | undefined, encoded: Encoded): ReplyOutcome {
-    const headers = this.#copied(record)
-    this.#add(headers, context)
-    if (encoded.headers.length > 0) {
-      this.#settings.reserved.refuse(encoded.headers)
-      headers.push(...encoded.headers)
-    }
-    return { kind: 'reply', value: encoded.value, headers }
+    const copied = this.#copied(record)
+    const added = this.#added(context)
+    const { value, headers } = encoded
+    if (headers.length > 0) this.#settings.reserved.refuse(headers)
+    const all = copied.length + added.length + headers.length === 0 ? none : [...copied, ...added, ...headers]
+    return { kind: 'reply', value, headers: all }
   }
 
   error(
@@ -48,30 +52,29 @@ export class Answers {
     context: HandlerContext | undefined,
     facts: Omit<ErrorOutcome, 'kind' | 'headers'>,
   ): ErrorOutcome {
-    const headers = this.#copied(record)
+    let added: readonly RawHeader[] = this.#settings.addedHeaders
     try {
-      this.#add(headers, context)
+      added = this.#added(context)
     } catch {
       // The error reply matters more than the headers that the application would add to it.
     }
-    return { kind: 'error', ...facts, headers }
+    return { kind: 'error', ...facts, headers: [...this.#copied(record), ...added] }
   }
 
-  #copied(request: IncomingRecord): RawHeader[] {
-    const headers: RawHeader[] = []
+  #copied(request: IncomingRecord): readonly RawHeader[] {
+    let headers: RawHeader[] | undefined
     for (const name of this.#settings.copyHeaders) {
       const value = lastHeader(request.headers, name)
-      if (value !== undefined) headers.push([name, value])
+      if (value !== undefined) (headers ??= []).push([name, value])
     }
-    return headers
+    return headers ?? none
   }
 
-  #add(headers: RawHeader[], context: HandlerContext | undefined): void {
+  #added(context: HandlerContext | undefined): readonly RawHeader[] {
     const { addedHeaders, makeHeaders, reserved } = this.#settings
-    headers.push(...addedHeaders)
-    if (makeHeaders === undefined || context === undefined) return
+    if (makeHeaders === undefined || context === undefined) return addedHeaders
     const made = encodeHeaders(makeHeaders(context))
     reserved.refuse(made)
-    headers.push(...made)
+    return [...addedHeaders, ...made]
   }
 }

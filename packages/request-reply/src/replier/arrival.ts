@@ -56,7 +56,7 @@ export class Arrivals {
     const found = this.#find(topic, run)
     const handling = found instanceof NotFound ? undefined : found
     const correlationId = typeof asked === 'object' ? asked.correlationId : undefined
-    const deadline = deadlines.of(record.headers, run, now)
+    const deadline = deadlines.of(record.headers, run, now, run.beganAt)
     const name = handling?.operation.name ?? ''
     const { clock } = settings
     const context = new RequestContext(name, record, correlationId, deadline, clock, run.abortable)

@@ -52,13 +52,18 @@ export class Deadlines {
    * The request's deadline in milliseconds since the Unix epoch, by our clock; `undefined` when it states none.
    *
    * @param now by our clock
+   * @param passed the same moment in `Clock.monotonic` milliseconds
    */
-  of(headers: readonly RawHeader[], reading: Reading, now: number): number | undefined {
+  of(
+    headers: readonly RawHeader[],
+    reading: Reading,
+    now: number,
+    passed: number = this.#options.clock.monotonic(),
+  ): number | undefined {
     const stated = readDeadline(headers)
     const timeout = readTimeout(headers)
     if (stated === undefined && timeout === undefined) return undefined
     const { receivedAt, appendedAfter } = reading
-    const passed = this.#options.clock.monotonic()
     const latest = timeout === undefined ? Number.POSITIVE_INFINITY : now - (passed - receivedAt) + timeout
     const deadline = Math.ceil(Math.min(stated ?? latest, latest))
     if (stated === undefined || now <= deadline) return deadline

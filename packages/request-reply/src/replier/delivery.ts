@@ -49,69 +49,77 @@ export class Delivery {
   }
 
   /**
-   * `delivered`: acknowledged by all in-sync replicas. `given up`: the partition is gone, the request comes again.
-   * Otherwise it is passed over, and says why. Never rejects.
+   * Gives the reply to the transport; then `acknowledged`, or `goOn` when that fails. Otherwise it is not sent at all, and
+   * is passed over.
    */
-  async deliver(
+  start(
     job: Job,
     to: Addressee,
     outcome: ReplyOutcome | ErrorOutcome,
-  ): Promise<'delivered' | 'given up' | PassedOverOutcome> {
-    const { transport, clock, inHand, shares, answers } = this.#options
-    const { work } = job
+  ): Promise<RecordPosition> | PassedOverOutcome {
+    const { shares, answers } = this.#options
     const share = shares.enter(to.address, job.handledAt)
     job.share = share
-    let record = answers.write(to, outcome)
-    let bytes = sizeOf(record)
-    job.bytes += bytes
-    inHand.resize(work, bytes)
-    try {
-      if (shares.isFull(share, job.handledAt)) return this.#beyondShare(share, undefined)
-      job.to = to
-      job.replyUntil = undefined
-      let pause = firstPause
-      for (let attempt = 1; ; attempt++) {
-        let failure: Error
-        try {
-          job.sending = record
-          const position = await transport.send(record)
-          job.sending = undefined
-          job.deliveredAt = clock.monotonic()
-          shares.acknowledged(share, job.deliveredAt)
-          this.#count(job, outcome, position)
-          return 'delivered'
-        } catch (error) {
-          job.sending = undefined
-          failure = errorOf(error)
-        }
-        if (isTooLarge(failure)) {
-          const smaller = this.#smaller(job, to, outcome, record)
-          if (smaller !== undefined) {
-            ;({ outcome, record } = smaller)
-            const change = sizeOf(record) - bytes
-            bytes += change
-            job.bytes += change
-            inHand.resize(work, change)
-            continue
-          }
-        }
+    const record = answers.write(to, outcome)
+    this.#hold(job, sizeOf(record))
+    if (shares.isFull(share, job.handledAt)) return this.#end(job, this.#beyondShare(share, undefined))
+    job.to = to
+    job.replyUntil = undefined
+    return this.#send(job, record)
+  }
+
+  /** All in-sync replicas have it. */
+  acknowledged(job: Job, outcome: ReplyOutcome | ErrorOutcome, position: RecordPosition): 'delivered' {
+    const { clock, shares } = this.#options
+    job.sending = undefined
+    job.deliveredAt = clock.monotonic()
+    shares.acknowledged(job.share!, job.deliveredAt)
+    this.#count(job, outcome, position)
+    return this.#end(job, 'delivered')
+  }
+
+  /**
+   * It was not acknowledged at once. `delivered`: it was at last. `given up`: the partition is gone, the request comes
+   * again. Otherwise it is passed over, and says why. Never rejects.
+   */
+  async goOn(
+    job: Job,
+    to: Addressee,
+    outcome: ReplyOutcome | ErrorOutcome,
+    thrown: unknown,
+  ): Promise<'delivered' | 'given up' | PassedOverOutcome> {
+    const { clock, shares } = this.#options
+    const { work } = job
+    const share = job.share!
+    let record = job.sending!
+    let failure = errorOf(thrown)
+    let pause = firstPause
+    let told = false
+    for (;;) {
+      job.sending = undefined
+      const smaller = isTooLarge(failure) ? this.#smaller(job, to, outcome, record) : undefined
+      if (smaller !== undefined) {
+        ;({ outcome, record } = smaller)
+        this.#hold(job, sizeOf(record))
+      } else {
         if (isClosed(failure)) {
           this.#options.closedBelow()
-          return 'given up'
+          return this.#end(job, 'given up')
         }
         if (isFinal(failure)) {
           shares.failed(share, failure, true)
-          return passedOver(`no reply to ${name(share)} is possible`, failure)
+          return this.#end(job, passedOver(`no reply to ${name(share)} is possible`, failure))
         }
-        if (work.gone) return 'given up'
+        if (work.gone) return this.#end(job, 'given up')
         const until = this.#until(job)
         const isLate = clock.now() >= until
         shares.failed(share, failure, isLate)
         if (isLate) {
-          if (until === 0) return this.#beyondShare(share, failure)
-          return passedOver(`no reply to ${name(share)} was acknowledged in time`, failure)
+          const why = `no reply to ${name(share)} was acknowledged in time`
+          return this.#end(job, until === 0 ? this.#beyondShare(share, failure) : passedOver(why, failure))
         }
-        if (attempt === 1) {
+        if (!told) {
+          told = true
           this.#options.warnings.tell(
             'a reply was not acknowledged and is sent again',
             { ...this.#options.steps.of(job) },
@@ -119,15 +127,39 @@ export class Delivery {
           )
         }
         await this.#sleep(Math.min(pause, until - clock.now()), work)
-        if (work.gone) return 'given up'
+        if (work.gone) return this.#end(job, 'given up')
         pause = Math.min(longestPause, pause * 2)
       }
-    } finally {
-      job.bytes -= bytes
-      inHand.resize(work, -bytes)
-      shares.leave(share)
-      job.share = undefined
+      try {
+        return this.acknowledged(job, outcome, await this.#send(job, record))
+      } catch (error) {
+        failure = errorOf(error)
+      }
     }
+  }
+
+  #send(job: Job, record: OutgoingRecord): Promise<RecordPosition> {
+    job.sending = record
+    try {
+      return this.#options.transport.send(record)
+    } catch (error) {
+      return Promise.reject(errorOf(error)) // of a transport that somebody else wrote
+    }
+  }
+
+  /** What its reply takes, until that is delivered or given up. */
+  #hold(job: Job, bytes: number): void {
+    const change = bytes - job.replyBytes
+    job.replyBytes = bytes
+    job.bytes += change
+    this.#options.inHand.resize(job.work, change)
+  }
+
+  #end<End>(job: Job, end: End): End {
+    this.#hold(job, 0)
+    this.#options.shares.leave(job.share!)
+    job.share = undefined
+    return end
   }
 
   /** The reply of a handler whose request has been answered with `handlerTimeout`: once, and nothing hangs on it. */

@@ -1,8 +1,6 @@
 import { boundedDelay, type Clock } from '../clock.ts'
 import type { HandlingOutcome } from '../diagnostics.ts'
-import type { Addressee } from './addressee.ts'
 import type { Delivery } from './delivery.ts'
-import type { Handling } from './dispatch.ts'
 import type { Finishing } from './finishing.ts'
 import type { Job } from './partition-work.ts'
 import type { KeyLanes } from './key-lanes.ts'
@@ -12,12 +10,13 @@ import type { Standstills } from './standstills.ts'
 import type { ReplierCounters } from './stats.ts'
 import type { Steps } from './steps.ts'
 import { TimeLimits } from './time-limits.ts'
+import { abandoned } from './turn.ts'
 import type { Warnings } from './warnings.ts'
 import type { WireProfile } from '../wire/profile.ts'
 
 export interface ExecutionOptions {
   readonly clock: Clock
-  readonly handler: { handle(run: RequestRun): Handled | Promise<Handled> }
+  readonly handler: { handle(run: RequestRun): Handled }
   readonly profile: WireProfile
   readonly delivery: Delivery
   readonly finishing: Finishing
@@ -57,18 +56,14 @@ export class Execution {
     job.hasTurn = true
     job.phase = 'handling'
     job.beganAt = clock.monotonic()
-    let handling: Handled | Promise<Handled>
+    let handled: Handled
     try {
-      handling = this.#unhandled(job) ?? handler.handle(job)
+      handled = this.#unhandled(job) ?? handler.handle(job)
     } catch (error) {
-      return this.#ended(job, this.#failed(job, error))
+      handled = { outcome: this.#failed(job, error), to: undefined, handling: undefined }
     }
-    if (!(handling instanceof Promise)) return this.#ended(job, handling)
-    this.limits.begin(job)
-    handling.then(
-      (handled) => this.#ended(job, handled),
-      (error: unknown) => this.#ended(job, this.#failed(job, error)),
-    )
+    if (handled.outcome instanceof Promise) this.limits.begin(job)
+    void this.#carryOut(job, handled)
   }
 
   /** What has its outcome without being handled. */
@@ -87,69 +82,111 @@ export class Execution {
     return { outcome: { kind: 'done' }, to: undefined, handling: undefined }
   }
 
-  #ended(job: Job, { outcome, handling, to, error }: Handled): void {
+  /**
+   * The one async function of a request beside its handler. Never rejects. All that it knows is kept for as long as the
+   * reply is under way: so what need not wait is done elsewhere.
+   *
+   * @param timedOut this is not the handling's own outcome, which has yet to come
+   */
+  async #carryOut(job: Job, handled: Handled, timedOut = false): Promise<void> {
+    const { delivery } = this.#options
+    try {
+      let decided = handled.outcome
+      if (decided instanceof Promise) {
+        try {
+          decided = await decided
+        } catch (error) {
+          decided = this.#failed(job, error)
+        }
+      }
+      if (!timedOut && !this.#goesOn(job, handled, (decided = this.#ended(job, handled, decided)))) return
+      const { to } = handled
+      if (to === undefined || (decided.kind !== 'reply' && decided.kind !== 'error')) {
+        if (!job.overdue) this.#letTurnGo(job)
+        const finished = this.#finish(job, handled, decided)
+        if (finished !== undefined) await finished
+      } else {
+        job.phase = 'delivering'
+        // The reply is on its way before the next request of its key begins …
+        const sending = delivery.start(job, to, decided)
+        // (where its partition is gone the next one may be itself, come again: that is to know that it was answered)
+        if (!job.overdue && !job.work.gone) this.#letTurnGo(job)
+        // … and acknowledged before its own request is finished.
+        let delivered: 'delivered' | 'given up' | PassedOverOutcome
+        if (!('then' in sending)) delivered = sending
+        else {
+          try {
+            delivered = delivery.acknowledged(job, decided, await sending)
+          } catch (error) {
+            delivered = await delivery.goOn(job, to, decided, error)
+          }
+        }
+        const finished = this.#finish(job, handled, decided, delivered)
+        if (finished !== undefined) await finished
+      }
+      if (!job.overdue) this.#letTurnGo(job)
+    } catch (error) {
+      this.#options.warnings.tell('a request was left as it is', whereOf(job), error)
+    }
+  }
+
+  /**
+   * The handling has its outcome. Whoever has the partition by now gets the record, too: what went wrong here says nothing
+   * of what it will come to there; a reply that was made is sent, for the work was done.
+   */
+  #ended(job: Job, { to, context, error }: Handled, outcome: Outcome): Outcome {
     if (job.limit !== undefined || job.leftBehind || job.overdue) this.limits.end(job)
+    context?.release()
+    job.thrown = error
+    if (!job.overdue) job.handledAt = this.#options.clock.monotonic()
+    if (outcome.kind !== 'error' && outcome.kind !== 'passed over') return outcome
+    if (job.work.gone) return abandoned
+    return outcome.kind === 'error' && to === undefined ? failedOneWay(outcome) : outcome
+  }
+
+  /** False when there is nothing to be sent or finished, or not now. */
+  #goesOn(job: Job, { to }: Handled, outcome: Outcome): boolean {
     if (job.overdue) {
       this.#letTurnGo(job)
       // The work was done after all.
       if (outcome.kind === 'reply' && to !== undefined)
         void this.#options.delivery.deliverLate(job, to, outcome)
-      return
-    }
-    job.thrown = error
-    job.handledAt = this.#options.clock.monotonic()
-    void this.#carryOut(job, outcome, handling, to)
+    } else if (outcome.kind === 'abandoned') {
+      this.#stop(job, new Error('abandoned, though its partition is still held'))
+    } else if (outcome.kind === 'stop') this.#stop(job, outcome.error)
+    else if (outcome.kind === 'later') this.#later(job, outcome.notBefore)
+    else return true
+    return false
   }
 
-  /** With the handling's and the delivery's, one of the three async functions of a request. Never rejects. */
-  async #carryOut(
+  /** A promise only where a hook is called. @param delivered what became of its reply, if it has one */
+  #finish(
     job: Job,
+    { handling, to }: Handled,
     decided: Outcome,
-    handling: Handling | undefined,
-    to: Addressee | undefined,
-  ): Promise<void> {
-    const { delivery, finishing, warnings } = this.#options
-    try {
-      let outcome = decided
-      if (outcome.kind === 'abandoned') {
-        return this.#stop(job, new Error('abandoned, though its partition is still held'))
-      }
-      if (outcome.kind === 'stop') return this.#stop(job, outcome.error)
-      if (outcome.kind === 'later') return this.#later(job, outcome.notBefore)
-      if (outcome.kind === 'error' && to === undefined) outcome = failedOneWay(outcome)
-      let ended: HandlingOutcome = outcome.kind === 'handed over' ? 'handed-over' : 'done'
-      let reason = job.repeated ? 'repeated' : undefined
-      if (to !== undefined && (outcome.kind === 'reply' || outcome.kind === 'error')) {
-        job.phase = 'delivering'
-        // The reply is on its way before the next request of its key begins …
-        const delivering = delivery.deliver(job, to, outcome)
-        // (where its partition is gone the next one may be itself, come again: that is to know that it was answered)
-        if (!job.overdue && !job.work.gone) this.#letTurnGo(job)
-        // … and acknowledged before its own request is finished.
-        const delivered = await delivering
-        if (delivered === 'given up') {
-          finishing.leave(job, 'abandoned')
-          return this.#letTurnGo(job)
-        }
-        ended = outcome.kind === 'error' ? 'error-replied' : 'replied'
-        if (outcome.kind === 'error') reason = outcome.code
-        if (delivered !== 'delivered') outcome = delivered
-      } else if (!job.overdue) this.#letTurnGo(job)
-      if (outcome.kind === 'passed over') {
-        ended = 'passed-over'
-        reason = outcome.reason
-      }
-      const finished = finishing.finish(job, outcome, ended, reason, handling, to)
-      if (finished !== undefined) await finished
-      if (!job.overdue) this.#letTurnGo(job)
-    } catch (error) {
-      warnings.tell('a request was left as it is', whereOf(job), error)
+    delivered?: 'delivered' | 'given up' | PassedOverOutcome,
+  ): void | Promise<void> {
+    const { finishing } = this.#options
+    if (delivered === 'given up') return finishing.leave(job, 'abandoned')
+    let ended: HandlingOutcome = decided.kind === 'handed over' ? 'handed-over' : 'done'
+    let reason = job.repeated ? 'repeated' : undefined
+    if (delivered !== undefined) {
+      ended = decided.kind === 'error' ? 'error-replied' : 'replied'
+      if (decided.kind === 'error') reason = decided.code
     }
+    const outcome = typeof delivered === 'object' ? delivered : decided
+    if (outcome.kind === 'passed over') {
+      ended = 'passed-over'
+      reason = outcome.reason
+    }
+    return finishing.finish(job, outcome, ended, reason, handling, to)
   }
 
   #timedOut(job: Job, outcome: ErrorOutcome): void {
     job.handledAt = this.#options.clock.monotonic()
-    void this.#carryOut(job, outcome, job.handling, job.to)
+    const { handling, to } = job
+    const told = to === undefined ? failedOneWay(outcome) : outcome
+    void this.#carryOut(job, { outcome: told, handling, to }, true)
   }
 
   #stop(job: Job, error: Error): void {
@@ -194,10 +231,9 @@ export class Execution {
     this.#options.turns.done(job)
   }
 
-  #failed(job: Job, error: unknown): Handled {
+  #failed(job: Job, error: unknown): Outcome {
     this.#options.warnings.tell('a request could not be handled', whereOf(job), error)
-    const outcome = { kind: 'passed over', reason: 'internal', detail: 'a fault of the library' } as const
-    return { outcome, to: undefined, handling: undefined }
+    return { kind: 'passed over', reason: 'internal', detail: 'a fault of the library' }
   }
 
   #tellRepeated({ work, offset }: Job): void {

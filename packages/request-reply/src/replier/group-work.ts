@@ -43,8 +43,8 @@ export interface GroupWorkOptions {
   readonly settings: ReplierSettings
   readonly topics: readonly string[]
   readonly transport: Transport
-  /** Has a record handled, once for each try. Throws, or rejects, for nothing but a fault of its own. */
-  readonly handler: { handle(run: RequestRun): Handled | Promise<Handled> }
+  /** Has a record handled, once for each try. Throws for nothing but a fault of its own. */
+  readonly handler: { handle(run: RequestRun): Handled }
   readonly answers: Answers
   readonly counters: ReplierCounters
   readonly warnings: Warnings

@@ -20,7 +20,7 @@ import { throughRecordMiddleware, type RecordMiddleware } from './record-middlew
 import type { Handled, RequestRun } from './run.ts'
 import type { ReplierCounters } from './stats.ts'
 import { Steps } from './steps.ts'
-import { abandoned, TurnRequest, type Turn } from './turn.ts'
+import { TurnRequest, type Turn } from './turn.ts'
 import type { Warnings } from './warnings.ts'
 
 export interface RequestHandlerOptions {
@@ -55,16 +55,15 @@ export class RequestHandler {
     this.#calling = new Calling({ settings, answers, counters, steps, warnings })
   }
 
-  /** Throws, or rejects, for nothing but a fault of the library itself. A promise only where the application is called. */
-  handle(run: RequestRun): Handled | Promise<Handled> {
+  /** Throws for nothing but a fault of the library itself. */
+  handle(run: RequestRun): Handled {
     const now = this.#settings.clock.now()
     const turn = this.#arrivals.take(run, now)
     const { handling } = turn
     run.reached(handling, turn.to, turn.context)
     const records = handling?.records ?? this.#records
-    const deciding = records.length === 0 ? this.#decide(turn, now) : this.#throughRecords(turn, records)
-    if (!(deciding instanceof Promise)) return this.#end(turn, deciding)
-    return deciding.then((outcome) => this.#end(turn, outcome))
+    turn.outcome = records.length === 0 ? this.#decide(turn, now) : this.#throughRecords(turn, records)
+    return turn
   }
 
   #throughRecords(turn: Turn, records: readonly RecordMiddleware[]): Promise<Outcome> {
@@ -84,16 +83,5 @@ export class RequestHandler {
     const { record, context, run } = turn
     const failure = this.#deadlines.refusal(record, context.deadline, run.appendedAfter, now)
     return failure === undefined ? this.#calling.call(turn) : this.#answers.error(record, context, failure)
-  }
-
-  /**
-   * Whoever has the partition by now gets the record, too. What went wrong here says nothing of what it will come to
-   * there; a reply that was made is sent, for the work was done.
-   */
-  #end(turn: Turn, outcome: Outcome): Handled {
-    turn.context.release()
-    const said = outcome.kind === 'error' || outcome.kind === 'passed over'
-    turn.outcome = said && !turn.run.owned ? abandoned : outcome
-    return turn
   }
 }

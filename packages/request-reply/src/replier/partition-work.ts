@@ -74,6 +74,7 @@ export class Job implements Tracked<Job>, Laned<Job>, RequestRun {
   beginning = 0
   /** The reply that is being sent, and until when it is tried, in milliseconds since the Unix epoch, once somebody asks. */
   sending: OutgoingRecord | undefined
+  replyBytes = 0
   replyUntil: number | undefined
   /** How often in a row it, or its hook, has stopped the partition. */
   stops = 0

@@ -10,6 +10,7 @@ export class ReplyTopics {
   readonly #names: ReadonlySet<string>
   readonly #prefixes: readonly string[]
   readonly #never: ReadonlySet<string>
+  #last: string | undefined
 
   /**
    * @param patterns exact names, or prefixes that end in `*`
@@ -23,8 +24,15 @@ export class ReplyTopics {
     this.#never = never
   }
 
-  /** Nothing is remembered of a name that came over the wire. */
+  /** Nothing is remembered of the names that come over the wire, but for the last one that was allowed. */
   allows(topic: string): boolean {
+    if (topic === this.#last) return true
+    if (!this.#isAllowed(topic)) return false
+    this.#last = topic
+    return true
+  }
+
+  #isAllowed(topic: string): boolean {
     if (this.#never.has(topic) || topic.startsWith('__')) return false
     if (this.#names.has(topic)) return true
     return this.#prefixes.some((prefix) => topic.startsWith(prefix)) && problemOfTopic(topic) === undefined

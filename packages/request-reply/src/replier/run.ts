@@ -11,6 +11,8 @@ export interface RequestRun {
   readonly attempt: number
   /** When it was read, in `Clock.monotonic` milliseconds. */
   readonly receivedAt: number
+  /** When its turn came, on the same clock. */
+  readonly beganAt: number
   /** As `ReadingListener.onRecords` says. */
   readonly appendedAfter: number | undefined
   /** Whether the partition is still this replier's; read when it matters. */
@@ -27,11 +29,14 @@ export interface RequestRun {
 
 /** The outcome, with what was found out on the way to it. */
 export interface Handled {
-  readonly outcome: Outcome
+  /** A promise where something of the application's is asynchronous; it rejects for nothing but a fault of the library. */
+  readonly outcome: Outcome | Promise<Outcome>
   /** Whom to answer; `undefined` when nobody can be. */
   readonly to: Addressee | undefined
   /** The operation that it reached. */
   readonly handling: Handling | undefined
-  /** What the handler, a middleware, a codec or a schema has thrown, if anything. */
+  /** What the application was given; released when there is an outcome. */
+  readonly context?: RequestContext | undefined
+  /** What the handler, a middleware, a codec or a schema has thrown, if anything; known with the outcome. */
   readonly error?: unknown
 }

@@ -19,7 +19,7 @@ export class Turn implements Handled {
   readonly context: RequestContext
   /** Why it goes no further than the record middleware. */
   readonly refused: Outcome | undefined
-  outcome: Outcome
+  outcome: Outcome | Promise<Outcome>
   /** What the handler, or a middleware, has thrown. */
   error: unknown = undefined
 

@@ -76,15 +76,17 @@ export class Acceptance {
     }
     const { key, value, headers } = pending.record
     pending.bytes = recordBytes(key, value, headers)
-    pending.unlisten = listen(pending, () => this.#options.pending.cancel(pending))
+    if (pending.signal !== undefined)
+      pending.unlisten = listen(pending, () => this.#options.pending.cancel(pending))
     try {
       // After all that is the application's, which may have aborted it: a signal that has fired tells nobody again.
       if (isAborted(pending)) throw cancelledBefore(operation, reasonOf(pending.signal))
       caps.check(operation, pending.bytes)
-      if (this.#options.pending.get(pending.id) !== undefined)
+      // A random one is nobody else's.
+      if (pending.staged && this.#options.pending.get(pending.id) !== undefined)
         throw refused(operation, 'its correlation id is that of another request which is pending')
     } catch (error) {
-      pending.unlisten()
+      pending.unlisten?.()
       throw error
     }
     this.#options.pending.register(pending, left)

@@ -46,13 +46,14 @@ export class Deadlines<Entry extends DeadlineEntry> {
     this.#catchUp = catchUp
   }
 
-  add(entry: Entry, timeout: number): void {
+  /** @param now on the monotonic clock */
+  add(entry: Entry, timeout: number, now: number): void {
     let queue = this.#queues.get(timeout)
     if (queue === undefined) {
       queue = { timeout, head: undefined, tail: undefined, timer: undefined, catchingUp: false }
       this.#queues.set(timeout, queue)
     }
-    entry.expiresAt = this.#clock.monotonic() + timeout
+    entry.expiresAt = now + timeout
     entry.queue = queue
     entry.previous = queue.tail
     entry.next = undefined

@@ -14,7 +14,7 @@ import { EarlyReplies } from './early-replies.ts'
 import { LateReplies } from './late-replies.ts'
 import { OperationAccounts } from './operation-accounts.ts'
 import type { RequesterSettings } from './options.ts'
-import type { PendingReply } from './pending.ts'
+import { PendingReply } from './pending.ts'
 import { PendingReplies } from './pending-replies.ts'
 import { Preparation } from './preparation.ts'
 import { Preparing } from './preparing.ts'
@@ -108,7 +108,6 @@ export class OpenRequester implements AsyncDisposable {
     const [receiving, preparing, caps] = [this.#receiving, this.#preparing, this.#caps]
     this.#preparation = new Preparation({
       settings,
-      accounts,
       reserved,
       topics,
       preparing,
@@ -260,12 +259,12 @@ export class OpenRequester implements AsyncDisposable {
     try {
       // First of all: a question about the topic that begins now would fail with nobody there to hear of it.
       if (this.#closing.begun) throw this.#closing.error()
-      this.#accounts.of(operation)
+      const account = this.#accounts.of(operation)
       // Before any work: when there is too much already, a rejection must cost next to nothing.
       this.#caps.check(operation, 0)
       if (this.#settings.whileNotReceiving === 'refuse' && !this.#receiving.isOpen)
         throw this.#receiving.refusal(operation)
-      return this.#preparation.prepare(operation, value, options, then)
+      return this.#preparation.prepare(new PendingReply(operation, account, value), options, then)
     } catch (error) {
       this.#countRejected(operation, error)
       return Promise.reject(errorOf(error))

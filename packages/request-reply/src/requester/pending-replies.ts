@@ -91,7 +91,7 @@ export class PendingReplies {
     this.#bytes += pending.bytes
     this.#options.caps.take(pending.bytes)
     pending.account.counts.accepted++
-    this.#deadlines.add(pending, timeout)
+    this.#deadlines.add(pending, timeout, pending.acceptedAt)
   }
 
   /** To be told apart from registering: a subscriber is somebody else's code, and nothing of that runs before it is sent. */

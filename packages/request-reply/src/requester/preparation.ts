@@ -14,10 +14,9 @@ import type { ReservedHeaders } from '../wire/reserved-headers.ts'
 import { wordsOf } from '../words.ts'
 import type { Caps } from './caps.ts'
 import { KeyOrder } from './key-order.ts'
-import type { OperationAccounts } from './operation-accounts.ts'
 import type { RequesterSettings } from './options.ts'
 import { cancelledBefore, notReady } from './outcome-errors.ts'
-import { PendingReply } from './pending.ts'
+import type { PendingReply } from './pending.ts'
 import type { Preparing } from './preparing.ts'
 import { readRequestOptions } from './read-options.ts'
 import type { Receiving } from './receiving.ts'
@@ -28,7 +27,6 @@ import type { TopicDirectory } from './topic-directory.ts'
 
 export interface PreparationOptions {
   readonly settings: Pick<RequesterSettings, 'clock' | 'timeout' | 'whileNotReceiving'>
-  readonly accounts: OperationAccounts
   readonly reserved: ReservedHeaders
   readonly topics: TopicDirectory
   readonly preparing: Preparing
@@ -47,18 +45,17 @@ export class Preparation {
   }
 
   /**
-   * Calls `then` with the prepared request, within the call where that can be, and in the order of each key.
+   * Reads and checks what was given, and calls `then` with the prepared request, within the call where that can be, and in the order of each key.
    *
    * @throws MilenaError of whatever is wrong with it, within the call; later the promise rejects, and `onRejected` was told
    */
   prepare<Result>(
-    operation: AnyOperation,
-    value: unknown,
+    pending: PendingReply,
     given: RequestOptions | undefined,
     then: (pending: PendingReply) => Promise<Result>,
   ): Promise<Result> {
-    const { settings, accounts, reserved, topics, receiving } = this.#options
-    const pending = new PendingReply(operation, accounts.of(operation), value)
+    const { settings, reserved, topics, receiving } = this.#options
+    const { operation, request: value } = pending
     const givenKey = readRequestOptions(pending, given, settings.timeout, reserved)
     if (isAborted(pending)) throw cancelledBefore(operation, reasonOf(pending.signal))
     receiving.refuseAnsweringItself(operation)

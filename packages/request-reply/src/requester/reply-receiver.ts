@@ -14,7 +14,7 @@ import {
   type ReceivedStep,
   type StrayStep,
 } from '../diagnostics.ts'
-import { MilenaError } from '../errors.ts'
+import type { MilenaError } from '../errors.ts'
 import type { IncomingRecord, RecordPosition } from '../transport/transport.ts'
 import { readError, type WireError } from '../wire/milena.ts'
 import type { EarlyReplies } from './early-replies.ts'
@@ -106,16 +106,17 @@ export class ReplyReceiver {
   ): void {
     const { pending, counters, late } = this.#options
     if (entry.stage === 'pending' && this.#wantsMore(entry, read)) return
-    const failed = read instanceof MilenaError
-    const given = failed
-      ? pending.refuse(
-          entry,
-          remote === undefined ? 'failed' : 'remote-error',
-          read,
-          seenOf(record, fingerprint),
-          leavesOpen(remote),
-        )
-      : pending.reply(entry, read as Reply<never>, fingerprint, record)
+    // Not `instanceof MilenaError`, which asks for a brand: what comes here was made here.
+    const given =
+      read instanceof Error
+        ? pending.refuse(
+            entry,
+            remote === undefined ? 'failed' : 'remote-error',
+            read,
+            seenOf(record, fingerprint),
+            leavesOpen(remote),
+          )
+        : pending.reply(entry, read as Reply<never>, fingerprint, record)
     if (given) return
     // The request got another outcome while its reply was being read: the reply is late.
     counters.late++

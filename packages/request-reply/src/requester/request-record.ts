@@ -43,17 +43,29 @@ export class RequestEncoder {
       partition: choosePartition(pending),
       key: pending.key,
       value: pending.value,
-      headers: [
-        ...pending.headers,
-        ...further,
-        ...this.#addressHeaders(address),
-        this.#profile.correlationHeader(pending.correlationId),
-        pending.account.header,
-        this.#instance,
-        this.#headerOfDeadline(now + left),
-        this.#headerOfTimeout(left),
-      ],
+      headers: this.#headers(pending, further, this.#addressHeaders(address), now + left, left),
     }
+  }
+
+  #headers(
+    { headers, correlationId, account }: PendingReply,
+    further: readonly RawHeader[],
+    address: readonly RawHeader[],
+    at: number,
+    left: number,
+  ): readonly RawHeader[] {
+    const correlation = this.#profile.correlationHeader(correlationId)
+    const { header } = account
+    const instance = this.#instance
+    const deadline = this.#headerOfDeadline(at)
+    const timeout = this.#headerOfTimeout(left)
+    // Written out where there are no others: a list that grows has room for sixteen more, and that for each request.
+    if (headers.length === 0 && further.length === 0) {
+      const [first, second] = address
+      if (address.length === 1) return [first!, correlation, header, instance, deadline, timeout]
+      if (address.length === 2) return [first!, second!, correlation, header, instance, deadline, timeout]
+    }
+    return [...headers, ...further, ...address, correlation, header, instance, deadline, timeout]
   }
 
   /** Under load many requests of one timeout are made in one millisecond. */

@@ -4,7 +4,7 @@
  * `kafka_correlationId` 16 raw bytes · `kafka_replyTopic` UTF-8 · `kafka_replyPartition` int32, big-endian.
  * Source: spring-kafka 4.x, KafkaHeaders, CorrelationKey, ReplyingKafkaTemplate, MessagingMessageListenerAdapter.
  */
-import { lastHeader, type RawHeader } from './headers.ts'
+import { isSame, lastHeader, type RawHeader } from './headers.ts'
 import type { ReplyAddress, ReplyRequest, WireProfile } from './profile.ts'
 
 const correlationName = Buffer.from('kafka_correlationId')
@@ -47,11 +47,22 @@ export const springProfile: WireProfile = {
     if (topic.length > longestTopic)
       return `its kafka_replyTopic has ${topic.length} bytes, a topic name has at most ${longestTopic}`
     const partition = lastHeader(headers, partitionName)
-    if (!partition) return { correlationId, address: { topic: topic.toString() } }
+    const name = textOf(topic)
+    if (!partition) return { correlationId, address: { topic: name } }
     if (partition.length !== 4)
       return `its kafka_replyPartition has ${partition.length} bytes instead of 4 (int32, big-endian)`
     const number = partition.readInt32BE()
     if (number < 0) return `its kafka_replyPartition is ${number}`
-    return { correlationId, address: { topic: topic.toString(), partition: number } }
+    return { correlationId, address: { topic: name, partition: number } }
   },
+}
+
+/** The topic name that was read last: there are few, and they come in a row. */
+let lastBytes = Buffer.alloc(0)
+let lastText = ''
+
+function textOf(topic: Buffer): string {
+  if (isSame(topic, lastBytes)) return lastText
+  lastBytes = Buffer.from(topic)
+  return (lastText = topic.toString())
 }
