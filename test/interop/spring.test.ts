@@ -224,7 +224,12 @@ for (const way of ways) {
       )
       for (const { request } of ours) {
         const added = request.headers.map(([name]) => name.toString()).filter(isMilenas)
-        assert.deepEqual(added.toSorted(), ['milena-deadline', 'milena-instance', 'milena-operation'])
+        assert.deepEqual(added.toSorted(), [
+          'milena-deadline',
+          'milena-instance',
+          'milena-operation',
+          'milena-timeout',
+        ])
       }
       assert.deepEqual(distinct(ours.map(replyShape)), distinct(springs.map(replyShape)))
       assertReplies(ours, way)

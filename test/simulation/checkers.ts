@@ -161,25 +161,35 @@ function checkOnce({ history }: Facts, report: Report): void {
  * so that the first times are still in order.
  *
  * Not so for work that a replier ends when it no longer has the partition, because it did not end in the time that it
- * was given, or could not know: nothing but an idempotency key can hold that back.
+ * was given, or could not know: nothing but an idempotency key can hold that back. Such a time is the first one all the
+ * same: a replier that has the partition back goes on behind what it was still doing, without doing it again.
  */
 function checkOrder({ history, log }: Facts, report: Report): void {
   const inLog = Map.groupBy(log, ({ key }) => key)
   const done = Map.groupBy(
-    select(history, 'handled').filter(({ done, zombie }) => done && !zombie),
+    firstTimes(history).filter(({ zombie }) => !zombie),
     ({ key }) => key,
   )
   const asked = Map.groupBy(select(history, 'asked'), ({ key, life }) => `${key} of ${life}`)
   const places = new Map<string, number>()
   for (const [key, requests] of inLog) {
     for (const [place, { id }] of requests.entries()) if (!places.has(id)) places.set(id, place)
-    const order = [...new Set((done.get(key) ?? []).map(({ id }) => id))].map((id) => places.get(id) ?? -1)
+    const order = (done.get(key) ?? []).map(({ id }) => places.get(id) ?? -1)
     if (!isAscending(order)) report('I5', `key ${key}: done in the order ${order.join(' ')} of the log`)
   }
   for (const [what, requests] of asked) {
     const order = requests.flatMap(({ id }) => places.get(id) ?? [])
     if (!isAscending(order)) report('I5', `key ${what}: asked for in the order ${order.join(' ')} of the log`)
   }
+}
+
+function firstTimes(history: readonly Happening[]): Of<'handled'>[] {
+  const done = new Set<string>()
+  return select(history, 'handled').filter((one) => {
+    if (!one.done || done.has(one.id)) return false
+    done.add(one.id)
+    return true
+  })
 }
 
 function isAscending(order: readonly number[]): boolean {

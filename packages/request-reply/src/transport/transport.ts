@@ -219,7 +219,8 @@ export interface Transport extends AsyncDisposable {
   tail(options: TailOptions): Promise<Tail>
   /**
    * Joins a group; resolves when the partitions of the first assignment, which may be none, are at their positions: what
-   * is appended from then on is read. A partition whose leader does not answer keeps it no longer than 5 s.
+   * is appended from then on is read. A partition whose leader does not answer keeps it no longer than 2 s. Records
+   * come after it has resolved, not before.
    */
   join(options: GroupOptions): Promise<GroupMembership>
   /** The topics that exist, among those named or of all. A missing one is left out, never created. */

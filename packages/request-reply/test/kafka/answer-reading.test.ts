@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { crc32 } from 'node:zlib'
 import { createRecordsBatch, type MessageRecord } from '@platformatic/kafka'
 import { AnswerReading } from '../../src/transport/kafka/answer-reading.ts'
 import type { ReadPartition } from '../../src/transport/kafka/fetch-loop.ts'
@@ -24,6 +25,7 @@ function damaged(batch: Buffer): Buffer {
 function old(offset: number): Buffer {
   const message = batchAt(offset, 'old')
   message[16] = 0
+  message.writeUInt32BE(crc32(message.subarray(16)), 12)
   return message
 }
 

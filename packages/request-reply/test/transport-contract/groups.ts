@@ -59,19 +59,24 @@ export function describeGroups(bench: Bench): void {
         const member = new MemberLog('member')
         const options = member.options({ groupId: bench.freshName('group'), topics: [topic], from })
         const after = new Map<string, number | undefined>()
+        let joined = false
+        let early = 0
         const membership = await transport.join({
           ...options,
           onRecords(records, appendedAfter) {
+            if (!joined) early++
             for (const { value } of records) after.set(String(value), appendedAfter)
             options.onRecords(records, appendedAfter)
           },
         })
+        joined = true
         await sendAll(transport, topic, [`after joining ${from}`])
         const acknowledged = performance.now()
         await waitFor(() => after.has(`after joining ${from}`), { what: 'what was sent is read' })
         if (from === 'earliest') assert.equal(after.get('0'), undefined, 'a backlog is of any age')
         const known = after.get(`after joining ${from}`)
         assert.ok(known !== undefined && known <= acknowledged, `${known}, acknowledged at ${acknowledged}`)
+        assert.equal(early, 0, 'nothing is handed over before whoever joins has the member in hand')
         await membership.close()
       }
     })

@@ -29,7 +29,7 @@ const TICK = 100
 /** Milliseconds, beyond the rebalance timeout, within which the first assignment must be there. */
 const START_GRACE = 20_000
 /** Milliseconds that a start waits for the positions of its partitions: one whose leader is away keeps it no longer. */
-const READY_LIMIT = 5_000
+const READY_LIMIT = 2_000
 /** Milliseconds without a coordinator after which that is reported: no election takes as long. */
 const SILENCE = 30_000
 
@@ -80,6 +80,8 @@ export class GroupMember implements GroupMembership {
   #state: 'outside' | 'joining' | 'syncing' | 'stable' = 'outside'
   #rejoin = 'first join'
   #begun = false
+  /** Whoever joined has the member in hand: nothing is handed over before. */
+  #ready = false
   #settledAt = -Infinity
   /** When a coordinator last answered as one. */
   #answeredAt = performance.now()
@@ -268,7 +270,11 @@ export class GroupMember implements GroupMembership {
   #begin(): void {
     this.#begun = true
     this.#troubles.listen()
-    void this.#partitions.ready(READY_LIMIT).then(() => this.#started.resolve())
+    void this.#partitions.ready(READY_LIMIT).then(() => {
+      this.#ready = true
+      this.#started.resolve()
+      this.#partitions.wake()
+    })
   }
 
   /** What was let go of is free once the group is told so. */
@@ -378,7 +384,7 @@ export class GroupMember implements GroupMembership {
 
   #mayDeliver(): boolean {
     this.#noticeStall(performance.now())
-    return !this.#stalls.doubtful
+    return this.#ready && !this.#stalls.doubtful
   }
 
   /** The session may be over: the coordinator is asked at once. That it did not answer meanwhile says nothing. */

@@ -5,6 +5,7 @@
  * never checks the CRC-32C, gives up a whole answer for one bad batch, knows no bound, and makes a bigint and a few
  * objects per record that nobody needs.
  */
+import { crc32 } from 'node:zlib'
 import { wordsOf } from '../../words.ts'
 import type { IncomingRecord, TopicPartition, UnreadableRange } from '../transport.ts'
 import { AbortedProducers, type AbortedTransaction } from './aborted-transactions.ts'
@@ -25,6 +26,8 @@ const MAX_TIMESTAMP = 35
 const PRODUCER_ID = 43
 const RECORD_COUNT = 57
 const RECORDS = 61
+/** In the formats 0 and 1: a CRC-32 of what stands from the format on. */
+const OLD_CRC = 12
 /** Bytes of the shortest message of the formats 0 and 1. */
 const OLD_MESSAGE = 26
 
@@ -144,6 +147,10 @@ export class RecordBatches {
     const at = this.#at
     const base = readLong(data, at)
     if (magic === 0 || magic === 1) {
+      // Else it may well be a batch of today, whose format the CRC-32C does not cover.
+      if (crc32(data.subarray(at + MAGIC, end)) !== data.readUInt32BE(at + OLD_CRC)) {
+        return this.#doubtful(end, `record format ${magic}, and its bytes do not match its CRC-32`)
+      }
       if (base < this.#next) return this.#skip(end)
       // A message, or a compressed set of them under the offset of its last: all from where we are to there.
       const reason = `record format ${magic}, from before Kafka 0.11, is not read`
