@@ -318,7 +318,7 @@ export const remoteCodes: RemoteCodes = {
 const ownCodes: ReadonlySet<string> = new Set(Object.values(remoteCodes))
 
 /** Whether the library itself gave this code, and not an application's `ReplyError`. */
-export function isOwnRemoteCode(code: string): boolean {
+function isOwnRemoteCode(code: string): boolean {
   return ownCodes.has(code)
 }
 

@@ -136,7 +136,7 @@ export function decodeString(bytes: Buffer | null): string {
   return decodeUtf8(bytes)
 }
 
-export function decodeUtf8(bytes: Buffer): string {
+function decodeUtf8(bytes: Buffer): string {
   if (!isUtf8(bytes)) throw new MilenaError('MILENA_CODEC_FAILED', 'not UTF-8')
   return bytes.toString()
 }
@@ -177,7 +177,7 @@ function readResult<Output>(result: StandardSchemaV1.Result<Output>): Validated<
   return { issues: result.issues.map((issue) => ({ path: formatPath(issue.path), message: issue.message })) }
 }
 
-export function formatPath(path: StandardSchemaV1.Issue['path']): string {
+function formatPath(path: StandardSchemaV1.Issue['path']): string {
   let text = ''
   for (const segment of path ?? []) {
     const key = typeof segment === 'object' ? segment.key : segment

@@ -48,7 +48,7 @@ export interface OperationAccount extends Counted {
 /** More names than this are counted together, so that operations which are made as they come take no memory. */
 const mostOperations = 100
 /** The name under which those are counted. */
-export const otherOperations = '(others)'
+const otherOperations = '(others)'
 
 export class OperationAccounts {
   readonly #known = new WeakMap<AnyOperation, OperationAccount>()

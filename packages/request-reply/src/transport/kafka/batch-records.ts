@@ -11,9 +11,9 @@ import { RecordCursor } from './record-cursor.ts'
 import { TooLarge } from './unpacked.ts'
 
 /** Bytes that a record takes in memory beside its contents: objects, and the Buffers of key and value (V8, measured). */
-export const RECORD_MEMORY = 400
+const RECORD_MEMORY = 400
 /** Bytes that a header takes in memory beside its contents. */
-export const HEADER_MEMORY = 300
+const HEADER_MEMORY = 300
 
 /** What the head of a batch says, as far as its records need it. */
 export interface BatchHead {
