@@ -16,8 +16,10 @@ const clients =
 const rows: readonly (readonly string[])[] = [
   ['base', 'contract', 'wire'],
   ['transport'],
+  ['journal'],
   ['routing'],
   ['requester', 'replier'],
+  ['retry', 'dead-letters', 'idempotency'],
   ['saga'],
 ]
 const entryPoints = new Set([`${library}index.ts`, `${library}testing.ts`])

@@ -48,6 +48,8 @@ export const steps: readonly Step[] = [
     // What is published must have types that can be written down file by file.
     ['tsc', '-p', 'packages/request-reply', '--noEmit'],
     ['tsc', '-p', 'packages/embedded-kafka', '--noEmit'],
+    ['tsc', '-p', 'packages/postgres', '--noEmit'],
+    ['tsc', '-p', 'packages/redis', '--noEmit'],
   ]),
   { name: 'architecture', title: 'architecture (direction of imports)', tests: false, run: architecture },
   tests(

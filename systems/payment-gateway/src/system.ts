@@ -13,15 +13,16 @@ import {
   type BrokerConfig,
   type BrokerFacts,
   checkReachable,
+  databaseEntry,
+  type DatabaseFacts,
+  type DatabaseOptions,
   findFreePort,
   requireFreePort,
   SupervisedChild,
   type SupervisorOptions,
 } from '@milena/hosting'
 import { connect, schemaOf } from './database/connect.ts'
-import type { DatabaseFacts } from './database/main.ts'
 import { migrate } from './database/migrate.ts'
-import type { ServerOptions } from './database/server.ts'
 import type { GatewayConfig } from './gateway/main.ts'
 import type { PaymentsOptions } from './options.ts'
 import type { ProviderConfig, ServiceFacts } from './provider/main.ts'
@@ -47,7 +48,7 @@ export type SystemOptions = Omit<PaymentsOptions, 'gateways' | 'workers' | 'stat
 
 const entries = {
   broker: brokerEntry,
-  database: new URL('database/main.ts', import.meta.url),
+  database: databaseEntry,
   provider: new URL('provider/main.ts', import.meta.url),
   worker: new URL('worker/main.ts', import.meta.url),
   gateway: new URL('gateway/main.ts', import.meta.url),
@@ -81,7 +82,7 @@ export class PaymentSystem {
     // PostgreSQL may run as another user, who has to get at its own folder in here.
     await chmod(folder, 0o711)
     const provider: ProviderConfig = { port: 0, behaviour, ledgerFile: join(folder, 'ledger.jsonl') }
-    const database: ServerOptions = { dataDir: join(folder, 'database'), port: await findFreePort() }
+    const database: DatabaseOptions = { dataDir: join(folder, 'database'), port: await findFreePort() }
     const broker: BrokerConfig = { port: 0 }
     const started = await Promise.allSettled([
       brokers ??

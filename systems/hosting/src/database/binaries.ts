@@ -10,7 +10,7 @@ import { access, cp, lstat, mkdtemp, readFile, rename, rm, stat, symlink } from 
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { StartError } from '@milena/hosting'
+import { StartError } from '../process/start-error.ts'
 
 export interface Programs {
   readonly initdb: string

@@ -1,13 +1,9 @@
 /** Entry: the process that guards a PostgreSQL server and takes it along when it ends, however its parent ended. */
 import { rm, rmdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { runChild } from '@milena/hosting'
+import { runChild } from '../process/child.ts'
+import type { DatabaseFacts } from './entry.ts'
 import { startServer, type ServerOptions } from './server.ts'
-
-export interface DatabaseFacts {
-  readonly url: string
-  readonly password: string
-}
 
 runChild(async (config: ServerOptions) => {
   const server = await startServer(config)
