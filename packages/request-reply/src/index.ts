@@ -20,6 +20,7 @@ export type {
 } from './diagnostics.ts'
 export {
   defineOperation,
+  type AnyOperation,
   type Operation,
   type OperationOptions,
   type PayloadInput,
@@ -73,7 +74,8 @@ export type { AddedBy, Middleware, Next } from './replier/middleware.ts'
 export type { ReplierOptions } from './replier/options.ts'
 export type { ErrorOutcome, Outcome, PassedOverOutcome, ReplyOutcome } from './replier/outcome.ts'
 export type { RawRequest } from './replier/raw-request.ts'
-export type { RecordMiddleware } from './replier/record-middleware.ts'
+export type { AddedByRecords, NextRecord, RecordMiddleware } from './replier/record-middleware.ts'
+export type { OfferedOperation, ReplierExtension, ReplierOpening } from './replier/extension.ts'
 export { createReplier, type Handler, type Replier } from './replier/replier.ts'
 export type { ReplierOperationStats, PassedOverReason, ReplierStats } from './replier/stats.ts'
 export type { ReplierLogger } from './replier/warnings.ts'

@@ -2,7 +2,11 @@ export { brokerEntry, type BrokerConfig, type BrokerFacts } from './broker/entry
 export { explainBrokers } from './broker/explain.ts'
 export { checkReachable } from './broker/reachable.ts'
 export { databaseEntry, type DatabaseFacts } from './database/entry.ts'
-export { startServer as startDatabase, type Server as DatabaseServer, type ServerOptions as DatabaseOptions } from './database/server.ts'
+export {
+  startServer as startDatabase,
+  type Server as DatabaseServer,
+  type ServerOptions as DatabaseOptions,
+} from './database/server.ts'
 export { createApp, listen, type App } from './http/app.ts'
 export { HttpTimeout, JsonClient, type HttpAnswer, type HttpCall } from './http/json-client.ts'
 export {

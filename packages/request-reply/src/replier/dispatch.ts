@@ -5,7 +5,7 @@ import { readOperationBytes } from '../wire/milena.ts'
 import type { ReplyAddress } from '../wire/profile.ts'
 import type { BeforeFinish } from './before-finish.ts'
 import type { AnyHandler } from './middleware.ts'
-import type { RecordMiddleware } from './record-middleware.ts'
+import type { AnyRecordMiddleware } from './record-middleware.ts'
 import type { ReplyTopics } from './reply-address.ts'
 
 /** A request as `select` sees it: what is needed to tell which operation it is. */
@@ -19,7 +19,10 @@ export interface ForeignRequest {
 /** Names the operation of a request that does not say so itself; `undefined` when it is none. */
 export type SelectOperation = (request: ForeignRequest) => string | undefined
 
-export interface HandleOptions<Used extends readonly unknown[] = readonly unknown[]> {
+export interface HandleOptions<
+  Used extends readonly unknown[] = readonly unknown[],
+  UsedRecords extends readonly unknown[] = readonly unknown[],
+> {
   /** Where the replies go of requests that have a correlation id and name no reply topic; without it these are one-way. */
   readonly replyTo?: ReplyAddress | undefined
   /** Instead of the replier's `handlerTimeout`: milliseconds that this operation's handler may take. */
@@ -36,7 +39,7 @@ export interface HandleOptions<Used extends readonly unknown[] = readonly unknow
   /** Middleware around this operation's handler alone, inside of the replier's; the first outermost. */
   readonly use?: Used | undefined
   /** Record middleware for the records of this operation alone, inside of the replier's; the first outermost. */
-  readonly useRecords?: readonly RecordMiddleware[] | undefined
+  readonly useRecords?: UsedRecords | undefined
 }
 
 /** An operation and who handles it. */
@@ -45,7 +48,9 @@ export interface Handling extends Omit<HandleOptions, 'use' | 'useRecords'> {
   /** With the middleware around it. */
   readonly handler: AnyHandler
   /** The replier's, then its own. */
-  readonly records: readonly RecordMiddleware[]
+  readonly records: readonly AnyRecordMiddleware[]
+  /** Whether it is an extension's, and not the application's. */
+  readonly offered?: boolean
 }
 
 /** One topic's operations. */

@@ -16,7 +16,8 @@ import type { HandledTopic } from './dispatch.ts'
 import { replyErrorFailure, unexpectedFailure } from './failures.ts'
 import type { ReplierSettings } from './options.ts'
 import type { Outcome } from './outcome.ts'
-import { throughRecordMiddleware, type RecordMiddleware } from './record-middleware.ts'
+import { addToContext } from './middleware.ts'
+import { throughRecordMiddleware, type AnyRecordMiddleware } from './record-middleware.ts'
 import type { Handled, RequestRun } from './run.ts'
 import type { ReplierCounters } from './stats.ts'
 import { Steps } from './steps.ts'
@@ -27,7 +28,7 @@ export interface RequestHandlerOptions {
   readonly settings: ReplierSettings
   readonly topics: ReadonlyMap<string, HandledTopic>
   /** The record middleware of records that reach no operation. */
-  readonly records: readonly RecordMiddleware[]
+  readonly records: readonly AnyRecordMiddleware[]
   readonly answers: Answers
   readonly counters: ReplierCounters
   readonly warnings: Warnings
@@ -35,7 +36,7 @@ export interface RequestHandlerOptions {
 
 export class RequestHandler {
   readonly #settings: ReplierSettings
-  readonly #records: readonly RecordMiddleware[]
+  readonly #records: readonly AnyRecordMiddleware[]
   readonly #answers: Answers
   readonly #warnings: Warnings
   readonly #steps: Steps
@@ -66,16 +67,18 @@ export class RequestHandler {
     return turn
   }
 
-  #throughRecords(turn: Turn, records: readonly RecordMiddleware[]): Promise<Outcome> {
+  #throughRecords(turn: Turn, records: readonly AnyRecordMiddleware[]): Promise<Outcome> {
     const { reserved, clock } = this.#settings
     const inside = (): Outcome | Promise<Outcome> => this.#decide(turn, clock.now())
-    return throughRecordMiddleware(records, new TurnRequest(turn), inside, reserved, (middleware, thrown) => {
+    const add = (added: object): void => addToContext(turn.context, added)
+    const failed = (middleware: string, thrown: unknown): Outcome => {
       turn.error = thrown
       const step = this.#steps.at(turn.record, turn.attempt, turn.handling?.operation.name)
       this.#warnings.tell('a record middleware failed', { ...step, middleware }, thrown)
       const failure = replyErrorFailure(thrown) ?? unexpectedFailure(thrown, this.#settings.exposeErrors)
       return this.#answers.error(turn.record, turn.handling && turn.context, failure)
-    })
+    }
+    return throughRecordMiddleware(records, new TurnRequest(turn), inside, add, reserved, failed)
   }
 
   #decide(turn: Turn, now: number): Outcome | Promise<Outcome> {

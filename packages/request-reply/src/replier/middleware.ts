@@ -45,7 +45,7 @@ export function wrap(handler: AnyHandler, middlewares: readonly AnyMiddleware[])
   return middlewares.reduceRight<AnyHandler>(
     (inner, middleware) => (request, context) =>
       middleware(request, context, async (replaced, added) => {
-        if (added !== undefined) add(context, added)
+        if (added !== undefined) addToContext(context, added)
         return inner(replaced === undefined ? request : replaced, context)
       }),
     handler,
@@ -53,7 +53,7 @@ export function wrap(handler: AnyHandler, middlewares: readonly AnyMiddleware[])
 }
 
 /** @throws OptionsError when the context itself has a field of that name. */
-function add(context: RequestContext, added: object): void {
+export function addToContext(context: RequestContext, added: object): void {
   for (const [name, value] of Object.entries(added)) {
     if (context.isOwn(name)) {
       throw new OptionsError('a middleware', [`it adds ${JSON.stringify(name)}, which every context has`])

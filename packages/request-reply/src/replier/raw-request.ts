@@ -21,6 +21,8 @@ export interface RawRequest extends RecordPosition {
   readonly deadline: number | undefined
   /** Which try it is to handle this record here, from 1. */
   readonly attempt: number
+  /** What the handler, a middleware inside of this one, a codec or a schema has thrown; known once `next()` has settled. */
+  readonly error: unknown
   /** As the handler's: see `HandlerContext.signal`. */
   readonly signal: AbortSignal
 }

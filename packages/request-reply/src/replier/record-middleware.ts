@@ -1,6 +1,7 @@
 import { OptionsError } from '../errors.ts'
 import type { ReservedHeaders } from '../wire/reserved-headers.ts'
 import { classOf } from '../words.ts'
+import type { ReplierExtension } from './extension.ts'
 import type { Outcome } from './outcome.ts'
 import type { RawRequest } from './raw-request.ts'
 
@@ -10,19 +11,45 @@ import type { RawRequest } from './raw-request.ts'
  * it returns is the outcome: that of `next()`, or one of its own, with or without having called it.
  *
  * `next()` handles the record, once: a second call gives the same promise, which never rejects. To have the record handled
- * again return `later` or `stop`. When the middleware throws, or returns what is no outcome, the request is answered as if
+ * again return `later` or `stop`. What it gives to `next` is added to the handler's context, by its type too. When the middleware throws, or returns what is no outcome, the request is answered as if
  * its handler had failed, and a warning names the middleware; return `stop` to have it tried again instead.
  */
-export type RecordMiddleware = (
-  request: RawRequest,
-  next: () => Promise<Outcome>,
-) => Outcome | Promise<Outcome>
+export interface RecordMiddleware<Added extends object = object> {
+  (request: RawRequest, next: NextRecord<Added>): Outcome | Promise<Outcome>
+  /** Topics, operations, opening and closing, where it needs any. */
+  readonly extension?: ReplierExtension | undefined
+}
 
-/** Never rejects. @param failed gives the outcome of a record whose middleware has thrown */
+/** @param added fields for the handler's context; needed where the middleware's type has any */
+export type NextRecord<Added extends object> = keyof Added extends never
+  ? () => Promise<Outcome>
+  : (added: Added) => Promise<Outcome>
+
+/** Any record middleware, where its types do not matter. */
+export interface AnyRecordMiddleware {
+  (request: RawRequest, next: (added?: object) => Promise<Outcome>): Outcome | Promise<Outcome>
+  readonly extension?: ReplierExtension | undefined
+}
+
+/** What a list of record middlewares adds to the context. */
+export type AddedByRecords<Middlewares extends readonly unknown[]> = Middlewares extends readonly [
+  infer First,
+  ...infer Others,
+]
+  ? (First extends RecordMiddleware<infer Added> ? Added : object) & AddedByRecords<Others>
+  : object
+
+/**
+ * Never rejects.
+ *
+ * @param add puts fields into the handler's context
+ * @param failed gives the outcome of a record whose middleware has thrown
+ */
 export function throughRecordMiddleware(
-  middlewares: readonly RecordMiddleware[],
+  middlewares: readonly AnyRecordMiddleware[],
   request: RawRequest,
   inside: () => Outcome | Promise<Outcome>,
+  add: (added: object) => void,
   reserved: ReservedHeaders,
   failed: (name: string, thrown: unknown) => Outcome,
 ): Promise<Outcome> {
@@ -31,7 +58,11 @@ export function throughRecordMiddleware(
     if (middleware === undefined) return inside()
     let entered: Promise<Outcome> | undefined
     let given: Outcome | undefined
-    const next = (): Promise<Outcome> => (entered ??= enter(place + 1).then((outcome) => (given = outcome)))
+    const next = (added?: object): Promise<Outcome> => {
+      if (entered !== undefined) return entered
+      if (added !== undefined) add(added)
+      return (entered = enter(place + 1).then((outcome) => (given = outcome)))
+    }
     try {
       const outcome: unknown = await middleware(request, next)
       if (outcome === given && given !== undefined) return given
@@ -99,7 +130,7 @@ function areHeaders(headers: unknown): boolean {
   )
 }
 
-function nameOf(middleware: RecordMiddleware, place: number): string {
+function nameOf(middleware: AnyRecordMiddleware, place: number): string {
   return typeof middleware.name === 'string' && middleware.name !== ''
     ? middleware.name
     : `number ${place + 1}`

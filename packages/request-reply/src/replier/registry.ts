@@ -2,14 +2,24 @@ import { longestTimeout, type AnyOperation } from '../contract/operation.ts'
 import { OptionsError, unknownOptions } from '../errors.ts'
 import type { HandledTopic, Handling, HandleOptions } from './dispatch.ts'
 import { wrap, type AnyHandler, type AnyMiddleware } from './middleware.ts'
-import type { RecordMiddleware } from './record-middleware.ts'
+import { Extensions } from './extensions.ts'
+import type { AnyRecordMiddleware } from './record-middleware.ts'
 import { patternsFor, problemOfAddress, ReplyTopics } from './reply-address.ts'
 
 /** An operation as it was given. */
-interface Gathered extends Omit<HandleOptions, 'use'> {
+interface Gathered extends Omit<HandleOptions, 'use' | 'useRecords'> {
   readonly operation: AnyOperation
   readonly handler: AnyHandler
   readonly middlewares: readonly AnyMiddleware[]
+  readonly records: readonly AnyRecordMiddleware[]
+}
+
+/** What a replier starts with. */
+export interface BuiltRegistry {
+  readonly topics: ReadonlyMap<string, HandledTopic>
+  /** The topics that operations have themselves; the others are their extensions', who see to it that they exist. */
+  readonly own: readonly string[]
+  readonly extensions: Extensions
 }
 
 const known: ReadonlySet<string> = new Set<keyof HandleOptions>([
@@ -25,10 +35,10 @@ const known: ReadonlySet<string> = new Set<keyof HandleOptions>([
 export class Registry {
   readonly #topics = new Map<string, Map<string, Gathered>>()
   readonly #middlewares: AnyMiddleware[] = []
-  readonly #records: RecordMiddleware[] = []
+  readonly #records: AnyRecordMiddleware[] = []
 
   /** The record middleware for every record. */
-  get records(): readonly RecordMiddleware[] {
+  get records(): readonly AnyRecordMiddleware[] {
     return this.#records
   }
 
@@ -38,7 +48,7 @@ export class Registry {
     this.#middlewares.push(middleware)
   }
 
-  useRecords(middleware: RecordMiddleware): void {
+  useRecords(middleware: AnyRecordMiddleware): void {
     if (typeof middleware !== 'function')
       throw new OptionsError('replier.useRecords', ['middleware must be a function'])
     this.#records.push(middleware)
@@ -74,63 +84,89 @@ export class Registry {
     if (problems.length > 0) throw new OptionsError('replier.handle', problems)
     let byName = this.#topics.get(operation.topic)
     if (byName === undefined) this.#topics.set(operation.topic, (byName = new Map()))
-    byName.set(operation.name, { ...options, operation, handler, middlewares: [...use] as AnyMiddleware[] })
+    const { use: _, useRecords: __, ...others } = options
+    byName.set(operation.name, {
+      ...others,
+      operation,
+      handler,
+      middlewares: [...use] as AnyMiddleware[],
+      records: [...useRecords] as AnyRecordMiddleware[],
+    })
   }
 
   /** @throws OptionsError when nothing is handled, or replies would go to a topic that is handled. */
-  build(replyTopics: readonly string[] | undefined): ReadonlyMap<string, HandledTopic> {
-    const handled = new Set(this.#topics.keys())
+  build(replyTopics: readonly string[] | undefined): BuiltRegistry {
     const problems: string[] = []
-    if (handled.size === 0)
+    if (this.#topics.size === 0)
       problems.push('no operation has a handler: call replier.handle(operation, handler) first')
+    const extensions = new Extensions()
+    const topics = new Map<string, Map<string, Handling>>()
+    // Whose prefix, and whose operations' own addresses, its replies may go to.
+    const bases = new Map<string, string>()
+    const enter = (topic: string, base: string, name: string, handling: Handling): void => {
+      const other = bases.get(topic)
+      if (other !== undefined && other !== base)
+        return void problems.push(`topic ${topic} would be read for ${base} and for ${other}`)
+      bases.set(topic, base)
+      let byName = topics.get(topic)
+      if (byName === undefined) topics.set(topic, (byName = new Map()))
+      if (byName.has(name) && byName.get(name) !== handling)
+        return void problems.push(`operation ${name} on topic ${topic} has a handler already`)
+      byName.set(name, handling)
+    }
+    for (const [base, byName] of this.#topics) {
+      for (const [name, gathered] of byName) {
+        const handling = this.#handling(gathered)
+        enter(base, base, name, handling)
+        const found = extensions.of(gathered.operation, handling.records)
+        for (const topic of found.topics) enter(topic, base, name, handling)
+        for (const { operation, handler } of found.operations)
+          enter(operation.topic, base, operation.name, { operation, handler, records: [], offered: true })
+      }
+    }
+    const handled = new Set(topics.keys())
     for (const byName of this.#topics.values()) {
       for (const { operation, replyTo } of byName.values()) {
-        if (replyTo !== undefined && handled.has(replyTo.topic)) {
-          problems.push(
-            `operation ${operation.name}: replyTo ${replyTo.topic} is a topic that this replier handles`,
-          )
-        }
+        if (replyTo === undefined || !handled.has(replyTo.topic)) continue
+        problems.push(
+          `operation ${operation.name}: replyTo ${replyTo.topic} is a topic that this replier handles`,
+        )
       }
     }
     for (const name of replyTopics ?? []) {
       if (handled.has(name)) problems.push(`replyTopics: ${name} is a topic that this replier handles`)
     }
     if (problems.length > 0) throw new OptionsError('replier.start', problems)
-    return new Map(
-      [...this.#topics].map(([name, byName]) => [name, this.#topic(name, byName, replyTopics, handled)]),
-    )
+    const patterns = (base: string): string[] => [
+      ...(replyTopics ?? patternsFor(base)),
+      ...[...this.#topics.get(base)!.values()].flatMap(({ replyTo }) => replyTo?.topic ?? []),
+    ]
+    const built = [...topics].map(([name, byName]): [string, HandledTopic] => [
+      name,
+      {
+        name,
+        byName,
+        only: onlyOf(byName),
+        replyTopics: new ReplyTopics(patterns(bases.get(name)!), handled),
+        last: undefined,
+      },
+    ])
+    return { topics: new Map(built), own: [...this.#topics.keys()], extensions }
   }
 
-  #topic(
-    name: string,
-    gathered: ReadonlyMap<string, Gathered>,
-    replyTopics: readonly string[] | undefined,
-    handled: ReadonlySet<string>,
-  ): HandledTopic {
-    const patterns = [...(replyTopics ?? patternsFor(name))]
-    const byName = new Map<string, Handling>()
-    for (const [name, { operation, handler, middlewares, ...options }] of gathered) {
-      const { replyTo, handlerTimeout, leaveBehind, beforeFinish, useRecords = [] } = options
-      if (replyTo !== undefined) patterns.push(replyTo.topic)
-      byName.set(name, {
-        operation,
-        handler: wrap(handler, [...this.#middlewares, ...middlewares]),
-        records: [...this.#records, ...useRecords],
-        replyTo,
-        handlerTimeout,
-        leaveBehind,
-        beforeFinish,
-      })
-    }
-    const [first] = byName.values()
+  #handling({ middlewares, records, ...gathered }: Gathered): Handling {
     return {
-      name,
-      byName,
-      only: byName.size === 1 ? first : undefined,
-      replyTopics: new ReplyTopics(patterns, handled),
-      last: undefined,
+      ...gathered,
+      handler: wrap(gathered.handler, [...this.#middlewares, ...middlewares]),
+      records: [...this.#records, ...records],
     }
   }
+}
+
+/** The operation of a record that does not name one: those that extensions offer are always named. */
+function onlyOf(byName: ReadonlyMap<string, Handling>): Handling | undefined {
+  const own = [...byName.values()].filter(({ offered }) => offered !== true)
+  return own.length === 1 ? own[0] : undefined
 }
 
 function isDuration(milliseconds: number): boolean {

@@ -15,14 +15,15 @@ import { openTransport, type OpenedTransport } from '../transport/open.ts'
 import type { Transport } from '../transport/transport.ts'
 import { requireTopic } from '../transport/topics.ts'
 import type { HandlerContext } from './context.ts'
-import type { HandledTopic, HandleOptions } from './dispatch.ts'
+import type { HandleOptions } from './dispatch.ts'
+import type { Extensions } from './extensions.ts'
 import { Answers } from './answer.ts'
 import { RequestHandler } from './handling.ts'
 import { GroupWork } from './group-work.ts'
 import type { ReplierHealth } from './health.ts'
 import { wordsOf } from '../words.ts'
 import type { AddedBy, AnyHandler, Middleware } from './middleware.ts'
-import type { RecordMiddleware } from './record-middleware.ts'
+import type { AddedByRecords, AnyRecordMiddleware, RecordMiddleware } from './record-middleware.ts'
 import { readReplierOptions, type ReplierOptions, type ReplierSettings } from './options.ts'
 import { Registry } from './registry.ts'
 import { ReplierCounters, type ReplierStats } from './stats.ts'
@@ -50,12 +51,13 @@ export interface Replier<Added extends object = object> extends AsyncDisposable 
     ReplyInput,
     ReplyOutput,
     const Used extends readonly unknown[] = readonly [],
+    const UsedRecords extends readonly unknown[] = readonly [],
   >(
     operation: Operation<RequestInput, RequestOutput, ReplyInput, ReplyOutput>,
     // The operation says what a reply is: else an incomplete one would widen it. Around the whole, for of a `NoInfer` reply
     // alone the literals ('approved') become strings.
-    handler: NoInfer<Handler<RequestOutput, ReplyInput, Added & AddedBy<Used>>>,
-    options?: HandleOptions<Used>,
+    handler: NoInfer<Handler<RequestOutput, ReplyInput, Added & AddedBy<Used> & AddedByRecords<UsedRecords>>>,
+    options?: HandleOptions<Used, UsedRecords>,
   ): void
   /**
    * Wraps every handler, those of earlier calls of `handle` too; the first one given is outermost.
@@ -67,10 +69,10 @@ export interface Replier<Added extends object = object> extends AsyncDisposable 
   /**
    * Stands before everything that is done with a record, of any operation or none; the first one given is outermost.
    *
-   * @returns this replier
+   * @returns this replier, by its type with what the middleware adds to the context
    * @throws OptionsError once the replier was started.
    */
-  useRecords(middleware: RecordMiddleware): this
+  useRecords<More extends object>(middleware: RecordMiddleware<More>): Replier<Added & More>
   /**
    * Joins the group. Resolves when the assigned partitions are at their positions; requests are handled from then on.
    * After a failure it can be called again.
@@ -114,6 +116,7 @@ class GroupReplier implements Replier {
   readonly #warnings: Warnings
   #opened: OpenedTransport | undefined
   #group: GroupWork | undefined
+  #extensions: Extensions | undefined
   #starting: Promise<void> | undefined
   #closing: Promise<void> | undefined
   readonly #abort = new AbortController()
@@ -136,10 +139,10 @@ class GroupReplier implements Replier {
     return this as Replier
   }
 
-  useRecords(middleware: RecordMiddleware): this {
+  useRecords<More extends object>(middleware: RecordMiddleware<More>): Replier<More> {
     this.#refuseOnceStarted('useRecords')
-    this.#registry.useRecords(middleware)
-    return this
+    this.#registry.useRecords(middleware as AnyRecordMiddleware)
+    return this as Replier
   }
 
   start(): Promise<void> {
@@ -213,18 +216,20 @@ class GroupReplier implements Replier {
 
   async #start(): Promise<void> {
     try {
-      const topics = this.#registry.build(this.#settings.replyTopics)
+      const { topics, own, extensions } = this.#registry.build(this.#settings.replyTopics)
       const opening = openTransport('createReplier', this.#options)
       // Nobody waits for it any more when close() came first.
       opening.then((opened) => this.#closing && closeOwned(opened)).catch(() => undefined)
       this.#opened = await this.#unlessClosed(opening)
-      await this.#unlessClosed(this.#requireTopics(this.#opened.transport, topics))
+      await this.#unlessClosed(this.#requireTopics(this.#opened.transport, own))
       const settings = this.#settings
       const counters = this.#counters
       const warnings = this.#warnings
       const { transport } = this.#opened
       const answers = new Answers(settings)
       const { records } = this.#registry
+      this.#extensions = extensions
+      await this.#unlessClosed(this.#openExtensions(extensions, transport))
       const handler = new RequestHandler({ settings, topics, records, answers, counters, warnings })
       const names = [...topics.keys()]
       const group = new GroupWork({
@@ -239,6 +244,7 @@ class GroupReplier implements Replier {
       await group.join(this.#abort.signal)
       this.#group = group
     } catch (error) {
+      await this.#closeExtensions()
       await this.#closeTransport()
       this.#starting = undefined
       throw this.#closing === undefined ? error : this.#closed()
@@ -256,8 +262,22 @@ class GroupReplier implements Replier {
     })
   }
 
-  async #requireTopics(transport: Transport, topics: ReadonlyMap<string, HandledTopic>): Promise<void> {
-    for (const name of topics.keys()) {
+  #openExtensions(extensions: Extensions, transport: Transport): Promise<void> {
+    const { groupId, clock, profile, createTopics } = this.#settings
+    const warn = (message: string, details: Readonly<Record<string, unknown>>, error?: unknown): void =>
+      this.#warnings.tell(message, { groupId, ...details }, error)
+    return extensions.open({ groupId, transport, clock, profile, createTopics, warn })
+  }
+
+  async #closeExtensions(): Promise<void> {
+    const { groupId } = this.#settings
+    await this.#extensions?.close((error) =>
+      this.#warnings.tell('closing a record middleware failed', { groupId }, error),
+    )
+  }
+
+  async #requireTopics(transport: Transport, names: readonly string[]): Promise<void> {
+    for (const name of names) {
       const spec = { name, partitions: developmentPartitions }
       await requireTopic(transport, spec, this.#settings.createTopics)
     }
@@ -270,6 +290,7 @@ class GroupReplier implements Replier {
     try {
       await this.#group?.leave(timeout)
     } finally {
+      await this.#closeExtensions()
       await this.#closeTransport()
     }
   }

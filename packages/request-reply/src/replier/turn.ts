@@ -107,6 +107,10 @@ export class TurnRequest implements RawRequest {
     return this.#turn.attempt
   }
 
+  get error(): unknown {
+    return this.#turn.error
+  }
+
   get signal(): AbortSignal {
     return this.#turn.context.signal
   }

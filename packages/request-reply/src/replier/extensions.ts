@@ -1,0 +1,47 @@
+/** The extensions of a replier's record middleware: asked once when it starts, opened before it joins, closed at its end. */
+import type { AnyOperation } from '../contract/operation.ts'
+import type { OfferedOperation, ReplierExtension, ReplierOpening } from './extension.ts'
+import type { AnyRecordMiddleware } from './record-middleware.ts'
+
+export class Extensions {
+  /** With the operations that each stands before. */
+  readonly #operations = new Map<ReplierExtension, AnyOperation[]>()
+  readonly #opened: ReplierExtension[] = []
+
+  /** What the extensions among an operation's middleware want for it. */
+  of(
+    operation: AnyOperation,
+    middlewares: readonly AnyRecordMiddleware[],
+  ): { readonly topics: readonly string[]; readonly operations: readonly OfferedOperation[] } {
+    const topics: string[] = []
+    const operations: OfferedOperation[] = []
+    for (const { extension } of middlewares) {
+      if (extension === undefined) continue
+      const before = this.#operations.get(extension)
+      if (before === undefined) this.#operations.set(extension, [operation])
+      else before.push(operation)
+      topics.push(...(extension.topics?.(operation) ?? []))
+      operations.push(...(extension.operations?.(operation) ?? []))
+    }
+    return { topics, operations }
+  }
+
+  /** One after the other, in the order of the middleware; stops at the first that throws. */
+  async open(opening: Omit<ReplierOpening, 'operations'>): Promise<void> {
+    for (const [extension, operations] of this.#operations) {
+      this.#opened.push(extension)
+      await extension.open?.({ ...opening, operations })
+    }
+  }
+
+  /** Closes those that were opened, the last first; what one throws is told, and the others are closed. */
+  async close(tell: (error: unknown) => void): Promise<void> {
+    for (const extension of this.#opened.splice(0).toReversed()) {
+      try {
+        await extension.close?.()
+      } catch (error) {
+        tell(error)
+      }
+    }
+  }
+}
