@@ -23,7 +23,7 @@ import { GroupWork } from './group-work.ts'
 import type { ReplierHealth } from './health.ts'
 import { wordsOf } from '../words.ts'
 import type { AddedBy, AnyHandler, Middleware } from './middleware.ts'
-import type { AddedByRecords, AnyRecordMiddleware, RecordMiddleware } from './record-middleware.ts'
+import type { AddedByRecords, RecordMiddleware } from './record-middleware.ts'
 import { readReplierOptions, type ReplierOptions, type ReplierSettings } from './options.ts'
 import { Registry } from './registry.ts'
 import { ReplierCounters, type ReplierStats } from './stats.ts'
@@ -141,7 +141,7 @@ class GroupReplier implements Replier {
 
   useRecords<More extends object>(middleware: RecordMiddleware<More>): Replier<More> {
     this.#refuseOnceStarted('useRecords')
-    this.#registry.useRecords(middleware as AnyRecordMiddleware)
+    this.#registry.useRecords(middleware)
     return this as Replier
   }
 
