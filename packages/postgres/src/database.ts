@@ -1,9 +1,9 @@
 /** What every store here has in common: whose tables, in which schema, and what is wrong when they are not there. */
 import { MilenaError, OptionsError } from '@milena/request-reply'
-import { escapeIdentifier, type Pool, type PoolClient, type QueryResultRow } from 'pg'
+import { escapeIdentifier, type ClientBase, type Pool, type PoolClient, type QueryResultRow } from 'pg'
 
 /** Where a statement runs: in a transaction of the caller's, or on a connection of the pool's. */
-export type Queryable = Pool | PoolClient
+export type Queryable = Pool | ClientBase
 
 export interface StoreOptions {
   /** Opened, and closed, by the application. */

@@ -7,3 +7,15 @@ export {
   type Migration,
   type PrintOptions,
 } from './migrate.ts'
+export type {
+  Outbox,
+  OutboxAddOptions,
+  OutboxBacklog,
+  OutboxEntry,
+  OutboxOptions,
+  OutboxRelay,
+  OutboxRelayHealth,
+  OutboxRelayStats,
+  RelayOptions,
+  StuckKey,
+} from './outbox/outbox.ts'
