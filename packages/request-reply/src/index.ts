@@ -75,7 +75,13 @@ export type { ReplierOptions } from './replier/options.ts'
 export type { ErrorOutcome, Outcome, PassedOverOutcome, ReplyOutcome } from './replier/outcome.ts'
 export type { RawRequest } from './replier/raw-request.ts'
 export type { AddedByRecords, NextRecord, RecordMiddleware } from './replier/record-middleware.ts'
-export type { OfferedOperation, ReplierExtension, ReplierOpening } from './replier/extension.ts'
+export type {
+  FurtherTopic,
+  OfferedOperation,
+  ReplierExtension,
+  ReplierOpening,
+  ReplierParts,
+} from './replier/extension.ts'
 export { createReplier, type Handler, type Replier } from './replier/replier.ts'
 export type { ReplierOperationStats, PassedOverReason, ReplierStats } from './replier/stats.ts'
 export type { ReplierLogger } from './replier/warnings.ts'
@@ -86,6 +92,11 @@ export type { OutgoingRequest, RequesterOptions } from './requester/options.ts'
 export type { LateReply, LateReplyOf, Reply, RequestOptions } from './requester/reply.ts'
 export type { PendingRequest, PreparedRequest, RegisterOptions } from './requester/stages.ts'
 export type { RequesterHealth, RequesterHoldings, RequesterStats } from './requester/stats.ts'
+export { exponential, fixed, type Backoff, type ExponentialOptions } from './retry/backoff.ts'
+export { isRetryable, type Retryable } from './retry/classify.ts'
+export { originOf, type Origin } from './retry/origin.ts'
+export { retry, type RetryOptions } from './retry/retry.ts'
+export { retryTopics, type RetryTopicsOptions } from './retry/retry-topics.ts'
 export { instanceReplyTopic, type InstanceReplyTopicOptions } from './routing/instance-reply-topic.ts'
 export { replyPartition, type ReplyPartitionOptions } from './routing/reply-partition.ts'
 export type { OpenReplyRouting, ReplyRouting, RoutingContext } from './routing/routing.ts'
