@@ -59,6 +59,7 @@ export {
   type SentState,
   type ValidationIssue,
 } from './errors.ts'
+export { replyHeaders } from './replier/answer.ts'
 export type { HandlerContext } from './replier/context.ts'
 export type { ForeignRequest, HandleOptions, SelectOperation } from './replier/dispatch.ts'
 export type { BeforeFinish, Finished } from './replier/before-finish.ts'
@@ -92,6 +93,7 @@ export type { OpenReplyRouting, ReplyRouting, RoutingContext } from './routing/r
 export { sharedReplyTopic, type SharedReplyTopicOptions } from './routing/shared-reply-topic.ts'
 export { openKafka } from './transport/kafka/open-kafka.ts'
 export type { KafkaOptions } from './transport/kafka/options.ts'
+export { requireTopic } from './transport/topics.ts'
 export type { TransportSource } from './transport/open.ts'
 export type {
   GroupMembership,
