@@ -1,3 +1,4 @@
+import { OptionsError } from '@milena/request-reply'
 import { Redis } from 'ioredis'
 
 /** Which Redis: its address, or a client of the application's own. */
@@ -60,4 +61,17 @@ export function ready(client: Redis, timeout: number): Promise<void> {
     client.on('error', failed)
     client.once('ready', isReady)
   })
+}
+
+/** Resolves when Redis has answered; rejects after `timeout` milliseconds. */
+export async function pingRedis(source: RedisSource, timeout: number): Promise<void> {
+  const problem = problemOfSource(source)
+  if (problem !== undefined) throw new OptionsError('pingRedis', [problem])
+  const connection = connectRedis(source)
+  try {
+    await ready(connection.client, timeout)
+    await connection.client.ping()
+  } finally {
+    connection.close()
+  }
 }
