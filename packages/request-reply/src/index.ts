@@ -83,6 +83,11 @@ export type { ReplierLogger } from './replier/warnings.ts'
 export type { RandomBytes } from './random.ts'
 export type { RequesterOperationStats, OutcomeCounts } from './requester/operation-accounts.ts'
 export { createRequester, type Requester } from './requester/requester.ts'
+export {
+  requestRecord,
+  type RequestRecord,
+  type RequestRecordOptions,
+} from './requester/standalone-record.ts'
 export type { OutgoingRequest, RequesterOptions } from './requester/options.ts'
 export type { LateReply, LateReplyOf, Reply, RequestOptions } from './requester/reply.ts'
 export type { PendingRequest, PreparedRequest, RegisterOptions } from './requester/stages.ts'
