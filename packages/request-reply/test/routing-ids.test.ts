@@ -52,7 +52,7 @@ test('a routing can ask which requests are pending: from their acceptance to the
   assert.deepEqual(pending(), [])
   const first = requester.request(echo, Buffer.from('1'))
   const second = requester.request(echo, Buffer.from('2'))
-  await until('both have come', () => replier.requests.length === 2)
+  await until(() => replier.requests.length === 2)
   const idOf = (value: string): string => {
     const request = replier.requests.find((one) => String(one.value) === value)!
     return request.headers.find(([name]) => String(name) === 'kafka_correlationId')![1]!.toString('hex')
