@@ -59,6 +59,7 @@ export {
   type SentState,
   type ValidationIssue,
 } from './errors.ts'
+export { replyHeaders } from './replier/answer.ts'
 export type { HandlerContext } from './replier/context.ts'
 export type { ForeignRequest, HandleOptions, SelectOperation } from './replier/dispatch.ts'
 export type { BeforeFinish, Finished } from './replier/before-finish.ts'
@@ -88,6 +89,11 @@ export type { ReplierLogger } from './replier/warnings.ts'
 export type { RandomBytes } from './random.ts'
 export type { RequesterOperationStats, OutcomeCounts } from './requester/operation-accounts.ts'
 export { createRequester, type Requester } from './requester/requester.ts'
+export {
+  requestRecord,
+  type RequestRecord,
+  type RequestRecordOptions,
+} from './requester/standalone-record.ts'
 export type { OutgoingRequest, RequesterOptions } from './requester/options.ts'
 export type { LateReply, LateReplyOf, Reply, RequestOptions } from './requester/reply.ts'
 export type { PendingRequest, PreparedRequest, RegisterOptions } from './requester/stages.ts'
@@ -103,6 +109,7 @@ export type { OpenReplyRouting, ReplyRouting, RoutingContext } from './routing/r
 export { sharedReplyTopic, type SharedReplyTopicOptions } from './routing/shared-reply-topic.ts'
 export { openKafka } from './transport/kafka/open-kafka.ts'
 export type { KafkaOptions } from './transport/kafka/options.ts'
+export { requireTopic } from './transport/topics.ts'
 export type { TransportSource } from './transport/open.ts'
 export type {
   GroupMembership,
