@@ -19,6 +19,8 @@ export interface ReplierOpening {
   readonly transport: Transport
   readonly clock: Clock
   readonly profile: WireProfile
+  /** What becomes of records whose operation has no handler here, as the replier's option says. */
+  readonly unknownOperations: 'answer' | 'ignore'
   /** Whether missing topics are to be created, as the replier's option says. */
   readonly createTopics: boolean
   /** The operations that it stands before: of `useRecords` all, of `handle`'s `useRecords` that one. */

@@ -23,6 +23,11 @@ export interface RawRequest extends RecordPosition {
   readonly attempt: number
   /** What the handler, a middleware inside of this one, a codec or a schema has thrown; known once `next()` has settled. */
   readonly error: unknown
+  /**
+   * From here on `handlerTimeout` does not count for this try: what is left is the middleware's own, which bounds it itself.
+   * For what must not be passed over because it takes long.
+   */
+  endLimit(): void
   /** As the handler's: see `HandlerContext.signal`. */
   readonly signal: AbortSignal
 }

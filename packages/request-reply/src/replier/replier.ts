@@ -263,10 +263,10 @@ class GroupReplier implements Replier {
   }
 
   #openExtensions(extensions: Extensions, transport: Transport): Promise<void> {
-    const { groupId, clock, profile, createTopics } = this.#settings
+    const { groupId, clock, profile, createTopics, unknownOperations } = this.#settings
     const warn = (message: string, details: Readonly<Record<string, unknown>>, error?: unknown): void =>
       this.#warnings.tell(message, { groupId, ...details }, error)
-    return extensions.open({ groupId, transport, clock, profile, createTopics, warn })
+    return extensions.open({ groupId, transport, clock, profile, createTopics, unknownOperations, warn })
   }
 
   async #closeExtensions(): Promise<void> {

@@ -111,6 +111,10 @@ export class TurnRequest implements RawRequest {
     return this.#turn.error
   }
 
+  endLimit(): void {
+    this.#turn.run.endLimit()
+  }
+
   get signal(): AbortSignal {
     return this.#turn.context.signal
   }
