@@ -122,7 +122,11 @@ class Keeping implements ReplierExtension {
       return this.#which(outcome, request, usual) === true
     } catch (error) {
       const { topic, partition, offset } = request
-      this.#opening!.warn('which of deadLetter has failed; the usual is done', { topic, partition, offset }, error)
+      this.#opening!.warn(
+        'which of deadLetter has failed; the usual is done',
+        { topic, partition, offset },
+        error,
+      )
       return usual
     }
   }
@@ -145,8 +149,13 @@ class Keeping implements ReplierExtension {
 }
 
 /** What becomes of a record whose letter is written. */
-function told(outcome: FailedOutcome, { topic, partition, offset }: RecordPosition, isAnswered: boolean): Outcome {
-  const why = outcome.kind === 'error' ? `${outcome.code}: ${outcome.message}` : `${outcome.reason}: ${outcome.detail}`
+function told(
+  outcome: FailedOutcome,
+  { topic, partition, offset }: RecordPosition,
+  isAnswered: boolean,
+): Outcome {
+  const why =
+    outcome.kind === 'error' ? `${outcome.code}: ${outcome.message}` : `${outcome.reason}: ${outcome.detail}`
   if (!isAnswered || outcome.kind === 'passed over')
     return {
       kind: 'passed over',

@@ -84,15 +84,15 @@ function exceptionHeaders(
   detail: LetterDetail,
   bareness: number,
 ): RawHeader[] {
-  const headers = [textHeader(names.exceptionClass, thrown === undefined ? 'MilenaError' : classNameOf(thrown))]
+  const headers = [
+    textHeader(names.exceptionClass, thrown === undefined ? 'MilenaError' : classNameOf(thrown)),
+  ]
   const beneath = causeOf(thrown)
   if (beneath !== undefined) headers.push(textHeader(names.exceptionCauseClass, classNameOf(beneath)))
   if (detail === 'class' || bareness >= 2) return headers
   headers.push(textHeader(names.exceptionMessage, thrown === undefined ? foreign(message) : wordsOf(thrown)))
   if (detail === 'message' || bareness >= 1) return headers
-  headers.push(
-    textHeader(names.exceptionStack, thrown === undefined ? foreign(message) : exposed(thrown)),
-  )
+  headers.push(textHeader(names.exceptionStack, thrown === undefined ? foreign(message) : exposed(thrown)))
   return headers
 }
 

@@ -50,7 +50,9 @@ export interface Circumstances {
  */
 export function isUsuallyLetter(outcome: FailedOutcome, at: Circumstances): boolean {
   if (outcome.kind === 'passed over')
-    return outcome.reason !== 'dead-lettered' && !(outcome.reason === 'operation-unknown' && at.ignoresUnknown)
+    return (
+      outcome.reason !== 'dead-lettered' && !(outcome.reason === 'operation-unknown' && at.ignoresUnknown)
+    )
   const { code, retryable, effect } = outcome
   if (code === remoteCodes.deadLettered) return false
   if (failures.has(code)) return true
