@@ -15,7 +15,7 @@ export interface StepContext {
   tally: Tally
   print: Print
   grep: string | undefined
-  files: string | undefined
+  files: readonly string[]
   /** In CI nothing that Apache Kafka is needed for is skipped. */
   ci: boolean
   /** The cluster that the user named with KAFKA_BROKERS. */
