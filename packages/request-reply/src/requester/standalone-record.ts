@@ -12,7 +12,7 @@ import { deadlineHeader, headerBounds, idempotencyKeyHeader, operationHeader } f
 import type { ReplyAddress, WireProfile } from '../wire/profile.ts'
 import { ReservedHeaders } from '../wire/reserved-headers.ts'
 import { springProfile } from '../wire/spring.ts'
-import { applicationHeaders } from './read-options.ts'
+import { applicationHeaders, tryTo } from './read-options.ts'
 import { chooseIdempotencyKey, chooseKey } from './request-record.ts'
 
 export interface RequestRecordOptions {
@@ -79,11 +79,14 @@ export async function requestRecord<RequestInput, RequestOutput, ReplyInput, Rep
   headers.push(operationHeader(operation.name))
   if (idempotencyKey !== undefined) headers.push(idempotencyKeyHeader(idempotencyKey))
   if (deadline !== undefined) headers.push(deadlineHeader(deadline))
-  // Before anything is waited for: the value is as it was given.
-  const key = chooseKey(operation, value, options.key)
   const { topic, name } = operation
   const { partition } = options
-  const body = await encodeRequest(operation, value)
+  const encoding = encodeRequest(operation, value)
+  // Before anything is waited for: the value is as it was given. One that is refused is more to the point, though.
+  const chosen = tryTo(() => chooseKey(operation, value, options.key))
+  const body = await encoding
+  if ('failed' in chosen) throw chosen.failed
+  const key = chosen.done
   refuseReserved(operation, body, reserved)
   headers.unshift(...body.headers)
   return { topic, partition, key, value: body.value, headers, operation: name, idempotencyKey, correlationId }
