@@ -115,14 +115,14 @@ class RedisStore implements RedisIdempotencyStore {
     const { client } = this.#connection
     if (client.status !== 'ready') await ready(client, openBound)
     // With the scope's length: no two pairs make one name.
-    const name_ = Buffer.from(`${this.#prefix}${Buffer.byteLength(scope)}:${scope}:${key}`)
+    const entry = Buffer.from(`${this.#prefix}${Buffer.byteLength(scope)}:${scope}:${key}`)
     const { text, sha } = scripts[name]
     try {
-      return await client.callBuffer('EVALSHA', sha, 1, name_, ...values)
+      return await client.callBuffer('EVALSHA', sha, 1, entry, ...values)
     } catch (error) {
       // Nothing was run: Redis does not have the script (any more).
       if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
-      return client.callBuffer('EVAL', text, 1, name_, ...values)
+      return client.callBuffer('EVAL', text, 1, entry, ...values)
     }
   }
 }
