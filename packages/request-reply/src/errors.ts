@@ -304,6 +304,8 @@ export interface RemoteCodes {
   readonly requestTooOld: 'MILENA_REQUEST_TOO_OLD'
   /** No handler for the operation that the request names: this delivery did nothing. */
   readonly operationUnknown: 'MILENA_OPERATION_UNKNOWN'
+  /** The request was given up and is kept as a dead letter: an operator may have it done yet. */
+  readonly deadLettered: 'MILENA_DEAD_LETTERED'
 }
 
 export const remoteCodes: RemoteCodes = {
@@ -316,6 +318,7 @@ export const remoteCodes: RemoteCodes = {
   deadlineExceeded: 'MILENA_DEADLINE_EXCEEDED',
   requestTooOld: 'MILENA_REQUEST_TOO_OLD',
   operationUnknown: 'MILENA_OPERATION_UNKNOWN',
+  deadLettered: 'MILENA_DEAD_LETTERED',
 }
 
 const ownCodes: ReadonlySet<string> = new Set(Object.values(remoteCodes))
@@ -329,8 +332,9 @@ function isOwnRemoteCode(code: string): boolean {
  * What an error reply says of the request: by its code, and by what the replier itself said.
  *
  * A refusal of the library's own speaks of its own delivery: the same request may have been done at an earlier one, or
- * by another group. So nothing is known of the effect, with one exception: a reply that cannot be sent was given by a
- * handler that had ended. An application's `ReplyError` knows better where it says so; with a code of ours nothing that
+ * by another group. So nothing is known of the effect, with two exceptions: a reply that cannot be sent was given by a
+ * handler that had ended; and what is kept as a dead letter may have been done by then, as its replier says. (That nothing
+ * was done it cannot say: the letter may be replayed.) An application's `ReplyError` knows better where it says so; with a code of ours nothing that
  * the wire adds is believed.
  */
 export function remoteFacts(
@@ -338,6 +342,8 @@ export function remoteFacts(
   said: { readonly effect?: Effect | undefined; readonly retryable?: boolean | undefined } = {},
 ): Omit<ErrorFacts, 'sent'> {
   if (code === remoteCodes.replyInvalid) return { outcomeKnown: false, retryable: false, effect: 'done' }
+  if (code === remoteCodes.deadLettered && said.effect === 'done')
+    return { outcomeKnown: false, retryable: false, effect: 'done' }
   if (isOwnRemoteCode(code)) return { outcomeKnown: false, retryable: false, effect: 'unknown' }
   const effect = said.effect ?? 'unknown'
   return { outcomeKnown: effect !== 'unknown', retryable: said.retryable ?? false, effect }

@@ -57,6 +57,7 @@ export class Execution {
     job.hasTurn = true
     job.phase = 'handling'
     job.beganAt = clock.monotonic()
+    job.unlimited = false
     let handled: Handled
     try {
       handled = this.#unhandled(job) ?? handler.handle(job)

@@ -37,6 +37,8 @@ export interface ReplierParts {
 
 /** What a replier gives to an extension before it joins its group. */
 export interface ReplierOpening extends ReplierParts {
+  /** What becomes of records whose operation has no handler here, as the replier's option says. */
+  readonly unknownOperations: 'answer' | 'ignore'
   /** Whether missing topics are to be created, as the replier's option says. */
   readonly createTopics: boolean
   /** The operations that it stands before: of `useRecords` all, of `handle`'s `useRecords` that one. */

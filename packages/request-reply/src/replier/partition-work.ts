@@ -86,6 +86,8 @@ export class Job implements Tracked<Job>, Laned<Job>, RequestRun {
   told = false
   /** The time after which it is not waited for. */
   limit: ScheduledTimer | undefined
+  /** Whether no such time counts for this try. */
+  unlimited = false
   /** What it has reached: told by the handling when it is known, before anything of the application's is called. */
   handling: Handling | undefined
   to: Addressee | undefined
@@ -157,6 +159,12 @@ export class Job implements Tracked<Job>, Laned<Job>, RequestRun {
   again(): void {
     if (!this.#untried) this.attempt++
     this.#untried = false
+  }
+
+  endLimit(): void {
+    this.unlimited = true
+    this.limit?.cancel()
+    this.limit = undefined
   }
 
   /** Nothing is left to do: what it held is let go of, though its handler may hold the record still. */

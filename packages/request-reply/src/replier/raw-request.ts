@@ -41,6 +41,11 @@ export interface RawRequest extends RecordPosition {
    * too, or `handlerTimeout` has answered it.
    */
   readonly owned: boolean
+  /**
+   * From here on `handlerTimeout` does not count for this try: what is left is the middleware's own, which bounds it itself.
+   * For what must not be passed over because it takes long.
+   */
+  endLimit(): void
   /** As the handler's: see `HandlerContext.signal`. */
   readonly signal: AbortSignal
 }

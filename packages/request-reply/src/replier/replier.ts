@@ -234,8 +234,8 @@ class GroupReplier implements Replier {
       const { records } = this.#registry
       this.#extensions = extensions
       const parts = this.#parts(transport)
-      const { createTopics } = settings
-      await this.#unlessClosed(extensions.open({ ...parts, createTopics }))
+      const { createTopics, unknownOperations } = settings
+      await this.#unlessClosed(extensions.open({ ...parts, createTopics, unknownOperations }))
       const handler = new RequestHandler({ settings, topics, records, answers, counters, warnings, parts })
       const names = [...topics.keys()]
       const delays = new Map([...topics].map(([name, { delay }]) => [name, delay]))

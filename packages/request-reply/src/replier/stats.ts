@@ -13,6 +13,8 @@ export type PassedOverReason =
   | 'operation-unknown'
   /** A one-way request whose handling has failed: there is nobody to be told. */
   | 'failed-one-way'
+  /** It was given up and is kept as a dead letter, and there is nobody to be told. */
+  | 'dead-lettered'
   /** A stretch of a log that cannot be read: damaged, or larger than what may become of it in memory. */
   | 'unreadable'
   /** A fault of the library itself. */

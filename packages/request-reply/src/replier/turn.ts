@@ -130,6 +130,10 @@ export class TurnRequest implements RawRequest {
     return this.#turn.run.owned && !this.#turn.context.abandoned
   }
 
+  endLimit(): void {
+    this.#turn.run.endLimit()
+  }
+
   get signal(): AbortSignal {
     return this.#turn.context.signal
   }

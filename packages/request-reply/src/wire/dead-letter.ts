@@ -1,0 +1,71 @@
+/**
+ * The names of the headers of dead letters, and the words that their values are made of.
+ *
+ * `kafka_dlt-*` are those of Spring's DeadLetterPublishingRecoverer: text in UTF-8, numbers as int32 and int64,
+ * big-endian. Source: spring-kafka 4.x, KafkaHeaders, DeadLetterPublishingRecoverer (`addExceptionInfoHeaders`,
+ * `maybeAddOriginalHeaders`). `docs/headers.md` lists all of them with their bounds.
+ */
+import type { RawHeader } from './headers.ts'
+
+export const springLetterPrefix = 'kafka_dlt-'
+export const ownLetterPrefix = 'milena-dlt-'
+
+export type LetterHeader =
+  | 'originalTopic'
+  | 'originalPartition'
+  | 'originalOffset'
+  | 'originalTimestamp'
+  | 'originalTimestampType'
+  | 'originalConsumerGroup'
+  | 'exceptionClass'
+  | 'exceptionCauseClass'
+  | 'exceptionMessage'
+  | 'exceptionStack'
+  | 'keyExceptionClass'
+  | 'keyExceptionMessage'
+  | 'keyExceptionStack'
+  | 'operation'
+  | 'attempts'
+  | 'code'
+  | 'effect'
+
+export const letterHeaderNames: Readonly<Record<LetterHeader, Buffer>> = {
+  originalTopic: Buffer.from('kafka_dlt-original-topic'),
+  originalPartition: Buffer.from('kafka_dlt-original-partition'),
+  originalOffset: Buffer.from('kafka_dlt-original-offset'),
+  originalTimestamp: Buffer.from('kafka_dlt-original-timestamp'),
+  originalTimestampType: Buffer.from('kafka_dlt-original-timestamp-type'),
+  originalConsumerGroup: Buffer.from('kafka_dlt-original-consumer-group'),
+  exceptionClass: Buffer.from('kafka_dlt-exception-fqcn'),
+  exceptionCauseClass: Buffer.from('kafka_dlt-exception-cause-fqcn'),
+  exceptionMessage: Buffer.from('kafka_dlt-exception-message'),
+  exceptionStack: Buffer.from('kafka_dlt-exception-stacktrace'),
+  keyExceptionClass: Buffer.from('kafka_dlt-key-exception-fqcn'),
+  keyExceptionMessage: Buffer.from('kafka_dlt-key-exception-message'),
+  keyExceptionStack: Buffer.from('kafka_dlt-key-exception-stacktrace'),
+  operation: Buffer.from('milena-dlt-operation'),
+  attempts: Buffer.from('milena-dlt-attempts'),
+  code: Buffer.from('milena-dlt-code'),
+  effect: Buffer.from('milena-dlt-effect'),
+}
+
+/** Which dead letter a request is the replay of: `topic/partition/offset` of the letter. */
+export const replayOfName: Buffer = Buffer.from('milena-replay-of')
+/** The longest `milena-replay-of`, in bytes: a topic's name, and two numbers. */
+export const longestReplayOf = 280
+
+export function textHeader(name: Buffer, text: string): RawHeader {
+  return [name, Buffer.from(text)]
+}
+
+export function int32Header(name: Buffer, number: number): RawHeader {
+  const bytes = Buffer.allocUnsafe(4)
+  bytes.writeInt32BE(number)
+  return [name, bytes]
+}
+
+export function int64Header(name: Buffer, number: number): RawHeader {
+  const bytes = Buffer.allocUnsafe(8)
+  bytes.writeBigInt64BE(BigInt(number))
+  return [name, bytes]
+}
