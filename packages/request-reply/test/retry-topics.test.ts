@@ -10,7 +10,7 @@ import { originOf } from '../src/retry/origin.ts'
 import { retryTopics, type RetryTopicsOptions } from '../src/retry/retry-topics.ts'
 import { lastHeader, type RawHeader } from '../src/wire/headers.ts'
 import { timeoutHeader } from '../src/wire/milena.ts'
-import { until } from './asking.ts'
+import { until, type Asked } from './asking.ts'
 import { ManualClock } from './manual-clock.ts'
 import { echo, setUp, type Bench } from './replying.ts'
 
@@ -244,44 +244,65 @@ test('a retry topic with fewer partitions is told, and its records go by their k
   assert.equal((await bench.asking.answerTo('fail', { partition: 2, key: 'k' })).text, 'fail')
 })
 
-test('a backlog in a retry topic: one timer, what one read brings, and its base topic goes on', async (t) => {
+/** A replier of one slot that finds a backlog in its retry topic, whose records wait a minute. */
+async function withBacklog(
+  t: TestContext,
+  waiting: number,
+  options: Partial<ReplierOptions>,
+  handler: (request: string, topic: string) => unknown,
+): Promise<Bench & { readonly clock: ManualClock; readonly worker: Replier }> {
   const bench = await setUp(t)
   const clock = new ManualClock()
-  await bench.connect().createTopics([{ name: 'shop_request-retry-1', partitions: 1 }])
+  const topic = 'shop_request-retry-1'
   const filling = bench.connect()
-  const value = Buffer.from('"waits"')
-  const waiting = 20_000
+  await filling.createTopics([{ name: topic, partitions: 1 }])
+  const record = { topic, partition: 0, key: null, value: Buffer.from('"waits"'), headers: [] }
   for (let sent = 0; sent < waiting; sent += 2_000)
-    await Promise.all(
-      Array.from({ length: 2_000 }, () =>
-        filling.send({ topic: 'shop_request-retry-1', partition: 0, key: null, value, headers: [] }),
-      ),
-    )
-  const worker = bench.replier({ clock, maxInHand: 100, maxAhead: 200 })
-  let waited = 0
+    await Promise.all(Array.from({ length: Math.min(2_000, waiting - sent) }, () => filling.send(record)))
+  const worker = bench.replier({ clock, concurrency: 1, ...options })
   worker.handle(
     echo,
-    (request, { position }) => {
-      if (position.topic !== 'shop_request') waited++
+    async (request, { position }) => {
+      await handler(request, position.topic)
       return request
     },
     { useRecords: [retryTopics({ delays: [60_000] })] },
   )
   await worker.start()
   await until('it has read some', () => worker.stats().delayed > 0)
-  const timers = clock.timers
-  for (let asked = 0; asked < 150; asked++) await bench.asking.answerTo('x', { key: String(asked) })
-  assert.equal(waited, 0)
-  await until('the others are finished', () => worker.stats().inHand === worker.stats().delayed)
-  const { delayed, paused } = worker.stats()
+  return { ...bench, clock, worker }
+}
+
+test('a backlog in a retry topic: one timer, and no more is held than one read brings', async (t) => {
+  let waited = 0
+  const handler = (_request: string, topic: string): void => void (topic !== 'shop_request' && waited++)
+  const options = { maxInHand: 100_000, maxAhead: 200 }
+  const { clock, worker, asking, warned } = await withBacklog(t, 100_000, options, handler)
+  const { timers } = clock
+  for (let asked = 0; asked < 50; asked++) await asking.answerTo('x')
+  await until('these are finished', () => worker.stats().inHand === worker.stats().delayed)
+  const { delayed } = worker.stats()
   assert.ok(delayed <= 1_000, `${delayed} wait`)
-  assert.ok(paused <= 1)
   assert.ok(clock.timers <= timers + 2, `${clock.timers} timers`)
+  assert.equal(waited, 0)
+  // It waits, and that is no trouble.
   assert.deepEqual(worker.health().stopped, [])
   assert.equal(worker.health().oldestInHand, undefined)
-  assert.deepEqual(bench.warned, [])
+  assert.deepEqual(warned, [])
   await clock.advance(60_000)
   await until('the first of them are handled', () => waited >= delayed)
+})
+
+test('what waits in a retry topic takes no room from requests', async (t) => {
+  const gate = Promise.withResolvers<void>()
+  const { asking, worker } = await withBacklog(t, 2_000, { maxInHand: 100 }, () => gate.promise)
+  const asked: Asked[] = []
+  for (let read = 1; read <= 95; read++) {
+    asked.push(await asking.ask('x'))
+    await until('it is in hand', () => worker.stats().inHand - worker.stats().delayed === read)
+  }
+  gate.resolve()
+  await Promise.all(asked.map((one) => asking.reply(one)))
 })
 
 test('closing does not wait for what waits in a retry topic, and leaves it to the next', async (t) => {
