@@ -59,6 +59,23 @@ export {
   type SentState,
   type ValidationIssue,
 } from './errors.ts'
+export { decodeStoredOutcome, encodeStoredOutcome, type StoredOutcome } from './contract/stored-outcome.ts'
+export type {
+  Claim,
+  ClaimOptions,
+  Found,
+  IdempotencyId,
+  IdempotencyStore,
+  IdempotencyTransaction,
+  RunningEntry,
+  StoredEntry,
+} from './idempotency/store.ts'
+export {
+  memoryIdempotencyStore,
+  type MemoryIdempotencyStore,
+  type MemoryIdempotencyStoreOptions,
+  type MemoryIdempotencyStoreStats,
+} from './idempotency/memory-store.ts'
 export { replyHeaders } from './replier/answer.ts'
 export type { HandlerContext } from './replier/context.ts'
 export type { ForeignRequest, HandleOptions, SelectOperation } from './replier/dispatch.ts'
