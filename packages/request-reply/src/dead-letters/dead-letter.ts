@@ -119,7 +119,7 @@ class Keeping implements ReplierExtension {
     })
     if (this.#which === undefined) return usual
     try {
-      return this.#which(outcome, request, usual) === true
+      return this.#which(outcome, request, usual)
     } catch (error) {
       const { topic, partition, offset } = request
       this.#opening!.warn(

@@ -69,3 +69,11 @@ export function int64Header(name: Buffer, number: number): RawHeader {
   bytes.writeBigInt64BE(BigInt(number))
   return [name, bytes]
 }
+
+/** Where a record of Spring's retry topics stood first. */
+export const retryOriginNames: Readonly<Record<'topic' | 'partition' | 'offset' | 'timestamp', Buffer>> = {
+  topic: Buffer.from('kafka_original-topic'),
+  partition: Buffer.from('kafka_original-partition'),
+  offset: Buffer.from('kafka_original-offset'),
+  timestamp: Buffer.from('kafka_original-timestamp'),
+}
