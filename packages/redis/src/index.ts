@@ -1,1 +1,3 @@
-export {}
+export { pingRedis, type RedisSource } from './connection.ts'
+export { redisRelay, type RedisRelayOptions } from './redis-relay.ts'
+export { relayReplies, type RelayRepliesOptions, type RelayStats, type ReplyRelay } from './relay-replies.ts'

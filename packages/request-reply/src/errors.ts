@@ -36,6 +36,7 @@ export type ErrorCode =
   | 'MILENA_BROKER_UNREACHABLE'
   | 'MILENA_BROKER_ERROR'
   | 'MILENA_COMMIT_FENCED'
+  | 'MILENA_NOT_MIGRATED'
 
 /** What an error says of the request, or the record, that it is about. */
 export interface ErrorFacts {
@@ -94,6 +95,8 @@ export const errorCodes: Readonly<Record<ErrorCode, ErrorFacts>> = {
   MILENA_BROKER_ERROR: unsent,
   /** A commit for a partition that this member no longer holds, or the member's place in the group is lost; the partition's new owner does the work again. */
   MILENA_COMMIT_FENCED: { ...unsent, effect: 'unknown' },
+  /** A store's tables are not in the database: a migration has not been applied. */
+  MILENA_NOT_MIGRATED: unsent,
 }
 
 export interface ErrorDetails {

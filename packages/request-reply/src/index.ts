@@ -72,6 +72,7 @@ export {
   type SentState,
   type ValidationIssue,
 } from './errors.ts'
+export { replyHeaders } from './replier/answer.ts'
 export type { HandlerContext } from './replier/context.ts'
 export type { ForeignRequest, HandleOptions, SelectOperation } from './replier/dispatch.ts'
 export type { BeforeFinish, Finished } from './replier/before-finish.ts'
@@ -88,23 +89,40 @@ export type { ReplierOptions } from './replier/options.ts'
 export type { ErrorOutcome, Outcome, PassedOverOutcome, ReplyOutcome } from './replier/outcome.ts'
 export type { RawRequest } from './replier/raw-request.ts'
 export type { AddedByRecords, NextRecord, RecordMiddleware } from './replier/record-middleware.ts'
-export type { OfferedOperation, ReplierExtension, ReplierOpening } from './replier/extension.ts'
+export type {
+  FurtherTopic,
+  OfferedOperation,
+  ReplierExtension,
+  ReplierOpening,
+  ReplierParts,
+} from './replier/extension.ts'
 export { createReplier, type Handler, type Replier } from './replier/replier.ts'
 export type { ReplierOperationStats, PassedOverReason, ReplierStats } from './replier/stats.ts'
 export type { ReplierLogger } from './replier/warnings.ts'
 export type { RandomBytes } from './random.ts'
 export type { RequesterOperationStats, OutcomeCounts } from './requester/operation-accounts.ts'
 export { createRequester, type Requester } from './requester/requester.ts'
+export {
+  requestRecord,
+  type RequestRecord,
+  type RequestRecordOptions,
+} from './requester/standalone-record.ts'
 export type { OutgoingRequest, RequesterOptions } from './requester/options.ts'
 export type { LateReply, LateReplyOf, Reply, RequestOptions } from './requester/reply.ts'
 export type { PendingRequest, PreparedRequest, RegisterOptions } from './requester/stages.ts'
 export type { RequesterHealth, RequesterHoldings, RequesterStats } from './requester/stats.ts'
+export { exponential, fixed, type Backoff, type ExponentialOptions } from './retry/backoff.ts'
+export { isRetryable, type Retryable } from './retry/classify.ts'
+export { originOf, type Origin } from './retry/origin.ts'
+export { retry, type RetryOptions } from './retry/retry.ts'
+export { retryTopics, type RetryTopicsOptions } from './retry/retry-topics.ts'
 export { instanceReplyTopic, type InstanceReplyTopicOptions } from './routing/instance-reply-topic.ts'
 export { replyPartition, type ReplyPartitionOptions } from './routing/reply-partition.ts'
 export type { OpenReplyRouting, ReplyRouting, RoutingContext } from './routing/routing.ts'
 export { sharedReplyTopic, type SharedReplyTopicOptions } from './routing/shared-reply-topic.ts'
 export { openKafka } from './transport/kafka/open-kafka.ts'
 export type { KafkaOptions } from './transport/kafka/options.ts'
+export { requireTopic } from './transport/topics.ts'
 export type { TransportSource } from './transport/open.ts'
 export type {
   GroupMembership,

@@ -10,6 +10,7 @@ export const headerBounds = {
   instance: 255,
   deadline: 16,
   timeout: 10,
+  idempotencyKey: 255,
   errorCode: 128,
   errorMessage: 2048,
   errorEffect: 7,
@@ -20,6 +21,7 @@ const operationName = Buffer.from('milena-operation')
 const instanceName = Buffer.from('milena-instance')
 const deadlineName = Buffer.from('milena-deadline')
 const timeoutName = Buffer.from('milena-timeout')
+const idempotencyKeyName = Buffer.from('milena-idempotency-key')
 const errorEffectName = Buffer.from('milena-error-effect')
 const errorRetryableName = Buffer.from('milena-error-retryable')
 const errorCodeName = Buffer.from('milena-error-code')
@@ -44,6 +46,11 @@ export function deadlineHeader(deadline: number): RawHeader {
  */
 export function timeoutHeader(timeout: number): RawHeader {
   return [timeoutName, Buffer.from(String(Math.ceil(timeout)), 'latin1')]
+}
+
+/** What makes two requests the same request, however often and by whomever they are sent. */
+export function idempotencyKeyHeader(key: string): RawHeader {
+  return [idempotencyKeyName, Buffer.from(key)]
 }
 
 /** What an error reply says; `effect` and `retryable` only where the replier knows better than the code does. */
