@@ -10,6 +10,10 @@ import type { IncomingRecord, TopicSpec } from '../src/transport/transport.ts'
 import { partitionForKey } from '../src/transport/partitioner.ts'
 import type { SendFate } from '../src/transport/memory/faults.ts'
 import { lastHeader, type RawHeader } from '../src/wire/headers.ts'
+import { retry } from '../src/retry/retry.ts'
+import { fixed } from '../src/retry/backoff.ts'
+import { retryTopics } from '../src/retry/retry-topics.ts'
+import { letterOriginNames, readPlace } from '../src/wire/dead-letter.ts'
 import { until } from './asking.ts'
 import { ManualClock } from './manual-clock.ts'
 import { echo, setUp, type Bench } from './replying.ts'
@@ -20,7 +24,7 @@ interface Keeping extends Bench {
   readonly handled: string[]
 }
 
-type Handler = (text: string) => string
+type Handler = (text: string) => string | Promise<string>
 
 /** What its text says: `fail`, `decline` … */
 const usual: Handler = (text) => {
@@ -186,6 +190,60 @@ test('what was tried again in vain is a letter, with how often', async (t) => {
     letters().map((letter) => ['milena-dlt-attempts', 'milena-dlt-effect'].map((name) => text(letter, name))),
     [['3', 'none']],
   )
+})
+
+test('what has come over retry topics says where it stood first, and a retry that cannot begin is given up at once', async (t) => {
+  const { asking, letters, broker } = await keep(t, {
+    partitions: 2,
+    createTopics: true,
+    inside: [retryTopics({ delays: [5, 5] })],
+  })
+  await asking.answerTo('fine', { partition: 1 })
+  assert.equal((await asking.answerTo('busy', { partition: 1 })).error?.code, 'MILENA_DEAD_LETTERED')
+  const [first] = letters()
+  assert.deepEqual(readPlace(first!.headers, letterOriginNames), {
+    topic: 'shop_request',
+    partition: 1,
+    offset: 1,
+    timestamp: broker.records('shop_request')[1]!.timestamp,
+  })
+  assert.deepEqual([first!.partition, text(first, 'milena-dlt-attempts')], [1, '3'])
+  const { code } = (await asking.answerTo('busy', { deadline: Date.now() + 3 })).error!
+  // Or its first try began too late already: then nothing was tried, and that is its answer.
+  assert.ok(code === 'MILENA_DEAD_LETTERED' || code === 'MILENA_DEADLINE_EXCEEDED', code)
+  const inPlace = await keep(t, { inside: [retry({ attempts: 3, backoff: fixed(60_000) })] })
+  const soon = Date.now() + 30_000
+  assert.equal(
+    (await inPlace.asking.answerTo('busy', { deadline: soon })).error?.code,
+    'MILENA_DEAD_LETTERED',
+  )
+  assert.equal((await inPlace.asking.answerTo('decline', { deadline: soon })).error?.code, 'DECLINED')
+  assert.deepEqual(inPlace.handled, ['busy', 'decline'])
+})
+
+test('a handler that fails after its time has a letter, though its requester was answered before', async (t) => {
+  const failing = Promise.withResolvers<string>()
+  const { asking, letters, worker } = await keep(t, { handlerTimeout: 20, handler: () => failing.promise })
+  assert.equal((await asking.answerTo('slow')).error?.code, 'MILENA_HANDLER_TIMEOUT')
+  failing.reject(new Error('after all'))
+  await until('it is kept', () => letters().length === 1)
+  assert.equal(text(letters()[0], 'kafka_dlt-exception-message'), 'after all')
+  await until('it is committed', () => worker.stats().committed === 1)
+})
+
+test('what fails while its partition goes to somebody else is that one’s to keep', async (t) => {
+  const failing = Promise.withResolvers<string>()
+  const { asking, letters, replier, handled, worker } = await keep(t, { handler: () => failing.promise })
+  const asked = await asking.ask('lost')
+  await until('it has begun', () => handled.length === 1)
+  const next = replier()
+  next.handle(echo, (value) => value)
+  await worker.close({ timeout: 0 })
+  await next.start()
+  assert.equal((await asking.reply(asked)).text, 'lost')
+  failing.reject(new Error('too late'))
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.equal(letters().length, 0)
 })
 
 test('what is ignored on purpose is not kept', async (t) => {

@@ -3,6 +3,8 @@ import type { IncomingRecord, RecordPosition } from '../transport/transport.ts'
 import {
   letterHeaderNames as names,
   longestReplayOf,
+  letterOriginNames,
+  readPlace,
   replayOfName,
   retryOriginNames,
 } from '../wire/dead-letter.ts'
@@ -108,45 +110,11 @@ export function listed(whole: WholeDeadLetter): DeadLetter {
  * the last death.
  */
 function originOf(headers: readonly RawHeader[]): DeadLetter['original'] {
-  return (
-    placeIn(
-      headers,
-      names.originalTopic,
-      names.originalPartition,
-      names.originalOffset,
-      names.originalTimestamp,
-    ) ??
-    placeIn(
-      headers,
-      retryOriginNames.topic,
-      retryOriginNames.partition,
-      retryOriginNames.offset,
-      retryOriginNames.timestamp,
-    )
-  )
-}
-
-function placeIn(
-  headers: readonly RawHeader[],
-  topicName: Buffer,
-  partitionName: Buffer,
-  offsetName: Buffer,
-  timestampName: Buffer,
-): DeadLetter['original'] {
-  const topic = text(headers, topicName)
-  const partition = lastHeader(headers, partitionName)
-  const offset = int64(headers, offsetName)
-  if (topic === undefined || topic === '' || partition?.length !== 4 || offset === undefined) return undefined
-  return { topic, partition: partition.readInt32BE(), offset, timestamp: int64(headers, timestampName) }
+  return readPlace(headers, letterOriginNames) ?? readPlace(headers, retryOriginNames)
 }
 
 function text(headers: readonly RawHeader[], name: Buffer): string | undefined {
   return lastHeader(headers, name)?.toString()
-}
-
-function int64(headers: readonly RawHeader[], name: Buffer): number | undefined {
-  const bytes = lastHeader(headers, name)
-  return bytes?.length === 8 ? Number(bytes.readBigInt64BE()) : undefined
 }
 
 function digits(headers: readonly RawHeader[], name: Buffer): number | undefined {
