@@ -13,7 +13,7 @@ import type { ReplyAddress, WireProfile } from '../wire/profile.ts'
 import { ReservedHeaders } from '../wire/reserved-headers.ts'
 import { springProfile } from '../wire/spring.ts'
 import { applicationHeaders, tryTo } from './read-options.ts'
-import { chooseKey } from './request-record.ts'
+import { chooseIdempotencyKey, chooseKey } from './request-record.ts'
 
 export interface RequestRecordOptions {
   /** Headers to send along. Those of the names that the library itself uses (`docs/headers.md`) are left out. */
@@ -26,7 +26,7 @@ export interface RequestRecordOptions {
   readonly replyTo?: ReplyAddress | undefined
   /** 16 bytes that its reply carries; default with `replyTo`: random ones; else none. */
   readonly correlationId?: Uint8Array | undefined
-  /** What makes it the same request, however often it is sent: 1 to 255 bytes of UTF-8; default none. */
+  /** What makes it the same request, however often it is sent: 1 to 255 bytes of UTF-8; default the operation's own. */
   readonly idempotencyKey?: string | undefined
   /** Milliseconds since the Unix epoch after which it need not be begun any more; default none: however late, it is handled. */
   readonly deadline?: number | undefined
@@ -67,7 +67,8 @@ export async function requestRecord<RequestInput, RequestOutput, ReplyInput, Rep
 ): Promise<RequestRecord> {
   const operation = untyped(typed)
   refuseOptions(operation, options)
-  const { profile = springProfile, random = systemRandom, replyTo, idempotencyKey, deadline } = options
+  const { profile = springProfile, random = systemRandom, replyTo, deadline } = options
+  const idempotencyKey = chooseIdempotencyKey(operation, value, options.idempotencyKey)
   const reserved = new ReservedHeaders(profile)
   const headers: RawHeader[] = []
   if (options.headers !== undefined) headers.push(...applicationHeaders(operation, options.headers, reserved))
