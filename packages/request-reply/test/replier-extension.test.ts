@@ -2,8 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { string } from '../src/contract/payload.ts'
-import { defineOperation } from '../src/contract/operation.ts'
-import type { OperationOptions } from '../src/contract/operation.ts'
+import { defineOperation, untyped } from '../src/contract/operation.ts'
 import type { ReplierExtension, ReplierOpening } from '../src/replier/extension.ts'
 import type { Outcome } from '../src/replier/outcome.ts'
 import type { RawRequest } from '../src/replier/raw-request.ts'
@@ -22,7 +21,7 @@ function extended(
   return Object.assign(middleware, { extension })
 }
 
-const plain = { request: string(), reply: string() } satisfies Partial<OperationOptions<unknown, unknown>>
+const plain = { request: string(), reply: string() }
 const second = defineOperation({ name: 'second', topic: 'shop_request', ...plain })
 
 const withShop: RecordMiddleware<{ readonly shop: string }> = (_request, next) => next({ shop: 'north' })
@@ -99,7 +98,7 @@ test('operations that it offers are answered on the topic, by name, with no midd
       extended(
         {
           operations: (operation) => [
-            { operation: outcome, handler: (key) => `${operation.name}: ${String(key)} is done` },
+            { operation: untyped(outcome), handler: (key) => `${operation.name}: ${String(key)} is done` },
           ],
         },
         ({ operation }) => seen.push(operation),
@@ -117,7 +116,7 @@ test('operations that it offers are answered on the topic, by name, with no midd
 test('an operation is not offered twice, nor in the place of the application’s', async (t) => {
   const { replier } = await setUp(t)
   const worker = replier()
-  const taken = { operation: second, handler: () => 'mine' }
+  const taken = { operation: untyped(second), handler: () => 'mine' }
   worker.handle(echo, (request) => request, { useRecords: [extended({ operations: () => [taken] })] })
   worker.handle(second, (request) => request)
   await assert.rejects(worker.start(), {

@@ -80,9 +80,11 @@ export function retryTopics(options: RetryTopicsOptions = {}): RecordMiddleware 
     // Whoever has the partition by now gets the record; and what was answered is not tried again.
     if (!request.owned) return { kind: 'abandoned' }
     const delay = delays[place]
-    if (operation === undefined || delay === undefined) return forwarding.outcome
+    if (operation === undefined) return forwarding.outcome
+    const givenUp: Outcome = { ...forwarding.outcome, givenUp: true }
+    if (delay === undefined) return givenUp
     const dueAt = replier.clock.now() + delay
-    if (deadline !== undefined && dueAt > deadline && !forwarding.began) return forwarding.outcome
+    if (deadline !== undefined && dueAt > deadline && !forwarding.began) return givenUp
     request.endLimit()
     try {
       await forwarding.write(request, nameOf(base, place + 1), dueAt)
