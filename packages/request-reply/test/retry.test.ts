@@ -225,7 +225,10 @@ test('pauses: fixed, and exponential with full jitter and an end', () => {
     [1, 2, 3].map((tries) => jittered(tries, half)),
     [50, 150, 450],
   )
-  assert.equal(jittered(1, () => 0), 0)
+  assert.equal(
+    jittered(1, () => 0),
+    0,
+  )
 })
 
 test('the random bytes that are given make the jitter', async (t) => {
