@@ -44,6 +44,7 @@ export {
   type LetterFilter,
 } from './dead-letters/browser.ts'
 export { deadLetter, type DeadLetterOptions } from './dead-letters/dead-letter.ts'
+export { effectIn, type EffectInOptions } from './dead-letters/effect-in.ts'
 export type { LetterDetail } from './dead-letters/letter-headers.ts'
 export type { LetterTopic } from './dead-letters/letter-writer.ts'
 export type { DeadLetter, WholeDeadLetter } from './dead-letters/letter.ts'
