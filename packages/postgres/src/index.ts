@@ -19,3 +19,10 @@ export type {
   RelayOptions,
   StuckKey,
 } from './outbox/outbox.ts'
+export { postgresOutbox } from './outbox/postgres-outbox.ts'
+export {
+  postgresIdempotency,
+  type PostgresIdempotencyOptions,
+  type PostgresIdempotencyStore,
+} from './idempotency/postgres-idempotency.ts'
+export type { PostgresTransaction } from './idempotency/transaction.ts'

@@ -37,6 +37,19 @@ export type {
   PlainPayload,
   Side,
 } from './contract/codec.ts'
+export {
+  deadLetters,
+  type DeadLetters,
+  type DeadLettersOptions,
+  type LetterFilter,
+} from './dead-letters/browser.ts'
+export { deadLetter, type DeadLetterOptions } from './dead-letters/dead-letter.ts'
+export type { LetterDetail } from './dead-letters/letter-headers.ts'
+export type { LetterTopic } from './dead-letters/letter-writer.ts'
+export type { DeadLetter, WholeDeadLetter } from './dead-letters/letter.ts'
+export type { KnownEffect, Replay, ReplayOptions, ReplayVerdict } from './dead-letters/replay.ts'
+export type { Replayed } from './dead-letters/replay-log.ts'
+export type { FailedOutcome, WhichLetters } from './dead-letters/which.ts'
 export type { DurationSummary } from './durations.ts'
 export { isMilenaError, type AnyMilenaError } from './error-types.ts'
 export {

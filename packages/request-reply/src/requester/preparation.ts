@@ -15,7 +15,7 @@ import type { RequesterSettings } from './options.ts'
 import { cancelledBefore, notReady } from './outcome-errors.ts'
 import type { PendingReply } from './pending.ts'
 import type { Preparing } from './preparing.ts'
-import { readRequestOptions } from './read-options.ts'
+import { readRequestOptions, tryTo } from './read-options.ts'
 import type { Receiving } from './receiving.ts'
 import type { RequestOptions } from './reply.ts'
 import { chooseIdempotencyKey, chooseKey, recordBytes } from './request-record.ts'
@@ -142,13 +142,5 @@ export class Preparation {
   #isReceiving(): boolean {
     const { settings, receiving } = this.#options
     return settings.whileNotReceiving === 'refuse' || receiving.isOpen
-  }
-}
-
-function tryTo<Result>(act: () => Result): { readonly done: Result } | { readonly failed: unknown } {
-  try {
-    return { done: act() }
-  } catch (failed) {
-    return { failed }
   }
 }

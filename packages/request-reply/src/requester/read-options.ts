@@ -90,6 +90,15 @@ export function tryOrRefuse<Result>(operation: AnyOperation, what: string, run: 
   }
 }
 
+/** For what is to be said later, or not at all. */
+export function tryTo<Result>(act: () => Result): { readonly done: Result } | { readonly failed: unknown } {
+  try {
+    return { done: act() }
+  } catch (failed) {
+    return { failed }
+  }
+}
+
 export function refused(operation: AnyOperation, problem: string): OptionsError {
   return new OptionsError(`operation ${operation.name}`, [problem])
 }
