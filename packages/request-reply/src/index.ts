@@ -131,6 +131,8 @@ export {
   type RequestRecordOptions,
 } from './requester/standalone-record.ts'
 export type { OutgoingRequest, RequesterOptions } from './requester/options.ts'
+export type { FoundOutcome, OutcomeKey, StoredReply } from './requester/outcome.ts'
+export type { OutcomeOptions, SentRequest } from './requester/outcome-options.ts'
 export type { LateReply, LateReplyOf, Reply, RequestOptions } from './requester/reply.ts'
 export type { PendingRequest, PreparedRequest, RegisterOptions } from './requester/stages.ts'
 export type { RequesterHealth, RequesterHoldings, RequesterStats } from './requester/stats.ts'
