@@ -1,8 +1,7 @@
 /** The PostgreSQL that a test file runs on, with a database of its own. */
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { chmod } from 'node:fs/promises'
 import { join } from 'node:path'
 import { findFreePort, startDatabase, type DatabaseServer } from '@milena/hosting'
 import { Pool, type PoolConfig } from 'pg'
@@ -14,8 +13,10 @@ export interface TestDatabase extends AsyncDisposable {
   readonly pool: Pool
   /** A further pool, such as another process has; ended at `close`, too. */
   openPool(options?: PoolConfig): Pool
-  /** Ends every connection that somebody has to it at present, as a crash of theirs would. */
+  /** Ends connections that somebody has to it at present, as a crash of theirs would; how many. `where`: of `pg_stat_activity`. */
   killConnections(where?: string): Promise<number>
+  /** Whether new connections are accepted; those that stand stay. */
+  allowConnections(allowed: boolean): Promise<void>
   /** Removes the database, and stops the server if it was started for this. */
   close(): Promise<void>
 }
@@ -61,6 +62,9 @@ export async function openTestDatabase(): Promise<TestDatabase> {
         [name],
       )
       return rows.length
+    },
+    async allowConnections(allowed) {
+      await admin.query(`ALTER DATABASE ${name} ALLOW_CONNECTIONS ${allowed}`)
     },
     close,
     [Symbol.asyncDispose]: close,

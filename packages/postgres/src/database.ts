@@ -48,7 +48,7 @@ export class Database {
 
   /** Runs this in a transaction of its own, which is rolled back when it throws. */
   async transaction<Result>(run: (tx: PoolClient) => Promise<Result>): Promise<Result> {
-    const tx = await this.pool.connect()
+    const tx = await takeClient(this.pool, () => undefined)
     let broken: Error | undefined
     try {
       await tx.query('BEGIN')
@@ -72,6 +72,26 @@ export class Database {
       `call migrate(pool, { schema }) of @milena/postgres before, or run what printMigrations() gives`
     return new MilenaError('MILENA_NOT_MIGRATED', message, { cause: error })
   }
+}
+
+/**
+ * Takes a client out of the pool, whose `error` event is heard from the first moment on: between two statements nobody
+ * else hears it, and what nobody hears ends the process. Of a client that has failed every further statement rejects.
+ */
+export function takeClient(pool: Pool, onError: (error: Error) => void): Promise<PoolClient> {
+  return new Promise((resolve, reject) => {
+    pool.connect((failed, client) => {
+      if (client === undefined) return reject(failed ?? new Error('the pool has given no client'))
+      client.on('error', onError)
+      const release = client.release.bind(client)
+      client.release = (broken) => {
+        client.release = release
+        if (broken === undefined || broken === false) client.off('error', onError)
+        release(broken)
+      }
+      resolve(client)
+    })
+  })
 }
 
 function isMissing(error: unknown): boolean {

@@ -19,3 +19,4 @@ export type {
   RelayOptions,
   StuckKey,
 } from './outbox/outbox.ts'
+export { postgresOutbox } from './outbox/postgres-outbox.ts'

@@ -308,6 +308,10 @@ export interface RemoteCodes {
   readonly deadlineExceeded: 'MILENA_DEADLINE_EXCEEDED'
   /** The request is older than the replier's `maxAge`: this delivery did nothing. */
   readonly requestTooOld: 'MILENA_REQUEST_TOO_OLD'
+  /** The request's idempotency key is that of another content: this delivery did nothing. */
+  readonly idempotencyKeyReused: 'MILENA_IDEMPOTENCY_KEY_REUSED'
+  /** Somebody is at work on this idempotency key: this delivery did nothing. */
+  readonly inProgress: 'MILENA_IN_PROGRESS'
   /** No handler for the operation that the request names: this delivery did nothing. */
   readonly operationUnknown: 'MILENA_OPERATION_UNKNOWN'
   /** The request was given up and is kept as a dead letter: an operator may have it done yet. */
@@ -323,6 +327,8 @@ export const remoteCodes: RemoteCodes = {
   replyInvalid: 'MILENA_REPLY_INVALID',
   deadlineExceeded: 'MILENA_DEADLINE_EXCEEDED',
   requestTooOld: 'MILENA_REQUEST_TOO_OLD',
+  idempotencyKeyReused: 'MILENA_IDEMPOTENCY_KEY_REUSED',
+  inProgress: 'MILENA_IN_PROGRESS',
   operationUnknown: 'MILENA_OPERATION_UNKNOWN',
   deadLettered: 'MILENA_DEAD_LETTERED',
 }

@@ -37,6 +37,19 @@ export type {
   PlainPayload,
   Side,
 } from './contract/codec.ts'
+export {
+  deadLetters,
+  type DeadLetters,
+  type DeadLettersOptions,
+  type LetterFilter,
+} from './dead-letters/browser.ts'
+export { deadLetter, type DeadLetterOptions } from './dead-letters/dead-letter.ts'
+export type { LetterDetail } from './dead-letters/letter-headers.ts'
+export type { LetterTopic } from './dead-letters/letter-writer.ts'
+export type { DeadLetter, WholeDeadLetter } from './dead-letters/letter.ts'
+export type { KnownEffect, Replay, ReplayOptions, ReplayVerdict } from './dead-letters/replay.ts'
+export type { Replayed } from './dead-letters/replay-log.ts'
+export type { FailedOutcome, WhichLetters } from './dead-letters/which.ts'
 export type { DurationSummary } from './durations.ts'
 export { isMilenaError, type AnyMilenaError } from './error-types.ts'
 export {
@@ -59,6 +72,23 @@ export {
   type SentState,
   type ValidationIssue,
 } from './errors.ts'
+export { decodeStoredOutcome, encodeStoredOutcome, type StoredOutcome } from './contract/stored-outcome.ts'
+export type {
+  Claim,
+  ClaimOptions,
+  Found,
+  IdempotencyId,
+  IdempotencyStore,
+  IdempotencyTransaction,
+  RunningEntry,
+  StoredEntry,
+} from './idempotency/store.ts'
+export {
+  memoryIdempotencyStore,
+  type MemoryIdempotencyStore,
+  type MemoryIdempotencyStoreOptions,
+  type MemoryIdempotencyStoreStats,
+} from './idempotency/memory-store.ts'
 export { replyHeaders } from './replier/answer.ts'
 export type { HandlerContext } from './replier/context.ts'
 export type { ForeignRequest, HandleOptions, SelectOperation } from './replier/dispatch.ts'

@@ -10,6 +10,10 @@ import type { IncomingRecord, TopicSpec } from '../src/transport/transport.ts'
 import { partitionForKey } from '../src/transport/partitioner.ts'
 import type { SendFate } from '../src/transport/memory/faults.ts'
 import { lastHeader, type RawHeader } from '../src/wire/headers.ts'
+import { retry } from '../src/retry/retry.ts'
+import { fixed } from '../src/retry/backoff.ts'
+import { retryTopics } from '../src/retry/retry-topics.ts'
+import { letterOriginNames, readPlace } from '../src/wire/dead-letter.ts'
 import { until } from './asking.ts'
 import { ManualClock } from './manual-clock.ts'
 import { echo, setUp, type Bench } from './replying.ts'
@@ -20,7 +24,7 @@ interface Keeping extends Bench {
   readonly handled: string[]
 }
 
-type Handler = (text: string, attempt: number) => string
+type Handler = (text: string) => string | Promise<string>
 
 /** What its text says: `fail`, `decline` … */
 const usual: Handler = (text) => {
@@ -29,6 +33,16 @@ const usual: Handler = (text) => {
   if (text.startsWith('object')) throw new ReplyError('OBJECTED', 'not like this')
   if (text.startsWith('busy')) throw new ReplyError('BUSY', 'later', { effect: 'none', retryable: true })
   return text
+}
+
+/** Three tries. */
+const again: RecordMiddleware = async (request, next) => {
+  const outcome = await next()
+  return outcome.kind === 'error' && request.attempt < 3 ? { kind: 'later', notBefore: 0 } : outcome
+}
+
+const loud: Handler = () => {
+  throw new Error('x'.repeat(100_000))
 }
 
 async function keep(
@@ -55,9 +69,9 @@ async function keep(
   worker.useRecords(deadLetter(letter))
   worker.handle(
     echo,
-    (text, { attempt }: { readonly attempt?: number }) => {
+    (text) => {
       handled.push(text)
-      return handler(text, attempt ?? 1)
+      return handler(text)
     },
     { useRecords: inside },
   )
@@ -168,10 +182,6 @@ test('an answer is no dead letter; a failure, and what nobody is told of, is one
 })
 
 test('what was tried again in vain is a letter, with how often', async (t) => {
-  const again: RecordMiddleware = async (request, next) => {
-    const outcome = await next()
-    return outcome.kind === 'error' && request.attempt < 3 ? { kind: 'later', notBefore: 0 } : outcome
-  }
   const { asking, letters, handled } = await keep(t, { inside: [again] })
   assert.equal((await asking.answerTo('busy')).error?.code, 'MILENA_DEAD_LETTERED')
   assert.equal((await asking.answerTo('decline')).error?.code, 'DECLINED')
@@ -180,6 +190,60 @@ test('what was tried again in vain is a letter, with how often', async (t) => {
     letters().map((letter) => ['milena-dlt-attempts', 'milena-dlt-effect'].map((name) => text(letter, name))),
     [['3', 'none']],
   )
+})
+
+test('what has come over retry topics says where it stood first, and a retry that cannot begin is given up at once', async (t) => {
+  const { asking, letters, broker } = await keep(t, {
+    partitions: 2,
+    createTopics: true,
+    inside: [retryTopics({ delays: [5, 5] })],
+  })
+  await asking.answerTo('fine', { partition: 1 })
+  assert.equal((await asking.answerTo('busy', { partition: 1 })).error?.code, 'MILENA_DEAD_LETTERED')
+  const [first] = letters()
+  assert.deepEqual(readPlace(first!.headers, letterOriginNames), {
+    topic: 'shop_request',
+    partition: 1,
+    offset: 1,
+    timestamp: broker.records('shop_request')[1]!.timestamp,
+  })
+  assert.deepEqual([first!.partition, text(first, 'milena-dlt-attempts')], [1, '3'])
+  const { code } = (await asking.answerTo('busy', { deadline: Date.now() + 3 })).error!
+  // Or its first try began too late already: then nothing was tried, and that is its answer.
+  assert.ok(code === 'MILENA_DEAD_LETTERED' || code === 'MILENA_DEADLINE_EXCEEDED', code)
+  const inPlace = await keep(t, { inside: [retry({ attempts: 3, backoff: fixed(60_000) })] })
+  const soon = Date.now() + 30_000
+  assert.equal(
+    (await inPlace.asking.answerTo('busy', { deadline: soon })).error?.code,
+    'MILENA_DEAD_LETTERED',
+  )
+  assert.equal((await inPlace.asking.answerTo('decline', { deadline: soon })).error?.code, 'DECLINED')
+  assert.deepEqual(inPlace.handled, ['busy', 'decline'])
+})
+
+test('a handler that fails after its time has a letter, though its requester was answered before', async (t) => {
+  const failing = Promise.withResolvers<string>()
+  const { asking, letters, worker } = await keep(t, { handlerTimeout: 20, handler: () => failing.promise })
+  assert.equal((await asking.answerTo('slow')).error?.code, 'MILENA_HANDLER_TIMEOUT')
+  failing.reject(new Error('after all'))
+  await until('it is kept', () => letters().length === 1)
+  assert.equal(text(letters()[0], 'kafka_dlt-exception-message'), 'after all')
+  await until('it is committed', () => worker.stats().committed === 1)
+})
+
+test('what fails while its partition goes to somebody else is that one’s to keep', async (t) => {
+  const failing = Promise.withResolvers<string>()
+  const { asking, letters, replier, handled, worker } = await keep(t, { handler: () => failing.promise })
+  const asked = await asking.ask('lost')
+  await until('it has begun', () => handled.length === 1)
+  const next = replier()
+  next.handle(echo, (value) => value)
+  await worker.close({ timeout: 0 })
+  await next.start()
+  assert.equal((await asking.reply(asked)).text, 'lost')
+  failing.reject(new Error('too late'))
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.equal(letters().length, 0)
 })
 
 test('what is ignored on purpose is not kept', async (t) => {
@@ -221,9 +285,6 @@ test('who has done the work says so; that nothing was done is not said of what m
 })
 
 test('an error’s words are bounded, and left out where that is wanted', async (t) => {
-  const loud: Handler = () => {
-    throw new Error('x'.repeat(100_000))
-  }
   const { asking, letters } = await keep(t, { handler: loud })
   await asking.answerTo('a')
   assert.ok(letters()[0]!.size < 8_000, String(letters()[0]!.size))
@@ -319,8 +380,8 @@ test('a letter that is too large goes without its stack, then without its words,
   const short = Buffer.from('"fail"')
   for (const [limit, left] of [
     [1_000, ['fqcn', 'cause-fqcn', 'message']],
-    [645, ['fqcn', 'cause-fqcn']],
-    [480, []],
+    [450, ['fqcn', 'cause-fqcn']],
+    [210, []],
   ] as const) {
     const { asking, letters } = await keep(t, { dlt: { configs: { 'max.message.bytes': String(limit) } } })
     await asking.answerTo(short)
@@ -369,13 +430,13 @@ test('a missing topic ends the start, unless it is to be created: then with as m
   const bench = await setUp(t, 3)
   const refused = bench.replier()
   refused.useRecords(deadLetter())
-  refused.handle(echo, usual as never)
+  refused.handle(echo, usual)
   await assert.rejects(refused.start(), {
     code: 'MILENA_TOPIC_MISSING',
     message: /topic shop_request-dlt does not exist/,
   })
   const making = bench.replier({ createTopics: true })
-  making.handle(echo, usual as never, { useRecords: [deadLetter({ topic: (base) => `${base}.DLT` })] })
+  making.handle(echo, usual, { useRecords: [deadLetter({ topic: (base) => `${base}.DLT` })] })
   await making.start()
   const described = await bench.connect().describeTopics()
   assert.equal(described.get('shop_request.DLT')?.partitions, 3)
@@ -391,12 +452,12 @@ test('options that cannot work are listed, all of them', async (t) => {
   const bench = await setUp(t)
   const middleware = deadLetter({ topic: (base) => base })
   const worker = bench.replier()
-  worker.handle(echo, usual as never, { useRecords: [middleware] })
+  worker.handle(echo, usual, { useRecords: [middleware] })
   await assert.rejects(worker.start(), /the dead letters of shop_request would go to shop_request/)
   const shared = deadLetter()
   for (const isFirst of [true, false]) {
     const one = bench.replier({ createTopics: true })
-    one.handle(echo, usual as never, { useRecords: [shared] })
+    one.handle(echo, usual, { useRecords: [shared] })
     if (isFirst) await one.start()
     else await assert.rejects(one.start(), /it belongs to a replier already/)
   }

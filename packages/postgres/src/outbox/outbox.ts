@@ -6,7 +6,13 @@
  * What is committed is sent at least once, always with the same bytes and the same idempotency key. Rows of one key (and
  * topic) are sent one after the other, in the order of their ids.
  */
-import type { Operation, RequestRecordOptions, TransportSource, WireProfile } from '@milena/request-reply'
+import type {
+  Clock,
+  Operation,
+  RequestRecordOptions,
+  TransportSource,
+  WireProfile,
+} from '@milena/request-reply'
 import type { ClientBase } from 'pg'
 import type { StoreOptions } from '../database.ts'
 
@@ -99,6 +105,8 @@ export interface RelayOptions extends TransportSource {
   readonly maxPause?: number | undefined
   /** Milliseconds that a row is kept after it was sent; default 0: it is deleted at once. */
   readonly keep?: number | undefined
+  /** For simulations; default: the machine's. */
+  readonly clock?: Clock | undefined
 }
 
 export interface OutboxRelayStats {

@@ -14,7 +14,8 @@ import type { RawRequest } from '../replier/raw-request.ts'
 import type { RecordMiddleware } from '../replier/record-middleware.ts'
 import type { IncomingRecord, RecordPosition } from '../transport/transport.ts'
 import { errorOf, wordsOf } from '../words.ts'
-import type { LetterDetail } from './letter-headers.ts'
+import { readPlace, retryOriginNames } from '../wire/dead-letter.ts'
+import type { LetterCause, LetterDetail } from './letter-headers.ts'
 import { LetterWriter, usualLetterTopic, type Letter, type LetterTopic } from './letter-writer.ts'
 import { isUsuallyLetter, type FailedOutcome, type WhichLetters } from './which.ts'
 
@@ -95,6 +96,8 @@ class Keeping implements ReplierExtension {
     if (kept === undefined) {
       const outcome = await next()
       if (outcome.kind !== 'error' && outcome.kind !== 'passed over') return outcome
+      // Whoever has the partition by now gets the record.
+      if (!request.owned && !request.overdue) return outcome
       if (!this.#isLetter(outcome, request)) return outcome
       kept = this.#letterOf(outcome, request)
       this.#unwritten.set(record, kept)
@@ -106,20 +109,26 @@ class Keeping implements ReplierExtension {
       this.#unwritten.delete(record)
       return told(kept.outcome, position, request.replyTo !== undefined)
     } catch (error) {
+      if (request.overdue)
+        this.#opening!.warn(
+          'a request failed after handlerTimeout had answered it, and is not kept',
+          {},
+          error,
+        )
       return { kind: 'stop', error: errorOf(error) }
     }
   }
 
   #isLetter(outcome: FailedOutcome, request: RawRequest): boolean {
     const usual = isUsuallyLetter(outcome, {
-      retried: request.attempt > 1 || this.#writer!.baseOf(request.topic) !== request.topic,
+      retried: request.attempt > 1,
       answered: request.replyTo !== undefined,
       begun: request.error !== undefined,
       ignoresUnknown: this.#opening!.unknownOperations === 'ignore',
     })
     if (this.#which === undefined) return usual
     try {
-      return this.#which(outcome, request, usual) === true
+      return this.#which(outcome, request, usual)
     } catch (error) {
       const { topic, partition, offset } = request
       this.#opening!.warn(
@@ -132,19 +141,34 @@ class Keeping implements ReplierExtension {
   }
 
   #letterOf(outcome: FailedOutcome, request: RawRequest): Kept {
-    const { record, operation, attempt, error, topic, partition, offset, timestamp } = request
+    const { record, base, operation, attempt, error } = request
     const isError = outcome.kind === 'error'
     const cause = {
       operation,
-      group: this.#opening!.groupId,
+      group: request.replier.groupId,
       attempts: attempt,
       code: isError ? outcome.code : outcome.reason,
       message: isError ? outcome.message : outcome.detail,
       effect: isError ? outcome.effect : undefined,
       thrown: error,
-      origin: { topic, partition, offset, timestamp },
+      origin: originOf(request),
     }
-    return { record, base: this.#writer!.baseOf(topic), cause, outcome, writing: undefined }
+    return { record, base, cause, outcome, writing: undefined }
+  }
+}
+
+/**
+ * Where the request stood first. Of one that has come over retry topics the topic is certain, and its place there is what
+ * its headers say: offset −1 where they say nothing.
+ */
+function originOf({ base, place, partition, offset, timestamp, record }: RawRequest): LetterCause['origin'] {
+  if (place === 0) return { topic: base, partition, offset, timestamp }
+  const said = readPlace(record.headers, retryOriginNames)
+  return {
+    topic: base,
+    partition: said?.partition ?? partition,
+    offset: said?.offset ?? -1,
+    timestamp: said?.timestamp ?? timestamp,
   }
 }
 

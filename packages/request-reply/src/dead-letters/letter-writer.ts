@@ -65,15 +65,6 @@ export class LetterWriter {
     return new LetterWriter(opening, detail, topics, partitions)
   }
 
-  /** The base topic of a record: its own, or the one that the topic of a retry belongs to. */
-  baseOf(topic: string): string {
-    if (this.#topics.has(topic)) return topic
-    let base = topic
-    for (const one of this.#topics.keys())
-      if (topic.startsWith(`${one}-`) && (base === topic || one.length > base.length)) base = one
-    return base
-  }
-
   /**
    * Where the letter stands, when all in-sync replicas have it. What takes longer than 5 s goes on, and is waited for at
    * the next call.

@@ -46,18 +46,19 @@ export interface Circumstances {
  * - Too late to begin: when it had been tried before, or had begun, or nobody is told of it. Else the requester, who has
  *   given it up, is answered, and that is all.
  * - A `ReplyError`, or another code that the application has chosen, is an answer: "card declined" is no dead letter. It is
- *   one when it says `retryable` and was tried again in vain; and, where nobody is told, when its effect is not known.
+ *   one when a retry has given it up, or when it says `retryable` and was tried again; and, where nobody is told, when its
+ *   effect is not known.
  */
 export function isUsuallyLetter(outcome: FailedOutcome, at: Circumstances): boolean {
   if (outcome.kind === 'passed over')
     return (
       outcome.reason !== 'dead-lettered' && !(outcome.reason === 'operation-unknown' && at.ignoresUnknown)
     )
-  const { code, retryable, effect } = outcome
+  const { code, retryable, effect, givenUp } = outcome
   if (code === remoteCodes.deadLettered) return false
   if (failures.has(code)) return true
   if (expired.has(code)) return at.retried || at.begun || !at.answered
-  if (retryable === true && at.retried) return true
+  if (givenUp === true || (retryable === true && at.retried)) return true
   return !at.answered && !isKnown(effect)
 }
 

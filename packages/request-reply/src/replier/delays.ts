@@ -16,8 +16,6 @@ export interface DelaysOptions {
   readonly clock: Clock
   readonly reading: Reading
   readonly turns: KeyLanes<Job>
-  /** Records of this partition may begin; called after each time that any were let go. */
-  readonly begun: (work: PartitionWork) => void
 }
 
 export class Delays {
@@ -65,13 +63,13 @@ export class Delays {
 
   /** What is due takes its turn, unless nothing of the partition begins any more. */
   #letGo(work: PartitionWork): void {
-    const { clock, reading, turns, begun } = this.#options
+    const { clock, reading, turns } = this.#options
     if (!work.takes) return
     const { delayed } = work
     const now = clock.monotonic()
     while (delayed.first !== undefined && delayed.first.dueAt <= now) turns.add(delayed.shift()!)
     if (delayed.first === undefined) reading.resume(work, pausedFor.delay)
     else this.#wait(work)
-    begun(work)
+    turns.look()
   }
 }

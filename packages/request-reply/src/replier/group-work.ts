@@ -111,7 +111,7 @@ export class GroupWork {
     const shares = new ReplyShares(Math.max(1, settings.maxInHand * shareOfAddress), clock, warnings)
     const { maxAhead, replyGrace, replyTimeout, handlerTimeout, slowAfter, beforeFinish } = settings
     const standstills = new Standstills({ clock, reading, turns, warnings, maxAhead })
-    const delays = new Delays({ clock, reading, turns, begun: (work) => this.#go(work) })
+    const delays = new Delays({ clock, reading, turns })
     const delivery = new Delivery({
       transport,
       answers,

@@ -41,6 +41,8 @@ export interface RawRequest extends RecordPosition {
    * too, or `handlerTimeout` has answered it.
    */
   readonly owned: boolean
+  /** Whether `handlerTimeout` has answered it: what becomes of it here is not committed, nor tried again. */
+  readonly overdue: boolean
   /**
    * From here on `handlerTimeout` does not count for this try: what is left is the middleware's own, which bounds it itself.
    * For what must not be passed over because it takes long.

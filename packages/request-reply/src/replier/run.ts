@@ -21,6 +21,8 @@ export interface RequestRun {
   readonly owned: boolean
   /** Where contexts whose signal somebody has asked for are kept. */
   readonly abortable: Abortable
+  /** Whether its error reply was given before its handler ended. */
+  readonly overdue: boolean
   /** No time limit counts for this try from here on. */
   endLimit(): void
   /** Says what the record has reached, when it is known and before anything of the application's is called. */

@@ -130,6 +130,10 @@ export class TurnRequest implements RawRequest {
     return this.#turn.run.owned && !this.#turn.context.abandoned
   }
 
+  get overdue(): boolean {
+    return this.#turn.run.overdue
+  }
+
   endLimit(): void {
     this.#turn.run.endLimit()
   }

@@ -15,10 +15,10 @@ import type { RequesterSettings } from './options.ts'
 import { cancelledBefore, notReady } from './outcome-errors.ts'
 import type { PendingReply } from './pending.ts'
 import type { Preparing } from './preparing.ts'
-import { readRequestOptions } from './read-options.ts'
+import { readRequestOptions, tryTo } from './read-options.ts'
 import type { Receiving } from './receiving.ts'
 import type { RequestOptions } from './reply.ts'
-import { chooseKey, recordBytes } from './request-record.ts'
+import { chooseIdempotencyKey, chooseKey, recordBytes } from './request-record.ts'
 import { isAborted, reasonOf } from './signals.ts'
 import type { TopicDirectory } from './topic-directory.ts'
 
@@ -56,6 +56,8 @@ export class Preparation {
     const givenKey = readRequestOptions(pending, given, settings.timeout, reserved)
     if (isAborted(pending)) throw cancelledBefore(operation, reasonOf(pending.signal))
     receiving.refuseAnsweringItself(operation)
+    // Now, while the value is as it was given.
+    pending.idempotencyKey = chooseIdempotencyKey(operation, value, pending.idempotencyKey)
     const body = encodeRequest(operation, value)
     if (body instanceof Promise) {
       // Now, while the value is as it was given; a value that the schema refuses is more to the point, though.
@@ -140,13 +142,5 @@ export class Preparation {
   #isReceiving(): boolean {
     const { settings, receiving } = this.#options
     return settings.whileNotReceiving === 'refuse' || receiving.isOpen
-  }
-}
-
-function tryTo<Result>(act: () => Result): { readonly done: Result } | { readonly failed: unknown } {
-  try {
-    return { done: act() }
-  } catch (failed) {
-    return { failed }
   }
 }

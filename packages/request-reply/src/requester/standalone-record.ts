@@ -12,8 +12,8 @@ import { deadlineHeader, headerBounds, idempotencyKeyHeader, operationHeader } f
 import type { ReplyAddress, WireProfile } from '../wire/profile.ts'
 import { ReservedHeaders } from '../wire/reserved-headers.ts'
 import { springProfile } from '../wire/spring.ts'
-import { applicationHeaders } from './read-options.ts'
-import { chooseKey } from './request-record.ts'
+import { applicationHeaders, tryTo } from './read-options.ts'
+import { chooseIdempotencyKey, chooseKey } from './request-record.ts'
 
 export interface RequestRecordOptions {
   /** Headers to send along. Those of the names that the library itself uses (`docs/headers.md`) are left out. */
@@ -26,7 +26,7 @@ export interface RequestRecordOptions {
   readonly replyTo?: ReplyAddress | undefined
   /** 16 bytes that its reply carries; default with `replyTo`: random ones; else none. */
   readonly correlationId?: Uint8Array | undefined
-  /** What makes it the same request, however often it is sent: 1 to 255 bytes of UTF-8; default none. */
+  /** What makes it the same request, however often it is sent: 1 to 255 bytes of UTF-8; default the operation's own. */
   readonly idempotencyKey?: string | undefined
   /** Milliseconds since the Unix epoch after which it need not be begun any more; default none: however late, it is handled. */
   readonly deadline?: number | undefined
@@ -67,7 +67,8 @@ export async function requestRecord<RequestInput, RequestOutput, ReplyInput, Rep
 ): Promise<RequestRecord> {
   const operation = untyped(typed)
   refuseOptions(operation, options)
-  const { profile = springProfile, random = systemRandom, replyTo, idempotencyKey, deadline } = options
+  const { profile = springProfile, random = systemRandom, replyTo, deadline } = options
+  const idempotencyKey = chooseIdempotencyKey(operation, value, options.idempotencyKey)
   const reserved = new ReservedHeaders(profile)
   const headers: RawHeader[] = []
   if (options.headers !== undefined) headers.push(...applicationHeaders(operation, options.headers, reserved))
@@ -78,11 +79,14 @@ export async function requestRecord<RequestInput, RequestOutput, ReplyInput, Rep
   headers.push(operationHeader(operation.name))
   if (idempotencyKey !== undefined) headers.push(idempotencyKeyHeader(idempotencyKey))
   if (deadline !== undefined) headers.push(deadlineHeader(deadline))
-  // Before anything is waited for: the value is as it was given.
-  const key = chooseKey(operation, value, options.key)
   const { topic, name } = operation
   const { partition } = options
-  const body = await encodeRequest(operation, value)
+  const encoding = encodeRequest(operation, value)
+  // Before anything is waited for: the value is as it was given. One that is refused is more to the point, though.
+  const chosen = tryTo(() => chooseKey(operation, value, options.key))
+  const body = await encoding
+  if ('failed' in chosen) throw chosen.failed
+  const key = chosen.done
   refuseReserved(operation, body, reserved)
   headers.unshift(...body.headers)
   return { topic, partition, key, value: body.value, headers, operation: name, idempotencyKey, correlationId }

@@ -78,9 +78,11 @@ export function retryTopics(options: RetryTopicsOptions = {}): RecordMiddleware 
     if (!request.owned) return { kind: 'abandoned' }
     const { base, place, deadline, operation, replier } = request
     const delay = delays[place]
-    if (operation === undefined || delay === undefined) return outcome
+    if (operation === undefined) return outcome
+    const givenUp = { ...outcome, givenUp: true }
+    if (delay === undefined) return givenUp
     const dueAt = replier.clock.now() + delay
-    if (deadline !== undefined && dueAt > deadline) return outcome
+    if (deadline !== undefined && dueAt > deadline) return givenUp
     try {
       await write(request, nameOf(base, place + 1), dueAt)
       return { kind: 'handed over' }

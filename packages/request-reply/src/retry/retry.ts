@@ -58,12 +58,14 @@ export function retry(options: RetryOptions = {}): RecordMiddleware {
     const outcome = await next()
     if (outcome.kind !== 'error') return outcome
     const tries = request.attempt - request.place
-    if (tries >= attempts || !retryable(request.error, outcome)) return outcome
+    if (!retryable(request.error, outcome)) return outcome
+    const givenUp = { ...outcome, givenUp: true }
+    if (tries >= attempts) return givenUp
     const pause = Math.max(0, backoff(tries, random))
-    if (maxTime !== undefined && clock.monotonic() - began + pause > maxTime) return outcome
+    if (maxTime !== undefined && clock.monotonic() - began + pause > maxTime) return givenUp
     const notBefore = clock.now() + pause
     const { deadline } = request
-    return deadline !== undefined && notBefore > deadline ? outcome : { kind: 'later', notBefore }
+    return deadline !== undefined && notBefore > deadline ? givenUp : { kind: 'later', notBefore }
   }
 }
 

@@ -5,7 +5,8 @@
  * big-endian. Source: spring-kafka 4.x, KafkaHeaders, DeadLetterPublishingRecoverer (`addExceptionInfoHeaders`,
  * `maybeAddOriginalHeaders`). `docs/headers.md` lists all of them with their bounds.
  */
-import type { RawHeader } from './headers.ts'
+import { lastHeader, type RawHeader } from './headers.ts'
+import type { RecordPosition } from './position.ts'
 
 export const springLetterPrefix = 'kafka_dlt-'
 export const ownLetterPrefix = 'milena-dlt-'
@@ -68,4 +69,46 @@ export function int64Header(name: Buffer, number: number): RawHeader {
   const bytes = Buffer.allocUnsafe(8)
   bytes.writeBigInt64BE(BigInt(number))
   return [name, bytes]
+}
+
+/** The names of the headers that say where a record stood. */
+export interface PlaceNames {
+  readonly topic: Buffer
+  readonly partition: Buffer
+  readonly offset: Buffer
+  readonly timestamp: Buffer
+}
+
+/** Where a letter's record stood. */
+export const letterOriginNames: PlaceNames = {
+  topic: letterHeaderNames.originalTopic,
+  partition: letterHeaderNames.originalPartition,
+  offset: letterHeaderNames.originalOffset,
+  timestamp: letterHeaderNames.originalTimestamp,
+}
+
+/** Where a record of a retry topic stood first, as Spring's and ours say it. */
+export const retryOriginNames: PlaceNames = {
+  topic: Buffer.from('kafka_original-topic'),
+  partition: Buffer.from('kafka_original-partition'),
+  offset: Buffer.from('kafka_original-offset'),
+  timestamp: Buffer.from('kafka_original-timestamp'),
+}
+
+/** The place that the last headers of these names say; `undefined` when one is missing or cannot be read. */
+export function readPlace(
+  headers: readonly RawHeader[],
+  names: PlaceNames,
+): (RecordPosition & { readonly timestamp: number | undefined }) | undefined {
+  const topic = lastHeader(headers, names.topic)
+  const partition = lastHeader(headers, names.partition)
+  const offset = readInt64(headers, names.offset)
+  if (!topic || topic.length === 0 || partition?.length !== 4 || offset === undefined) return undefined
+  const timestamp = readInt64(headers, names.timestamp)
+  return { topic: topic.toString(), partition: partition.readInt32BE(), offset, timestamp }
+}
+
+function readInt64(headers: readonly RawHeader[], name: Buffer): number | undefined {
+  const bytes = lastHeader(headers, name)
+  return bytes?.length === 8 ? Number(bytes.readBigInt64BE()) : undefined
 }
