@@ -78,7 +78,7 @@ export interface OpenJournal {
    * Resolves when the entry will be found after a crash; in groups, in the order of the calls. The entry's buffers must
    * stay as they are until then.
    *
-   * @throws MilenaError `MILENA_JOURNAL_FAILED`: it may be there all the same; `MILENA_JOURNAL_TAKEN`: it is not
+   * @throws MilenaError `MILENA_JOURNAL_FAILED`, `MILENA_JOURNAL_TAKEN`: it may be there all the same
    */
   append(entry: JournalEntry): Promise<void>
   /**

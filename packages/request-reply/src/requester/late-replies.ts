@@ -17,10 +17,15 @@ export class LateReplies {
     this.#warn = warn
   }
 
-  handOver({ operation, request, correlationId }: PendingReply, roundTrip: number, read: ReadReply): void {
-    if (this.#onLateReply === undefined) return
+  /** Resolves when the application is done with it. */
+  handOver(
+    { operation, request, correlationId }: PendingReply,
+    roundTrip: number,
+    read: ReadReply,
+  ): Promise<void> | undefined {
+    if (this.#onLateReply === undefined) return undefined
     const failed = read instanceof MilenaError
-    void this.#tell(
+    return this.#tell(
       this.#onLateReply,
       lateReply(operation, {
         request,
