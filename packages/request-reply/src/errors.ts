@@ -37,6 +37,8 @@ export type ErrorCode =
   | 'MILENA_BROKER_ERROR'
   | 'MILENA_COMMIT_FENCED'
   | 'MILENA_NOT_MIGRATED'
+  | 'MILENA_JOURNAL_FAILED'
+  | 'MILENA_JOURNAL_TAKEN'
 
 /** What an error says of the request, or the record, that it is about. */
 export interface ErrorFacts {
@@ -97,6 +99,10 @@ export const errorCodes: Readonly<Record<ErrorCode, ErrorFacts>> = {
   MILENA_COMMIT_FENCED: { ...unsent, effect: 'unknown' },
   /** A store's tables are not in the database: a migration has not been applied. */
   MILENA_NOT_MIGRATED: unsent,
+  /** The journal cannot be written: the request was not sent. Or, at the start, it cannot be read. */
+  MILENA_JOURNAL_FAILED: { ...unsent, retryable: true },
+  /** Another process has the journal of this instance id: this one does not start, or sends nothing any more. */
+  MILENA_JOURNAL_TAKEN: unsent,
 }
 
 export interface ErrorDetails {
