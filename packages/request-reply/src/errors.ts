@@ -36,6 +36,8 @@ export type ErrorCode =
   | 'MILENA_BROKER_UNREACHABLE'
   | 'MILENA_BROKER_ERROR'
   | 'MILENA_COMMIT_FENCED'
+  | 'MILENA_SAGA_CONFLICT'
+  | 'MILENA_SAGA_BUSY'
 
 /** What an error says of the request, or the record, that it is about. */
 export interface ErrorFacts {
@@ -94,6 +96,10 @@ export const errorCodes: Readonly<Record<ErrorCode, ErrorFacts>> = {
   MILENA_BROKER_ERROR: unsent,
   /** A commit for a partition that this member no longer holds, or the member's place in the group is lost; the partition's new owner does the work again. */
   MILENA_COMMIT_FENCED: { ...unsent, effect: 'unknown' },
+  /** A saga's id was used before, for another saga or with another input. */
+  MILENA_SAGA_CONFLICT: unsent,
+  /** A saga is being worked on by another process, which does not let go of it; nothing was changed. */
+  MILENA_SAGA_BUSY: { ...unsent, retryable: true },
 }
 
 export interface ErrorDetails {
