@@ -27,6 +27,11 @@ export interface SagaRequester {
   request<RequestInput, RequestOutput, ReplyInput, ReplyOutput>(
     operation: Operation<RequestInput, RequestOutput, ReplyInput, ReplyOutput>,
     value: RequestInput,
-    options: { readonly key: string; readonly timeout: number; readonly signal: AbortSignal },
+    options: {
+      readonly key: string
+      readonly idempotencyKey: string
+      readonly timeout: number
+      readonly signal: AbortSignal
+    },
   ): Promise<Reply<ReplyOutput>>
 }

@@ -11,13 +11,23 @@ import type { Effect } from '../errors.ts'
 export type SagaState = 'running' | 'completed' | 'compensating' | 'compensated'
 
 /**
- *     (not there) ─▶ begun ─▶ done | failed | unknown        failed: certainly without effect
- *          │           ▲        │               │
- *          └─▶ sent ───┘        └──────┬────────┘            sent: a command's, until its reply
- *                                      ▼
- *                        undoing ⇄ undo-sent ─▶ undone
+ *     (not there) ─▶ begun ⇄ pausing                              a failed try, and another one follows
+ *          │           ├─────────▶ done | failed | unknown        failed: certainly without effect
+ *          └─▶ sent ───┘            │              │              sent: a command, until its reply
+ *                                   └──────┬───────┘
+ *                                          ▼
+ *                              undoing ⇄ undo-sent ─▶ undone      of what is done or unknown
  */
-export type StepState = 'begun' | 'sent' | 'done' | 'failed' | 'unknown' | 'undoing' | 'undo-sent' | 'undone'
+export type StepState =
+  | 'begun'
+  | 'pausing'
+  | 'sent'
+  | 'done'
+  | 'failed'
+  | 'unknown'
+  | 'undoing'
+  | 'undo-sent'
+  | 'undone'
 
 /** What went wrong, in words, as it is stored. */
 export interface StepFailure {
@@ -26,6 +36,10 @@ export interface StepFailure {
   /** Escaped and cut. */
   readonly message: string
   readonly effect: Effect
+}
+
+export interface SagaFailure extends StepFailure {
+  readonly step: string | undefined
 }
 
 export interface StepStatus {
@@ -47,8 +61,9 @@ export interface StepStatus {
   readonly compensatingSince: number | undefined
   /** Of the compensation's last try that failed. */
   readonly compensationError: StepFailure | undefined
-  /** The correlation id, in hexadecimal, of the command whose reply it waits for. */
-  readonly waitingFor: string | undefined
+  /** Of the command that the action, or the compensation, has sent, in hexadecimal: the same at each try. */
+  readonly correlationId: string | undefined
+  readonly compensationCorrelationId: string | undefined
 }
 
 export interface SagaStatus {
@@ -61,11 +76,24 @@ export interface SagaStatus {
   /** Those that were begun, in order. */
   readonly steps: readonly StepStatus[]
   /** Which step failed, and how: there since the saga is being undone. `step` is `undefined` when its deadline had passed. */
-  readonly failure: (StepFailure & { readonly step: string | undefined }) | undefined
+  readonly failure: SagaFailure | undefined
+  /** Why it cannot be worked on at all, such as a definition that has changed; it is looked at again. */
+  readonly trouble: string | undefined
   /** Since when it is stuck, in milliseconds since the Unix epoch: it is tried again all the same. */
   readonly stuckSince: number | undefined
   /** Milliseconds since the Unix epoch. */
   readonly startedAt: number
   readonly changedAt: number
   readonly endedAt: number | undefined
+}
+
+/** The correlation id of the command whose reply the saga waits for now. */
+export function waitingFor({ steps }: SagaStatus): string | undefined {
+  const step = waitingStep(steps)
+  return step?.state === 'sent' ? step.correlationId : step?.compensationCorrelationId
+}
+
+/** The step that waits for a command's reply; there is one at a time. */
+export function waitingStep(steps: readonly StepStatus[]): StepStatus | undefined {
+  return steps.find(({ state }) => state === 'sent' || state === 'undo-sent')
 }

@@ -75,17 +75,26 @@ export interface SagaCounts {
  */
 export interface SagaStore<Transaction> {
   /**
-   * Stores a saga that is owned by `owner`, with token and version 1, unless there is one of its id: then it gives that
-   * one's status, and changes nothing.
+   * Stores a saga that is owned by `owner`, with `undefined` one that is free and due, unless there is one of its id: then
+   * it gives that one's status, and changes nothing.
+   *
+   * @param write called with the transaction; when it throws, nothing was stored, and `create` rejects with the same error
    */
-  create(status: SagaStatus, owner: string): Promise<SagaClaim | { readonly existing: SagaStatus }>
-  get(id: string): Promise<SagaStatus | undefined>
+  create(
+    status: SagaStatus,
+    owner: string | undefined,
+    write?: (transaction: Transaction) => void | Promise<void>,
+  ): Promise<SagaClaim | { readonly existing: SagaStatus }>
+  /** Those of these ids that there are. */
+  read(ids: readonly string[]): Promise<readonly SagaStatus[]>
   /** The saga one of whose steps waits for a reply of this correlation id, in hexadecimal. */
   waitingFor(correlationId: string): Promise<SagaStatus | undefined>
-  /** Claims this saga, due or not, if it has not ended and is free, or its owner's lease has run out, or `owner` has it. */
+  /** Claims this saga, due or not, if it has not ended and is free, or its owner's lease has run out. */
   claim(id: string, owner: string): Promise<ClaimedSaga | undefined>
   /** Claims up to `limit` sagas of these definitions that are due, or whose owner's lease has run out; the longest due first. */
   claimDue(owner: string, sagas: readonly string[], limit: number): Promise<readonly ClaimedSaga[]>
+  /** Claims up to `limit` sagas that `owner` has already, but for these ids: those whose claim it was never told of. */
+  claimOwn(owner: string, except: readonly string[], limit: number): Promise<readonly ClaimedSaga[]>
   /**
    * Changes a saga in one transaction, the next version under the same token.
    *
