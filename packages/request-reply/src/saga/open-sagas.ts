@@ -189,11 +189,15 @@ export class OpenSagas implements Sagas {
     const drained = Promise.all(this.#working.values()).then(() => enough.abort())
     await Promise.race([drained, wait(this.#settings.clock, timeout, enough.signal)])
     this.#abort.abort(new MilenaError('MILENA_CLOSED', 'the sagas are closed'))
-    const rest = Promise.all([...this.#working.values(), this.#lease.stop()])
     const gone = new AbortController()
-    await Promise.race([rest.then(() => gone.abort()), wait(this.#settings.clock, closingTime, gone.signal)])
+    const rest = this.#leave(started).then(() => gone.abort())
+    await Promise.race([rest, wait(this.#settings.clock, closingTime, gone.signal)])
     this.#runs.close()
     this.#state = 'closed'
+  }
+
+  async #leave(started: boolean): Promise<void> {
+    await Promise.all([...this.#working.values(), this.#lease.stop()])
     // Else its sagas are taken up when the lease has run out.
     if (started) await this.#settings.store.retire(this.#owner).catch(() => undefined)
   }

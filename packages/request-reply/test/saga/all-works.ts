@@ -99,8 +99,8 @@ export class AllWorks {
       requester: this.#requester,
       outbox: this.#outbox,
       clock: this.#clock,
-      lease: 9_000,
-      interval: 3_000,
+      lease: 30_000,
+      interval: 10_000,
       logger: { warn: () => undefined },
     })
   }
