@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openTestCluster, uniqueName } from '../support/cluster.ts'
+import { hasRedis, openTestRedis } from '../support/redis.ts'
 import { run } from '../support/payment-system.ts'
 
 const command = 'systems/payment-gateway/src/compare/main.ts'
@@ -11,17 +12,30 @@ test('the comparison loses replies to the wrong gateway only where one group sha
   if (process.env['KAFKA_BROKERS']) {
     const cluster = await openTestCluster()
     t.after(() => cluster.close())
-    for (const topic of ['payment_request', 'payment_reply', 'payment_response']) cluster.own(prefix + topic)
+    for (const topic of ['payment_request', 'payment_reply', 'payment_response', 'payment_relayed'])
+      cluster.own(prefix + topic)
   }
+  const redis = hasRedis() ? await openTestRedis() : undefined
+  t.after(() => redis?.close())
   const args = ['--exit', '--port', '0', '--prefix', prefix, '--rate', '40', '--seconds', '2']
-  const { status, stdout, stderr } = await run(args, {}, command).ended
+  const { status, stdout, stderr } = await run(args, { REDIS_URL: redis?.url }, command).ended
   assert.equal(status, 0, stdout + stderr)
   // Of each routing two rows: its name, requests, answered, lost to the wrong gateway, and more.
   const rows = stdout.split('\n').flatMap((line) => {
     const [, name, ...figures] = /^(\S.*?) +(\d+) +(\d+) +(\d+) +\d+ /.exec(line) ?? []
     return name === undefined ? [] : [{ name, figures: figures.map(Number) }]
   })
-  const names = ['same group, one topic *', 'instanceReplyTopic', 'sharedReplyTopic', 'replyPartition']
+  const relayed = stdout.includes('without the relay through Redis')
+    ? []
+    : ['redisRelay', 'redisRelay, polling']
+  if (redis !== undefined) assert.equal(relayed.length, 2, stdout)
+  const names = [
+    'same group, one topic *',
+    'instanceReplyTopic',
+    'sharedReplyTopic',
+    ...relayed,
+    'replyPartition',
+  ]
   assert.deepEqual(
     rows.map(({ name }) => name),
     [...names, ...names],

@@ -15,7 +15,7 @@ Steps, in this order:
 ${steps.map((step) => `  ${step.name.padEnd(13)} ${step.title}`).join('\n')}
 
   --grep REGEXP   only tests whose names match
-  --files TEXT    only test files whose path contains this
+  --files TEXT    only test files whose path contains this; several times for any of several
   KAFKA_BROKERS   the cluster that end-to-end tests use instead of the embedded broker
 `
 
@@ -28,7 +28,7 @@ async function main(): Promise<void> {
   )
   if (options.help) return print(usage)
   const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
-  process.env['PATH'] = toolEnvironment(root)['PATH']
+  Object.assign(process.env, toolEnvironment(root))
   const tally = new Tally()
   const context: StepContext = {
     root,
@@ -40,7 +40,7 @@ async function main(): Promise<void> {
     brokers: process.env['KAFKA_BROKERS'] || undefined,
   }
   for (const step of chosen(options)) await runStep(step, context)
-  const filtered = options.grep ?? options.files
+  const filtered = options.grep ?? (options.files.length > 0 ? options.files.join(', ') : undefined)
   if (filtered !== undefined && tally.passed + tally.failed + tally.skipped === 0) {
     tally.fail(`no test matches ${filtered}`)
   }
@@ -50,7 +50,7 @@ async function main(): Promise<void> {
 }
 
 function chosen({ steps: names, grep, files }: RunOptions): Step[] {
-  const onlyTests = grep !== undefined || files !== undefined
+  const onlyTests = grep !== undefined || files.length > 0
   return steps.filter((step) => (names.length === 0 ? !onlyTests || step.tests : names.includes(step.name)))
 }
 

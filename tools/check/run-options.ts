@@ -5,8 +5,8 @@ export interface RunOptions {
   steps: string[]
   /** Only tests whose names match this regular expression; steps without tests are left out. */
   grep: string | undefined
-  /** Only test files whose path contains this. */
-  files: string | undefined
+  /** Only test files whose path contains one of these; empty for all. */
+  files: readonly string[]
   help: boolean
 }
 
@@ -25,7 +25,7 @@ export function readRunOptions(args: readonly string[], steps: readonly string[]
   if (values.grep !== undefined && !isRegularExpression(values.grep)) {
     throw new UsageError(`--grep ${values.grep} is not a regular expression`)
   }
-  return { steps: positionals, grep: values.grep, files: values.files, help: values.help }
+  return { steps: positionals, grep: values.grep, files: values.files ?? [], help: values.help }
 }
 
 function isRegularExpression(text: string): boolean {
@@ -50,7 +50,7 @@ function parseAll(args: readonly string[]) {
     allowPositionals: true,
     options: {
       grep: { type: 'string' },
-      files: { type: 'string' },
+      files: { type: 'string', multiple: true },
       help: { type: 'boolean', default: false },
     },
   })

@@ -8,20 +8,26 @@ import type { Tally } from './tally.ts'
 export interface TestRunOptions extends TestFileOptions {
   /** Where test files are, relative to the root. */
   patterns: readonly string[]
-  /** Only files whose path contains this. */
-  files?: string | undefined
+  /** Only files whose path contains one of these; empty for all. */
+  files?: readonly string[] | undefined
   /** How many files run at once. */
   concurrency: number
   tally: Tally
   print: Print
 }
 
-/** The test files that match the patterns and, if `wanted` is given, whose path contains it; by name. */
-export function findTestFiles(root: string, patterns: readonly string[], wanted = ''): string[] {
+/** The test files that match the patterns and, if `wanted` has any, whose path contains one of these; by name. */
+export function findTestFiles(
+  root: string,
+  patterns: readonly string[],
+  wanted: readonly string[] = [],
+): string[] {
+  const isWanted = (file: string): boolean =>
+    wanted.length === 0 || wanted.some((text) => file.includes(text))
   const found = patterns.flatMap((pattern) =>
     globSync(pattern, { cwd: root, exclude: ['**/node_modules/**'] }),
   )
-  return [...new Set(found)].filter((file) => file.includes(wanted)).toSorted()
+  return [...new Set(found)].filter(isWanted).toSorted()
 }
 
 /** Runs the test files of one step and prints a line for each. A step without any says so. */

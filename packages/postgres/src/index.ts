@@ -1,1 +1,28 @@
-export {}
+export type { Queryable, StoreOptions } from './database.ts'
+export {
+  listMigrations,
+  migrate,
+  printMigrations,
+  type MigrateOptions,
+  type Migration,
+  type PrintOptions,
+} from './migrate.ts'
+export type {
+  Outbox,
+  OutboxAddOptions,
+  OutboxBacklog,
+  OutboxEntry,
+  OutboxOptions,
+  OutboxRelay,
+  OutboxRelayHealth,
+  OutboxRelayStats,
+  RelayOptions,
+  StuckKey,
+} from './outbox/outbox.ts'
+export { postgresOutbox } from './outbox/postgres-outbox.ts'
+export {
+  postgresIdempotency,
+  type PostgresIdempotencyOptions,
+  type PostgresIdempotencyStore,
+} from './idempotency/postgres-idempotency.ts'
+export type { PostgresTransaction } from './idempotency/transaction.ts'

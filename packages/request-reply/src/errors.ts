@@ -36,6 +36,7 @@ export type ErrorCode =
   | 'MILENA_BROKER_UNREACHABLE'
   | 'MILENA_BROKER_ERROR'
   | 'MILENA_COMMIT_FENCED'
+  | 'MILENA_NOT_MIGRATED'
   | 'MILENA_SAGA_CONFLICT'
   | 'MILENA_SAGA_BUSY'
 
@@ -96,6 +97,8 @@ export const errorCodes: Readonly<Record<ErrorCode, ErrorFacts>> = {
   MILENA_BROKER_ERROR: unsent,
   /** A commit for a partition that this member no longer holds, or the member's place in the group is lost; the partition's new owner does the work again. */
   MILENA_COMMIT_FENCED: { ...unsent, effect: 'unknown' },
+  /** A store's tables are not in the database: a migration has not been applied. */
+  MILENA_NOT_MIGRATED: unsent,
   /** A saga's id was used before, for another saga or with another input. */
   MILENA_SAGA_CONFLICT: unsent,
   /** A saga is being worked on by another process, which does not let go of it; nothing was changed. */
@@ -305,8 +308,14 @@ export interface RemoteCodes {
   readonly deadlineExceeded: 'MILENA_DEADLINE_EXCEEDED'
   /** The request is older than the replier's `maxAge`: this delivery did nothing. */
   readonly requestTooOld: 'MILENA_REQUEST_TOO_OLD'
+  /** The request's idempotency key is that of another content: this delivery did nothing. */
+  readonly idempotencyKeyReused: 'MILENA_IDEMPOTENCY_KEY_REUSED'
+  /** Somebody is at work on this idempotency key: this delivery did nothing. */
+  readonly inProgress: 'MILENA_IN_PROGRESS'
   /** No handler for the operation that the request names: this delivery did nothing. */
   readonly operationUnknown: 'MILENA_OPERATION_UNKNOWN'
+  /** The request was given up and is kept as a dead letter: an operator may have it done yet. */
+  readonly deadLettered: 'MILENA_DEAD_LETTERED'
 }
 
 export const remoteCodes: RemoteCodes = {
@@ -318,7 +327,10 @@ export const remoteCodes: RemoteCodes = {
   replyInvalid: 'MILENA_REPLY_INVALID',
   deadlineExceeded: 'MILENA_DEADLINE_EXCEEDED',
   requestTooOld: 'MILENA_REQUEST_TOO_OLD',
+  idempotencyKeyReused: 'MILENA_IDEMPOTENCY_KEY_REUSED',
+  inProgress: 'MILENA_IN_PROGRESS',
   operationUnknown: 'MILENA_OPERATION_UNKNOWN',
+  deadLettered: 'MILENA_DEAD_LETTERED',
 }
 
 const ownCodes: ReadonlySet<string> = new Set(Object.values(remoteCodes))
@@ -332,8 +344,9 @@ function isOwnRemoteCode(code: string): boolean {
  * What an error reply says of the request: by its code, and by what the replier itself said.
  *
  * A refusal of the library's own speaks of its own delivery: the same request may have been done at an earlier one, or
- * by another group. So nothing is known of the effect, with one exception: a reply that cannot be sent was given by a
- * handler that had ended. An application's `ReplyError` knows better where it says so; with a code of ours nothing that
+ * by another group. So nothing is known of the effect, with two exceptions: a reply that cannot be sent was given by a
+ * handler that had ended; and what is kept as a dead letter may have been done by then, as its replier says. (That nothing
+ * was done it cannot say: the letter may be replayed.) An application's `ReplyError` knows better where it says so; with a code of ours nothing that
  * the wire adds is believed.
  */
 export function remoteFacts(
@@ -341,6 +354,8 @@ export function remoteFacts(
   said: { readonly effect?: Effect | undefined; readonly retryable?: boolean | undefined } = {},
 ): Omit<ErrorFacts, 'sent'> {
   if (code === remoteCodes.replyInvalid) return { outcomeKnown: false, retryable: false, effect: 'done' }
+  if (code === remoteCodes.deadLettered && said.effect === 'done')
+    return { outcomeKnown: false, retryable: false, effect: 'done' }
   if (isOwnRemoteCode(code)) return { outcomeKnown: false, retryable: false, effect: 'unknown' }
   const effect = said.effect ?? 'unknown'
   return { outcomeKnown: effect !== 'unknown', retryable: said.retryable ?? false, effect }

@@ -37,6 +37,19 @@ export type {
   PlainPayload,
   Side,
 } from './contract/codec.ts'
+export {
+  deadLetters,
+  type DeadLetters,
+  type DeadLettersOptions,
+  type LetterFilter,
+} from './dead-letters/browser.ts'
+export { deadLetter, type DeadLetterOptions } from './dead-letters/dead-letter.ts'
+export type { LetterDetail } from './dead-letters/letter-headers.ts'
+export type { LetterTopic } from './dead-letters/letter-writer.ts'
+export type { DeadLetter, WholeDeadLetter } from './dead-letters/letter.ts'
+export type { KnownEffect, Replay, ReplayOptions, ReplayVerdict } from './dead-letters/replay.ts'
+export type { Replayed } from './dead-letters/replay-log.ts'
+export type { FailedOutcome, WhichLetters } from './dead-letters/which.ts'
 export type { DurationSummary } from './durations.ts'
 export { isMilenaError, type AnyMilenaError } from './error-types.ts'
 export {
@@ -59,6 +72,29 @@ export {
   type SentState,
   type ValidationIssue,
 } from './errors.ts'
+export { decodeStoredOutcome, encodeStoredOutcome, type StoredOutcome } from './contract/stored-outcome.ts'
+export { correlationKey } from './contract/outcome-query.ts'
+export { idempotency, type Idempotency } from './idempotency/idempotency.ts'
+export { idempotencyScope } from './idempotency/key.ts'
+export type { IdempotencyOptions } from './idempotency/options.ts'
+export type { IdempotencyStats } from './idempotency/stats.ts'
+export type {
+  Claim,
+  ClaimOptions,
+  Found,
+  IdempotencyId,
+  IdempotencyStore,
+  IdempotencyTransaction,
+  RunningEntry,
+  StoredEntry,
+} from './idempotency/store.ts'
+export {
+  memoryIdempotencyStore,
+  type MemoryIdempotencyStore,
+  type MemoryIdempotencyStoreOptions,
+  type MemoryIdempotencyStoreStats,
+} from './idempotency/memory-store.ts'
+export { replyHeaders } from './replier/answer.ts'
 export type { HandlerContext } from './replier/context.ts'
 export type { ForeignRequest, HandleOptions, SelectOperation } from './replier/dispatch.ts'
 export type { BeforeFinish, Finished } from './replier/before-finish.ts'
@@ -75,17 +111,33 @@ export type { ReplierOptions } from './replier/options.ts'
 export type { ErrorOutcome, Outcome, PassedOverOutcome, ReplyOutcome } from './replier/outcome.ts'
 export type { RawRequest } from './replier/raw-request.ts'
 export type { AddedByRecords, NextRecord, RecordMiddleware } from './replier/record-middleware.ts'
-export type { OfferedOperation, ReplierExtension, ReplierOpening } from './replier/extension.ts'
+export type {
+  FurtherTopic,
+  OfferedOperation,
+  ReplierExtension,
+  ReplierOpening,
+  ReplierParts,
+} from './replier/extension.ts'
 export { createReplier, type Handler, type Replier } from './replier/replier.ts'
 export type { ReplierOperationStats, PassedOverReason, ReplierStats } from './replier/stats.ts'
 export type { ReplierLogger } from './replier/warnings.ts'
 export type { RandomBytes } from './random.ts'
 export type { RequesterOperationStats, OutcomeCounts } from './requester/operation-accounts.ts'
 export { createRequester, type Requester } from './requester/requester.ts'
+export {
+  requestRecord,
+  type RequestRecord,
+  type RequestRecordOptions,
+} from './requester/standalone-record.ts'
 export type { OutgoingRequest, RequesterOptions } from './requester/options.ts'
 export type { LateReply, LateReplyOf, Reply, RequestOptions } from './requester/reply.ts'
 export type { PendingRequest, PreparedRequest, RegisterOptions } from './requester/stages.ts'
 export type { RequesterHealth, RequesterHoldings, RequesterStats } from './requester/stats.ts'
+export { exponential, fixed, type Backoff, type ExponentialOptions } from './retry/backoff.ts'
+export { isRetryable, type Retryable } from './retry/classify.ts'
+export { originOf, type Origin } from './retry/origin.ts'
+export { retry, type RetryOptions } from './retry/retry.ts'
+export { retryTopics, type RetryTopicsOptions } from './retry/retry-topics.ts'
 export { instanceReplyTopic, type InstanceReplyTopicOptions } from './routing/instance-reply-topic.ts'
 export { replyPartition, type ReplyPartitionOptions } from './routing/reply-partition.ts'
 export type { OpenReplyRouting, ReplyRouting, RoutingContext } from './routing/routing.ts'
@@ -95,8 +147,8 @@ export type { CompensationOptions, SagaOptions, StepOptions, StepRetry } from '.
 export type { SagaHealth } from './saga/health.ts'
 export type { SagasOptions } from './saga/options.ts'
 export type { CommandOptions, SagaOutbox, SagaRequester } from './saga/outbox.ts'
-export type { Pauses } from './saga/pauses.ts'
 export type { SagaDecision, SagaRun } from './saga/runs.ts'
+export { MemorySagaStore, type MemoryTransaction } from './saga/memory-store.ts'
 export { createSagas } from './saga/open-sagas.ts'
 export type { Sagas, StepOutcome } from './saga/sagas.ts'
 export { StepError, type StepErrorOptions } from './saga/step-error.ts'
@@ -125,6 +177,7 @@ export {
 } from './saga/work.ts'
 export { openKafka } from './transport/kafka/open-kafka.ts'
 export type { KafkaOptions } from './transport/kafka/options.ts'
+export { requireTopic } from './transport/topics.ts'
 export type { TransportSource } from './transport/open.ts'
 export type {
   GroupMembership,

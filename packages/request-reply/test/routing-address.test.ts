@@ -43,6 +43,7 @@ async function open(
     instanceId: 'gw-1',
     createTopics: true,
     resumeFrom: undefined,
+    pending: () => [],
     clock,
     receive() {},
     unreadable() {},

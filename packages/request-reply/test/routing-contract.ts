@@ -18,6 +18,8 @@ export interface RoutingTarget {
   routing(unique: string): ReplyRouting
   /** A transport of a process of its own. The contract closes it. */
   connect(): Promise<Transport>
+  /** What the replier's side sends with; default: as it is. */
+  replying?(transport: Transport): Transport
 }
 
 interface Instance {
@@ -29,6 +31,11 @@ const perInstance = 20
 
 export function describeRoutingContract(name: string, target: RoutingTarget): void {
   describeRoutingStateContract(name, target)
+  describeReplyDelivery(name, target)
+}
+
+/** That replies reach who asked; of a routing whose replies do not come out of a log, this is what there is to ask. */
+export function describeReplyDelivery(name: string, target: RoutingTarget): void {
   describe(`routing contract: ${name}`, () => {
     const transports: Transport[] = []
     const topics: string[] = []
@@ -53,7 +60,11 @@ export function describeRoutingContract(name: string, target: RoutingTarget): vo
       const replierTransport = await connect()
       await replierTransport.createTopics([{ name: requests, partitions: 3 }])
       topics.push(requests, `replies_${unique}`)
-      const replier = await answering(replierTransport, requests, () => undefined)
+      const replier = await answering(
+        target.replying?.(replierTransport) ?? replierTransport,
+        requests,
+        () => undefined,
+      )
       const operation = defineOperation({
         name: 'ask',
         topic: requests,

@@ -55,6 +55,7 @@ export function describeRoutingStateContract(name: string, target: RoutingStateT
         instanceId: 'gw-1',
         createTopics: true,
         resumeFrom: undefined,
+        pending: () => [],
         clock: systemClock,
         receive: (records: readonly IncomingRecord[]) =>
           void received.push(...records.map((record) => record.value!.toString())),

@@ -1,7 +1,9 @@
 /** `npm run payments`: the system alone, for use and for tests. */
 import { help, readOptions, type PaymentsOptions } from './options.ts'
-import { type Command, requireFreePort, runCommand } from '@milena/hosting'
+import { type Command, requireFreePort, runCommand, StartError } from '@milena/hosting'
 import { readState, writeState, type SystemState } from './state-file.ts'
+import { findRedis, noRedis } from './redis.ts'
+import { needsRedis } from './routing/choose.ts'
 import { PaymentSystem } from './system.ts'
 
 class Payments implements Command {
@@ -35,10 +37,11 @@ class Payments implements Command {
       await system.startFoundation({
         brokers: process.env['KAFKA_BROKERS'] || undefined,
         databaseUrl: process.env['DATABASE_URL'] || undefined,
+        redisUrl: await this.#redisUrl(),
       })
     } else {
-      const { brokers, database, provider } = joined
-      system.useFoundation({ brokers, databaseUrl: database, provider })
+      const { brokers, database, redis, provider } = joined
+      system.useFoundation({ brokers, databaseUrl: database, redisUrl: redis, provider })
     }
     // Names are unique among all that run: those that join have this process's id in theirs.
     const number = (index: number) => (joined === undefined ? `${index + 1}` : `${process.pid}-${index + 1}`)
@@ -51,6 +54,13 @@ class Payments implements Command {
 
   close(): Promise<void> {
     return this.#system.close()
+  }
+
+  async #redisUrl(): Promise<string | undefined> {
+    if (!needsRedis(this.#options.routing)) return undefined
+    const url = await findRedis()
+    if (url === undefined) throw new StartError(`--routing ${this.#options.routing} needs Redis: ${noRedis}`)
+    return url
   }
 
   #writeState(): void {

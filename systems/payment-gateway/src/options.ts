@@ -34,6 +34,7 @@ Runs the payment gateway system: broker, database, payment provider, workers and
 
 KAFKA_BROKERS=host:port,… uses these brokers instead of the embedded one.
 DATABASE_URL=postgres://… uses this database instead of the embedded one.
+REDIS_URL=redis://… is the Redis of redisRelay and redisPolling, instead of redis://127.0.0.1:6379.
 `
 
 export interface PaymentsOptions {

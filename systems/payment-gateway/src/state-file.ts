@@ -13,6 +13,8 @@ export interface SystemState {
   readonly provider: { readonly pid: number; readonly url: string }
   /** Its URL. */
   readonly database: string
+  /** Its URL, where there is one. */
+  readonly redis?: string | undefined
   readonly prefix: string
   readonly routing: RoutingName
 }

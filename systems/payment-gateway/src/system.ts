@@ -35,12 +35,15 @@ export interface Surroundings {
   readonly brokers: string | undefined
   /** Without it, the embedded database. */
   readonly databaseUrl: string | undefined
+  /** Without it, routings that need Redis cannot be had. */
+  readonly redisUrl?: string | undefined
 }
 
 /** What gateways and workers need to know, whoever started it. */
 export interface Base {
   readonly brokers: string
   readonly databaseUrl: string
+  readonly redisUrl: string | undefined
   readonly provider: { readonly pid: number; readonly url: string }
 }
 
@@ -74,7 +77,7 @@ export class PaymentSystem {
   }
 
   /** Starts broker, database and provider. */
-  async startFoundation({ brokers, databaseUrl }: Surroundings): Promise<void> {
+  async startFoundation({ brokers, databaseUrl, redisUrl }: Surroundings): Promise<void> {
     const { behaviour, prefix } = this.#options
     if (brokers !== undefined) await checkReachable(brokers)
     const folder = await mkdtemp(join(tmpdir(), 'milena-payments-'))
@@ -109,6 +112,7 @@ export class PaymentSystem {
         typeof onDatabase === 'string'
           ? onDatabase
           : ((onDatabase as SupervisedChild).facts as DatabaseFacts).url,
+      redisUrl,
       provider: { pid: 0, url: (this.#provider.facts as ServiceFacts).url },
     }
     const pool = await connect(base.databaseUrl, prefix, 1)
@@ -127,7 +131,7 @@ export class PaymentSystem {
 
   async addWorker(name = `worker-${this.#workers.length + 1}`): Promise<void> {
     const { prefix, concurrency, linger } = this.#options
-    const { brokers, provider } = this.#base!
+    const { brokers, provider, redisUrl } = this.#base!
     // What joined another system goes with its own command, for good.
     const returns = this.#supervisor.restart && this.#provider !== undefined
     const config: WorkerConfig = {
@@ -135,6 +139,7 @@ export class PaymentSystem {
       brokers,
       prefix,
       providerUrl: provider.url,
+      redisUrl,
       concurrency,
       linger,
       returns,
@@ -150,7 +155,7 @@ export class PaymentSystem {
     routing: RoutingName = this.#options.routing,
   ): Promise<SupervisedChild> {
     const { prefix, partitionBy, timeout, maxPending, linger } = this.#options
-    const { brokers, databaseUrl, provider } = this.#base!
+    const { brokers, databaseUrl, redisUrl, provider } = this.#base!
     if (port !== 0) await requireFreePort(port)
     const config: GatewayConfig = {
       name,
@@ -159,6 +164,7 @@ export class PaymentSystem {
       prefix,
       databaseUrl,
       providerUrl: provider.url,
+      redisUrl,
       routing,
       partitionBy,
       timeout,
@@ -183,7 +189,7 @@ export class PaymentSystem {
   }
 
   state(): SystemState {
-    const { brokers, databaseUrl, provider } = this.#base!
+    const { brokers, databaseUrl, redisUrl, provider } = this.#base!
     return {
       pid: process.pid,
       brokers,
@@ -191,6 +197,7 @@ export class PaymentSystem {
       workers: alive(this.#workers).map(({ pid }) => ({ pid })),
       provider: { pid: this.#provider?.pid ?? provider.pid, url: provider.url },
       database: databaseUrl,
+      ...(redisUrl !== undefined && { redis: redisUrl }),
       prefix: this.#options.prefix,
       routing: this.#options.routing,
     }

@@ -5,8 +5,11 @@ import { readRunOptions, UsageError } from '../run-options.ts'
 const steps = ['format', 'unit', 'e2e']
 
 test('steps, --grep and --files are read', () => {
-  const options = readRunOptions(['unit', 'e2e', '--grep', 'late', '--files', 'wire'], steps)
-  assert.deepEqual(options, { steps: ['unit', 'e2e'], grep: 'late', files: 'wire', help: false })
+  const options = readRunOptions(
+    ['unit', 'e2e', '--grep', 'late', '--files', 'wire', '--files', 'log'],
+    steps,
+  )
+  assert.deepEqual(options, { steps: ['unit', 'e2e'], grep: 'late', files: ['wire', 'log'], help: false })
 })
 
 test('without anything, everything is run', () => {

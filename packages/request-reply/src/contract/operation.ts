@@ -47,6 +47,12 @@ export interface OperationOptions<Request extends PayloadSpec, Reply extends Pay
   readonly key?: (request: PayloadInput<Request>) => string | Uint8Array | null
   /** The partition, where the key shall not decide. Given the number of partitions; must return one of them. */
   readonly partition?: (request: PayloadInput<Request>, partitions: number) => number
+  /**
+   * What makes doing the same again harmless, such as an order's number: 1 to 255 bytes, no control characters. A replier with
+   * `idempotency` does the work of one key once, also when somebody else asks, or the same one again. Default, and where it
+   * gives `undefined`: the correlation id, which is new with each request.
+   */
+  readonly idempotencyKey?: (request: PayloadInput<Request>) => string | undefined
   /** Milliseconds that a requester waits for the reply; default: the requester's. */
   readonly timeout?: number
   /**
@@ -65,6 +71,7 @@ const optionNames: ReadonlySet<string> = new Set<keyof OperationOptions<PayloadS
   'reply',
   'key',
   'partition',
+  'idempotencyKey',
   'timeout',
   'checkRoundTrip',
 ])
@@ -76,6 +83,7 @@ export interface Operation<RequestInput, RequestOutput, ReplyInput, ReplyOutput>
   readonly reply: Payload<ReplyInput, ReplyOutput>
   readonly key: ((request: RequestInput) => string | Uint8Array | null) | undefined
   readonly partition: ((request: RequestInput, partitions: number) => number) | undefined
+  readonly idempotencyKey: ((request: RequestInput) => string | undefined) | undefined
   readonly timeout: number | undefined
   /** The library's own notes on either payload. */
   readonly learned: Readonly<Record<Side, Learned>>
@@ -110,7 +118,7 @@ export function defineOperation<
     const problem = problemOfSpec(given[side])
     if (problem !== undefined) problems.push(`${side} ${problem}`)
   }
-  for (const part of ['key', 'partition'] as const) {
+  for (const part of ['key', 'partition', 'idempotencyKey'] as const) {
     if (given[part] !== undefined && typeof given[part] !== 'function')
       problems.push(`${part} must be a function, not ${classOf(given[part])}`)
   }
@@ -133,6 +141,7 @@ export function defineOperation<
     reply: options.reply === undefined ? (nothing as never) : toPayload(options.reply),
     key: options.key,
     partition: options.partition,
+    idempotencyKey: options.idempotencyKey,
     timeout: options.timeout,
     learned: { request: new Learned(options.checkRoundTrip), reply: new Learned(options.checkRoundTrip) },
   }

@@ -1,5 +1,6 @@
 import type { Encoded } from '../contract/coding.ts'
 import { errorHeaders } from '../wire/milena.ts'
+import type { WireProfile } from '../wire/profile.ts'
 import { encodeHeaders, lastHeader, type RawHeader } from '../wire/headers.ts'
 import type { IncomingRecord, OutgoingRecord } from '../transport/transport.ts'
 import type { Addressee } from './addressee.ts'
@@ -25,14 +26,7 @@ export class Answers {
   /** The record of a reply. @param withKey false leaves the request's key out: it was the trouble */
   write(to: Addressee, outcome: ReplyOutcome | ErrorOutcome, withKey = true): OutgoingRecord {
     const { topic, partition } = to.address
-    const correlation = this.#settings.profile.correlationHeader(to.correlationId)
-    // A list that grows has room for sixteen more.
-    const headers =
-      outcome.kind === 'error'
-        ? [...(outcome.headers ?? none), correlation, ...errorHeaders(outcome)]
-        : outcome.headers.length === 0
-          ? [correlation]
-          : [...outcome.headers, correlation]
+    const headers = replyHeaders(this.#settings.profile, to.correlationId, outcome)
     const value = outcome.kind === 'reply' ? outcome.value : null
     return { topic, partition, key: withKey ? to.record.key : null, value, headers }
   }
@@ -77,4 +71,16 @@ export class Answers {
     reserved.refuse(made)
     return [...addedHeaders, ...made]
   }
+}
+
+/** The headers of the record that carries this outcome to whoever asked. */
+export function replyHeaders(
+  profile: WireProfile,
+  correlationId: Buffer,
+  outcome: ReplyOutcome | ErrorOutcome,
+): RawHeader[] {
+  const correlation = profile.correlationHeader(correlationId)
+  if (outcome.kind === 'error') return [...(outcome.headers ?? none), correlation, ...errorHeaders(outcome)]
+  // A list that grows has room for sixteen more.
+  return outcome.headers.length === 0 ? [correlation] : [...outcome.headers, correlation]
 }

@@ -56,22 +56,34 @@ export class Arrivals {
     const found = this.#find(topic, run)
     const handling = found instanceof NotFound ? undefined : found
     const correlationId = typeof asked === 'object' ? asked.correlationId : undefined
-    const deadline = deadlines.of(record.headers, run, now, run.beganAt)
+    // A retry topic's record came into its log later than the request did.
+    const appendedAfter = topic.place === 0 ? run.appendedAfter : undefined
+    const { receivedAt } = run
+    const deadline = deadlines.of(record.headers, { receivedAt, appendedAfter }, now, run.beganAt)
     const name = handling?.operation.name ?? ''
     const { clock } = settings
-    const context = new RequestContext(name, record, correlationId, deadline, clock, run.abortable)
+    const context = new RequestContext(
+      name,
+      record,
+      correlationId,
+      deadline,
+      clock,
+      run.abortable,
+      topic.place + run.attempt,
+    )
     if (typeof asked === 'string')
-      return new Turn(run, undefined, undefined, handling, context, passedOver('unanswerable', asked))
+      return new Turn(run, topic, undefined, undefined, handling, context, passedOver('unanswerable', asked))
     const address = asked && (asked.address ?? handling?.replyTo)
     if (address !== undefined && !topic.replyTopics.allows(address.topic)) {
       const why = `its reply topic ${JSON.stringify(address.topic)} is not allowed; the option replyTopics lists those that are`
       const refused = passedOver('reply-topic-refused', why)
-      return new Turn(run, correlationId, undefined, handling, context, refused)
+      return new Turn(run, topic, correlationId, undefined, handling, context, refused)
     }
     const to: Addressee | undefined = address &&
       correlationId && { record, correlationId, address, context: handling && context }
-    if (!(found instanceof NotFound)) return new Turn(run, correlationId, to, found, context, undefined)
-    const turn = new Turn(run, correlationId, to, undefined, context, this.#notFound(found, run, to))
+    if (!(found instanceof NotFound))
+      return new Turn(run, topic, correlationId, to, found, context, undefined)
+    const turn = new Turn(run, topic, correlationId, to, undefined, context, this.#notFound(found, run, to))
     turn.error = found.error
     return turn
   }

@@ -22,6 +22,11 @@ export interface HandlerContext {
    * here (`clockTolerance`); `undefined` when it does not say.
    */
   readonly deadline: number | undefined
+  /**
+   * Which try it is to handle this request, from 1: those of this record here, and one for each retry topic before. After a
+   * crash, or when the partition has moved, its record is counted from the beginning again.
+   */
+  readonly attempt: number
   /** The requester's instance id, when it says so. */
   readonly instance: string | undefined
   /**
@@ -38,6 +43,7 @@ export type Abortable = Set<RequestContext>
 export class RequestContext implements HandlerContext {
   readonly operation: string
   readonly deadline: number | undefined
+  readonly attempt: number
   /** Whether the handler was told, by its signal, that the request is to be handled again. */
   abandoned = false
   readonly #record: IncomingRecord
@@ -55,7 +61,9 @@ export class RequestContext implements HandlerContext {
     deadline: number | undefined,
     clock: Clock,
     abortable: Abortable,
+    attempt = 1,
   ) {
+    this.attempt = attempt
     this.operation = operation
     this.deadline = deadline
     this.#record = record
@@ -134,7 +142,12 @@ export class RequestContext implements HandlerContext {
   }
 }
 
-const ownFields: ReadonlySet<string> = new Set<keyof RequestContext>(['operation', 'deadline', 'abandoned'])
+const ownFields: ReadonlySet<string> = new Set<keyof RequestContext>([
+  'operation',
+  'deadline',
+  'attempt',
+  'abandoned',
+])
 
 /** The signal's reason itself, or what Node's own functions make of it: an AbortError with the reason as its cause. */
 function isAbort(thrown: unknown, reason: unknown): boolean {

@@ -75,16 +75,20 @@ export class Deadlines {
     return Math.max(tolerated, earliest)
   }
 
-  /** Why a request is not begun any more, if so. */
+  /** Why a request is not begun any more, if so. @param attempt which try it would be of this record here */
   refusal(
     record: IncomingRecord,
     deadline: number | undefined,
     appendedAfter: number | undefined,
     now: number,
+    attempt = 1,
   ): Failure | undefined {
     const { maxAge } = this.#options
     if (deadline !== undefined && now > deadline) {
-      const message = 'the deadline had passed before the work began; this delivery did nothing'
+      const message =
+        attempt === 1
+          ? 'the deadline had passed before the work began; this delivery did nothing'
+          : `the deadline had passed before try ${attempt} began; what those before it have done is not known`
       return { code: remoteCodes.deadlineExceeded, message }
     }
     if (maxAge === undefined) return undefined

@@ -6,7 +6,7 @@ import { errorOf } from '../words.ts'
 import type { Addressee } from './addressee.ts'
 import type { Answers } from './answer.ts'
 import type { Steps } from './steps.ts'
-import type { InHand } from './in-hand.ts'
+import type { Rooms } from './rooms.ts'
 import type { ErrorOutcome, PassedOverOutcome, ReplyOutcome } from './outcome.ts'
 import type { Job, PartitionWork } from './partition-work.ts'
 import type { ReplyShares, Share } from './reply-shares.ts'
@@ -21,7 +21,7 @@ export interface DeliveryOptions {
   readonly transport: Transport
   readonly answers: Answers
   readonly clock: Clock
-  readonly inHand: InHand
+  readonly inHand: Rooms
   readonly shares: ReplyShares
   readonly counters: ReplierCounters
   readonly warnings: Warnings
@@ -152,7 +152,7 @@ export class Delivery {
     const change = bytes - job.replyBytes
     job.replyBytes = bytes
     job.bytes += change
-    this.#options.inHand.resize(job.work, change)
+    this.#options.inHand.of(job.work).resize(job.work, change)
   }
 
   #end<End>(job: Job, end: End): End {

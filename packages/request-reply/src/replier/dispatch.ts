@@ -10,6 +10,7 @@ import type { ReplyTopics } from './reply-address.ts'
 
 /** A request as `select` sees it: what is needed to tell which operation it is. */
 export interface ForeignRequest {
+  /** The operations' own, also of a record that stands in one of their retry topics. */
   readonly topic: string
   readonly key: Buffer | null
   readonly value: Buffer | null
@@ -56,6 +57,12 @@ export interface Handling extends Omit<HandleOptions, 'use' | 'useRecords'> {
 /** One topic's operations. */
 export interface HandledTopic {
   readonly name: string
+  /** The topic that its operations have themselves; itself, unless it is an extension's. */
+  readonly base: string
+  /** Its place in a chain of retry topics, from 1; 0 for one that is none. */
+  readonly place: number
+  /** Milliseconds that its records wait. */
+  readonly delay: number
   readonly byName: ReadonlyMap<string, Handling>
   /** The operation, when there is but one. */
   readonly only: Handling | undefined
@@ -85,7 +92,7 @@ export function findHandling(
   }
   if (topic.only !== undefined) return topic.only
   const selected = select?.({
-    topic: record.topic,
+    topic: topic.base,
     key: record.key,
     value: record.value,
     headers: new MessageHeaders(record.headers),

@@ -57,6 +57,7 @@ export class Execution {
     job.hasTurn = true
     job.phase = 'handling'
     job.beganAt = clock.monotonic()
+    job.unlimited = false
     let handled: Handled
     try {
       handled = this.#unhandled(job) ?? handler.handle(job)
@@ -167,6 +168,7 @@ export class Execution {
     }
     let ended: HandlingOutcome = decided.kind === 'handed over' ? 'handed-over' : 'done'
     let reason = job.repeated ? 'repeated' : undefined
+    if (decided.kind === 'handed over') this.#options.counters.handedOver++
     if (delivered !== undefined) {
       ended = decided.kind === 'error' ? 'error-replied' : 'replied'
       if (decided.kind === 'error') reason = decided.code
@@ -208,7 +210,8 @@ export class Execution {
       return this.#options.finishing.leave(job, 'abandoned')
     }
     job.phase = 'parked'
-    job.attempt++
+    job.again()
+    this.#options.counters.retried++
     this.#options.standstills.end(job)
     this.#wake(job, notBefore)
     work.rests(job)

@@ -12,19 +12,37 @@ export interface OfferedOperation {
   readonly handler: AnyHandler
 }
 
-/** What a replier gives to an extension before it joins its group. */
-export interface ReplierOpening {
+/** A further topic whose records are an operation's. */
+export interface FurtherTopic {
+  readonly topic: string
+  /** Its place in a chain of retry topics, from 1: so many tries were made before its records came to it. Default 0. */
+  readonly place?: number
+  /**
+   * Milliseconds that a record waits from when it was written, and at most from when it was read, before its turn can come;
+   * default 0. The records behind it wait with it. While its first record waits the partition is not read on.
+   */
+  readonly delay?: number
+}
+
+/** What a replier's record middleware works with. */
+export interface ReplierParts {
   readonly groupId: string
   /** The replier's own; open, and closed after `ReplierExtension.close`. */
   readonly transport: Transport
   readonly clock: Clock
   readonly profile: WireProfile
+  /** Tells the replier's logger. */
+  warn(message: string, details: Readonly<Record<string, unknown>>, error?: unknown): void
+}
+
+/** What a replier gives to an extension before it joins its group. */
+export interface ReplierOpening extends ReplierParts {
+  /** What becomes of records whose operation has no handler here, as the replier's option says. */
+  readonly unknownOperations: 'answer' | 'ignore'
   /** Whether missing topics are to be created, as the replier's option says. */
   readonly createTopics: boolean
   /** The operations that it stands before: of `useRecords` all, of `handle`'s `useRecords` that one. */
   readonly operations: readonly AnyOperation[]
-  /** Tells the replier's logger. */
-  warn(message: string, details: Readonly<Record<string, unknown>>, error?: unknown): void
 }
 
 /**
@@ -38,7 +56,7 @@ export interface ReplierOpening {
  */
 export interface ReplierExtension {
   /** Further topics whose records are this operation's, on their way through the same middleware and handler. */
-  topics?(operation: AnyOperation): readonly string[]
+  topics?(operation: AnyOperation): readonly (string | FurtherTopic)[]
   /** Operations that the replier answers beside this one, on the same topic. */
   operations?(operation: AnyOperation): readonly OfferedOperation[]
   open?(opening: ReplierOpening): void | Promise<void>

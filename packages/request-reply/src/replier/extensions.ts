@@ -1,6 +1,6 @@
 /** The extensions of a replier's record middleware: asked once when it starts, opened before it joins, closed at its end. */
 import type { AnyOperation } from '../contract/operation.ts'
-import type { OfferedOperation, ReplierExtension, ReplierOpening } from './extension.ts'
+import type { FurtherTopic, OfferedOperation, ReplierExtension, ReplierOpening } from './extension.ts'
 import type { AnyRecordMiddleware } from './record-middleware.ts'
 
 export class Extensions {
@@ -12,15 +12,16 @@ export class Extensions {
   of(
     operation: AnyOperation,
     middlewares: readonly AnyRecordMiddleware[],
-  ): { readonly topics: readonly string[]; readonly operations: readonly OfferedOperation[] } {
-    const topics: string[] = []
+  ): { readonly topics: readonly FurtherTopic[]; readonly operations: readonly OfferedOperation[] } {
+    const topics: FurtherTopic[] = []
     const operations: OfferedOperation[] = []
     for (const { extension } of middlewares) {
       if (extension === undefined) continue
       const before = this.#operations.get(extension)
       if (before === undefined) this.#operations.set(extension, [operation])
       else before.push(operation)
-      topics.push(...(extension.topics?.(operation) ?? []))
+      for (const topic of extension.topics?.(operation) ?? [])
+        topics.push(typeof topic === 'string' ? { topic } : topic)
       operations.push(...(extension.operations?.(operation) ?? []))
     }
     return { topics, operations }

@@ -31,7 +31,8 @@ export function unexpectedFailure(thrown: unknown, expose: boolean): Failure {
   return { code: remoteCodes.handlerFailed, message }
 }
 
-function exposed(thrown: unknown): string {
+/** Its stack, bounded, or what it says where it has none. */
+export function exposed(thrown: unknown): string {
   try {
     const { stack } = thrown as { stack?: unknown }
     if (typeof stack === 'string' && stack !== '') {

@@ -5,7 +5,7 @@ import type { Commits } from './commits.ts'
 import type { Addressee } from './addressee.ts'
 import type { BeforeFinish, Finished } from './before-finish.ts'
 import type { Handling } from './dispatch.ts'
-import type { InHand } from './in-hand.ts'
+import type { Rooms } from './rooms.ts'
 import type { Job } from './partition-work.ts'
 import type { Outcome, PassedOverOutcome } from './outcome.ts'
 import type { Standstills } from './standstills.ts'
@@ -17,7 +17,7 @@ export interface FinishingOptions {
   readonly beforeFinish: BeforeFinish | undefined
   readonly clock: Clock
   readonly commits: Commits
-  readonly inHand: InHand
+  readonly inHand: Rooms
   readonly standstills: Standstills
   readonly counters: ReplierCounters
   readonly warnings: Warnings
@@ -54,7 +54,7 @@ export class Finishing {
   leave(job: Job, ended: 'abandoned' | 'dropped'): void {
     if (job.phase === 'over') return
     const begun = job.phase !== 'waiting' && job.phase !== 'parked'
-    this.#options.inHand.remove(job.work, job.bytes)
+    this.#options.inHand.of(job.work).remove(job.work, job.bytes)
     this.#tellEnded(job, ended, undefined)
     job.end()
     if (begun) job.work.rests(job)
@@ -111,7 +111,7 @@ export class Finishing {
     standstills.end(job)
     this.#tellEnded(job, ended, reason)
     if (handling !== undefined) this.#measure(job, handling)
-    inHand.remove(work, job.bytes)
+    inHand.of(work).remove(work, job.bytes)
     job.end()
     if (work.finish(job) && !work.gone) {
       commits.touch(work)

@@ -20,12 +20,13 @@ import { Execution } from './execution.ts'
 import { Finishing } from './finishing.ts'
 import { commitTimeout, HandOver } from './hand-over.ts'
 import type { OldestInHand, ReplierHealth } from './health.ts'
-import { InHand } from './in-hand.ts'
+import { Delays } from './delays.ts'
 import { KeyLanes } from './key-lanes.ts'
 import type { ReplierSettings } from './options.ts'
 import type { Handled, RequestRun } from './run.ts'
 import { Job, PartitionPast, PartitionWork } from './partition-work.ts'
 import { pausedFor, Reading } from './reading.ts'
+import { Rooms } from './rooms.ts'
 import { ReplyShares } from './reply-shares.ts'
 import { describe, oldestOf, SlowWork } from './slow-work.ts'
 import { Standstills } from './standstills.ts'
@@ -42,6 +43,8 @@ const shareOfAddress = 0.25
 export interface GroupWorkOptions {
   readonly settings: ReplierSettings
   readonly topics: readonly string[]
+  /** Milliseconds that the records of a topic wait before their turn can come; of those that are not named none. */
+  readonly delays?: ReadonlyMap<string, number>
   readonly transport: Transport
   /** Has a record handled, once for each try. Throws for nothing but a fault of its own. */
   readonly handler: { handle(run: RequestRun): Handled }
@@ -51,9 +54,10 @@ export interface GroupWorkOptions {
 }
 
 export class GroupWork {
-  readonly inHand: InHand
+  readonly inHand: Rooms
   readonly #settings: ReplierSettings
   readonly #topics: readonly string[]
+  readonly #delayOf: ReadonlyMap<string, number>
   readonly #transport: Transport
   readonly #counters: ReplierCounters
   readonly #warnings: Warnings
@@ -63,6 +67,7 @@ export class GroupWork {
   readonly #turns: KeyLanes<Job>
   readonly #shares: ReplyShares
   readonly #standstills: Standstills
+  readonly #delays: Delays
   readonly #delivery: Delivery
   readonly #finishing: Finishing
   readonly #execution: Execution
@@ -80,6 +85,7 @@ export class GroupWork {
     const { groupId, clock, concurrency, profile } = settings
     this.#settings = settings
     this.#topics = topics
+    this.#delayOf = options.delays ?? new Map()
     this.#transport = transport
     this.#counters = counters
     this.#warnings = warnings
@@ -96,7 +102,7 @@ export class GroupWork {
       begin: (job) => start.runInAsyncScope(begin, undefined, job),
       dropped: (job) => this.#finishing.leave(job, 'dropped'),
     })
-    const inHand = new InHand({
+    const inHand = new Rooms({
       maxRecords: settings.maxInHand,
       maxBytes: settings.maxInHandBytes,
       pause: (work) => reading.pause(work, pausedFor.room),
@@ -105,6 +111,7 @@ export class GroupWork {
     const shares = new ReplyShares(Math.max(1, settings.maxInHand * shareOfAddress), clock, warnings)
     const { maxAhead, replyGrace, replyTimeout, handlerTimeout, slowAfter, beforeFinish } = settings
     const standstills = new Standstills({ clock, reading, turns, warnings, maxAhead })
+    const delays = new Delays({ clock, reading, turns })
     const delivery = new Delivery({
       transport,
       answers,
@@ -133,6 +140,7 @@ export class GroupWork {
     this.#turns = turns
     this.#shares = shares
     this.#standstills = standstills
+    this.#delays = delays
     this.#delivery = delivery
     this.#finishing = finishing
     this.#execution = new Execution({
@@ -173,6 +181,13 @@ export class GroupWork {
   get lag(): number | undefined {
     const unread = this.#membership?.unread?.()
     return unread === undefined ? undefined : unread + this.inHand.records
+  }
+
+  /** Records of retry topics whose time has not come. */
+  get delayed(): number {
+    let delayed = 0
+    for (const work of this.#works.values()) delayed += work.delayed.length
+    return delayed
   }
 
   get leftBehind(): number {
@@ -259,9 +274,9 @@ export class GroupWork {
       if (before !== undefined) this.#letGo(before, moved(at))
       let past = this.#pasts.get(key)
       if (past === undefined) this.#pasts.set(key, (past = new PartitionPast()))
-      const work = new PartitionWork(at, past)
+      const work = new PartitionWork(at, past, this.#delayOf.get(at.topic))
       this.#works.set(key, work)
-      this.inHand.enter(work)
+      this.inHand.of(work).enter(work)
     }
   }
 
@@ -300,8 +315,8 @@ export class GroupWork {
 
   #take(job: Job): void {
     job.work.tracker.add(job)
-    this.inHand.add(job.work, job.bytes)
-    this.#turns.add(job)
+    this.inHand.of(job.work).add(job.work, job.bytes)
+    if (!this.#delays.take(job)) this.#turns.add(job)
   }
 
   #go(work: PartitionWork): void {
@@ -354,7 +369,7 @@ export class GroupWork {
   #drop(work: PartitionWork, reason: Error): void {
     const parked = [...work.parked.keys()]
     work.letGo(reason)
-    this.inHand.forget(work)
+    this.inHand.of(work).forget(work)
     for (let job = work.tracker.first; job !== undefined; job = job.following) {
       this.#execution.limits.forget(job)
       if (job.phase === 'waiting') this.#finishing.leave(job, 'dropped')

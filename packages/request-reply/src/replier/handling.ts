@@ -13,6 +13,7 @@ import { Arrivals } from './arrival.ts'
 import { Calling } from './calling.ts'
 import { Deadlines } from './deadlines.ts'
 import type { HandledTopic } from './dispatch.ts'
+import type { ReplierParts } from './extension.ts'
 import { replyErrorFailure, unexpectedFailure } from './failures.ts'
 import type { ReplierSettings } from './options.ts'
 import type { Outcome } from './outcome.ts'
@@ -30,6 +31,8 @@ export interface RequestHandlerOptions {
   /** The record middleware of records that reach no operation. */
   readonly records: readonly AnyRecordMiddleware[]
   readonly answers: Answers
+  /** What record middleware is given. */
+  readonly parts: ReplierParts
   readonly counters: ReplierCounters
   readonly warnings: Warnings
 }
@@ -38,17 +41,19 @@ export class RequestHandler {
   readonly #settings: ReplierSettings
   readonly #records: readonly AnyRecordMiddleware[]
   readonly #answers: Answers
+  readonly #parts: ReplierParts
   readonly #warnings: Warnings
   readonly #steps: Steps
   readonly #deadlines: Deadlines
   readonly #arrivals: Arrivals
   readonly #calling: Calling
 
-  constructor({ settings, topics, records, answers, counters, warnings }: RequestHandlerOptions) {
+  constructor({ settings, topics, records, answers, counters, warnings, parts }: RequestHandlerOptions) {
     const { clock, clockTolerance: tolerance, maxAge, groupId, profile } = settings
     this.#settings = settings
     this.#records = records
     this.#answers = answers
+    this.#parts = parts
     this.#warnings = warnings
     const steps = (this.#steps = new Steps(groupId, profile))
     const deadlines = (this.#deadlines = new Deadlines({ clock, tolerance, maxAge, counters, warnings }))
@@ -69,7 +74,11 @@ export class RequestHandler {
 
   #throughRecords(turn: Turn, records: readonly AnyRecordMiddleware[]): Promise<Outcome> {
     const { reserved, clock } = this.#settings
-    const inside = (): Outcome | Promise<Outcome> => this.#decide(turn, clock.now())
+    let entered = false
+    const inside = (): Outcome | Promise<Outcome> => {
+      entered = true
+      return this.#decide(turn, clock.now())
+    }
     const add = (added: object): void => addToContext(turn.context, added)
     const failed = (middleware: string, thrown: unknown): Outcome => {
       turn.error = thrown
@@ -78,13 +87,20 @@ export class RequestHandler {
       const failure = replyErrorFailure(thrown) ?? unexpectedFailure(thrown, this.#settings.exposeErrors)
       return this.#answers.error(turn.record, turn.handling && turn.context, failure)
     }
-    return throughRecordMiddleware(records, new TurnRequest(turn), inside, add, reserved, failed)
+    const request = new TurnRequest(turn, this.#parts)
+    const outcome = throughRecordMiddleware(records, request, inside, add, reserved, failed)
+    return outcome.then((decided) => {
+      if (!entered) turn.run.untried()
+      return decided
+    })
   }
 
   #decide(turn: Turn, now: number): Outcome | Promise<Outcome> {
     if (turn.refused !== undefined) return turn.refused
     const { record, context, run } = turn
-    const failure = this.#deadlines.refusal(record, context.deadline, run.appendedAfter, now)
-    return failure === undefined ? this.#calling.call(turn) : this.#answers.error(record, context, failure)
+    const failure = this.#deadlines.refusal(record, context.deadline, run.appendedAfter, now, run.attempt)
+    if (failure !== undefined) return this.#answers.error(record, context, failure)
+    turn.error = undefined
+    return this.#calling.call(turn)
   }
 }

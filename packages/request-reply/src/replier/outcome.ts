@@ -21,6 +21,8 @@ export interface ErrorOutcome {
   readonly message: string
   readonly effect?: Effect | undefined
   readonly retryable?: boolean | undefined
+  /** A retry stands before it, and makes no more tries: for the middleware outside of it; nobody is told. */
+  readonly givenUp?: boolean | undefined
   readonly headers?: readonly RawHeader[] | undefined
 }
 

@@ -52,6 +52,8 @@ export class Job implements Tracked<Job>, Laned<Job>, RequestRun {
   readonly receivedAt: number
   readonly appendedAfter: number | undefined
   attempt = 1
+  /** Whether its turn has passed without a try. */
+  #untried = false
   phase: JobPhase = 'waiting'
   /** What it counts in `InHand`. */
   bytes: number
@@ -68,6 +70,8 @@ export class Job implements Tracked<Job>, Laned<Job>, RequestRun {
   /** When its turn came and when it had its outcome, in `Clock.monotonic` milliseconds. */
   beganAt = 0
   handledAt = 0
+  /** Not before this its turn comes, on the same clock, while it is among its partition's `delayed`. */
+  dueAt = 0
   /** When the brokers had its reply, on the same clock. */
   deliveredAt = 0
   /** Which of its partition's beginnings its last one was. */
@@ -82,6 +86,8 @@ export class Job implements Tracked<Job>, Laned<Job>, RequestRun {
   told = false
   /** The time after which it is not waited for. */
   limit: ScheduledTimer | undefined
+  /** Whether no such time counts for this try. */
+  unlimited = false
   /** What it has reached: told by the handling when it is known, before anything of the application's is called. */
   handling: Handling | undefined
   to: Addressee | undefined
@@ -145,6 +151,22 @@ export class Job implements Tracked<Job>, Laned<Job>, RequestRun {
     this.context = context
   }
 
+  untried(): void {
+    this.#untried = true
+  }
+
+  /** Its turn comes again: for another try, unless the one that it had was none. */
+  again(): void {
+    if (!this.#untried) this.attempt++
+    this.#untried = false
+  }
+
+  endLimit(): void {
+    this.unlimited = true
+    this.limit?.cancel()
+    this.limit = undefined
+  }
+
   /** Nothing is left to do: what it held is let go of, though its handler may hold the record still. */
   end(): void {
     this.phase = 'over'
@@ -154,6 +176,38 @@ export class Job implements Tracked<Job>, Laned<Job>, RequestRun {
     this.to = undefined
     this.context = undefined
     this.thrown = undefined
+  }
+}
+
+/** Records of one partition that were read before their time; linked as those that are ready are, which they are not yet. */
+export class DelayedJobs {
+  first: Job | undefined
+  #last: Job | undefined
+  /** Fires when the first of them is due. */
+  timer: ScheduledTimer | undefined
+  length = 0
+
+  add(job: Job): void {
+    if (this.#last === undefined) this.first = job
+    else this.#last.nextReady = job
+    this.#last = job
+    this.length++
+  }
+
+  shift(): Job | undefined {
+    const job = this.first
+    if (job === undefined) return undefined
+    this.first = job.nextReady
+    if (this.first === undefined) this.#last = undefined
+    job.nextReady = undefined
+    this.length--
+    return job
+  }
+
+  clear(): void {
+    this.timer?.cancel()
+    this.timer = undefined
+    while (this.shift() !== undefined);
   }
 }
 
@@ -188,6 +242,10 @@ export class PartitionPast {
 export class PartitionWork implements TopicPartition {
   readonly topic: string
   readonly partition: number
+  /** Milliseconds that its records wait before their turn can come (`delays.ts`). */
+  readonly delay: number
+  /** Those that wait, in order. */
+  readonly delayed: DelayedJobs = new DelayedJobs()
   readonly past: PartitionPast
   readonly tracker: OffsetTracker<Job> = new OffsetTracker<Job>()
   readonly abortable: Abortable = new Set()
@@ -222,7 +280,8 @@ export class PartitionWork implements TopicPartition {
   #drained: (() => void) | undefined
   #drainUntil = 0
 
-  constructor(at: TopicPartition, past: PartitionPast = new PartitionPast()) {
+  constructor(at: TopicPartition, past: PartitionPast = new PartitionPast(), delay = 0) {
+    this.delay = delay
     this.topic = at.topic
     this.partition = at.partition
     this.past = past
@@ -317,6 +376,7 @@ export class PartitionWork implements TopicPartition {
     if (this.gone) return
     this.#state = 'gone'
     for (const { timer } of this.parked.values()) timer.cancel()
+    this.delayed.clear()
     for (const context of this.abortable) context.abandon(reason)
     for (const wake of this.sleeping) wake()
     this.#lingered?.()

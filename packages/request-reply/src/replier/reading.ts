@@ -11,6 +11,8 @@ export const pausedFor = {
   stop: 4,
   /** It is being let go. */
   drain: 8,
+  /** The time of what was read has not come (a retry topic's partition). */
+  delay: 16,
 } as const
 
 /** Pauses and resumes the reading of partitions: one is read while no reason speaks against it. */

@@ -2,6 +2,7 @@ import { longestTimeout, type AnyOperation } from '../contract/operation.ts'
 import { OptionsError, unknownOptions } from '../errors.ts'
 import type { HandledTopic, Handling, HandleOptions } from './dispatch.ts'
 import { wrap, type AnyHandler, type AnyMiddleware } from './middleware.ts'
+import type { FurtherTopic } from './extension.ts'
 import { Extensions } from './extensions.ts'
 import type { AnyRecordMiddleware } from './record-middleware.ts'
 import { patternsFor, problemOfAddress, ReplyTopics } from './reply-address.ts'
@@ -102,12 +103,21 @@ export class Registry {
     const extensions = new Extensions()
     const topics = new Map<string, Map<string, Handling>>()
     // Whose prefix, and whose operations' own addresses, its replies may go to.
-    const bases = new Map<string, string>()
-    const enter = (topic: string, base: string, name: string, handling: Handling): void => {
+    const bases = new Map<string, { readonly base: string; readonly place: number; readonly delay: number }>()
+    const enter = (
+      { topic, place = 0, delay = 0 }: FurtherTopic,
+      base: string,
+      name: string,
+      handling: Handling,
+    ): void => {
       const other = bases.get(topic)
-      if (other !== undefined && other !== base)
-        return void problems.push(`topic ${topic} would be read for ${base} and for ${other}`)
-      bases.set(topic, base)
+      if (other !== undefined && other.base !== base)
+        return void problems.push(`topic ${topic} would be read for ${base} and for ${other.base}`)
+      if (other !== undefined && (other.place !== place || other.delay !== delay))
+        return void problems.push(
+          `topic ${topic} would be a retry topic at two places, or with two delays: give its operations the same`,
+        )
+      bases.set(topic, { base, place, delay })
       let byName = topics.get(topic)
       if (byName === undefined) topics.set(topic, (byName = new Map()))
       if (byName.has(name) && byName.get(name) !== handling)
@@ -117,11 +127,16 @@ export class Registry {
     for (const [base, byName] of this.#topics) {
       for (const [name, gathered] of byName) {
         const handling = this.#handling(gathered)
-        enter(base, base, name, handling)
+        enter({ topic: base }, base, name, handling)
         const found = extensions.of(gathered.operation, handling.records)
         for (const topic of found.topics) enter(topic, base, name, handling)
         for (const { operation, handler } of found.operations)
-          enter(operation.topic, base, operation.name, { operation, handler, records: [], offered: true })
+          enter({ topic: operation.topic }, base, operation.name, {
+            operation,
+            handler,
+            records: [],
+            offered: true,
+          })
       }
     }
     const handled = new Set(topics.keys())
@@ -145,9 +160,10 @@ export class Registry {
       name,
       {
         name,
+        ...bases.get(name)!,
         byName,
         only: onlyOf(byName),
-        replyTopics: new ReplyTopics(patterns(bases.get(name)!), handled),
+        replyTopics: new ReplyTopics(patterns(bases.get(name)!.base), handled),
         last: undefined,
       },
     ])

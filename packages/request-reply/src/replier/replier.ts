@@ -16,6 +16,7 @@ import type { Transport } from '../transport/transport.ts'
 import { requireTopic } from '../transport/topics.ts'
 import type { HandlerContext } from './context.ts'
 import type { HandleOptions } from './dispatch.ts'
+import type { ReplierParts } from './extension.ts'
 import type { Extensions } from './extensions.ts'
 import { Answers } from './answer.ts'
 import { RequestHandler } from './handling.ts'
@@ -23,7 +24,7 @@ import { GroupWork } from './group-work.ts'
 import type { ReplierHealth } from './health.ts'
 import { wordsOf } from '../words.ts'
 import type { AddedBy, AnyHandler, Middleware } from './middleware.ts'
-import type { AddedByRecords, AnyRecordMiddleware, RecordMiddleware } from './record-middleware.ts'
+import type { AddedByRecords, RecordMiddleware } from './record-middleware.ts'
 import { readReplierOptions, type ReplierOptions, type ReplierSettings } from './options.ts'
 import { Registry } from './registry.ts'
 import { ReplierCounters, type ReplierStats } from './stats.ts'
@@ -50,8 +51,8 @@ export interface Replier<Added extends object = object> extends AsyncDisposable 
     RequestOutput,
     ReplyInput,
     ReplyOutput,
-    const Used extends readonly unknown[] = readonly [],
-    const UsedRecords extends readonly unknown[] = readonly [],
+    const Used extends readonly unknown[] = readonly unknown[],
+    const UsedRecords extends readonly unknown[] = readonly unknown[],
   >(
     operation: Operation<RequestInput, RequestOutput, ReplyInput, ReplyOutput>,
     // The operation says what a reply is: else an incomplete one would widen it. Around the whole, for of a `NoInfer` reply
@@ -141,7 +142,7 @@ class GroupReplier implements Replier {
 
   useRecords<More extends object>(middleware: RecordMiddleware<More>): Replier<More> {
     this.#refuseOnceStarted('useRecords')
-    this.#registry.useRecords(middleware as AnyRecordMiddleware)
+    this.#registry.useRecords(middleware)
     return this as Replier
   }
 
@@ -153,7 +154,7 @@ class GroupReplier implements Replier {
 
   stats(): ReplierStats {
     const { groupId } = this.#settings
-    const { received, redelivered, handled, replied, committed } = this.#counters
+    const { received, redelivered, handled, retried, handedOver, replied, committed } = this.#counters
     const { commitFailures, leftBehind, repeated, clockDisagreements } = this.#counters
     const group = this.#group
     return {
@@ -162,11 +163,14 @@ class GroupReplier implements Replier {
       received,
       redelivered,
       handled,
+      retried,
+      handedOver,
       replied,
       errorReplies: Object.fromEntries(this.#counters.errorReplies),
       passedOver: Object.fromEntries(this.#counters.passedOver),
       inHand: group?.inHand.records ?? 0,
       inHandBytes: group?.inHand.bytes ?? 0,
+      delayed: group?.delayed ?? 0,
       lag: group?.lag,
       running: group?.running ?? 0,
       paused: group?.inHand.paused ?? 0,
@@ -229,12 +233,16 @@ class GroupReplier implements Replier {
       const answers = new Answers(settings)
       const { records } = this.#registry
       this.#extensions = extensions
-      await this.#unlessClosed(this.#openExtensions(extensions, transport))
-      const handler = new RequestHandler({ settings, topics, records, answers, counters, warnings })
+      const parts = this.#parts(transport)
+      const { createTopics, unknownOperations } = settings
+      await this.#unlessClosed(extensions.open({ ...parts, createTopics, unknownOperations }))
+      const handler = new RequestHandler({ settings, topics, records, answers, counters, warnings, parts })
       const names = [...topics.keys()]
+      const delays = new Map([...topics].map(([name, { delay }]) => [name, delay]))
       const group = new GroupWork({
         settings,
         topics: names,
+        delays,
         transport,
         handler,
         answers,
@@ -262,11 +270,11 @@ class GroupReplier implements Replier {
     })
   }
 
-  #openExtensions(extensions: Extensions, transport: Transport): Promise<void> {
-    const { groupId, clock, profile, createTopics } = this.#settings
+  #parts(transport: Transport): ReplierParts {
+    const { groupId, clock, profile } = this.#settings
     const warn = (message: string, details: Readonly<Record<string, unknown>>, error?: unknown): void =>
       this.#warnings.tell(message, { groupId, ...details }, error)
-    return extensions.open({ groupId, transport, clock, profile, createTopics, warn })
+    return { groupId, transport, clock, profile, warn }
   }
 
   async #closeExtensions(): Promise<void> {

@@ -7,8 +7,10 @@ import type { Outcome } from './outcome.ts'
 /** One try to handle a record. */
 export interface RequestRun {
   readonly record: IncomingRecord
-  /** From 1. */
+  /** Which try it is, of this record here, from 1. What did not come to the deadline and the handler is none. */
   readonly attempt: number
+  /** What the try before this one has thrown, if anything. */
+  readonly thrown: unknown
   /** When it was read, in `Clock.monotonic` milliseconds. */
   readonly receivedAt: number
   /** When its turn came, on the same clock. */
@@ -19,12 +21,18 @@ export interface RequestRun {
   readonly owned: boolean
   /** Where contexts whose signal somebody has asked for are kept. */
   readonly abortable: Abortable
+  /** Whether its error reply was given before its handler ended. */
+  readonly overdue: boolean
+  /** No time limit counts for this try from here on. */
+  endLimit(): void
   /** Says what the record has reached, when it is known and before anything of the application's is called. */
   reached(
     handling: Handling | undefined,
     to: Addressee | undefined,
     context: RequestContext | undefined,
   ): void
+  /** Says that this try was none: record middleware has decided without the handler. */
+  untried(): void
 }
 
 /** The outcome, with what was found out on the way to it. */

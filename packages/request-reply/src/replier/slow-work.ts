@@ -63,8 +63,10 @@ const says: Readonly<Partial<Record<Job['phase'], string>>> & { readonly handlin
 /** The oldest of all that is in hand, as far as it is unfinished. */
 export function oldestOf(works: Iterable<PartitionWork>): Job | undefined {
   let oldest: Job | undefined
-  for (const { tracker } of works) {
+  for (const { tracker, delayed } of works) {
     const { first } = tracker
+    // It is not old, it only waits.
+    if (first !== undefined && first === delayed.first) continue
     if (first !== undefined && (oldest === undefined || first.receivedAt < oldest.receivedAt)) oldest = first
   }
   return oldest

@@ -45,7 +45,7 @@ export class Standstills {
     // A drain does not wait for it.
     work.parked.set(job, { notBefore: Number.POSITIVE_INFINITY, timer })
     job.phase = 'parked'
-    job.attempt++
+    job.again()
     work.rests(job)
     if (job.hasTurn) {
       job.hasTurn = false
@@ -87,7 +87,8 @@ export class Standstills {
   read(work: PartitionWork): void {
     const { maxAhead, clock, reading, warnings } = this.#options
     const { tracker, topic, partition } = work
-    if (tracker.ahead <= maxAhead || work.tooFarAhead !== undefined) return
+    // What waits for its time is not ahead of anything: nothing more is read meanwhile.
+    if (tracker.ahead - work.delayed.length <= maxAhead || work.tooFarAhead !== undefined) return
     work.tooFarAhead = { reason: 'too-far-ahead', since: clock.now(), error: undefined }
     reading.pause(work, pausedFor.ahead)
     warnings.tell('a request is not finished, and its partition is not read on before it is', {
@@ -100,7 +101,11 @@ export class Standstills {
 
   /** The lowest unfinished record is another one. */
   moved(work: PartitionWork): void {
-    if (work.tooFarAhead === undefined || work.tracker.ahead > 0.75 * this.#options.maxAhead) return
+    if (
+      work.tooFarAhead === undefined ||
+      work.tracker.ahead - work.delayed.length > 0.75 * this.#options.maxAhead
+    )
+      return
     work.tooFarAhead = undefined
     this.#options.reading.resume(work, pausedFor.ahead)
   }

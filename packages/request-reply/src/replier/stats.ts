@@ -13,6 +13,8 @@ export type PassedOverReason =
   | 'operation-unknown'
   /** A one-way request whose handling has failed: there is nobody to be told. */
   | 'failed-one-way'
+  /** It was given up and is kept as a dead letter, and there is nobody to be told. */
+  | 'dead-lettered'
   /** A stretch of a log that cannot be read: damaged, or larger than what may become of it in memory. */
   | 'unreadable'
   /** A fault of the library itself. */
@@ -29,6 +31,10 @@ export interface ReplierStats {
   readonly redelivered: number
   /** Handlers that have ended, well or not. */
   readonly handled: number
+  /** Tries that are made again in place, after a pause (the outcome `later`). */
+  readonly retried: number
+  /** Records that were handed over: to a retry topic, or to whoever else sends their reply. */
+  readonly handedOver: number
   /** Replies that the brokers have acknowledged, error replies included. */
   readonly replied: number
   /** Error replies that the brokers have acknowledged, by code. */
@@ -41,6 +47,8 @@ export interface ReplierStats {
    */
   readonly inHand: number
   readonly inHandBytes: number
+  /** Of those in hand, records of retry topics whose time has not come. */
+  readonly delayed: number
   /**
    * Records in this replier's partitions that are not finished: those in hand, and those that stand in the log and were
    * not read yet, by the brokers' last answers. `undefined` while that is not known, or where the transport cannot say.
@@ -105,6 +113,8 @@ export class ReplierCounters {
   received = 0
   redelivered = 0
   handled = 0
+  retried = 0
+  handedOver = 0
   replied = 0
   committed = 0
   commitFailures = 0

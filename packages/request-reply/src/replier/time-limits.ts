@@ -45,7 +45,7 @@ export class TimeLimits {
   /** The handler has been called and has not ended. */
   begin(job: Job): void {
     const { handling } = job
-    if (handling === undefined || job.phase !== 'handling') return
+    if (handling === undefined || job.phase !== 'handling' || job.unlimited) return
     const timeout = handling.handlerTimeout ?? this.#options.handlerTimeout
     const deadline = handling.leaveBehind ? job.context?.deadline : undefined
     if (timeout === undefined && deadline === undefined) return

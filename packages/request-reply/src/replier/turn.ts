@@ -3,15 +3,17 @@ import { MessageHeaders } from '../wire/headers.ts'
 import type { ReplyAddress } from '../wire/profile.ts'
 import type { Addressee } from './addressee.ts'
 import type { RequestContext } from './context.ts'
-import type { Handling } from './dispatch.ts'
+import type { HandledTopic, Handling } from './dispatch.ts'
 import type { Outcome } from './outcome.ts'
 import type { RawRequest } from './raw-request.ts'
+import type { ReplierParts } from './extension.ts'
 import type { Handled, RequestRun } from './run.ts'
 
 /** One try to handle a record: what was found out of it so far, and in the end its outcome. */
 export class Turn implements Handled {
   readonly run: RequestRun
   readonly record: IncomingRecord
+  readonly topic: HandledTopic
   readonly attempt: number
   readonly correlationId: Buffer | undefined
   readonly to: Addressee | undefined
@@ -20,11 +22,12 @@ export class Turn implements Handled {
   /** Why it goes no further than the record middleware. */
   readonly refused: Outcome | undefined
   outcome: Outcome | Promise<Outcome>
-  /** What the handler, or a middleware, has thrown. */
-  error: unknown = undefined
+  /** What the handler, or a middleware, has thrown; until this try is made, at the one before. */
+  error: unknown
 
   constructor(
     run: RequestRun,
+    topic: HandledTopic,
     correlationId: Buffer | undefined,
     to: Addressee | undefined,
     handling: Handling | undefined,
@@ -33,7 +36,9 @@ export class Turn implements Handled {
   ) {
     this.run = run
     this.record = run.record
-    this.attempt = run.attempt
+    this.attempt = topic.place + run.attempt
+    this.topic = topic
+    this.error = run.thrown
     this.correlationId = correlationId
     this.to = to
     this.handling = handling
@@ -48,11 +53,13 @@ export const abandoned: Outcome = { kind: 'abandoned' }
 
 /** A turn as record middleware sees it; looks things up when they are asked for. */
 export class TurnRequest implements RawRequest {
+  readonly replier: ReplierParts
   readonly #turn: Turn
   #headers: MessageHeaders | undefined
 
-  constructor(turn: Turn) {
+  constructor(turn: Turn, replier: ReplierParts) {
     this.#turn = turn
+    this.replier = replier
   }
 
   get record(): IncomingRecord {
@@ -103,12 +110,32 @@ export class TurnRequest implements RawRequest {
     return this.#turn.context.deadline
   }
 
+  get base(): string {
+    return this.#turn.topic.base
+  }
+
+  get place(): number {
+    return this.#turn.topic.place
+  }
+
   get attempt(): number {
     return this.#turn.attempt
   }
 
   get error(): unknown {
     return this.#turn.error
+  }
+
+  get owned(): boolean {
+    return this.#turn.run.owned && !this.#turn.context.abandoned
+  }
+
+  get overdue(): boolean {
+    return this.#turn.run.overdue
+  }
+
+  endLimit(): void {
+    this.#turn.run.endLimit()
   }
 
   get signal(): AbortSignal {

@@ -28,6 +28,8 @@ export interface AcceptanceOptions {
   readonly receiving: Receiving
   readonly pending: PendingReplies
   address(): ReplyAddress
+  /** With what a correlation id begins, if with anything. */
+  correlationPrefix(): Buffer | undefined
   warn(context: string, thrown: unknown): void
 }
 
@@ -51,13 +53,19 @@ export class Acceptance {
     correlationId: Buffer | undefined,
     then: (pending: PendingReply) => Result,
   ): Result {
-    pending.correlationId = correlationId ?? this.#options.settings.random(16)
+    pending.correlationId = correlationId ?? this.#newId()
     pending.id = idOf(pending.correlationId)
     if (!requestTracing.hasSubscribers) {
       this.#register(pending, none)
       return then(pending)
     }
     return this.#traced(pending, then)
+  }
+
+  #newId(): Buffer {
+    const id = this.#options.settings.random(16)
+    this.#options.correlationPrefix()?.copy(id)
+    return id
   }
 
   #register(pending: PendingReply, traced: readonly RawHeader[]): void {

@@ -124,6 +124,7 @@ export class OpenRequester implements AsyncDisposable {
       pending: this.#pending,
       encoder: new RequestEncoder(settings),
       address: () => this.#routing!.address(),
+      correlationPrefix: () => this.#routing!.correlationPrefix,
       warn: (context, thrown) => warnings.tell(context, thrown),
     })
     this.#registration = new Registration({
@@ -170,6 +171,7 @@ export class OpenRequester implements AsyncDisposable {
       createTopics,
       resumeFrom,
       clock,
+      pending: () => this.#pending.ids(),
       receive: (records) => this.#receiver.receive(records),
       onTrouble: (troubles) => this.#receiving.changed(troubles),
       unreadable: (range) => {

@@ -99,6 +99,11 @@ export class PendingReplies {
     if (requestAccepted.hasSubscribers) requestAccepted.publish(stepOf(pending, this.#options.instanceId))
   }
 
+  /** The correlation ids of what is pending, the oldest first. */
+  *ids(): Generator<Buffer> {
+    for (const { correlationId } of this.#pending.values()) yield correlationId
+  }
+
   get(id: string): PendingReply | undefined {
     return this.#pending.get(id)
   }

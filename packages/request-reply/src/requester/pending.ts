@@ -39,6 +39,8 @@ export class PendingReply implements DeadlineEntry {
   key: Buffer | null = null
   value: Buffer | null = null
   headers: readonly RawHeader[] = none
+  /** What makes doing it again harmless, where there is something. */
+  idempotencyKey: string | undefined = undefined
   /** Of the request topic; needed when the record is made. */
   partitions = 0
   /** Milliseconds of the timeout that its preparation took. */

@@ -5,23 +5,20 @@
  *
  * All of it happens within the call, unless something has to be waited for.
  */
-import { encodePayload, type Encoded } from '../contract/coding.ts'
+import type { Encoded } from '../contract/coding.ts'
 import type { AnyOperation } from '../contract/operation.ts'
-import type { Validated } from '../contract/payload.ts'
-import { sendable } from '../contract/sendable.ts'
-import { MilenaError, ValidationError } from '../errors.ts'
 import type { ReservedHeaders } from '../wire/reserved-headers.ts'
-import { wordsOf } from '../words.ts'
 import type { Caps } from './caps.ts'
+import { encodeRequest, refuseReserved } from './encoding.ts'
 import { KeyOrder } from './key-order.ts'
 import type { RequesterSettings } from './options.ts'
 import { cancelledBefore, notReady } from './outcome-errors.ts'
 import type { PendingReply } from './pending.ts'
 import type { Preparing } from './preparing.ts'
-import { readRequestOptions } from './read-options.ts'
+import { readRequestOptions, tryTo } from './read-options.ts'
 import type { Receiving } from './receiving.ts'
 import type { RequestOptions } from './reply.ts'
-import { chooseKey, recordBytes } from './request-record.ts'
+import { chooseIdempotencyKey, chooseKey, recordBytes } from './request-record.ts'
 import { isAborted, reasonOf } from './signals.ts'
 import type { TopicDirectory } from './topic-directory.ts'
 
@@ -59,7 +56,9 @@ export class Preparation {
     const givenKey = readRequestOptions(pending, given, settings.timeout, reserved)
     if (isAborted(pending)) throw cancelledBefore(operation, reasonOf(pending.signal))
     receiving.refuseAnsweringItself(operation)
-    const body = this.#encoded(pending, sendable(operation, 'request', value))
+    // Now, while the value is as it was given.
+    pending.idempotencyKey = chooseIdempotencyKey(operation, value, pending.idempotencyKey)
+    const body = encodeRequest(operation, value)
     if (body instanceof Promise) {
       // Now, while the value is as it was given; a value that the schema refuses is more to the point, though.
       const key = tryTo(() => chooseKey(operation, value, givenKey))
@@ -129,28 +128,12 @@ export class Preparation {
     })
   }
 
-  /** @throws ValidationError `MILENA_REQUEST_INVALID` */
-  #encoded(
-    pending: PendingReply,
-    checked: Validated<unknown> | Promise<Validated<unknown>>,
-  ): Encoded | Promise<Encoded> {
-    const { operation } = pending
-    if (checked instanceof Promise) return checked.then((result) => this.#encoded(pending, result))
-    if ('issues' in checked)
-      throw new ValidationError('MILENA_REQUEST_INVALID', operation.name, checked.issues)
-    return encodePayload(operation, 'request', checked.value, operation.topic)
-  }
-
-  #takeBody(pending: PendingReply, { value, headers }: Encoded): void {
+  #takeBody(pending: PendingReply, body: Encoded): void {
     const { reserved, preparing } = this.#options
+    const { value, headers } = body
     pending.value = value
     if (headers.length > 0) {
-      try {
-        reserved.refuse(headers)
-      } catch (cause) {
-        const message = `operation ${pending.operation.name}: the codec of the request: ${wordsOf(cause)}`
-        throw new MilenaError('MILENA_CODEC_FAILED', message, { cause })
-      }
+      refuseReserved(pending.operation, body, reserved)
       pending.headers = [...pending.headers, ...headers]
     }
     preparing.resize(pending, recordBytes(pending.key, value, pending.headers))
@@ -159,13 +142,5 @@ export class Preparation {
   #isReceiving(): boolean {
     const { settings, receiving } = this.#options
     return settings.whileNotReceiving === 'refuse' || receiving.isOpen
-  }
-}
-
-function tryTo<Result>(act: () => Result): { readonly done: Result } | { readonly failed: unknown } {
-  try {
-    return { done: act() }
-  } catch (failed) {
-    return { failed }
   }
 }

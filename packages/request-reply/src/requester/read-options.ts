@@ -17,6 +17,7 @@ const known: ReadonlySet<string> = new Set<keyof RequestOptions>([
   'headers',
   'key',
   'partition',
+  'idempotencyKey',
 ])
 
 const none: readonly RawHeader[] = []
@@ -38,7 +39,7 @@ export function readRequestOptions(
   const { operation } = pending
   pending.timeout = operation.timeout ?? defaultTimeout
   if (given === undefined) return undefined
-  const { timeout, signal, headers, key, partition } = tryOrRefuse(operation, 'options', () =>
+  const { timeout, signal, headers, key, partition, idempotencyKey } = tryOrRefuse(operation, 'options', () =>
     copyOf(operation, given),
   )
   if (timeout !== undefined) {
@@ -57,6 +58,7 @@ export function readRequestOptions(
       throw refused(operation, `partition must be a whole number, not ${said(partition)}`)
     pending.partition = partition
   }
+  pending.idempotencyKey = idempotencyKey
   return key
 }
 
@@ -88,6 +90,15 @@ export function tryOrRefuse<Result>(operation: AnyOperation, what: string, run: 
   }
 }
 
+/** For what is to be said later, or not at all. */
+export function tryTo<Result>(act: () => Result): { readonly done: Result } | { readonly failed: unknown } {
+  try {
+    return { done: act() }
+  } catch (failed) {
+    return { failed }
+  }
+}
+
 export function refused(operation: AnyOperation, problem: string): OptionsError {
   return new OptionsError(`operation ${operation.name}`, [problem])
 }
@@ -98,8 +109,8 @@ function copyOf(operation: AnyOperation, given: RequestOptions): RequestOptions 
   for (const name in given)
     if (!known.has(name) && Object.hasOwn(given, name))
       throw new OptionsError(`operation ${operation.name}`, unknownOptions(given, known))
-  const { timeout, signal, headers, key, partition } = given
-  return { timeout, signal, headers, key, partition }
+  const { timeout, signal, headers, key, partition, idempotencyKey } = given
+  return { timeout, signal, headers, key, partition, idempotencyKey }
 }
 
 function problemOfSignal(signal: AbortSignal): string | undefined {

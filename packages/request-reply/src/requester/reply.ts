@@ -15,6 +15,8 @@ export interface RequestOptions {
   readonly headers?: HeaderInput | undefined
   /** The record key, instead of the operation's. */
   readonly key?: string | Uint8Array | null | undefined
+  /** What makes doing the same again harmless, instead of the operation's `idempotencyKey`: 1 to 255 bytes, no control characters. */
+  readonly idempotencyKey?: string | undefined
   /** The request's partition, instead of the operation's choice. */
   readonly partition?: number | undefined
 }

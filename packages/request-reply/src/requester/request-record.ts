@@ -5,7 +5,13 @@ import type { AnyOperation } from '../contract/operation.ts'
 import { MilenaError } from '../errors.ts'
 import type { OutgoingRecord } from '../transport/transport.ts'
 import type { RawHeader } from '../wire/headers.ts'
-import { deadlineHeader, instanceHeader, timeoutHeader } from '../wire/milena.ts'
+import {
+  deadlineHeader,
+  idempotencyKeyHeader,
+  instanceHeader,
+  problemOfIdempotencyKey,
+  timeoutHeader,
+} from '../wire/milena.ts'
 import type { ReplyAddress, WireProfile } from '../wire/profile.ts'
 import type { PendingReply } from './pending.ts'
 import { refused, tryOrRefuse, type GivenKey } from './read-options.ts'
@@ -48,7 +54,7 @@ export class RequestEncoder {
   }
 
   #headers(
-    { headers, correlationId, account }: PendingReply,
+    { headers, correlationId, account, idempotencyKey }: PendingReply,
     further: readonly RawHeader[],
     address: readonly RawHeader[],
     at: number,
@@ -60,12 +66,14 @@ export class RequestEncoder {
     const deadline = this.#headerOfDeadline(at)
     const timeout = this.#headerOfTimeout(left)
     // Written out where there are no others: a list that grows has room for sixteen more, and that for each request.
-    if (headers.length === 0 && further.length === 0) {
+    if (headers.length === 0 && further.length === 0 && idempotencyKey === undefined) {
       const [first, second] = address
       if (address.length === 1) return [first!, correlation, header, instance, deadline, timeout]
       if (address.length === 2) return [first!, second!, correlation, header, instance, deadline, timeout]
     }
-    return [...headers, ...further, ...address, correlation, header, instance, deadline, timeout]
+    const own = [correlation, header, instance, deadline, timeout]
+    if (idempotencyKey !== undefined) own.push(idempotencyKeyHeader(idempotencyKey))
+    return [...headers, ...further, ...address, ...own]
   }
 
   /** Under load many requests of one timeout are made in one millisecond. */
@@ -101,6 +109,23 @@ export function chooseKey(operation: AnyOperation, value: unknown, given: GivenK
     if (typeof key === 'string') return Buffer.from(key)
     if (key instanceof Uint8Array) return Buffer.from(key)
     throw refused(operation, `key must be a string, bytes or null, not ${said(key)}`)
+  })
+}
+
+/** The idempotency key as the caller or the operation has it. */
+export function chooseIdempotencyKey(
+  operation: AnyOperation,
+  value: unknown,
+  given: string | undefined,
+): string | undefined {
+  if (given === undefined && operation.idempotencyKey === undefined) return undefined
+  return tryOrRefuse(operation, 'idempotencyKey', () => {
+    const key: unknown = given ?? operation.idempotencyKey!(value as never)
+    if (key === undefined || key === null) return undefined
+    if (typeof key !== 'string') throw refused(operation, `idempotencyKey must be a string, not ${said(key)}`)
+    const problem = problemOfIdempotencyKey(key)
+    if (problem !== undefined) throw refused(operation, `idempotencyKey ${problem}`)
+    return key
   })
 }
 

@@ -18,6 +18,8 @@ export interface PreparedRequest<ReplyOutput> {
   readonly value: Buffer | null
   /** Those that its caller gave, and its codec; the library's own come when it is registered. */
   readonly headers: readonly RawHeader[]
+  /** What makes doing it again harmless, where its operation or its caller says so. */
+  readonly idempotencyKey: string | undefined
   /** Milliseconds that it waits for its reply. */
   readonly timeout: number
   /** Only for its type. */
@@ -69,13 +71,14 @@ export interface PendingRequest<ReplyOutput> {
 const prepared = new WeakMap<object, PendingReply>()
 
 export function publish<ReplyOutput>(pending: PendingReply): PreparedRequest<ReplyOutput> {
-  const { operation, key, value, headers, timeout } = pending
+  const { operation, key, value, headers, idempotencyKey, timeout } = pending
   const request = Object.freeze({
     operation: operation.name,
     topic: operation.topic,
     key,
     value,
     headers,
+    idempotencyKey,
     timeout,
   })
   prepared.set(request, pending)

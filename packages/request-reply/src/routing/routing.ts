@@ -31,6 +31,11 @@ export interface RoutingContext {
    */
   readonly resumeFrom: readonly RecordPosition[] | undefined
   readonly clock: Clock
+  /**
+   * The correlation ids of requests that have no outcome yet, the oldest first: for a strategy that has to ask whether
+   * their replies are there. Each as it travels; not to be changed.
+   */
+  pending(): Iterable<Buffer>
   /** Hands over records that may be replies, this instance's or another's. Never throws. */
   receive(records: readonly IncomingRecord[]): void
   /** A stretch of the reply topic that could not be read and is passed over; a reply may have stood there. Never throws. */
@@ -51,6 +56,11 @@ export interface ReplyRouting {
 export interface OpenReplyRouting {
   /** Where the reply to the next request is to go. Called for every request: it must be cheap. */
   address(): ReplyAddress
+  /**
+   * Bytes with which the correlation ids of this instance's requests begin, at most 8: for a strategy that has to know
+   * its own replies by their id. What is left of the 16 is random. Default: none, all is random.
+   */
+  readonly correlationPrefix?: Buffer | undefined
   /**
    * What keeps replies from being received now, and lasts: while the list has an entry, new requests are refused (or
    * wait) unsent. Called for every request: the same array until it changes. Without this method: what

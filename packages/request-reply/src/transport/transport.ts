@@ -28,6 +28,8 @@ export interface IncomingRecord extends RecordPosition {
   readonly headers: readonly RawHeader[]
   /** Milliseconds since the Unix epoch, as the producer or the broker set it. */
   readonly timestamp: number
+  /** Present where the broker has set it, on a topic whose `message.timestamp.type` is this. */
+  readonly timestampType?: 'LogAppendTime' | undefined
   /** Bytes of key, value and headers. */
   readonly size: number
 }

@@ -1,7 +1,9 @@
 /**
  * Milena's own headers: plain text, ignored by everybody else. `docs/headers.md` lists them with their bounds.
  */
+import { isUtf8 } from 'node:buffer'
 import type { Effect } from '../errors.ts'
+import { foreign } from '../words.ts'
 import { lastHeader, type RawHeader } from './headers.ts'
 
 /** The most bytes of each header that are read or written; a longer one counts as absent, or is cut when written. */
@@ -10,6 +12,7 @@ export const headerBounds = {
   instance: 255,
   deadline: 16,
   timeout: 10,
+  idempotencyKey: 255,
   errorCode: 128,
   errorMessage: 2048,
   errorEffect: 7,
@@ -20,6 +23,7 @@ const operationName = Buffer.from('milena-operation')
 const instanceName = Buffer.from('milena-instance')
 const deadlineName = Buffer.from('milena-deadline')
 const timeoutName = Buffer.from('milena-timeout')
+const idempotencyKeyName = Buffer.from('milena-idempotency-key')
 const errorEffectName = Buffer.from('milena-error-effect')
 const errorRetryableName = Buffer.from('milena-error-retryable')
 const errorCodeName = Buffer.from('milena-error-code')
@@ -44,6 +48,19 @@ export function deadlineHeader(deadline: number): RawHeader {
  */
 export function timeoutHeader(timeout: number): RawHeader {
   return [timeoutName, Buffer.from(String(Math.ceil(timeout)), 'latin1')]
+}
+
+/** What makes two requests the same request, however often and by whomever they are sent. */
+export function idempotencyKeyHeader(key: string): RawHeader {
+  return [idempotencyKeyName, Buffer.from(key)]
+}
+
+/** What is wrong with an idempotency key, if anything. */
+export function problemOfIdempotencyKey(key: string): string | undefined {
+  const length = Buffer.byteLength(key)
+  if (length === 0 || length > headerBounds.idempotencyKey)
+    return `must have 1 to ${headerBounds.idempotencyKey} bytes, not ${length}`
+  return foreign(key) === key ? undefined : 'must have no control characters and no lone surrogates'
 }
 
 /** What an error reply says; `effect` and `retryable` only where the replier knows better than the code does. */
@@ -86,6 +103,19 @@ export function readDeadline(headers: readonly RawHeader[]): number | undefined 
 /** The timeout, or `undefined` when there is none or it is not 1 to 10 decimal digits. */
 export function readTimeout(headers: readonly RawHeader[]): number | undefined {
   return readDigits(lastHeader(headers, timeoutName), headerBounds.timeout)
+}
+
+/** The idempotency key; `undefined` when there is none, and `problem` when there is one that cannot be. */
+export function readIdempotencyKey(
+  headers: readonly RawHeader[],
+): { readonly key: string } | { readonly problem: string } | undefined {
+  const bytes = lastHeader(headers, idempotencyKeyName)
+  if (bytes === undefined) return undefined
+  if (bytes === null) return { problem: 'must not be null' }
+  if (!isUtf8(bytes)) return { problem: 'must be UTF-8' }
+  const key = bytes.toString()
+  const problem = problemOfIdempotencyKey(key)
+  return problem === undefined ? { key } : { problem }
 }
 
 /** Read in place: it is in every request, and a string, a pattern and a number of it cost three times as much. */

@@ -1,7 +1,8 @@
 /** `npm start`: the payment document's problem, and its cures, side by side. */
 import { type Command, JsonClient, requireFreePort, runCommand } from '@milena/hosting'
 import type { ServiceFacts } from '../provider/main.ts'
-import type { RoutingName } from '../routing/choose.ts'
+import { findRedis, noRedis } from '../redis.ts'
+import { needsRedis, type RoutingName } from '../routing/choose.ts'
 import { PaymentSystem } from '../system.ts'
 import { lostNothing, type Row } from './measure.ts'
 import { help, readCompareOptions, type CompareOptions } from './options.ts'
@@ -14,6 +15,8 @@ const routings: readonly RoutingName[] = [
   'sameGroup',
   'instanceReplyTopic',
   'sharedReplyTopic',
+  'redisRelay',
+  'redisPolling',
   'replyPartition',
 ]
 /** Milliseconds: short, so that a lost reply shows soon; the provider takes 60 to 90. */
@@ -51,27 +54,31 @@ class Comparison implements Command {
     const databaseUrl = process.env['DATABASE_URL'] || undefined
     this.#progress.show(`starting ${brokers ?? 'the embedded broker'}, database, provider and two workers`)
     const system = this.#system
-    await system.startFoundation({ brokers, databaseUrl })
+    const redisUrl = await findRedis()
+    const compared = routings.filter((routing) => redisUrl !== undefined || !needsRedis(routing))
+    await system.startFoundation({ brokers, databaseUrl, redisUrl })
     await Promise.all([system.addWorker('worker-1'), system.addWorker('worker-2')])
 
     const steady: Row[] = []
     const scaled: Row[] = []
     const run = Date.now().toString(36)
-    for (const [index, routing] of routings.entries()) {
-      const step = `${index + 1} of ${routings.length}: ${routing}`
+    for (const [index, routing] of compared.entries()) {
+      const step = `${index + 1} of ${compared.length}: ${routing}`
       this.#progress.show(step, ': starting two gateways')
       const onProgress = (text: string) => this.#progress.show(step, text)
       const trial = new Trial(system, { routing, rate, seconds, ports, run, timeout, onProgress })
       await trial.start()
       steady.push(await trial.steady())
       scaled.push(await trial.scaled())
-      if (index < routings.length - 1) await trial.end()
+      if (index < compared.length - 1) await trial.end()
     }
     this.#progress.clear()
     const load = `${rate} payments a second for ${seconds} s`
     console.log(`\n${formatTable(`Two gateways, two workers, ${load}`, steady)}`)
     console.log(`\n${formatTable(`The same while the gateways go from 2 to 3 and back to 2`, scaled)}`)
     console.log(`\n* the payment document's set-up: ${await this.#sayBroken(run, steady, scaled)}`)
+
+    if (redisUrl === undefined) console.log(`* without the relay through Redis: ${noRedis}`)
 
     const broken = [...steady, ...scaled].filter((row) => row.routing !== 'sameGroup' && !lostNothing(row))
     for (const { routing } of broken) console.log(`${routing} should lose nothing, and did`)

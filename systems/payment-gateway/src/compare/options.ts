@@ -5,7 +5,7 @@ import { StartError } from '@milena/hosting'
 
 export const help = `npm start -- [options]
 
-Starts the payment gateway system and sends the same load to two gateways under four reply routings, the payment
+Starts the payment gateway system and sends the same load to two gateways under each reply routing, the payment
 document's broken one first; then scales the gateways from 2 to 3 and back under load; prints a table of each.
 Then the system stays up with the default routing, until Ctrl-C.
 
@@ -18,6 +18,7 @@ Then the system stays up with the default routing, until Ctrl-C.
 
 KAFKA_BROKERS=host:port,… uses these brokers instead of the embedded one.
 DATABASE_URL=postgres://… uses this database instead of the embedded one.
+REDIS_URL=redis://… is where the relay goes, instead of redis://127.0.0.1:6379; without a Redis there it is left out.
 `
 
 export interface CompareOptions {

@@ -5,6 +5,8 @@ const names: Record<RoutingName, string> = {
   sameGroup: 'same group, one topic *',
   instanceReplyTopic: 'instanceReplyTopic',
   sharedReplyTopic: 'sharedReplyTopic',
+  redisRelay: 'redisRelay',
+  redisPolling: 'redisRelay, polling',
   replyPartition: 'replyPartition',
 }
 

@@ -30,6 +30,8 @@ export interface GatewayConfig {
   readonly databaseUrl: string
   readonly providerUrl: string
   readonly routing: RoutingName
+  /** Where there is one. */
+  readonly redisUrl: string | undefined
   readonly partitionBy: Partitioning
   /** Milliseconds that a caller waits. */
   readonly timeout: number
@@ -54,7 +56,7 @@ runChild(async (config: GatewayConfig) => {
     brokers,
     createRequester({
       kafka: { brokers: brokers.split(','), clientId: `${prefix}${name}`, linger },
-      replyRouting: chooseRouting(config.routing, prefix),
+      replyRouting: chooseRouting(config.routing, prefix, config.redisUrl),
       instanceId: name,
       createTopics: true,
       maxPending,

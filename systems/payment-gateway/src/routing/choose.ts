@@ -4,10 +4,18 @@ import {
   sharedReplyTopic,
   type ReplyRouting,
 } from '@milena/request-reply'
+import { redisRelay } from '@milena/redis'
 import { sameGroup } from './same-group.ts'
 
 /** The reply routings that the system can run with; `sameGroup` is the document's broken one. */
-export const routingNames = ['replyPartition', 'instanceReplyTopic', 'sharedReplyTopic', 'sameGroup'] as const
+export const routingNames = [
+  'replyPartition',
+  'instanceReplyTopic',
+  'sharedReplyTopic',
+  'redisRelay',
+  'redisPolling',
+  'sameGroup',
+] as const
 export type RoutingName = (typeof routingNames)[number]
 
 /** Partitions of each reply topic: the document's 6, but one for each of up to 12 gateways where it is one each. */
@@ -17,16 +25,31 @@ export const replyTopicPartitions: Readonly<Record<RoutingName, number>> = {
   replyPartition: replyPartitions,
   instanceReplyTopic: partitions,
   sharedReplyTopic: partitions,
+  redisRelay: partitions,
+  redisPolling: partitions,
   sameGroup: partitions,
 }
 
-/** A routing with the document's names of topics and group. */
-export function chooseRouting(name: RoutingName, prefix: string): ReplyRouting {
+/** Whether a routing's replies come through Redis. */
+export function needsRedis(name: RoutingName): boolean {
+  return name === 'redisRelay' || name === 'redisPolling'
+}
+
+/** The reply topic of the routings that need Redis: workers relay its replies, and no others. */
+export function relayedTopic(prefix: string): string {
+  return `${prefix}payment_relayed`
+}
+
+/** A routing with the document's names of topics and group. @param redisUrl for those that need it */
+export function chooseRouting(name: RoutingName, prefix: string, redisUrl: string | undefined): ReplyRouting {
   const shared = `${prefix}payment_response`
+  const relay = { url: redisUrl, topic: relayedTopic(prefix), partitions }
   const routings: Record<RoutingName, () => ReplyRouting> = {
     replyPartition: () => replyPartition({ topic: `${prefix}payment_reply`, partitions: replyPartitions }),
     instanceReplyTopic: () => instanceReplyTopic({ prefix: `${shared}_`, partitions }),
     sharedReplyTopic: () => sharedReplyTopic({ topic: shared, partitions }),
+    redisRelay: () => redisRelay(relay),
+    redisPolling: () => redisRelay({ ...relay, notify: 'poll' }),
     sameGroup: () => sameGroup({ topic: shared, groupId: `${prefix}payment-gateway-group`, partitions }),
   }
   return routings[name]()

@@ -1,7 +1,9 @@
 /** Entry: a worker takes payment requests, has them carried out by the provider, and replies. */
 import { createReplier } from '@milena/request-reply'
+import { relayReplies } from '@milena/redis'
 import { explainBrokers, JsonClient, runChild } from '@milena/hosting'
 import { defineOperations, workerGroup } from '../operations.ts'
+import { relayedTopic } from '../routing/choose.ts'
 import { ProviderCalls } from './provider-calls.ts'
 
 export interface WorkerConfig {
@@ -9,6 +11,8 @@ export interface WorkerConfig {
   readonly brokers: string
   readonly prefix: string
   readonly providerUrl: string
+  /** Where there is one, replies to the relayed topic go there too. */
+  readonly redisUrl: string | undefined
   /** Payments at the provider at once. */
   readonly concurrency: number
   /** Milliseconds that a reply may wait for company. */
@@ -21,7 +25,7 @@ export interface WorkerConfig {
 }
 
 runChild(async (config: WorkerConfig) => {
-  const { name, brokers, prefix, providerUrl, concurrency, linger, returns } = config
+  const { name, brokers, prefix, providerUrl, redisUrl, concurrency, linger, returns } = config
   const client = new JsonClient(providerUrl, concurrency)
   const calls = new ProviderCalls(client, name)
   const replier = createReplier({
@@ -34,6 +38,8 @@ runChild(async (config: WorkerConfig) => {
     concurrency,
     createTopics: true,
   })
+  if (redisUrl !== undefined)
+    replier.useRecords(relayReplies({ url: redisUrl, replyTopics: [relayedTopic(prefix)] }))
   const operations = defineOperations(prefix, 'key')
   replier.handle(operations.approve, (request) => calls.charge(request))
   replier.handle(operations.refund, (request) => calls.refund(request))

@@ -76,7 +76,20 @@ export function decodeRecords(
     }
     if (cursor.at !== recordEnd) throw new Error('a record is not as long as it says')
     const timestamp = appendedAt ?? baseTimestamp + timestampDelta
-    into.push({ topic, partition, offset, key, value, headers, timestamp, size })
+    if (appendedAt === undefined)
+      into.push({ topic, partition, offset, key, value, headers, timestamp, size })
+    else
+      into.push({
+        topic,
+        partition,
+        offset,
+        key,
+        value,
+        headers,
+        timestamp,
+        size,
+        timestampType: 'LogAppendTime',
+      })
     before = headers
   }
   if (cursor.at !== bytes.length) throw new Error('it has more records than it says')

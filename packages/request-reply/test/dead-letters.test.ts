@@ -1,0 +1,444 @@
+/** Dead letters for operators, on a broker in memory: listed, shown, replayed. */
+import assert from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import { deadLetters, type DeadLetters, type DeadLettersOptions } from '../src/dead-letters/browser.ts'
+import { deadLetter } from '../src/dead-letters/dead-letter.ts'
+import type { Replay } from '../src/dead-letters/replay.ts'
+import type { DeadLetter } from '../src/dead-letters/letter.ts'
+import { OptionsError } from '../src/errors.ts'
+import type { IncomingRecord, RecordPosition } from '../src/transport/transport.ts'
+import { int32Header, int64Header, textHeader } from '../src/wire/dead-letter.ts'
+import { lastHeader, type RawHeader } from '../src/wire/headers.ts'
+import { deadlineHeader, operationHeader, timeoutHeader } from '../src/wire/milena.ts'
+import { springProfile } from '../src/wire/spring.ts'
+import { until } from './asking.ts'
+import { echo, setUp, type Bench } from './replying.ts'
+
+interface Desk extends Bench {
+  readonly letters: DeadLetters
+  readonly open: (options?: Partial<DeadLettersOptions>) => DeadLetters
+  /** Writes a letter as it is. */
+  readonly write: (
+    value: string,
+    headers?: readonly RawHeader[],
+    key?: string,
+    partition?: number,
+  ) => Promise<RecordPosition>
+  /** What stands in the request topic. */
+  readonly requests: () => readonly IncomingRecord[]
+}
+
+async function sit(t: TestContext, partitions = 1): Promise<Desk> {
+  const bench = await setUp(t, partitions)
+  const transport = bench.connect()
+  await transport.createTopics([{ name: 'shop_request-dlt', partitions }])
+  const open: Desk['open'] = (options = {}) =>
+    deadLetters({ transport: bench.connect(), createTopics: true, ...options })
+  return {
+    ...bench,
+    letters: open(),
+    open,
+    write: (value, headers = origin(), key, partition = 0) =>
+      transport.send({
+        topic: 'shop_request-dlt',
+        partition,
+        key: key === undefined ? null : Buffer.from(key),
+        value: Buffer.from(value),
+        headers,
+      }),
+    requests: () => bench.broker.records('shop_request'),
+  }
+}
+
+const name = (text: string): Buffer => Buffer.from(text)
+
+/** Spring's headers of a letter. */
+function origin(topic = 'shop_request', partition = 0, offset = 7): RawHeader[] {
+  return [
+    textHeader(
+      name('kafka_dlt-exception-fqcn'),
+      'org.springframework.kafka.listener.ListenerExecutionFailedException',
+    ),
+    textHeader(name('kafka_dlt-exception-cause-fqcn'), 'java.lang.IllegalStateException'),
+    textHeader(name('kafka_dlt-exception-message'), 'Listener failed'),
+    textHeader(name('kafka_dlt-exception-stacktrace'), 'at …'),
+    textHeader(name('kafka_dlt-original-topic'), topic),
+    int32Header(name('kafka_dlt-original-partition'), partition),
+    int64Header(name('kafka_dlt-original-offset'), offset),
+    int64Header(name('kafka_dlt-original-timestamp'), 1_700_000_000_000),
+    textHeader(name('kafka_dlt-original-timestamp-type'), 'CreateTime'),
+    textHeader(name('kafka_dlt-original-consumer-group'), 'spring-workers'),
+  ]
+}
+
+const ours = (code: string, operation = 'echo'): RawHeader[] => [
+  ...origin(),
+  textHeader(name('milena-dlt-code'), code),
+  textHeader(name('milena-dlt-operation'), operation),
+  textHeader(name('milena-dlt-attempts'), '4'),
+]
+
+async function all<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
+  const found: Item[] = []
+  for await (const item of items) found.push(item)
+  return found
+}
+
+const values = (found: readonly DeadLetter[]): string[] =>
+  found.map(({ partition, offset }) => `${partition}/${offset}`)
+
+/** Whether an error lists so many. */
+const problems = (count: number) => (error: OptionsError) => error.problems.length === count
+
+const verdicts = (replays: readonly Replay[]): string[] => replays.map(({ verdict }) => verdict)
+
+test('a letter that a replier has kept is listed and shown with all that it has', async (t) => {
+  const { asking, replier, letters } = await sit(t)
+  const worker = replier()
+  worker.useRecords(deadLetter())
+  worker.handle(echo, () => {
+    throw new TypeError('no such account', { cause: new RangeError('7') })
+  })
+  await worker.start()
+  const deadline = Date.now() + 60_000
+  const asked = await asking.ask('pay', { key: 'k', deadline })
+  await asking.reply(asked)
+
+  const [listed, ...others] = await all(letters.list({ topic: 'shop_request' }))
+  assert.deepEqual(others, [])
+  const { timestamp, size, original, ...rest } = listed!
+  assert.ok(Math.abs(Date.now() - timestamp) < 60_000 && size > 100)
+  assert.equal(typeof original?.timestamp, 'number')
+  assert.deepEqual(
+    { ...original, timestamp: 0 },
+    { topic: 'shop_request', partition: 0, offset: 0, timestamp: 0 },
+  )
+  assert.deepEqual(rest, {
+    topic: 'shop_request-dlt',
+    partition: 0,
+    offset: 0,
+    group: 'shop',
+    operation: 'echo',
+    code: 'MILENA_HANDLER_FAILED',
+    errorClass: 'TypeError',
+    causeClass: 'RangeError',
+    message: 'no such account',
+    attempts: 1,
+    effect: 'unknown',
+    key: Buffer.from('k'),
+    correlationId: Buffer.from(asked.id, 'hex'),
+    replyTo: { topic: 'shop_reply' },
+    deadline,
+    replayOf: undefined,
+    replays: [],
+  })
+  const whole = await letters.show(listed!)
+  assert.equal(String(whole?.value), '"pay"')
+  assert.match(whole!.stack!, /^TypeError: no such account\n/)
+  assert.equal(whole!.headers.text('kafka_replyTopic'), 'shop_reply')
+  for (const offset of [1, 99, -1]) assert.equal(await letters.show({ ...listed!, offset }), undefined)
+  assert.equal(await letters.show({ ...listed!, partition: 3 }), undefined)
+})
+
+test('letters of others are listed by what their headers have, and what stands there besides is too', async (t) => {
+  const { letters, write } = await sit(t)
+  await write('spring', origin())
+  await write('retried', [
+    textHeader(name('kafka_original-topic'), 'shop_request'),
+    int32Header(name('kafka_original-partition'), 2),
+    int64Header(name('kafka_original-offset'), 5),
+  ])
+  await write('odd', [
+    [name('kafka_dlt-original-topic'), null],
+    [name('kafka_dlt-original-partition'), Buffer.from('x')],
+    [name('milena-dlt-attempts'), Buffer.from('many')],
+    [name('kafka_replyTopic'), Buffer.from('y')],
+  ])
+  const [spring, retried, odd] = await all(letters.list({ topic: 'shop_request' }))
+  assert.deepEqual(
+    [spring?.original, spring?.group, spring?.errorClass, spring?.causeClass, spring?.code, spring?.attempts],
+    [
+      { topic: 'shop_request', partition: 0, offset: 7, timestamp: 1_700_000_000_000 },
+      'spring-workers',
+      'org.springframework.kafka.listener.ListenerExecutionFailedException',
+      'java.lang.IllegalStateException',
+      undefined,
+      undefined,
+    ],
+  )
+  assert.deepEqual(retried?.original, {
+    topic: 'shop_request',
+    partition: 2,
+    offset: 5,
+    timestamp: undefined,
+  })
+  assert.deepEqual(
+    [odd?.original, odd?.attempts, odd?.replyTo, odd?.effect],
+    [undefined, undefined, undefined, 'unknown'],
+  )
+})
+
+test('a filter chooses by operation, time, code, key and number', async (t) => {
+  const { letters, write, broker } = await sit(t)
+  await write('a', ours('DECLINED', 'pay'), 'k-1')
+  await write('b', ours('MILENA_HANDLER_FAILED'), 'k-2')
+  await write('c', origin())
+  const times = broker.records('shop_request-dlt').map(({ timestamp }) => timestamp)
+  const chosen = async (filter: object): Promise<string[]> =>
+    values(await all(letters.list({ topic: 'shop_request', ...filter })))
+  assert.deepEqual(await chosen({}), ['0/0', '0/1', '0/2'])
+  assert.deepEqual(await chosen({ operation: 'pay' }), ['0/0'])
+  assert.deepEqual(await chosen({ code: 'MILENA_HANDLER_FAILED' }), ['0/1'])
+  assert.deepEqual(await chosen({ code: 'java.lang.IllegalStateException' }), ['0/2'])
+  assert.deepEqual(await chosen({ key: 'k-2' }), ['0/1'])
+  assert.deepEqual(await chosen({ key: Buffer.from('k-1') }), ['0/0'])
+  assert.deepEqual(await chosen({ limit: 2 }), ['0/0', '0/1'])
+  assert.deepEqual(await chosen({ limit: 0 }), [])
+  assert.deepEqual(await chosen({ since: times[2]! + 1 }), [])
+  assert.deepEqual(await chosen({ until: times[0]! }), [])
+  assert.equal((await chosen({ since: times[0], until: times[2]! + 1 })).length, 3)
+})
+
+test('thousands of letters come in pieces, each once, and those that come meanwhile do not', async (t) => {
+  const { letters, write } = await sit(t, 2)
+  const count = 2_500
+  await Promise.all(Array.from({ length: count }, (_, i) => write(String(i), undefined, undefined, i % 2)))
+  const found: string[] = []
+  for await (const letter of letters.list({ topic: 'shop_request' })) {
+    if (found.length === 0) await write('later')
+    found.push(`${letter.partition}/${letter.offset}`)
+  }
+  assert.equal(found.length, count)
+  assert.equal(new Set(found).size, count)
+  const stop = new AbortController()
+  await assert.rejects(async () => {
+    for await (const letter of letters.list({ topic: 'shop_request', signal: stop.signal })) {
+      assert.ok(letter.offset < 1_250)
+      stop.abort(new Error('enough'))
+    }
+  }, /enough/)
+})
+
+test('a replay is a dry run until told otherwise, and nothing is replayed twice by accident', async (t) => {
+  const { letters, open, write, requests } = await sit(t)
+  const place = await write('a', ours('MILENA_HANDLER_FAILED'), 'k')
+  const dry = await all(letters.replay({ topic: 'shop_request' }))
+  assert.deepEqual([verdicts(dry), dry[0]?.dryRun, dry[0]?.to], [['replayed'], true, undefined])
+  assert.deepEqual(requests(), [])
+  const [done] = await all(letters.replay(place, { dryRun: false, by: 'kim' }))
+  assert.deepEqual(
+    [done?.verdict, done?.to],
+    ['replayed', { topic: 'shop_request', partition: 0, offset: 0 }],
+  )
+  // Whoever it is.
+  const other = open()
+  const again = await all(other.replay({ topic: 'shop_request' }, { dryRun: false }))
+  assert.deepEqual(verdicts(again), ['already-replayed'])
+  assert.match(again[0]!.detail, /^replayed by "kim" at /)
+  assert.equal(requests().length, 1)
+  const [listed] = await all(other.list({ topic: 'shop_request' }))
+  assert.deepEqual(
+    listed?.replays.map(({ state, by, to }) => ({ state, by, to })),
+    [{ state: 'replayed', by: 'kim', to: { topic: 'shop_request', partition: 0, offset: 0 } }],
+  )
+  assert.deepEqual(verdicts(await all(other.replay(place, { dryRun: false, again: true }))), ['replayed'])
+  assert.equal(requests().length, 2)
+  assert.deepEqual(
+    (await other.show(place))?.replays.map(({ state }) => state),
+    ['replayed', 'replayed'],
+  )
+})
+
+test('of two who replay at once one does', async (t) => {
+  const { open, write, requests } = await sit(t)
+  for (let i = 0; i < 20; i++) await write(String(i))
+  const both = await Promise.all(
+    [open(), open()].map((letters) => all(letters.replay({ topic: 'shop_request' }, { dryRun: false }))),
+  )
+  assert.deepEqual(
+    requests()
+      .map(({ value }) => String(value))
+      .toSorted(),
+    Array.from({ length: 20 }, (_, i) => String(i)).toSorted(),
+  )
+  for (let i = 0; i < 20; i++)
+    assert.deepEqual(both.map((replays) => replays[i]!.verdict).toSorted(), ['already-replayed', 'replayed'])
+})
+
+test('whoever is gone after he began may have sent it; what was certainly not sent may be sent again', async (t) => {
+  const { broker, letters, open, write, requests } = await sit(t)
+  const place = await write('a')
+  let fate: 'not-sent' | 'unknown' = 'not-sent'
+  broker.faults = { send: ({ topic }) => (topic === 'shop_request' ? { fate } : undefined) }
+  assert.deepEqual(verdicts(await all(letters.replay(place, { dryRun: false }))), ['failed'])
+  assert.deepEqual(verdicts(await all(letters.replay(place))), ['replayed'])
+  fate = 'unknown'
+  assert.deepEqual(verdicts(await all(letters.replay(place, { dryRun: false }))), ['unknown'])
+  broker.faults = {}
+  const [known] = await all(open().replay(place, { dryRun: false }))
+  assert.equal(known?.verdict, 'already-replayed')
+  assert.match(known.detail, /^a replay began at .* and may have been sent$/)
+  assert.deepEqual(requests(), [])
+})
+
+test('where a replay cannot be recorded nothing is sent', async (t) => {
+  const { letters, open, write, requests, broker } = await sit(t)
+  const place = await write('a')
+  await assert.rejects(all(open({ createTopics: false }).replay(place, { dryRun: false })), {
+    code: 'MILENA_TOPIC_MISSING',
+    message: /shop_request-dlt-replays/,
+  })
+  broker.faults = { send: ({ topic }) => (topic.endsWith('-replays') ? { fate: 'not-sent' } : undefined) }
+  await assert.rejects(all(letters.replay(place, { dryRun: false })), { code: 'MILENA_NOT_SENT' })
+  assert.deepEqual(requests(), [])
+})
+
+test('a topic that was made again has other letters at the same places', async (t) => {
+  const { letters, open, write, connect } = await sit(t)
+  await all(letters.replay(await write('a'), { dryRun: false }))
+  const admin = connect()
+  await admin.deleteTopics(['shop_request-dlt'])
+  await admin.createTopics([{ name: 'shop_request-dlt', partitions: 1 }])
+  await new Promise((resolve) => setTimeout(resolve, 2))
+  const place = await write('another')
+  assert.equal(place.offset, 0)
+  assert.deepEqual(verdicts(await all(open().replay(place))), ['replayed'])
+})
+
+test('what is sent is the request as it was, and says which letter it is', async (t) => {
+  const { letters, write, requests } = await sit(t, 3)
+  const before: RawHeader[] = [
+    [name('trace'), Buffer.from([1])],
+    springProfile.correlationHeader(Buffer.from('0123456789abcdef')),
+    ...springProfile.addressHeaders({ topic: 'shop_reply', partition: 1 }),
+    operationHeader('echo'),
+    [name('trace'), null],
+  ]
+  const timing = [deadlineHeader(Date.now() + 60_000), timeoutHeader(60_000)]
+  const dead: RawHeader[] = [
+    ...origin('shop_request', 2),
+    textHeader(name('milena-dlt-code'), 'X'),
+    textHeader(name('retry_topic-attempts'), '3'),
+    textHeader(name('milena-replay-of'), 'older/0/0'),
+  ]
+  const waiting = await write('waiting', [...before, ...timing, ...dead], 'k')
+  const late = await write('late', [...before, deadlineHeader(1), timeoutHeader(5), ...dead], 'k')
+  const open = await write('open', [...before, ...dead], 'k')
+  const sent = async (place: RecordPosition, options = {}): Promise<[Replay, RawHeader[]]> => {
+    const [replay] = await all(letters.replay(place, { dryRun: false, again: true, ...options }))
+    const record = requests().at(-1)!
+    assert.deepEqual([record.partition, String(record.key)], [2, 'k'])
+    return [replay!, [...record.headers]]
+  }
+  const mark = ({ partition, offset }: RecordPosition): RawHeader =>
+    textHeader(name('milena-replay-of'), `shop_request-dlt/${partition}/${offset}`)
+  const bare = before.filter(([header]) => !String(header).startsWith('kafka_reply'))
+
+  const [toRequester, kept] = await sent(waiting)
+  assert.deepEqual(kept, [...before, ...timing, mark(waiting)])
+  assert.deepEqual([toRequester.waits, toRequester.replyTo], [true, { topic: 'shop_reply', partition: 1 }])
+  // Nobody waits any more, or nobody knows: the reply goes nowhere, and no deadline refuses the request.
+  for (const place of [late, open]) {
+    const [replay, headers] = await sent(place)
+    assert.deepEqual(headers, [...bare, mark(place)])
+    assert.deepEqual([replay.waits, replay.replyTo], [false, undefined])
+  }
+  const address = { topic: 'shop_reply', partition: 0 }
+  assert.deepEqual((await sent(late, { replyTo: address }))[1], [
+    ...bare,
+    mark(late),
+    ...springProfile.addressHeaders(address),
+  ])
+  assert.deepEqual((await sent(late, { replyTo: 'requester' }))[1], [...before, mark(late)])
+  const [, fresh] = await sent(late, { timeout: 30_000 })
+  assert.deepEqual(fresh.slice(0, -2), [...bare, mark(late)])
+  const until = Number(lastHeader(fresh, name('milena-deadline')))
+  assert.ok(until > Date.now() + 20_000 && until <= Date.now() + 30_001)
+})
+
+test('a replay does not go to a topic that is not its letters’ own, or is missing', async (t) => {
+  const { letters, write, connect } = await sit(t)
+  await connect().createTopics([{ name: 'salaries', partitions: 1 }])
+  await write('elsewhere', origin('salaries'))
+  await write('nowhere', [])
+  const open = { topic: (base: string): string => (base === 'gone' ? 'shop_request-dlt' : `${base}-dlt`) }
+  await write('gone', origin('gone'))
+  const replays = await all(letters.replay({ topic: 'shop_request' }, { dryRun: false }))
+  assert.deepEqual(verdicts(replays), ['impossible', 'impossible', 'impossible'])
+  const other = deadLetters({ transport: connect(), ...open })
+  const [, , gone] = await all(other.replay({ topic: 'shop_request' }, { dryRun: false }))
+  assert.equal(gone?.detail, 'its topic gone does not exist')
+})
+
+test('what has taken place is not done again, unless that is wanted', async (t) => {
+  const { letters, write, requests } = await sit(t)
+  await write('done', [...ours('MILENA_REPLY_INVALID'), textHeader(name('milena-dlt-effect'), 'done')])
+  await write('stored')
+  await write('running')
+  await write('none')
+  const options = {
+    effectOf: ({ value }: { readonly value: Buffer | null }) =>
+      ({ stored: 'done', running: 'running', none: 'none' } as const)[String(value)] ?? 'unknown',
+  }
+  const filter = { topic: 'shop_request' }
+  const dry = await all(letters.replay(filter, options))
+  assert.deepEqual(verdicts(dry), ['already-done', 'already-done', 'in-progress', 'replayed'])
+  assert.deepEqual(
+    dry.slice(0, 2).map(({ detail }) => detail),
+    [
+      'its effect has taken place, as its letter says',
+      'its effect has taken place, as what is stored of it says',
+    ],
+  )
+  const wet = await all(letters.replay(filter, { ...options, dryRun: false, evenIfDone: true }))
+  assert.deepEqual(verdicts(wet), ['replayed', 'replayed', 'in-progress', 'replayed'])
+  assert.equal(requests().length, 3)
+})
+
+test('a replayed request is handled, and one that dies again says so', async (t) => {
+  const { asking, replier, letters, broker } = await sit(t)
+  let isDown = true
+  const worker = replier()
+  worker.useRecords(deadLetter())
+  worker.handle(echo, (text) => {
+    if (isDown) throw new Error('down')
+    return `${text}, at last`
+  })
+  await worker.start()
+  const asked = await asking.ask('pay', { deadline: Date.now() + 60_000 })
+  assert.equal((await asking.reply(asked)).error?.code, 'MILENA_DEAD_LETTERED')
+  await all(letters.replay({ topic: 'shop_request' }, { dryRun: false }))
+  await until('it has died again', () => broker.records('shop_request-dlt').length === 2)
+  const [, second] = await all(letters.list({ topic: 'shop_request' }))
+  assert.equal(second?.replayOf, 'shop_request-dlt/0/0')
+  isDown = false
+  assert.deepEqual(verdicts(await all(letters.replay({ topic: 'shop_request' }, { dryRun: false }))), [
+    'already-replayed',
+    'replayed',
+  ])
+  await until('it is answered', () =>
+    asking.repliesTo(asked).some(({ text }) => text === '"pay, at last"' || text === 'pay, at last'),
+  )
+})
+
+test('a missing topic, and options that cannot work, are said', async (t) => {
+  const { letters, connect } = await sit(t)
+  await assert.rejects(all(letters.list({ topic: 'nothing' })), { code: 'MILENA_TOPIC_MISSING' })
+  await assert.rejects(letters.show({ topic: 'nothing-dlt', partition: 0, offset: 0 }), {
+    code: 'MILENA_TOPIC_MISSING',
+  })
+  assert.throws(() => deadLetters({ what: 1 } as never), OptionsError)
+  await assert.rejects(
+    all(letters.list({ topic: '', limit: -1, since: Number.NaN, x: 1 } as never)),
+    problems(4),
+  )
+  await assert.rejects(
+    all(letters.replay({ topic: 'x' }, { timeout: 0, replyTo: 'x', effectOf: 1, y: 1 } as never)),
+    problems(4),
+  )
+  const transport = connect()
+  const closing = deadLetters({ transport })
+  await closing.close()
+  await assert.rejects(all(closing.list({ topic: 'shop_request' })), { code: 'MILENA_CLOSED' })
+  assert.ok((await transport.describeTopics()).size > 0)
+})

@@ -1,0 +1,204 @@
+/** Dead letters on brokers: nothing is committed past what could not be kept, and a letter is done again once. */
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { after, before, test, type TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import {
+  createReplier,
+  createRequester,
+  deadLetter,
+  deadLetters,
+  defineOperation,
+  openKafka,
+  replyPartition,
+  springProfile,
+  string,
+  type DeadLetter,
+  type RawHeader,
+  type Replay,
+  type Transport,
+} from '@milena/request-reply'
+import { openTestCluster, uniqueName, type TestCluster } from '../support/cluster.ts'
+import { waitFor } from '../support/wait-for.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const quiet = { warn() {} }
+
+let cluster: TestCluster
+before(async () => {
+  cluster = await openTestCluster()
+})
+after(() => cluster.close())
+
+async function connect(t: TestContext): Promise<Transport> {
+  const transport = await openKafka({ brokers: cluster.brokers })
+  t.after(() => transport.close())
+  return transport
+}
+
+async function all<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
+  const found: Item[] = []
+  for await (const item of items) found.push(item)
+  return found
+}
+
+test('what failed is kept in its bytes; while that cannot be, nothing is committed past it', async (t) => {
+  const requests = await cluster.createTopic('pay_request')
+  const replies = await cluster.createTopic('pay_reply')
+  const dlt = `${requests}-dlt`
+  cluster.own(dlt)
+  const transport = await connect(t)
+  await transport.createTopics([{ name: dlt, partitions: 1 }])
+  const handled: string[] = []
+  await using replier = createReplier({
+    transport: await connect(t),
+    groupId: requests,
+    replyTopics: [replies],
+    commitInterval: 0,
+    logger: quiet,
+  })
+  replier.useRecords(deadLetter())
+  const pay = defineOperation({ name: 'pay', topic: requests, request: string(), reply: string() })
+  replier.handle(pay, (order) => {
+    handled.push(order)
+    if (order.startsWith('fail')) throw new Error('not today')
+    return order
+  })
+  await replier.start()
+  await transport.deleteTopics([dlt])
+
+  let asked = 0
+  const answerable = (): RawHeader[] => [
+    springProfile.correlationHeader(Buffer.from(String(++asked).padStart(16, '0'))),
+    ...springProfile.addressHeaders({ topic: replies, partition: 0 }),
+  ]
+  const ask = (value: Buffer, headers: readonly RawHeader[]): Promise<unknown> =>
+    transport.send({ topic: requests, partition: 0, key: null, value, headers })
+  const undecodable = Buffer.from([0xff, 0xfe])
+  await ask(Buffer.from('fine'), answerable())
+  await ask(undecodable, answerable())
+  await ask(Buffer.from('fail'), answerable())
+  await ask(Buffer.from('fail one-way'), [])
+  await ask(Buffer.from('unanswerable'), answerable().slice(1))
+  await ask(Buffer.from('fine too'), answerable())
+
+  const committed = async (): Promise<number> => {
+    const notes = await transport.readNotes(requests, [requests])
+    return notes.find(({ partition }) => partition === 0)?.offset ?? 0
+  }
+  await waitFor(() => replier.health().stopped.length > 0, { what: 'the partition to stand still' })
+  const [stopped] = replier.health().stopped
+  assert.match(
+    stopped!.error!.message,
+    /could not be kept as a dead letter in .*, so its partition stands still/,
+  )
+  assert.ok((await committed()) <= 1)
+
+  await transport.createTopics([{ name: dlt, partitions: 1 }])
+  await waitFor(async () => (await committed()) === 6, { what: 'the partition to go on' })
+  assert.deepEqual(replier.health().stopped, [])
+  await using letters = deadLetters({ transport })
+  const found = await all(letters.list({ topic: requests }))
+  const told = await Promise.all(
+    found.map(async (letter) => [(await letters.show(letter))!.value!.toString('latin1'), letter.code]),
+  )
+  assert.deepEqual(told.toSorted(), [
+    ['fail one-way', 'MILENA_HANDLER_FAILED'],
+    ['fail', 'MILENA_HANDLER_FAILED'],
+    ['unanswerable', 'unanswerable'],
+    [undecodable.toString('latin1'), 'MILENA_CODEC_FAILED'],
+  ])
+  // The letter was tried again, not the handler.
+  assert.deepEqual(handled.toSorted(), ['fail', 'fail one-way', 'fine', 'fine too'])
+})
+
+test('a letter that is larger than its topic takes goes without its stack', async (t) => {
+  const requests = await cluster.createTopic('pay_request')
+  const replies = await cluster.createTopic('pay_reply')
+  const dlt = `${requests}-dlt`
+  cluster.own(dlt)
+  const transport = await connect(t)
+  await transport.createTopics([{ name: dlt, partitions: 1, configs: { 'max.message.bytes': '1400' } }])
+  await using replier = createReplier({ transport, groupId: requests, replyTopics: [replies], logger: quiet })
+  replier.useRecords(deadLetter())
+  const pay = defineOperation({ name: 'pay', topic: requests, request: string(), reply: string() })
+  replier.handle(pay, () => {
+    const error = new Error('not today')
+    error.stack = `Error: not today\n${`    at ${'somewhere '.repeat(15)}(file.ts:1:1)\n`.repeat(50)}`
+    throw error
+  })
+  await replier.start()
+  await using requester = await createRequester({
+    transport,
+    replyRouting: replyPartition({ topic: replies }),
+  })
+  await assert.rejects(requester.request(pay, 'o-1', { timeout: 60_000 }), {
+    code: 'MILENA_REMOTE_ERROR',
+    remoteCode: 'MILENA_DEAD_LETTERED',
+    outcomeKnown: false,
+  })
+  await using letters = deadLetters({ transport })
+  const [letter] = await all(letters.list({ topic: requests }))
+  assert.equal(letter?.message, 'not today')
+  assert.equal((await letters.show(letter!))?.stack, undefined)
+})
+
+test('letters are read in pieces, and replayed once though two do it at once', async (t) => {
+  const requests = await cluster.createTopic('pay_request', { partitions: 2 })
+  const dlt = await cluster.createTopic(`${requests}-dlt`, { partitions: 2 })
+  cluster.own(`${dlt}-replays`)
+  const transport = await connect(t)
+  const count = 2_500
+  const sends = Array.from({ length: count }, (_, i) => {
+    const offset = Buffer.alloc(8)
+    offset.writeBigInt64BE(BigInt(i))
+    const headers: RawHeader[] = [
+      [Buffer.from('kafka_dlt-original-topic'), Buffer.from(requests)],
+      [Buffer.from('kafka_dlt-original-partition'), Buffer.from([0, 0, 0, i % 2])],
+      [Buffer.from('kafka_dlt-original-offset'), offset],
+    ]
+    return transport.send({
+      topic: dlt,
+      partition: i % 2,
+      key: Buffer.from(`k-${i % 50}`),
+      value: null,
+      headers,
+    })
+  })
+  await Promise.all(sends)
+  const options = { transport, topic: () => dlt, createTopics: true }
+  await using one = deadLetters(options)
+  await using other = deadLetters({ ...options, transport: await connect(t) })
+  const found: DeadLetter[] = await all(one.list({ topic: requests }))
+  assert.equal(new Set(found.map(({ original }) => original?.offset)).size, count)
+  const some = { topic: requests, key: 'k-7' }
+  const both: Replay[][] = await Promise.all(
+    [one, other].map((letters) => all(letters.replay(some, { dryRun: false }))),
+  )
+  const sent = both.flat().filter(({ verdict }) => verdict === 'replayed')
+  assert.deepEqual(
+    sent.map(({ letter }) => letter.original!.offset).toSorted((a, b) => a - b),
+    Array.from({ length: count / 50 }, (_, i) => 7 + 50 * i),
+  )
+  assert.ok(both.flat().every(({ verdict }) => verdict === 'replayed' || verdict === 'already-replayed'))
+})
+
+test('the page’s code runs as it stands, and prints what it says', async () => {
+  const page = await readFile(new URL('../../docs/dead-letters.md', import.meta.url), 'utf8')
+  const [, code, printed] = /```ts\n([^]*?)```[^]*?It prints:\n\n```\n([^]*?)```/.exec(page)!
+  let here = code!.replace("['127.0.0.1:9092']", JSON.stringify(cluster.brokers))
+  const own = uniqueName('pay')
+  const [request, reply] = [`${own}_request`, `${own}_reply`]
+  for (const name of [request, `${request}-dlt`, `${request}-dlt-replays`, reply]) cluster.own(name)
+  here = here.replaceAll("'pay_request'", `'${request}'`).replaceAll("'pay_reply'", `'${reply}'`)
+  here = here.replaceAll("'payments'", `'${uniqueName('payments')}'`)
+  const args = ['--conditions=x-source', '--input-type=module-typescript', '--eval', here]
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, args, {
+    cwd: root,
+    timeout: 180_000,
+  })
+  assert.equal(stdout, printed)
+  assert.equal(stderr, '')
+})
