@@ -166,15 +166,15 @@ test('three relays whose connections are killed all the while: nothing is lost, 
   })
   const relays = [await relay({ maxPause: 20 }), await relay({ maxPause: 20 }), await relay({ maxPause: 20 })]
   const accounts = ['a', 'b', 'c', 'd', 'e', 'f']
-  let writing = true
+  const state = { writing: true }
   const killing = (async () => {
     let kills = 0
-    while (writing || kills < 5)
+    while (state.writing || kills < 5)
       kills += await database.killConnections(`application_name = 'relay' AND random() < 0.5`)
     return kills
   })()
   await Promise.all(accounts.map((account) => write(...upTo(60).map((step) => ({ account, step })))))
-  writing = false
+  state.writing = false
   assert.ok((await killing) >= 5)
   await drained()
   for (const account of accounts) assert.deepEqual(firsts(log).get(account), upTo(60), account)
@@ -235,7 +235,7 @@ test('what cannot be a request is refused before anything is written', async () 
       message: /not the pool/,
     })
     await assert.rejects(outbox.add(tx, strict, {}), { message: /partition must be given/ })
-    await assert.rejects(outbox.add(tx, strict, 1n as never, { partition: 0 }), {
+    await assert.rejects(outbox.add(tx, strict, 1n, { partition: 0 }), {
       code: 'MILENA_CODEC_FAILED',
     })
     await tx.query('SELECT 1')
