@@ -44,6 +44,7 @@ export {
   type LetterFilter,
 } from './dead-letters/browser.ts'
 export { deadLetter, type DeadLetterOptions } from './dead-letters/dead-letter.ts'
+export { effectIn, type EffectInOptions } from './dead-letters/effect-in.ts'
 export type { LetterDetail } from './dead-letters/letter-headers.ts'
 export type { LetterTopic } from './dead-letters/letter-writer.ts'
 export type { DeadLetter, WholeDeadLetter } from './dead-letters/letter.ts'
@@ -130,6 +131,8 @@ export {
   type RequestRecordOptions,
 } from './requester/standalone-record.ts'
 export type { OutgoingRequest, RequesterOptions } from './requester/options.ts'
+export type { FoundOutcome, OutcomeKey, StoredReply } from './requester/outcome.ts'
+export type { OutcomeOptions, SentRequest } from './requester/outcome-options.ts'
 export type { LateReply, LateReplyOf, Reply, RequestOptions } from './requester/reply.ts'
 export type { PendingRequest, PreparedRequest, RegisterOptions } from './requester/stages.ts'
 export type { RequesterHealth, RequesterHoldings, RequesterStats } from './requester/stats.ts'

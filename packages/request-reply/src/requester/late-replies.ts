@@ -1,4 +1,5 @@
 /** Hands late replies over to the application, whose fault is a warning and nothing else. */
+import { isOutcomeQuery } from '../contract/outcome-query.ts'
 import { MilenaError } from '../errors.ts'
 import type { PendingReply } from './pending.ts'
 import type { ReadReply } from './read-reply.ts'
@@ -18,7 +19,8 @@ export class LateReplies {
   }
 
   handOver({ operation, request, correlationId }: PendingReply, roundTrip: number, read: ReadReply): void {
-    if (this.#onLateReply === undefined) return
+    // Who has asked what became of a request asks again.
+    if (this.#onLateReply === undefined || isOutcomeQuery(operation.name)) return
     const failed = read instanceof MilenaError
     void this.#tell(
       this.#onLateReply,

@@ -14,6 +14,8 @@ import { EarlyReplies } from './early-replies.ts'
 import { LateReplies } from './late-replies.ts'
 import { OperationAccounts } from './operation-accounts.ts'
 import type { RequesterSettings } from './options.ts'
+import { Outcomes, type OutcomeKey, type FoundOutcome } from './outcome.ts'
+import type { OutcomeOptions } from './outcome-options.ts'
 import { PendingReply } from './pending.ts'
 import { PendingReplies } from './pending-replies.ts'
 import { Preparation } from './preparation.ts'
@@ -50,6 +52,7 @@ export class OpenRequester implements AsyncDisposable {
   readonly #pending: PendingReplies
   readonly #receiver: ReplyReceiver
   readonly #closing: Closing
+  readonly #outcomes: Outcomes
   #routing: CompleteReplyRouting | undefined
 
   constructor(settings: RequesterSettings, opened: OpenedTransport) {
@@ -134,6 +137,11 @@ export class OpenRequester implements AsyncDisposable {
       receiver: this.#receiver,
       early,
     })
+    this.#outcomes = new Outcomes({
+      clock,
+      timeout: settings.timeout,
+      ask: (operation, key, options) => this.#prepare(operation, key, options, this.#accept),
+    })
     this.#closing = new Closing({
       settings,
       preparing,
@@ -208,6 +216,14 @@ export class OpenRequester implements AsyncDisposable {
     return this.#prepare(untyped(operation), value, options, (pending) =>
       Promise.resolve(publish<ReplyOutput>(pending)),
     )
+  }
+
+  outcome<RequestInput, RequestOutput, ReplyInput, ReplyOutput>(
+    operation: Operation<RequestInput, RequestOutput, ReplyInput, ReplyOutput>,
+    key: OutcomeKey,
+    options?: OutcomeOptions,
+  ): Promise<FoundOutcome<ReplyOutput>> {
+    return this.#outcomes.of(operation, key, options)
   }
 
   register<ReplyOutput>(
