@@ -173,7 +173,9 @@ export class OpenSagas implements Sagas {
     })
   }
 
-  close({ timeout = this.#settings.drainTimeout }: { readonly timeout?: number | undefined } = {}): Promise<void> {
+  close({
+    timeout = this.#settings.drainTimeout,
+  }: { readonly timeout?: number | undefined } = {}): Promise<void> {
     return (this.#closing ??= this.#close(timeout))
   }
 
@@ -217,7 +219,10 @@ export class OpenSagas implements Sagas {
       const { existing } = claim
       if (existing.saga !== saga.name || !isDeepStrictEqual(existing.input, input)) {
         const what = existing.saga === saga.name ? 'with another input' : `for saga ${existing.saga}`
-        throw new MilenaError('MILENA_SAGA_CONFLICT', `saga ${saga.name}: the id ${id} was used before ${what}`)
+        throw new MilenaError(
+          'MILENA_SAGA_CONFLICT',
+          `saga ${saga.name}: the id ${id} was used before ${what}`,
+        )
       }
       this.#runs.saw(existing)
       return false
