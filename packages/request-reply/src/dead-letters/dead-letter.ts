@@ -68,6 +68,8 @@ class Keeping implements ReplierExtension {
   readonly #topic: LetterTopic
   readonly #which: WhichLetters | undefined
   readonly #detail: LetterDetail
+  #isOpen = false
+  /** Kept when it is closed: a handler may end after that. */
   #opening: ReplierOpening | undefined
   #writer: LetterWriter | undefined
   /** What is still to be written: the same record object comes at every turn of a record. */
@@ -80,14 +82,15 @@ class Keeping implements ReplierExtension {
   }
 
   async open(opening: ReplierOpening): Promise<void> {
-    if (this.#opening !== undefined)
+    if (this.#isOpen)
       throw new OptionsError('deadLetter', ['it belongs to a replier already: make one for each'])
+    this.#isOpen = true
     this.#opening = opening
     this.#writer = await LetterWriter.open(opening, this.#topic, this.#detail)
   }
 
   close(): void {
-    this.#opening = undefined
+    this.#isOpen = false
   }
 
   async handle(request: RawRequest, next: () => Promise<Outcome>): Promise<Outcome> {
