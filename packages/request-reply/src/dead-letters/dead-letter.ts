@@ -112,12 +112,11 @@ class Keeping implements ReplierExtension {
       this.#unwritten.delete(record)
       return told(kept.outcome, position, request.replyTo !== undefined)
     } catch (error) {
-      if (request.overdue)
-        this.#opening!.warn(
-          'a request failed after handlerTimeout had answered it, and is not kept',
-          {},
-          error,
-        )
+      if (request.overdue) {
+        const { topic, partition, offset } = request
+        const what = 'a request has failed after handlerTimeout had answered it, and could not be kept'
+        this.#opening!.warn(what, { topic, partition, offset }, error)
+      }
       return { kind: 'stop', error: errorOf(error) }
     }
   }
