@@ -107,20 +107,20 @@ test('relays that are killed and stopped: what is committed is sent, in the orde
     }),
   )
   await waitFor(() => log.length > 40, { what: 'the first records' })
-  await end(workers[0]!, 'SIGKILL')
-  workers[1]!.kill('SIGSTOP')
+  await end(workers[0], 'SIGKILL')
+  workers[1].kill('SIGSTOP')
   await startWorker(t)
   await writing
   await waitFor(async () => (await outbox.backlog()).pending === 0, { what: 'an empty outbox' })
-  workers[1]!.kill('SIGCONT')
+  workers[1].kill('SIGCONT')
   await waitFor(() => new Set(log.map(({ id }) => id)).size === 480, { what: 'every row in the log' })
   for (const account of accounts) {
     const ids = [...new Set(log.filter((each) => each.account === account).map(({ id }) => id))]
     assert.deepEqual(ids, written.get(account), account)
   }
   t.diagnostic(`${log.length - 480} of 480 rows were sent a second time`)
-  await end(workers[2]!, 'SIGTERM')
-  assert.equal(workers[2]!.exitCode, 0)
+  await end(workers[2], 'SIGTERM')
+  assert.equal(workers[2].exitCode, 0)
 })
 
 test('a missing topic holds up its own keys only, is told, and is sent to when it is there', async (t) => {

@@ -138,7 +138,6 @@ test('the application’s own classifier decides, with the error and the outcome
   const asked = await asking.ask('fail')
   await clock.advance(1_000)
   await asking.reply(asked)
-  // Of the last try, too: only what would be tried again is given up.
   assert.deepEqual(seen, [failure, 'MILENA_HANDLER_FAILED', failure, 'MILENA_HANDLER_FAILED'])
 })
 

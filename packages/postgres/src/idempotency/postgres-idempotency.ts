@@ -15,10 +15,20 @@ import { Entries } from './entries.ts'
 import { beginTransaction, type PostgresTransaction } from './transaction.ts'
 
 export interface PostgresIdempotencyOptions extends StoreOptions {
+  /**
+   * Whether handlers get `context.transaction`. Default true; `false` where they do nothing in this database: then no
+   * connection is held while they run.
+   */
+  readonly transactions?: boolean | undefined
   /** Milliseconds between two rounds in which claims have forgotten what is over; default 10 000. */
   readonly cleanInterval?: number | undefined
   /** For simulations; default: the machine's. */
   readonly clock?: Clock | undefined
+}
+
+/** A store whose handlers get no transaction. */
+export interface PlainPostgresIdempotencyStore extends IdempotencyStore {
+  clean(): Promise<number>
 }
 
 export interface PostgresIdempotencyStore extends IdempotencyStore<PostgresTransaction> {
@@ -40,6 +50,7 @@ const mostTries = 100
 const known: ReadonlySet<string> = new Set<keyof PostgresIdempotencyOptions>([
   'pool',
   'schema',
+  'transactions',
   'cleanInterval',
   'clock',
 ])
@@ -54,25 +65,31 @@ const known: ReadonlySet<string> = new Set<keyof PostgresIdempotencyOptions>([
  *
  * @throws OptionsError
  */
-export function postgresIdempotency(options: PostgresIdempotencyOptions): PostgresIdempotencyStore {
-  const { cleanInterval = 10_000 } = options
+export function postgresIdempotency(
+  options: PostgresIdempotencyOptions & { readonly transactions: false },
+): PlainPostgresIdempotencyStore
+export function postgresIdempotency(options: PostgresIdempotencyOptions): PostgresIdempotencyStore
+export function postgresIdempotency(
+  options: PostgresIdempotencyOptions,
+): PostgresIdempotencyStore | PlainPostgresIdempotencyStore {
+  const { cleanInterval = 10_000, transactions = true } = options
   const problems = Object.keys(options)
     .filter((name) => !known.has(name))
     .map((name) => `there is no option ${name}`)
   if (!(cleanInterval >= 0)) problems.push('cleanInterval must be a number of milliseconds')
+  if (typeof transactions !== 'boolean') problems.push('transactions must be true or false')
   if (problems.length > 0) throw new OptionsError('postgresIdempotency', problems)
-  return new PostgresStore(new Database(options, migration), cleanInterval, options.clock ?? systemClock)
+  const Store = transactions ? TransactionalStore : PlainStore
+  return new Store(new Database(options, migration), cleanInterval, options.clock ?? systemClock)
 }
 
-class PostgresStore implements PostgresIdempotencyStore {
-  readonly #database: Database
+class PlainStore implements PlainPostgresIdempotencyStore {
   readonly #entries: Entries
   readonly #cleanInterval: number
   readonly #clock: Clock
   #cleanAt: number
 
   constructor(database: Database, cleanInterval: number, clock: Clock) {
-    this.#database = database
     this.#entries = new Entries(database)
     this.#cleanInterval = cleanInterval
     this.#clock = clock
@@ -125,10 +142,6 @@ class PostgresStore implements PostgresIdempotencyStore {
     }
   }
 
-  begin(): Promise<IdempotencyTransaction<PostgresTransaction>> {
-    return beginTransaction(this.#database, this.#entries)
-  }
-
   clean(): Promise<number> {
     return this.#entries.clean()
   }
@@ -138,5 +151,20 @@ class PostgresStore implements PostgresIdempotencyStore {
     if (this.#clock.monotonic() < this.#cleanAt) return
     this.#cleanAt = this.#clock.monotonic() + this.#cleanInterval
     void this.#entries.clean().catch(() => undefined)
+  }
+}
+
+class TransactionalStore extends PlainStore implements PostgresIdempotencyStore {
+  readonly #database: Database
+  readonly #transacted: Entries
+
+  constructor(database: Database, cleanInterval: number, clock: Clock) {
+    super(database, cleanInterval, clock)
+    this.#database = database
+    this.#transacted = new Entries(database)
+  }
+
+  begin(): Promise<IdempotencyTransaction<PostgresTransaction>> {
+    return beginTransaction(this.#database, this.#transacted)
   }
 }
