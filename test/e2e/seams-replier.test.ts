@@ -1,11 +1,7 @@
 /** The replier's seams on brokers: middlewares of a few lines, of which the library knows nothing. */
 import { after, before, test, type TestContext } from 'node:test'
 import { openKafka } from '@milena/request-reply'
-import {
-  answersFromTheStore,
-  keepsWhatFailed,
-  type ReplierCase,
-} from '../../packages/request-reply/test/seams/replier-cases.ts'
+import { keepsWhatFailed, type ReplierCase } from '../../packages/request-reply/test/seams/replier-cases.ts'
 import { openTestCluster, type TestCluster } from '../support/cluster.ts'
 
 let cluster: TestCluster
@@ -28,10 +24,6 @@ async function onBrokers(t: TestContext): Promise<ReplierCase> {
   // Apache Kafka takes none that is shorter.
   return { requests, replies, sessionTimeout: 6_000, connect }
 }
-
-test('stored replies in a few lines: a redelivery gets the first reply, however late', async (t) => {
-  await answersFromTheStore(await onBrokers(t))
-})
 
 test('dead letters in a few lines: nothing is committed past a record that could not be kept', async (t) => {
   await keepsWhatFailed(await onBrokers(t))

@@ -1,7 +1,7 @@
 /** The replier's seams: middlewares of a few lines, of which the library knows nothing. */
 import { test, type TestContext } from 'node:test'
 import { createMemoryBroker } from '../src/testing.ts'
-import { answersFromTheStore, keepsWhatFailed, type ReplierCase } from './seams/replier-cases.ts'
+import { keepsWhatFailed, type ReplierCase } from './seams/replier-cases.ts'
 
 function onMemory(t: TestContext): ReplierCase {
   const broker = createMemoryBroker({
@@ -22,10 +22,6 @@ function onMemory(t: TestContext): ReplierCase {
     },
   }
 }
-
-test('stored replies in a few lines: a redelivery gets the first reply, however late', async (t) => {
-  await answersFromTheStore(onMemory(t))
-})
 
 test('dead letters in a few lines: nothing is committed past a record that could not be kept', async (t) => {
   await keepsWhatFailed(onMemory(t))

@@ -18,7 +18,6 @@ import {
 import { until } from '../asking.ts'
 import { Collector } from '../collector.ts'
 import { deadLetters } from './dead-letters.ts'
-import { MemoryReplyStore, storedReplies } from './stored-replies.ts'
 
 export interface ReplierCase {
   readonly requests: string
@@ -46,45 +45,6 @@ function replierOn(on: ReplierCase, transport: Transport, options: Partial<Repli
     commitInterval: 0,
     ...options,
   })
-}
-
-/** The first owner did the work, stored its reply and died before it was sent; by then the deadline is over. */
-export async function answersFromTheStore(on: ReplierCase): Promise<void> {
-  const pay = payOn(on.requests)
-  const store = new MemoryReplyStore()
-  const { transport } = await on.connect()
-  const late = Promise.withResolvers<unknown>()
-  await using requester = await createRequester({
-    transport,
-    replyRouting: replyPartition({ topic: on.replies }),
-    timeout: 1_000,
-    onLateReply: ({ reply, error }) => late.resolve(reply?.value ?? error),
-  })
-
-  let handled = 0
-  const handler = (order: string): string => `approved ${order}, ${++handled}`
-  const doomed = await on.connect()
-  await using first = replierOn(on, doomed.transport, { drainTimeout: 0 })
-  first.useRecords(async (_request, next) => {
-    const outcome = await next()
-    await doomed.die()
-    return outcome
-  })
-  first.useRecords(storedReplies(store))
-  first.handle(pay, handler)
-  await first.start()
-  await assert.rejects(requester.request(pay, 'o-1'), { code: 'MILENA_TIMEOUT' })
-  assert.equal(handled, 1)
-  assert.equal(store.replies.size, 1)
-
-  const next = await on.connect()
-  await using second = replierOn(on, next.transport)
-  second.useRecords(storedReplies(store))
-  second.handle(pay, handler)
-  await second.start()
-  assert.equal(await late.promise, 'approved o-1, 1')
-  assert.equal((await requester.request(pay, 'o-2', { timeout: 60_000 })).value, 'approved o-2, 2')
-  assert.equal(handled, 2)
 }
 
 /** What cannot be done goes to `<requests>-dlt` in its bytes; while that is away, nothing is committed past it. */
