@@ -18,11 +18,16 @@ export class LateReplies {
     this.#warn = warn
   }
 
-  handOver({ operation, request, correlationId }: PendingReply, roundTrip: number, read: ReadReply): void {
+  /** Resolves when the application is done with it. */
+  handOver(
+    { operation, request, correlationId }: PendingReply,
+    roundTrip: number,
+    read: ReadReply,
+  ): Promise<void> | undefined {
     // Who has asked what became of a request asks again.
-    if (this.#onLateReply === undefined || isOutcomeQuery(operation.name)) return
+    if (this.#onLateReply === undefined || isOutcomeQuery(operation.name)) return undefined
     const failed = read instanceof MilenaError
-    void this.#tell(
+    return this.#tell(
       this.#onLateReply,
       lateReply(operation, {
         request,
