@@ -10,6 +10,7 @@ import {
 } from '../../packages/request-reply/test/idempotency-cases.ts'
 import { openTestCluster, uniqueName, type TestCluster } from '../support/cluster.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
+import { runPage } from '../support/run-page.ts'
 import { places, tables, type WorkerOptions } from './idempotency-worker.ts'
 
 let cluster: TestCluster
@@ -117,4 +118,9 @@ test('a redelivery gets the stored reply, however late', async (t) => {
     return { transport, die: () => transport.close() }
   }
   await answersFromTheStore({ requests: topic, replies, sessionTimeout: 6_000, connect })
+})
+
+test('the example of the page runs as it stands', async () => {
+  const code = { page: 'docs/idempotency.md', block: 0, topics: ['pay_request', 'pay_reply'] }
+  assert.equal(await runPage(cluster, code), 'o-17: charge number 1\n'.repeat(3))
 })
