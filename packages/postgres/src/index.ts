@@ -20,3 +20,11 @@ export type {
   StuckKey,
 } from './outbox/outbox.ts'
 export { postgresOutbox } from './outbox/postgres-outbox.ts'
+export {
+  postgresIdempotency,
+  type PlainPostgresIdempotencyStore,
+  type PostgresIdempotencyOptions,
+  type PostgresIdempotencyStore,
+} from './idempotency/postgres-idempotency.ts'
+export type { PostgresTransaction } from './idempotency/transaction.ts'
+export { postgresSagas } from './saga/postgres-sagas.ts'

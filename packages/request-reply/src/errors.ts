@@ -39,6 +39,8 @@ export type ErrorCode =
   | 'MILENA_NOT_MIGRATED'
   | 'MILENA_JOURNAL_FAILED'
   | 'MILENA_JOURNAL_TAKEN'
+  | 'MILENA_SAGA_CONFLICT'
+  | 'MILENA_SAGA_BUSY'
 
 /** What an error says of the request, or the record, that it is about. */
 export interface ErrorFacts {
@@ -103,6 +105,10 @@ export const errorCodes: Readonly<Record<ErrorCode, ErrorFacts>> = {
   MILENA_JOURNAL_FAILED: { ...unsent, retryable: true },
   /** Another process has the journal of this instance id: this one does not start, or sends nothing any more. */
   MILENA_JOURNAL_TAKEN: unsent,
+  /** A saga's id was used before, for another saga or with another input. */
+  MILENA_SAGA_CONFLICT: unsent,
+  /** A saga is being worked on by another process, which does not let go of it; nothing was changed. */
+  MILENA_SAGA_BUSY: { ...unsent, retryable: true },
 }
 
 export interface ErrorDetails {

@@ -44,6 +44,7 @@ export {
   type LetterFilter,
 } from './dead-letters/browser.ts'
 export { deadLetter, type DeadLetterOptions } from './dead-letters/dead-letter.ts'
+export { effectIn, type EffectInOptions } from './dead-letters/effect-in.ts'
 export type { LetterDetail } from './dead-letters/letter-headers.ts'
 export type { LetterTopic } from './dead-letters/letter-writer.ts'
 export type { DeadLetter, WholeDeadLetter } from './dead-letters/letter.ts'
@@ -73,6 +74,11 @@ export {
   type ValidationIssue,
 } from './errors.ts'
 export { decodeStoredOutcome, encodeStoredOutcome, type StoredOutcome } from './contract/stored-outcome.ts'
+export { correlationKey } from './contract/outcome-query.ts'
+export { idempotency, type Idempotency } from './idempotency/idempotency.ts'
+export { idempotencyScope } from './idempotency/key.ts'
+export type { IdempotencyOptions } from './idempotency/options.ts'
+export type { IdempotencyStats } from './idempotency/stats.ts'
 export type {
   Claim,
   ClaimOptions,
@@ -139,6 +145,8 @@ export {
 export type { JournaledOperation, RequesterJournalOptions } from './requester/journal-options.ts'
 export type { Recovered, RecoveredOf } from './requester/recovered.ts'
 export type { OutgoingRequest, RequesterOptions } from './requester/options.ts'
+export type { FoundOutcome, OutcomeKey, StoredReply } from './requester/outcome.ts'
+export type { OutcomeOptions, SentRequest } from './requester/outcome-options.ts'
 export type { LateReply, LateReplyOf, Reply, RequestOptions } from './requester/reply.ts'
 export type { PendingRequest, PreparedRequest, RegisterOptions } from './requester/stages.ts'
 export type {
@@ -157,6 +165,47 @@ export { instanceReplyTopic, type InstanceReplyTopicOptions } from './routing/in
 export { replyPartition, type ReplyPartitionOptions } from './routing/reply-partition.ts'
 export type { OpenReplyRouting, ReplyRouting, RoutingContext } from './routing/routing.ts'
 export { sharedReplyTopic, type SharedReplyTopicOptions } from './routing/shared-reply-topic.ts'
+export { defineSaga, type AnySaga, type Saga } from './saga/definition.ts'
+export type { CompensationOptions, SagaOptions, StepOptions, StepRetry } from './saga/definition-options.ts'
+export type { SagaHealth } from './saga/health.ts'
+export type { SagasOptions } from './saga/options.ts'
+export type { CommandOptions, SagaOutbox, SagaRequester } from './saga/outbox.ts'
+export type { SagaDecision, SagaRun } from './saga/runs.ts'
+export { MemorySagaStore, type MemoryTransaction } from './saga/memory-store.ts'
+export { createSagas } from './saga/open-sagas.ts'
+export type { Sagas, StepOutcome } from './saga/sagas.ts'
+export { StepError, type StepErrorOptions } from './saga/step-error.ts'
+export {
+  waitingFor,
+  type SagaFailure,
+  type SagaState,
+  type SagaStatus,
+  type StepFailure,
+  type StepState,
+  type StepStatus,
+} from './saga/status.ts'
+export type {
+  ClaimedSaga,
+  SagaChanges,
+  SagaClaim,
+  SagaCounts,
+  SagaFilter,
+  SagaPage,
+  SagaStore,
+  SavedSaga,
+} from './saga/store.ts'
+export {
+  command,
+  inTransaction,
+  operation,
+  type CommandWork,
+  type CompensationContext,
+  type OperationWork,
+  type StepContext,
+  type StepFunction,
+  type StepWork,
+  type TransactionWork,
+} from './saga/work.ts'
 export { openKafka } from './transport/kafka/open-kafka.ts'
 export type { KafkaOptions } from './transport/kafka/options.ts'
 export { requireTopic } from './transport/topics.ts'

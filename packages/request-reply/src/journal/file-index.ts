@@ -133,7 +133,10 @@ export class FileIndex {
         return await this.#entries(correlationIds)
       } catch (error) {
         // They have moved on meanwhile: then they stand somewhere else now.
-        if (!isMissing(error) || this.#segments.some(({ file }) => file === (error as { path?: unknown }).path))
+        if (
+          !isMissing(error) ||
+          this.#segments.some(({ file }) => file === (error as { path?: unknown }).path)
+        )
           throw error
       }
     }

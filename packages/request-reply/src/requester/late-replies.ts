@@ -1,4 +1,5 @@
 /** Hands late replies over to the application, whose fault is a warning and nothing else. */
+import { isOutcomeQuery } from '../contract/outcome-query.ts'
 import { MilenaError } from '../errors.ts'
 import type { PendingReply } from './pending.ts'
 import type { ReadReply } from './read-reply.ts'
@@ -23,7 +24,8 @@ export class LateReplies {
     roundTrip: number,
     read: ReadReply,
   ): Promise<void> | undefined {
-    if (this.#onLateReply === undefined) return undefined
+    // Who has asked what became of a request asks again.
+    if (this.#onLateReply === undefined || isOutcomeQuery(operation.name)) return undefined
     const failed = read instanceof MilenaError
     return this.#tell(
       this.#onLateReply,

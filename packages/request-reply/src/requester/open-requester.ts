@@ -15,6 +15,8 @@ import { Journaling } from './journaling.ts'
 import { LateReplies } from './late-replies.ts'
 import { OperationAccounts } from './operation-accounts.ts'
 import type { RequesterSettings } from './options.ts'
+import { Outcomes, type OutcomeKey, type FoundOutcome } from './outcome.ts'
+import type { OutcomeOptions } from './outcome-options.ts'
 import { PendingReply } from './pending.ts'
 import { PendingReplies } from './pending-replies.ts'
 import { Preparation } from './preparation.ts'
@@ -53,6 +55,7 @@ export class OpenRequester implements AsyncDisposable {
   readonly #receiver: ReplyReceiver
   readonly #journaling: Journaling | undefined
   readonly #closing: Closing
+  readonly #outcomes: Outcomes
   #routing: CompleteReplyRouting | undefined
 
   constructor(settings: RequesterSettings, opened: OpenedTransport) {
@@ -154,6 +157,11 @@ export class OpenRequester implements AsyncDisposable {
       receiver: this.#receiver,
       early,
     })
+    this.#outcomes = new Outcomes({
+      clock,
+      timeout: settings.timeout,
+      ask: (operation, key, options) => this.#prepare(operation, key, options, this.#accept),
+    })
     this.#journaling =
       journal &&
       recovery &&
@@ -245,6 +253,14 @@ export class OpenRequester implements AsyncDisposable {
     return this.#prepare(untyped(operation), value, options, (pending) =>
       Promise.resolve(publish<ReplyOutput>(pending)),
     )
+  }
+
+  outcome<RequestInput, RequestOutput, ReplyInput, ReplyOutput>(
+    operation: Operation<RequestInput, RequestOutput, ReplyInput, ReplyOutput>,
+    key: OutcomeKey,
+    options?: OutcomeOptions,
+  ): Promise<FoundOutcome<ReplyOutput>> {
+    return this.#outcomes.of(operation, key, options)
   }
 
   register<ReplyOutput>(

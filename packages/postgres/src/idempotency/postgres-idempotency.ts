@@ -1,0 +1,170 @@
+import {
+  OptionsError,
+  type Claim,
+  type ClaimOptions,
+  type Clock,
+  type Found,
+  type IdempotencyId,
+  type IdempotencyStore,
+  type IdempotencyTransaction,
+  type StoredOutcome,
+  systemClock,
+} from '@milena/request-reply'
+import { Database, type StoreOptions } from '../database.ts'
+import { Entries } from './entries.ts'
+import { beginTransaction, type PostgresTransaction } from './transaction.ts'
+
+export interface PostgresIdempotencyOptions extends StoreOptions {
+  /**
+   * Whether handlers get `context.transaction`. Default true; `false` where they do nothing in this database: then no
+   * connection is held while they run.
+   */
+  readonly transactions?: boolean | undefined
+  /** Milliseconds between two rounds in which claims have forgotten what is over; default 10 000. */
+  readonly cleanInterval?: number | undefined
+  /** For simulations; default: the machine's. */
+  readonly clock?: Clock | undefined
+}
+
+/** A store whose handlers get no transaction. */
+export interface PlainPostgresIdempotencyStore extends IdempotencyStore {
+  clean(): Promise<number>
+}
+
+export interface PostgresIdempotencyStore extends IdempotencyStore<PostgresTransaction> {
+  /**
+   * Opens the transaction that the handler is given as `context.transaction`. It takes a connection of the pool for as long
+   * as the handler runs, so the pool needs more of them than the replier's `concurrency`.
+   */
+  begin(): Promise<IdempotencyTransaction<PostgresTransaction>>
+  /**
+   * Forgets up to 1 000 keys whose time to live is over, and gives back how many. Claims do so now and then by themselves;
+   * this is for a table that is to be emptied faster, or while no requests come.
+   */
+  clean(): Promise<number>
+}
+
+const migration = '001-idempotency'
+/** A claim that finds the key's state changed, each time it looks, is not made more often than that. */
+const mostTries = 100
+const known: ReadonlySet<string> = new Set<keyof PostgresIdempotencyOptions>([
+  'pool',
+  'schema',
+  'transactions',
+  'cleanInterval',
+  'clock',
+])
+
+/**
+ * **Guarantee**: that of `IdempotencyStore`, for all processes that use the database, with its durability: what was
+ * answered is known after a crash of any of them and of the database. With `context.transaction` the handler's work in
+ * this database and the stored outcome are one: both or neither.
+ *
+ * **Not guaranteed**: what the handler does elsewhere than through `context.transaction`. What PostgreSQL itself loses:
+ * with `synchronous_commit = off`, at a failover to a replica that is behind, or by a restore, keys are forgotten.
+ *
+ * @throws OptionsError
+ */
+export function postgresIdempotency(
+  options: PostgresIdempotencyOptions & { readonly transactions: false },
+): PlainPostgresIdempotencyStore
+export function postgresIdempotency(options: PostgresIdempotencyOptions): PostgresIdempotencyStore
+export function postgresIdempotency(
+  options: PostgresIdempotencyOptions,
+): PostgresIdempotencyStore | PlainPostgresIdempotencyStore {
+  const { cleanInterval = 10_000, transactions = true } = options
+  const problems = Object.keys(options)
+    .filter((name) => !known.has(name))
+    .map((name) => `there is no option ${name}`)
+  if (!(cleanInterval >= 0)) problems.push('cleanInterval must be a number of milliseconds')
+  if (typeof transactions !== 'boolean') problems.push('transactions must be true or false')
+  if (problems.length > 0) throw new OptionsError('postgresIdempotency', problems)
+  const Store = transactions ? TransactionalStore : PlainStore
+  return new Store(new Database(options, migration), cleanInterval, options.clock ?? systemClock)
+}
+
+class PlainStore implements PlainPostgresIdempotencyStore {
+  readonly #entries: Entries
+  readonly #cleanInterval: number
+  readonly #clock: Clock
+  #cleanAt: number
+
+  constructor(database: Database, cleanInterval: number, clock: Clock) {
+    this.#entries = new Entries(database)
+    this.#cleanInterval = cleanInterval
+    this.#clock = clock
+    this.#cleanAt = clock.monotonic() + cleanInterval
+  }
+
+  async claim(id: IdempotencyId, options: ClaimOptions): Promise<Claim> {
+    this.#cleanNowAndThen()
+    for (let tries = 1; ; tries++) {
+      const claimed = await this.#entries.claim(id, options)
+      if (claimed !== undefined) return { kind: 'claimed', ...claimed }
+      const entry = await this.#entries.find(id)
+      if (entry.kind === 'expired') await this.#entries.forget(id)
+      else if (entry.kind !== 'nothing') {
+        const { fingerprint, ...known } = entry
+        if (fingerprint !== options.fingerprint) return { kind: 'mismatch' }
+        if (known.kind === 'running' || known.kind === 'stored') return known
+      }
+      // It became claimable between the two statements.
+      if (tries === mostTries) throw new Error(`the state of idempotency key ${id.key} does not keep still`)
+    }
+  }
+
+  renew(id: IdempotencyId, token: number, lease: number): Promise<boolean> {
+    return this.#entries.renew(id, token, lease)
+  }
+
+  complete(
+    id: IdempotencyId,
+    token: number,
+    outcome: StoredOutcome,
+    ttl: number,
+  ): Promise<'completed' | 'fenced'> {
+    return this.#entries.complete(id, token, outcome, ttl)
+  }
+
+  release(id: IdempotencyId, token: number, trace: boolean): Promise<void> {
+    return this.#entries.release(id, token, trace)
+  }
+
+  async find(id: IdempotencyId): Promise<Found> {
+    for (;;) {
+      const entry = await this.#entries.find(id)
+      if (entry.kind === 'nothing') return entry
+      if (entry.kind !== 'expired') {
+        const { fingerprint: _, ...found } = entry
+        return found
+      }
+      await this.#entries.forget(id)
+    }
+  }
+
+  clean(): Promise<number> {
+    return this.#entries.clean()
+  }
+
+  /** Nobody waits for it, and the next round does what this one could not. */
+  #cleanNowAndThen(): void {
+    if (this.#clock.monotonic() < this.#cleanAt) return
+    this.#cleanAt = this.#clock.monotonic() + this.#cleanInterval
+    void this.#entries.clean().catch(() => undefined)
+  }
+}
+
+class TransactionalStore extends PlainStore implements PostgresIdempotencyStore {
+  readonly #database: Database
+  readonly #transacted: Entries
+
+  constructor(database: Database, cleanInterval: number, clock: Clock) {
+    super(database, cleanInterval, clock)
+    this.#database = database
+    this.#transacted = new Entries(database)
+  }
+
+  begin(): Promise<IdempotencyTransaction<PostgresTransaction>> {
+    return beginTransaction(this.#database, this.#transacted)
+  }
+}

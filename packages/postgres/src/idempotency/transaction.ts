@@ -1,0 +1,99 @@
+/**
+ * The transaction in which a handler's work and its stored outcome are committed together.
+ *
+ *   open ── complete ──▶ committed, or rolled back (fenced, failed)
+ *      └─── rollback ──▶ rolled back
+ */
+import type { IdempotencyId, IdempotencyTransaction, StoredOutcome } from '@milena/request-reply'
+import type { PoolClient } from 'pg'
+import { takeClient, type Database } from '../database.ts'
+import type { Entries } from './entries.ts'
+
+/** What a handler is given. */
+export interface PostgresTransaction {
+  /**
+   * The client that the transaction runs on. It is begun, and ended when the handler has returned: what is done with it
+   * and the stored outcome are committed together, or not at all. Afterwards its queries are rejected.
+   */
+  readonly transaction: PoolClient
+}
+
+export async function beginTransaction(
+  database: Database,
+  entries: Entries,
+): Promise<IdempotencyTransaction<PostgresTransaction>> {
+  const client = await takeClient(database.pool, () => undefined)
+  try {
+    await client.query('BEGIN ISOLATION LEVEL READ COMMITTED')
+  } catch (error) {
+    client.release(true)
+    throw error
+  }
+  return new Transaction(client, entries)
+}
+
+class Transaction implements IdempotencyTransaction<PostgresTransaction> {
+  readonly added: PostgresTransaction
+  readonly #client: PoolClient
+  readonly #entries: Entries
+  #over = false
+
+  constructor(client: PoolClient, entries: Entries) {
+    this.#client = client
+    this.#entries = entries
+    this.added = { transaction: this.#lent() }
+  }
+
+  async complete(
+    id: IdempotencyId,
+    token: number,
+    outcome: StoredOutcome,
+    ttl: number,
+  ): Promise<'completed' | 'fenced'> {
+    if (this.#over) throw new Error('the transaction is over')
+    this.#over = true
+    try {
+      const result = await this.#entries.complete(id, token, outcome, ttl, this.#client)
+      await this.#client.query(result === 'completed' ? 'COMMIT' : 'ROLLBACK')
+      this.#client.release()
+      return result
+    } catch (error) {
+      // Its connection ends, and the transaction with it, unless it has just been committed.
+      this.#client.release(true)
+      throw error
+    }
+  }
+
+  async rollback(): Promise<void> {
+    if (this.#over) return
+    this.#over = true
+    try {
+      await this.#client.query('ROLLBACK')
+      this.#client.release()
+    } catch {
+      this.#client.release(true)
+    }
+  }
+
+  /**
+   * The client as the handler sees it. One that goes on after its transaction has ended, such as after its time limit, must
+   * not write into the transaction of whoever has the connection next.
+   */
+  #lent(): PoolClient {
+    const query = (...given: unknown[]): unknown => {
+      if (this.#over)
+        return Promise.reject(
+          new Error('the transaction of this request is over: its work is not part of it'),
+        )
+      return (this.#client.query as (...args: unknown[]) => unknown).apply(this.#client, given)
+    }
+    return Object.create(this.#client, {
+      query: { value: query },
+      release: { value: refuseRelease },
+    }) as PoolClient
+  }
+}
+
+function refuseRelease(): never {
+  throw new Error('the transaction of a request ends with its handler: do not release its client')
+}
