@@ -50,6 +50,30 @@ export interface SpringRequesterOptions extends SpringOptions {
   readonly timeout?: number
 }
 
+export interface SpringDeadLettersOptions extends SpringOptions {
+  /** The topic whose requests fail; Spring keeps them in `<topic>-dlt`, which must exist, too. */
+  readonly topic: string
+  /** The dead-letter topic that is read. */
+  readonly letters: string
+}
+
+/** What a Spring application sees of a dead letter. */
+export interface SpringLetter {
+  readonly value: string
+  readonly key: string
+  readonly partition: number
+  readonly originalTopic: string
+  readonly originalPartition: number
+  readonly originalOffset: number
+  readonly originalTimestamp: number
+  readonly timestampType: string
+  readonly group: string
+  readonly exception: string
+  readonly cause: string
+  readonly message: string
+  readonly stackLines: number
+}
+
 /** Builds the Spring program on first use. Throws a SetupError when Java or Maven is missing, or the build fails. */
 export async function buildSpring(): Promise<string> {
   findJava()
@@ -72,6 +96,15 @@ export async function startSpringRequester(options: SpringRequesterOptions): Pro
     `--timeout=${timeout}`,
   ])
   return requesterOf(program, timeout)
+}
+
+/**
+ * Starts a listener that always fails, and one that reads dead letters: events `letter`, each a `SpringLetter`. Resolves
+ * when partitions are assigned to one of them. Throws as `buildSpring` does.
+ */
+export async function startSpringDeadLetters(options: SpringDeadLettersOptions): Promise<Program> {
+  const { topic, letters } = options
+  return start('dead-letters', options, [`--topics=${topic}`, `--letters=${letters}`])
 }
 
 async function start(role: string, options: SpringOptions, args: readonly string[]): Promise<Program> {

@@ -8,17 +8,26 @@ import { after, before, describe, test } from 'node:test'
 import {
   createReplier,
   createRequester,
+  deadLetter,
+  deadLetters,
   defineOperation,
   openKafka,
   replyPartition,
   sharedReplyTopic,
   string,
+  type DeadLetter,
   type IncomingRecord,
+  type RawHeader,
   type ReplyRouting,
   type Transport,
 } from '@milena/request-reply'
 import type { OtherRequester } from '../../interop/src/requester.ts'
-import { startSpringReplier, startSpringRequester } from '../../interop/src/spring.ts'
+import {
+  startSpringDeadLetters,
+  startSpringReplier,
+  startSpringRequester,
+  type SpringLetter,
+} from '../../interop/src/spring.ts'
 import { startKafka, type KafkaCluster } from '../../tools/kafka/cluster.ts'
 import { uniqueName } from '../support/cluster.ts'
 import { waitFor } from '../support/wait-for.ts'
@@ -303,3 +312,103 @@ function assertReplies(exchanges: readonly Exchange[], { partition }: Way): void
     if (partition !== undefined) assert.equal(reply.partition, partition)
   }
 }
+
+test('Spring’s dead letters are ours to list and to replay', async () => {
+  const topic = uniqueName('failing')
+  const letters = `${topic}-dlt`
+  await transport.createTopics([
+    { name: topic, partitions: 2 },
+    { name: letters, partitions: 2 },
+  ])
+  await using spring = await startSpringDeadLetters({
+    brokers: cluster.brokers,
+    groupId: topic,
+    topic,
+    letters,
+  })
+  const headers: RawHeader[] = [[Buffer.from('trace'), Buffer.from([7])]]
+  const key = Buffer.from('k')
+  const asked = await transport.send({ topic, partition: 1, key, value: Buffer.from('pay'), headers })
+  await using browser = deadLetters({ transport, createTopics: true })
+  const list = async (): Promise<DeadLetter[]> => {
+    const found: DeadLetter[] = []
+    for await (const letter of browser.list({ topic })) found.push(letter)
+    return found
+  }
+  await waitFor(async () => (await list()).length === 1, { what: 'Spring to give up' })
+  const [letter] = await list()
+  const { partition, group, code, attempts, original, errorClass, causeClass, message } = letter!
+  assert.deepEqual(
+    { partition, group, code, attempts, original: { ...original, timestamp: 0 }, errorClass, causeClass },
+    {
+      partition: 1,
+      group: topic,
+      code: undefined,
+      attempts: undefined,
+      original: { ...asked, timestamp: 0 },
+      errorClass: 'org.springframework.kafka.listener.ListenerExecutionFailedException',
+      causeClass: 'java.lang.IllegalStateException',
+    },
+  )
+  assert.ok(Math.abs(original!.timestamp! - Date.now()) < 600_000)
+  assert.match(message!, /^Listener method .* threw exception/)
+  const whole = await browser.show(letter!)
+  assert.deepEqual([String(whole!.key), String(whole!.value)], ['k', 'pay'])
+  assert.match(whole!.stack!, /java\.lang\.IllegalStateException: no such account: pay/)
+  // Spring sees its own letter as any other.
+  assert.equal((await spring.next<SpringLetter>('letter')).originalOffset, asked.offset)
+
+  for await (const { verdict, to } of browser.replay(letter!, { dryRun: false }))
+    assert.deepEqual([verdict, to], ['replayed', { ...asked, offset: asked.offset + 1 }])
+  await waitFor(async () => (await list()).length === 2, { what: 'Spring to give it up again' })
+  const [, second] = await list()
+  assert.equal(second!.replayOf, `${letters}/1/0`)
+  assert.equal(second!.original!.offset, asked.offset + 1)
+  assert.deepEqual(
+    (await browser.show(second!))!.headers.raw.filter(([name]) => String(name) === 'trace').length,
+    1,
+  )
+})
+
+test('our dead letters are Spring’s to read', async () => {
+  const topic = uniqueName('failing')
+  const other = uniqueName('other')
+  const letters = `${topic}-dlt`
+  await transport.createTopics([topic, letters, other].map((name) => ({ name, partitions: 2 })))
+  await using spring = await startSpringDeadLetters({
+    brokers: cluster.brokers,
+    groupId: other,
+    topic: other,
+    letters,
+  })
+  const operation = defineOperation({ name: 'pay', topic, request: string(), reply: string() })
+  await using replier = createReplier({ transport, groupId: topic, logger: { warn() {} } })
+  replier.useRecords(deadLetter())
+  replier.handle(operation, () => {
+    throw new TypeError('no such account', { cause: new RangeError('7') })
+  })
+  await replier.start()
+  const key = Buffer.from('k')
+  await transport.send({ topic, partition: 1, key, value: Buffer.from('first'), headers: [] })
+  const asked = await transport.send({ topic, partition: 1, key, value: Buffer.from('pay'), headers: [] })
+  let seen: SpringLetter
+  do seen = await spring.next<SpringLetter>('letter')
+  while (seen.value !== 'pay')
+  const { originalTimestamp, stackLines, ...rest } = seen
+  assert.deepEqual(rest, {
+    event: 'letter',
+    value: 'pay',
+    key: 'k',
+    partition: 1,
+    originalTopic: topic,
+    originalPartition: 1,
+    originalOffset: asked.offset,
+    timestampType: 'CreateTime',
+    group: topic,
+    exception: 'TypeError',
+    cause: 'RangeError',
+    message: 'no such account',
+  })
+  assert.ok(Math.abs(originalTimestamp - Date.now()) < 600_000)
+  assert.ok(stackLines > 1 && stackLines <= 20, `${stackLines} lines`)
+})

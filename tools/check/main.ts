@@ -28,7 +28,7 @@ async function main(): Promise<void> {
   )
   if (options.help) return print(usage)
   const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
-  process.env['PATH'] = toolEnvironment(root)['PATH']
+  Object.assign(process.env, toolEnvironment(root))
   const tally = new Tally()
   const context: StepContext = {
     root,

@@ -17,6 +17,7 @@ before(async () => {
 after(async () => database.close())
 
 describeIdempotencyContract('PostgreSQL', {
+  short: 200,
   open: async () => ({
     one: postgresIdempotency({ pool: database.openPool({ max: 4 }), cleanInterval: 0 }),
     two: postgresIdempotency({ pool: database.openPool({ max: 4 }), cleanInterval: 0 }),

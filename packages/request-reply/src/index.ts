@@ -73,6 +73,11 @@ export {
   type ValidationIssue,
 } from './errors.ts'
 export { decodeStoredOutcome, encodeStoredOutcome, type StoredOutcome } from './contract/stored-outcome.ts'
+export { correlationKey } from './contract/outcome-query.ts'
+export { idempotency, type Idempotency } from './idempotency/idempotency.ts'
+export { idempotencyScope } from './idempotency/key.ts'
+export type { IdempotencyOptions } from './idempotency/options.ts'
+export type { IdempotencyStats } from './idempotency/stats.ts'
 export type {
   Claim,
   ClaimOptions,

@@ -119,10 +119,7 @@ test('its headers: all that it had, then those that Spring writes, byte for byte
     assert.equal(String(header(record, 'kafka_original-topic')), 'shop_request')
     assert.equal(header(record, 'kafka_original-partition').toString('hex'), '00000000')
     assert.equal(header(record, 'kafka_original-offset').toString('hex'), '0000000000000000')
-    assert.equal(
-      header(record, 'kafka_original-timestamp').readBigInt64BE(),
-      BigInt(original!.timestamp),
-    )
+    assert.equal(header(record, 'kafka_original-timestamp').readBigInt64BE(), BigInt(original!.timestamp))
     assert.equal(String(header(record, 'kafka_dlt-original-consumer-group')), 'shop')
     // As `BigInteger.toByteArray`: six bytes for a time of this century.
     assert.equal(

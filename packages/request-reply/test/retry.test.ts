@@ -209,8 +209,9 @@ test('closing does not wait for a retry that is far away: the next replier begin
   assert.equal((await asking.reply(asked)).text, 'fail#1')
 })
 
+const half = (): number => 0.5
+
 test('pauses: fixed, and exponential with full jitter and an end', () => {
-  const half = (): number => 0.5
   assert.deepEqual(
     [1, 2, 3].map((tries) => fixed(1_000)(tries, half)),
     [1_000, 1_000, 1_000],
@@ -225,11 +226,15 @@ test('pauses: fixed, and exponential with full jitter and an end', () => {
     [1, 2, 3].map((tries) => jittered(tries, half)),
     [50, 150, 450],
   )
-  assert.equal(jittered(1, () => 0), 0)
+  assert.equal(
+    jittered(1, () => 0),
+    0,
+  )
 })
 
+const random = (length: number): Buffer => Buffer.alloc(length, 0x80)
+
 test('the random bytes that are given make the jitter', async (t) => {
-  const random = (length: number): Buffer => Buffer.alloc(length, 0x80)
   const backoff = exponential({ first: 1_000, most: 1_000 })
   const { asking, clock, tries } = await retrying(t, { attempts: 2, backoff, random })
   const asked = await asking.ask('fail')

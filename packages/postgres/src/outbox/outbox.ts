@@ -26,7 +26,7 @@ export interface OutboxOptions extends StoreOptions {
   readonly profile?: WireProfile | undefined
 }
 
-/** As for a request's record; the idempotency key is by default a random UUID, made once. */
+/** As for a request's record; without an idempotency key, of its own or the operation's, it gets a random UUID, made once. */
 export type OutboxAddOptions = Omit<RequestRecordOptions, 'profile' | 'random'>
 
 /** What was written. */

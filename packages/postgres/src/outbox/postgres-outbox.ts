@@ -1,5 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import { OptionsError, requestRecord, type Operation, type RequestRecord } from '@milena/request-reply'
+import {
+  encodeHeaders,
+  OptionsError,
+  requestRecord,
+  type Operation,
+  type RequestRecord,
+} from '@milena/request-reply'
 import type { ClientBase } from 'pg'
 import { Database } from '../database.ts'
 import type {
@@ -16,6 +22,7 @@ import { Relay } from './relay.ts'
 import { channel } from './session.ts'
 
 const migration = '002-outbox'
+const keyHeader = 'milena-idempotency-key'
 const mostCounted = 100_000
 const mostListed = 100
 
@@ -47,8 +54,12 @@ class PostgresOutbox implements Outbox {
   ): Promise<OutboxEntry> {
     refusePool(tx)
     const { profile } = this.#options
-    const idempotencyKey = options.idempotencyKey ?? randomUUID()
-    const record = await requestRecord(operation, value, { ...options, idempotencyKey, profile })
+    let record = await requestRecord(operation, value, { ...options, profile })
+    let { idempotencyKey } = record
+    if (idempotencyKey === undefined) {
+      idempotencyKey = randomUUID()
+      record = { ...record, headers: [...record.headers, ...encodeHeaders({ [keyHeader]: idempotencyKey })] }
+    }
     const id = await this.#write(tx, record, idempotencyKey)
     return { id, idempotencyKey, correlationId: record.correlationId?.toString('hex') }
   }

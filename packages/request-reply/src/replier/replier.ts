@@ -51,8 +51,8 @@ export interface Replier<Added extends object = object> extends AsyncDisposable 
     RequestOutput,
     ReplyInput,
     ReplyOutput,
-    const Used extends readonly unknown[] = readonly [],
-    const UsedRecords extends readonly unknown[] = readonly [],
+    const Used extends readonly unknown[] = readonly unknown[],
+    const UsedRecords extends readonly unknown[] = readonly unknown[],
   >(
     operation: Operation<RequestInput, RequestOutput, ReplyInput, ReplyOutput>,
     // The operation says what a reply is: else an incomplete one would widen it. Around the whole, for of a `NoInfer` reply

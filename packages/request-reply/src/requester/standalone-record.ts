@@ -8,7 +8,12 @@ import { OptionsError, unknownOptions } from '../errors.ts'
 import { systemRandom, type RandomBytes } from '../random.ts'
 import type { OutgoingRecord } from '../transport/transport.ts'
 import type { HeaderInput, RawHeader } from '../wire/headers.ts'
-import { deadlineHeader, headerBounds, idempotencyKeyHeader, operationHeader } from '../wire/milena.ts'
+import {
+  deadlineHeader,
+  idempotencyKeyHeader,
+  operationHeader,
+  problemOfIdempotencyKey,
+} from '../wire/milena.ts'
 import type { ReplyAddress, WireProfile } from '../wire/profile.ts'
 import { ReservedHeaders } from '../wire/reserved-headers.ts'
 import { springProfile } from '../wire/spring.ts'
@@ -68,7 +73,6 @@ export async function requestRecord<RequestInput, RequestOutput, ReplyInput, Rep
   const operation = untyped(typed)
   refuseOptions(operation, options)
   const { profile = springProfile, random = systemRandom, replyTo, deadline } = options
-  const idempotencyKey = chooseIdempotencyKey(operation, value, options.idempotencyKey)
   const reserved = new ReservedHeaders(profile)
   const headers: RawHeader[] = []
   if (options.headers !== undefined) headers.push(...applicationHeaders(operation, options.headers, reserved))
@@ -77,16 +81,19 @@ export async function requestRecord<RequestInput, RequestOutput, ReplyInput, Rep
   if (replyTo !== undefined) headers.push(...profile.addressHeaders(replyTo))
   if (correlationId !== undefined) headers.push(profile.correlationHeader(correlationId))
   headers.push(operationHeader(operation.name))
-  if (idempotencyKey !== undefined) headers.push(idempotencyKeyHeader(idempotencyKey))
   if (deadline !== undefined) headers.push(deadlineHeader(deadline))
   const { topic, name } = operation
   const { partition } = options
   const encoding = encodeRequest(operation, value)
   // Before anything is waited for: the value is as it was given. One that is refused is more to the point, though.
-  const chosen = tryTo(() => chooseKey(operation, value, options.key))
+  const chosen = tryTo(() => ({
+    key: chooseKey(operation, value, options.key),
+    idempotencyKey: chooseIdempotencyKey(operation, value, options.idempotencyKey),
+  }))
   const body = await encoding
   if ('failed' in chosen) throw chosen.failed
-  const key = chosen.done
+  const { key, idempotencyKey } = chosen.done
+  if (idempotencyKey !== undefined) headers.push(idempotencyKeyHeader(idempotencyKey))
   refuseReserved(operation, body, reserved)
   headers.unshift(...body.headers)
   return { topic, partition, key, value: body.value, headers, operation: name, idempotencyKey, correlationId }
@@ -104,8 +111,8 @@ function refuseOptions(operation: AnyOperation, options: RequestRecordOptions): 
   if (replyTo !== undefined && !isAddress(replyTo)) problems.push('replyTo must be { topic, partition? }')
   if (correlationId !== undefined && !(correlationId instanceof Uint8Array && correlationId.length === 16))
     problems.push('correlationId must be 16 bytes')
-  if (idempotencyKey !== undefined && !isKey(idempotencyKey))
-    problems.push(`idempotencyKey must be a text of 1 to ${headerBounds.idempotencyKey} bytes`)
+  const keyProblem = typeof idempotencyKey === 'string' && problemOfIdempotencyKey(idempotencyKey)
+  if (typeof keyProblem === 'string') problems.push(`idempotencyKey ${keyProblem}`)
   if (deadline !== undefined && !(Number.isFinite(deadline) && deadline > 0))
     problems.push('deadline must be milliseconds since the Unix epoch')
   if (problems.length > 0) throw new OptionsError(`operation ${operation.name}`, problems)
@@ -117,9 +124,4 @@ function isPartition(value: unknown): boolean {
 
 function isAddress({ topic, partition }: ReplyAddress): boolean {
   return typeof topic === 'string' && topic !== '' && (partition === undefined || isPartition(partition))
-}
-
-function isKey(value: unknown): boolean {
-  if (typeof value !== 'string' || value === '') return false
-  return Buffer.byteLength(value) <= headerBounds.idempotencyKey
 }

@@ -1,15 +1,15 @@
 import type { AnyOperation } from '../contract/operation.ts'
-import { MilenaError, OptionsError, unknownOptions } from '../errors.ts'
+import { OptionsError, unknownOptions } from '../errors.ts'
 import type { FurtherTopic, ReplierExtension, ReplierOpening } from '../replier/extension.ts'
 import type { Outcome } from '../replier/outcome.ts'
 import type { RawRequest } from '../replier/raw-request.ts'
 import type { RecordMiddleware } from '../replier/record-middleware.ts'
 import { missingTopic, requireTopic } from '../transport/topics.ts'
-import type { IncomingRecord, OutgoingRecord } from '../transport/transport.ts'
+import type { IncomingRecord } from '../transport/transport.ts'
 import { errorOf } from '../words.ts'
 import { isRetryable, type Retryable } from './classify.ts'
+import { Forwarding } from './forwarding.ts'
 import { problemOfDuration, problemOfFunction } from './options.ts'
-import { originHeaders } from './origin.ts'
 
 export interface RetryTopicsOptions {
   /**
@@ -67,44 +67,34 @@ export function retryTopics(options: RetryTopicsOptions = {}): RecordMiddleware 
     open: (opening) => openTopics(opening, topicsOf),
   }
   /** What has failed and could not be handed over yet; forgotten with the record. */
-  const unsent = new WeakMap<IncomingRecord, Outcome>()
+  const forwardings = new WeakMap<IncomingRecord, Forwarding>()
 
   async function retryTopics(request: RawRequest, next: () => Promise<Outcome>): Promise<Outcome> {
-    const before = unsent.get(request.record)
-    const outcome = before ?? (await next())
-    if (outcome.kind !== 'error') return outcome
-    if (before === undefined && !retryable(request.error, outcome)) return outcome
+    const { record, base, place, deadline, operation, replier } = request
+    let forwarding = forwardings.get(record)
+    if (forwarding === undefined) {
+      const outcome = await next()
+      if (outcome.kind !== 'error' || !retryable(request.error, outcome)) return outcome
+      forwarding = new Forwarding(outcome)
+    }
     // Whoever has the partition by now gets the record; and what was answered is not tried again.
     if (!request.owned) return { kind: 'abandoned' }
-    const { base, place, deadline, operation, replier } = request
     const delay = delays[place]
-    if (operation === undefined) return outcome
-    const givenUp = { ...outcome, givenUp: true }
+    if (operation === undefined) return forwarding.outcome
+    const givenUp: Outcome = { ...forwarding.outcome, givenUp: true }
     if (delay === undefined) return givenUp
     const dueAt = replier.clock.now() + delay
-    if (deadline !== undefined && dueAt > deadline) return givenUp
+    if (deadline !== undefined && dueAt > deadline && !forwarding.began) return givenUp
+    request.endLimit()
     try {
-      await write(request, nameOf(base, place + 1), dueAt)
+      await forwarding.write(request, nameOf(base, place + 1), dueAt)
       return { kind: 'handed over' }
     } catch (error) {
-      unsent.set(request.record, outcome)
+      forwardings.set(record, forwarding)
       return { kind: 'stop', error: errorOf(error) }
     }
   }
   return Object.assign(retryTopics, { extension })
-}
-
-/** Into the same partition; where the retry topic has fewer, into that of its key. */
-async function write(request: RawRequest, topic: string, dueAt: number): Promise<void> {
-  const { partition, key, value, record, replier } = request
-  const headers = [...record.headers, ...originHeaders(request, dueAt)]
-  const retried: OutgoingRecord = { topic, partition, key, value, headers }
-  try {
-    await replier.transport.send(retried)
-  } catch (error) {
-    if (!(error instanceof MilenaError && error.code === 'MILENA_PARTITION_MISSING')) throw error
-    await replier.transport.send({ ...retried, partition: undefined })
-  }
 }
 
 /** @throws TransportError `MILENA_TOPIC_MISSING` where they are missing and are not to be created. */

@@ -5,6 +5,7 @@
  * then stops. It runs in a session of its own, so Ctrl-C in a terminal reaches only the parent, which stops the
  * children in order.
  */
+import { keepCompiled } from './compile-cache.ts'
 import { messageOf, StartError } from './start-error.ts'
 import type { FromChild, ToChild } from './messages.ts'
 
@@ -51,7 +52,7 @@ export function runChild(start: (config: never) => Promise<RunningChild>): void 
         running = child
         // The parent may have ended, or asked us to stop, while we were starting.
         if (ending) void child.close({ orphaned: true }).finally(() => process.exit(0))
-        else tell({ type: 'ready', facts: child.facts })
+        else tell({ type: 'ready', facts: child.facts }, keepCompiled)
       },
       (error: unknown) => {
         const usage = error instanceof StartError

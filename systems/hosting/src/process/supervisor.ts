@@ -9,6 +9,7 @@
  */
 import { fork, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { withCompileCache } from './compile-cache.ts'
 import type { FromChild } from './messages.ts'
 import { StartError } from './start-error.ts'
 
@@ -72,6 +73,7 @@ export class SupervisedChild {
   async start(config: unknown = this.#spec.config): Promise<void> {
     const child = fork(fileURLToPath(this.#spec.entry), [this.name], {
       execArgv: process.execArgv,
+      env: withCompileCache(process.env),
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       detached: true,
     })

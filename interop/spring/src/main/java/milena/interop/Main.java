@@ -21,7 +21,7 @@ import org.springframework.kafka.core.DefaultKafkaProducerFactory;
 import org.springframework.kafka.core.ProducerFactory;
 
 /**
- * One side of a conversation, as a Spring application has it. {@code --role=replier} or {@code --role=requester};
+ * One side of a conversation, as a Spring application has it. {@code --role=replier}, {@code --role=requester} or {@code --role=dead-letters};
  * the other options are named where they are injected. Events go to standard output, one JSON object a line;
  * a requester takes its orders from standard input. When that ends, so does the process.
  */
@@ -33,7 +33,8 @@ public class Main {
         try (var context = new AnnotationConfigApplicationContext()) {
             context.getEnvironment().getPropertySources().addFirst(options);
             var requesting = "requester".equals(options.getProperty("role"));
-            context.register(Main.class, requesting ? Requester.class : Replier.class);
+            var role = "dead-letters".equals(options.getProperty("role")) ? DeadLetters.class : Replier.class;
+            context.register(Main.class, requesting ? Requester.class : role);
             context.refresh();
             var requester = requesting ? context.getBean(Requester.class) : null;
             if (requester != null) requester.awaitAssignment();
