@@ -142,6 +142,39 @@ export { instanceReplyTopic, type InstanceReplyTopicOptions } from './routing/in
 export { replyPartition, type ReplyPartitionOptions } from './routing/reply-partition.ts'
 export type { OpenReplyRouting, ReplyRouting, RoutingContext } from './routing/routing.ts'
 export { sharedReplyTopic, type SharedReplyTopicOptions } from './routing/shared-reply-topic.ts'
+export { defineSaga, type AnySaga, type Saga } from './saga/definition.ts'
+export type { CompensationOptions, SagaOptions, StepOptions, StepRetry } from './saga/definition-options.ts'
+export type { SagaHealth } from './saga/health.ts'
+export type { SagasOptions } from './saga/options.ts'
+export type { CommandOptions, SagaOutbox, SagaRequester } from './saga/outbox.ts'
+export type { Pauses } from './saga/pauses.ts'
+export type { SagaDecision, SagaRun } from './saga/runs.ts'
+export { createSagas } from './saga/open-sagas.ts'
+export type { Sagas, StepOutcome } from './saga/sagas.ts'
+export { StepError, type StepErrorOptions } from './saga/step-error.ts'
+export type { SagaState, SagaStatus, StepFailure, StepState, StepStatus } from './saga/status.ts'
+export type {
+  ClaimedSaga,
+  SagaChanges,
+  SagaClaim,
+  SagaCounts,
+  SagaFilter,
+  SagaPage,
+  SagaStore,
+  SavedSaga,
+} from './saga/store.ts'
+export {
+  command,
+  inTransaction,
+  operation,
+  type CommandWork,
+  type CompensationContext,
+  type OperationWork,
+  type StepContext,
+  type StepFunction,
+  type StepWork,
+  type TransactionWork,
+} from './saga/work.ts'
 export { openKafka } from './transport/kafka/open-kafka.ts'
 export type { KafkaOptions } from './transport/kafka/options.ts'
 export { requireTopic } from './transport/topics.ts'
