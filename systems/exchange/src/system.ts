@@ -74,6 +74,7 @@ export class ExchangeSystem {
   #ownsBrokers = false
   #ownsDatabase = false
   #folder: string | undefined
+  #databases: DatabaseUrls | undefined
 
   constructor(options: SystemOptions) {
     this.#options = options
@@ -81,6 +82,10 @@ export class ExchangeSystem {
 
   get brokers(): string {
     return this.#brokers!
+  }
+
+  get databases(): DatabaseUrls {
+    return this.#databases!
   }
 
   async start({ brokers, databaseUrl }: Surroundings): Promise<void> {
@@ -95,6 +100,7 @@ export class ExchangeSystem {
       createDatabases(this.#serverUrl!, prefix),
       createTopics(this.brokers, prefix),
     ])
+    this.#databases = databases
     await all(accountServices.map((service) => this.#startAccount(service, databases)))
     await all([this.#startExchange(databases), this.#startAuditor(databases), this.#startInterference()])
   }

@@ -1,12 +1,5 @@
 /** Takes the commands that cancel movements: each once, in the transaction that stores its reply. */
-import {
-  createReplier,
-  deadLetter,
-  fixed,
-  idempotency,
-  retry,
-  type Replier,
-} from '@milena/request-reply'
+import { createReplier, deadLetter, fixed, idempotency, retry, type Replier } from '@milena/request-reply'
 import { postgresIdempotency } from '@milena/postgres'
 import type { Pool } from 'pg'
 import { groupOf, movementKinds, type AccountCommands, type AccountService } from '../operations.ts'
@@ -23,20 +16,11 @@ export interface CancellationsOptions {
   readonly behaviour: () => Behaviour
 }
 
-export interface CancellationCounts {
-  /** Handled to the end; repeated commands that the stored reply answered are not among them. */
-  cancelled: number
-  /** Tries after a failed one. */
-  retried: number
-}
-
 /** At once in hand; each takes a connection of the database. */
 export const cancelConcurrency = 16
 
-export function createCancellations(
-  { service, commands, brokers, prefix, pool, ledger, behaviour }: CancellationsOptions,
-  counts: CancellationCounts,
-): Replier {
+export function createCancellations(options: CancellationsOptions): Replier {
+  const { service, commands, brokers, prefix, pool, ledger, behaviour } = options
   const replier = createReplier({
     kafka: { brokers: [...brokers], clientId: `${prefix}${service}` },
     groupId: groupOf(prefix, service),
@@ -57,13 +41,10 @@ export function createCancellations(
     replier.handle(
       commands.cancel[kind],
       async ({ exchangeId }, { transaction, attempt }) => {
-        if (attempt > 1) counts.retried++
         fail(behaviour(), exchangeId, attempt)
         if (isOf(behaviour().cancelSkipped, 'cancelSkipped', exchangeId))
           return { exchangeId, outcome: 'undone' }
-        const cancelled = await ledger.cancel(transaction, exchangeId, kind)
-        counts.cancelled++
-        return cancelled
+        return ledger.cancel(transaction, exchangeId, kind, attempt)
       },
       { useRecords, replyTo: { topic: commands.responseTopic } },
     )

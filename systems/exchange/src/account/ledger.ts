@@ -68,20 +68,24 @@ export class Ledger {
     return inTransaction(this.#pool, (tx) => this.#move(tx, movement))
   }
 
-  /** In a transaction of the caller's. */
-  async cancel(tx: ClientBase, exchangeId: string, kind: MovementKind): Promise<Cancelled> {
+  /**
+   * In a transaction of the caller's.
+   *
+   * @param tries how often this was tried, kept with it
+   */
+  async cancel(tx: ClientBase, exchangeId: string, kind: MovementKind, tries = 1): Promise<Cancelled> {
     const { rowCount } = await tx.query(
-      `insert into movements (exchange_id, kind, state) values ($1, $2, 'cancelled') on conflict do nothing`,
-      [exchangeId, kind],
+      `insert into movements (exchange_id, kind, state, cancel_tries) values ($1, $2, 'cancelled', $3)
+      on conflict do nothing`,
+      [exchangeId, kind, tries],
     )
     if (rowCount === 1) return { exchangeId, outcome: 'nothing' }
     const found = (await this.#lock(tx, exchangeId, kind))!
-    if (found.state === 'cancelled')
-      return { exchangeId, outcome: hadMoved(found) ? 'undone' : 'nothing' }
-    await tx.query(`update movements set state = 'cancelled' where exchange_id = $1 and kind = $2`, [
-      exchangeId,
-      kind,
-    ])
+    if (found.state === 'cancelled') return { exchangeId, outcome: hadMoved(found) ? 'undone' : 'nothing' }
+    await tx.query(
+      `update movements set state = 'cancelled', cancel_tries = $3 where exchange_id = $1 and kind = $2`,
+      [exchangeId, kind, tries],
+    )
     if (found.state === 'refused') return { exchangeId, outcome: 'nothing' }
     const movement = {
       exchangeId,
@@ -102,7 +106,9 @@ export class Ledger {
     return rows
   }
 
-  async balances(owner: string): Promise<readonly { readonly currency: Currency; readonly balance: number }[]> {
+  async balances(
+    owner: string,
+  ): Promise<readonly { readonly currency: Currency; readonly balance: number }[]> {
     const { rows } = await this.#pool.query<{ currency: Currency; balance: number }>(
       'select currency, balance from accounts where owner = $1 order by currency',
       [owner],
@@ -123,11 +129,10 @@ export class Ledger {
       await this.#book(tx, movement, 'movement')
       return { state: 'done', again: false }
     }
-    await tx.query(`update movements set state = 'refused', reason = $3 where exchange_id = $1 and kind = $2`, [
-      exchangeId,
-      kind,
-      refusal,
-    ])
+    await tx.query(
+      `update movements set state = 'refused', reason = $3 where exchange_id = $1 and kind = $2`,
+      [exchangeId, kind, refusal],
+    )
     return { state: 'refused', reason: refusal }
   }
 
@@ -141,7 +146,10 @@ export class Ledger {
   }
 
   /** Locks the customer's account, so that what it is told still holds when it is booked. */
-  async #refusal(tx: ClientBase, { kind, customerId, currency, amount }: Movement): Promise<Refusal | undefined> {
+  async #refusal(
+    tx: ClientBase,
+    { kind, customerId, currency, amount }: Movement,
+  ): Promise<Refusal | undefined> {
     const { rows } = await tx.query<{ balance: number }>(
       'select balance from accounts where owner = $1 and currency = $2 for update',
       [customerId, currency],

@@ -30,24 +30,19 @@ runChild(async (config: AccountConfig) => {
   const pool = await connect(databaseUrl, 2 * cancelConcurrency + httpConnections)
   const ledger = new Ledger(pool)
   const account: AccountRoutes = { ledger, currencies: currenciesOf[service], behaviour: config.behaviour }
-  const counts = { cancelled: 0, retried: 0 }
-  const replier = createCancellations(
-    {
-      service,
-      commands: defineCommands(prefix)[service],
-      brokers,
-      prefix,
-      pool,
-      ledger,
-      behaviour: () => account.behaviour,
-    },
-    counts,
-  )
+  const replier = createCancellations({
+    service,
+    commands: defineCommands(prefix)[service],
+    brokers,
+    prefix,
+    pool,
+    ledger,
+    behaviour: () => account.behaviour,
+  })
   await explainBrokers(config.brokers, replier.start())
   const app = await createApp(service, 'finish')
   addAccountRoutes(app, account)
   app.get('/stats', { schema: { summary: 'What became of cancellations, in figures' } }, () => ({
-    ...counts,
     replier: replier.stats(),
   }))
   const bound = await listen(app, port)

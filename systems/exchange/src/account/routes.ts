@@ -95,14 +95,22 @@ export function addAccountRoutes(app: App, account: AccountRoutes): void {
       schema: {
         summary: 'What was done for an exchange',
         params: z.object({ exchangeId: z.string() }),
-        response: { 200: z.array(z.object({ kind: z.string(), state: z.string(), reason: z.string().nullable() })) },
+        response: {
+          200: z.array(z.object({ kind: z.string(), state: z.string(), reason: z.string().nullable() })),
+        },
       },
     },
     async ({ params }) => [...(await ledger.find(params.exchangeId))],
   )
   app.put(
     '/behaviour',
-    { schema: { summary: 'What goes wrong on purpose', body: behaviourSchema, response: { 200: behaviourSchema } } },
+    {
+      schema: {
+        summary: 'What goes wrong on purpose',
+        body: behaviourSchema,
+        response: { 200: behaviourSchema },
+      },
+    },
     ({ body }) => (account.behaviour = body),
   )
 }

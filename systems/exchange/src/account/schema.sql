@@ -18,6 +18,7 @@ create table movements (
   currency text,
   amount bigint check (amount > 0),
   reason text,
+  cancel_tries integer not null default 0,
   at timestamptz not null default clock_timestamp(),
   primary key (exchange_id, kind)
 );

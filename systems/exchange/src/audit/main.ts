@@ -12,9 +12,7 @@ export interface AuditConfig {
   readonly databases: DatabaseUrls
 }
 
-const moneySchema = z.array(
-  z.object({ currency: z.string(), opening: z.number(), balance: z.number() }),
-)
+const moneySchema = z.array(z.object({ currency: z.string(), opening: z.number(), balance: z.number() }))
 export const auditSchema = z.object({
   rounds: z.number().describe('how often all accounts were added up'),
   problems: z.array(z.string()).describe('what did not hold: the first ones, in words'),

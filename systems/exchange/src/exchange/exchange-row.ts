@@ -26,9 +26,25 @@ export async function writeExchange(saga: SagaStatus, tx: ClientBase): Promise<v
   const { exchangeId, direction, customerId, currency, amount, krwAmount, rate, status, reason } =
     toExchange(saga)
   await tx.query(
-    `insert into exchanges (id, direction, customer_id, currency, amount, krw_amount, rate, status, reason)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-    on conflict (id) do update set status = $8, reason = $9, changed_at = clock_timestamp()`,
-    [exchangeId, direction, customerId, currency, amount, krwAmount, rate, status, reason ?? null],
+    `insert into exchanges (id, direction, customer_id, currency, amount, krw_amount, rate, status, reason, retries)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+    on conflict (id) do update set status = $8, reason = $9, retries = $10, changed_at = clock_timestamp()`,
+    [
+      exchangeId,
+      direction,
+      customerId,
+      currency,
+      amount,
+      krwAmount,
+      rate,
+      status,
+      reason ?? null,
+      retriesOf(saga),
+    ],
   )
+}
+
+function retriesOf({ steps }: SagaStatus): number {
+  const beyond = (tries: number): number => Math.max(0, tries - 1)
+  return steps.reduce((sum, step) => sum + beyond(step.attempts) + beyond(step.compensations), 0)
 }

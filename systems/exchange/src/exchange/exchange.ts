@@ -29,7 +29,12 @@ export const termsSchema = z.object({
 export type Terms = z.infer<typeof termsSchema>
 
 export type Accounts = Readonly<Record<AccountService, AccountClient>>
-export type ExchangeSaga = Saga<Terms, Terms, { readonly withdrawal: void; readonly deposit: void }, ClientBase>
+export type ExchangeSaga = Saga<
+  Terms,
+  Terms,
+  { readonly withdrawal: void; readonly deposit: void },
+  ClientBase
+>
 
 export function defineExchange(accounts: Accounts, commands: Commands): ExchangeSaga {
   const tries = { timeout: 5_000, retry: { attempts: 2, pauses: 200 } }

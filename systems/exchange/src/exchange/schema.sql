@@ -9,6 +9,7 @@ create table exchanges (
   rate bigint not null,
   status text not null check (status in ('RUNNING', 'COMPLETED', 'COMPENSATING', 'CANCELLED')),
   reason text,
+  retries integer not null,               -- of its steps and of their compensations, beyond the first try of each
   changed_at timestamptz not null default clock_timestamp()
 );
 create index exchanges_open on exchanges (status) where status in ('RUNNING', 'COMPENSATING');

@@ -45,15 +45,17 @@ runChild(async ({ brokers, prefix, repeats }: InterferenceConfig) => {
   }
 
   const tails = await Promise.all(
-    topicsOf(prefix).map((topic) =>
-      transport.tail({ topic, partitions: 'all', from: 'latest', onRecords }),
-    ),
+    topicsOf(prefix).map((topic) => transport.tail({ topic, partitions: 'all', from: 'latest', onRecords })),
   )
   const app = await createApp('Interference', 'cut')
   const statsSchema = z.object({ written: z.number() })
-  app.get('/stats', { schema: { summary: 'Copies that were written', response: { 200: statsSchema } } }, () => ({
-    written,
-  }))
+  app.get(
+    '/stats',
+    { schema: { summary: 'Copies that were written', response: { 200: statsSchema } } },
+    () => ({
+      written,
+    }),
+  )
   const port = await listen(app, 0)
   const facts: ServiceFacts = { port, url: `http://127.0.0.1:${port}` }
   return {
