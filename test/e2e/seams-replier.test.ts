@@ -3,7 +3,6 @@ import { after, before, test, type TestContext } from 'node:test'
 import { openKafka } from '@milena/request-reply'
 import {
   answersFromTheStore,
-  keepsWhatFailed,
   type ReplierCase,
 } from '../../packages/request-reply/test/seams/replier-cases.ts'
 import { openTestCluster, type TestCluster } from '../support/cluster.ts'
@@ -21,9 +20,6 @@ async function onBrokers(t: TestContext): Promise<ReplierCase> {
     t.after(() => transport.close())
     return { transport, die: () => transport.close() }
   }
-  const { transport } = await connect()
-  await transport.createTopics([{ name: `${requests}-dlt`, partitions: 1 }])
-  cluster.own(`${requests}-dlt`)
   const replies = await cluster.createTopic('pay_reply', { partitions: 2 })
   // Apache Kafka takes none that is shorter.
   return { requests, replies, sessionTimeout: 6_000, connect }
@@ -31,8 +27,4 @@ async function onBrokers(t: TestContext): Promise<ReplierCase> {
 
 test('stored replies in a few lines: a redelivery gets the first reply, however late', async (t) => {
   await answersFromTheStore(await onBrokers(t))
-})
-
-test('dead letters in a few lines: nothing is committed past a record that could not be kept', async (t) => {
-  await keepsWhatFailed(await onBrokers(t))
 })

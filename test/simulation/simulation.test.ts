@@ -50,6 +50,7 @@ describe('simulation', () => {
     'requester.foreign',
     'replier.redelivered',
     'replier.committed',
+    'replier.retried',
   ]
   it(`sees each of these at least once: ${sometimes.join(', ')}`, () => {
     for (const name of sometimes) assert.ok((counters[name] ?? 0) > 0, `never: ${name}`)

@@ -1,13 +1,12 @@
 /** The replier's seams: middlewares of a few lines, of which the library knows nothing. */
 import { test, type TestContext } from 'node:test'
 import { createMemoryBroker } from '../src/testing.ts'
-import { answersFromTheStore, keepsWhatFailed, type ReplierCase } from './seams/replier-cases.ts'
+import { answersFromTheStore, type ReplierCase } from './seams/replier-cases.ts'
 
 function onMemory(t: TestContext): ReplierCase {
   const broker = createMemoryBroker({
     topics: [
       { name: 'pay_request', partitions: 1 },
-      { name: 'pay_request-dlt', partitions: 1 },
       { name: 'pay_reply', partitions: 2 },
     ],
   })
@@ -25,8 +24,4 @@ function onMemory(t: TestContext): ReplierCase {
 
 test('stored replies in a few lines: a redelivery gets the first reply, however late', async (t) => {
   await answersFromTheStore(onMemory(t))
-})
-
-test('dead letters in a few lines: nothing is committed past a record that could not be kept', async (t) => {
-  await keepsWhatFailed(onMemory(t))
 })

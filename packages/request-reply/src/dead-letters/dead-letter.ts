@@ -14,7 +14,7 @@ import type { RawRequest } from '../replier/raw-request.ts'
 import type { RecordMiddleware } from '../replier/record-middleware.ts'
 import type { IncomingRecord, RecordPosition } from '../transport/transport.ts'
 import { errorOf, wordsOf } from '../words.ts'
-import { readPlace, retryOriginNames } from '../wire/dead-letter.ts'
+import { originOf } from '../retry/origin.ts'
 import type { LetterCause, LetterDetail } from './letter-headers.ts'
 import { LetterWriter, usualLetterTopic, type Letter, type LetterTopic } from './letter-writer.ts'
 import { isUsuallyLetter, type FailedOutcome, type WhichLetters } from './which.ts'
@@ -151,7 +151,7 @@ class Keeping implements ReplierExtension {
       message: isError ? outcome.message : outcome.detail,
       effect: isError ? outcome.effect : undefined,
       thrown: error,
-      origin: originOf(request),
+      origin: placeOf(request),
     }
     return { record, base, cause, outcome, writing: undefined }
   }
@@ -161,14 +161,13 @@ class Keeping implements ReplierExtension {
  * Where the request stood first. Of one that has come over retry topics the topic is certain, and its place there is what
  * its headers say: offset −1 where they say nothing.
  */
-function originOf({ base, place, partition, offset, timestamp, record }: RawRequest): LetterCause['origin'] {
-  if (place === 0) return { topic: base, partition, offset, timestamp }
-  const said = readPlace(record.headers, retryOriginNames)
+function placeOf(request: RawRequest): LetterCause['origin'] {
+  const { topic, partition, offset, timestamp } = originOf(request)
   return {
-    topic: base,
-    partition: said?.partition ?? partition,
-    offset: said?.offset ?? -1,
-    timestamp: said?.timestamp ?? timestamp,
+    topic,
+    partition: partition ?? request.partition,
+    offset: offset ?? -1,
+    timestamp: timestamp ?? request.timestamp,
   }
 }
 

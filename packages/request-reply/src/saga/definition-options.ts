@@ -1,10 +1,10 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import type { Pauses } from './pauses.ts'
+import type { Backoff } from '../retry/backoff.ts'
 import type { SagaStatus } from './status.ts'
 import type { CompensationContext, StepWork } from './work.ts'
 
 export interface SagaOptions<Schema extends StandardSchemaV1 | undefined, Transaction> {
-  /** Its name, which the stored sagas carry, such as `exchange`; 1 to 100 characters. */
+  /** Its name, which the stored sagas carry, such as `exchange`; 1 to 100 bytes. */
   readonly name: string
   /** Checks the input when a saga is begun, and gives the steps theirs. The input is stored as JSON of what was given. */
   readonly input?: Schema
@@ -49,15 +49,15 @@ export interface StepOptions<Input, Results, Result, Transaction> {
 export interface StepRetry {
   /** The most tries, the first included. Default 3. */
   readonly attempts?: number | undefined
-  /** Pauses between them. Default: 1 s each. */
-  readonly pauses?: Pauses | undefined
+  /** Pauses between them. Default `fixed(1_000)`. */
+  readonly backoff?: Backoff | undefined
 }
 
 export interface CompensationOptions {
   /** Milliseconds that a try may take; of a command, after which it is sent again. Default 30 000. */
   readonly timeout?: number | undefined
-  /** Pauses between tries. Default: from 1 s, doubled each time, up to 60 s. */
-  readonly pauses?: Pauses | undefined
+  /** Pauses between tries. Default `exponential({ first: 1_000, most: 60_000 })`. */
+  readonly backoff?: Backoff | undefined
   /** The saga counts as stuck after so many tries … Default 5. */
   readonly stuckAfterAttempts?: number | undefined
   /** … or so many milliseconds after the first one. Default 60 000. */

@@ -16,10 +16,10 @@ const stepOptions: ReadonlySet<string> = new Set<keyof StepOptions<never, never,
   'idempotent',
   'compensation',
 ])
-const retryOptions: ReadonlySet<string> = new Set<keyof StepRetry>(['attempts', 'pauses'])
+const retryOptions: ReadonlySet<string> = new Set<keyof StepRetry>(['attempts', 'backoff'])
 const compensationOptions: ReadonlySet<string> = new Set<keyof CompensationOptions>([
   'timeout',
-  'pauses',
+  'backoff',
   'stuckAfterAttempts',
   'stuckAfter',
 ])
@@ -62,7 +62,7 @@ export function problemsOfStep(
     if (isObject(retry)) {
       problems.push(...unknownOptions(retry, retryOptions).map((problem) => `retry: ${problem}`))
       wholeNumber(problems, 'retry.attempts', retry.attempts)
-      pauses(problems, 'retry.pauses', retry.pauses)
+      backoff(problems, 'retry.backoff', retry.backoff)
     } else problems.push('retry must be an object')
   }
   if (compensation !== undefined) {
@@ -73,7 +73,7 @@ export function problemsOfStep(
       duration(problems, 'compensation.timeout', compensation.timeout)
       duration(problems, 'compensation.stuckAfter', compensation.stuckAfter)
       wholeNumber(problems, 'compensation.stuckAfterAttempts', compensation.stuckAfterAttempts)
-      pauses(problems, 'compensation.pauses', compensation.pauses)
+      backoff(problems, 'compensation.backoff', compensation.backoff)
     } else problems.push('compensation must be an object')
   }
   return problems
@@ -96,7 +96,8 @@ function isWork(work: unknown): boolean {
 
 function problemOfName(name: unknown): string | undefined {
   if (typeof name !== 'string') return `must be a string, not ${classOf(name)}`
-  if (name.length === 0 || name.length > 100) return `must have 1 to 100 characters, not ${name.length}`
+  const length = Buffer.byteLength(name)
+  if (length === 0 || length > 100) return `must have 1 to 100 bytes, not ${length}`
   return foreign(name) === name ? undefined : 'must have no control characters and no lone surrogates'
 }
 
@@ -109,14 +110,9 @@ function wholeNumber(problems: string[], name: string, value: unknown): void {
   problems.push(`${name} must be a whole number from 1`)
 }
 
-function pauses(problems: string[], name: string, value: unknown): void {
-  if (value === undefined || isPause(value)) return
-  if (isObject(value) && isPause(value.from) && isPause(value.upTo)) return
-  problems.push(`${name} must be 0 to ${longestTimeout} ms, or { from, upTo }`)
-}
-
-function isPause(value: unknown): boolean {
-  return value === 0 || isTimeout(value)
+function backoff(problems: string[], name: string, value: unknown): void {
+  if (value !== undefined && typeof value !== 'function')
+    problems.push(`${name} must be fixed(), exponential() or a function`)
 }
 
 function isSchema(value: unknown): boolean {

@@ -42,7 +42,7 @@ export interface Saga<Given, Input, Results, Transaction> extends AnySaga<Transa
   /**
    * Adds a step, after those that are there.
    *
-   * @param name its own within the saga, stored with it: 1 to 100 characters, without `:`
+   * @param name its own within the saga, stored with it: 1 to 100 bytes, without `:`
    * @throws OptionsError `MILENA_OPTIONS_INVALID`, listing every problem
    */
   step<Name extends string, Result, Needed = unknown, NeededToUndo = unknown>(

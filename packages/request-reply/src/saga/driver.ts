@@ -15,6 +15,7 @@
 import { validate } from '../contract/payload.ts'
 import { listIssues } from '../errors.ts'
 import { wordsOf } from '../words.ts'
+import { numbersOf } from '../retry/options.ts'
 import { WorkFailed, type ClaimedStore, type Saved } from './claimed.ts'
 import type { AnySaga, AnyStep } from './definition.ts'
 import { toDocument } from './documents.ts'
@@ -74,6 +75,7 @@ export class Driver {
   readonly #store: ClaimedStore
   readonly #hooks: DriverHooks
   readonly #saga: AnySaga
+  readonly #chance: () => number
   #claim: SagaClaim
   #status: SagaStatus
   #input: unknown
@@ -90,6 +92,7 @@ export class Driver {
     this.#store = store
     this.#hooks = hooks
     this.#saga = saga
+    this.#chance = numbersOf(settings.random)
     this.#claim = claim
     this.#status = status
     this.#stuck = status.stuckSince !== undefined
@@ -116,7 +119,7 @@ export class Driver {
     this.#status = outOfTrouble(this.#status)
     const trouble = await this.#readInput()
     if (trouble !== undefined) return this.#cannot(trouble)
-    const advanced = event === undefined ? takenUp(this.#saga, this.#status) : this.#apply(event)
+    const advanced = event === undefined ? takenUp(this.#saga, this.#status, this.#chance) : this.#apply(event)
     this.#status = advanced.status
     // A pause is what follows a failed try; one that was taken up as failed by its time has waited.
     return this.#goOn(event === undefined ? undefined : advanced.pause)
@@ -204,15 +207,20 @@ export class Driver {
     const sent =
       phase === 'act'
         ? { status: actionSent(step, this.#status, correlationId), pause: step.options.timeout ?? 30_000 }
-        : undoSent(step, this.#status, correlationId, this.#now())
+        : undoSent(step, this.#status, correlationId, this.#now(), this.#chance)
     const dueIn = sent.pause ?? 0
     const saved = await this.#change({ dueIn }, async (transaction) => {
       await this.#ownPart(async () => {
         const context = this.#context(phase, step, this.#hooks.stop(), begun)
         const { operation, value } = requestOf(work, context)
-        const replyTo = typeof work.replyTo === 'function' ? work.replyTo(context as never) : work.replyTo
+        const topic = typeof work.replyTo === 'function' ? work.replyTo(context as never) : work.replyTo
         const { sagaId: key, idempotencyKey } = context
-        const options = { key, idempotencyKey, correlationId, replyTo }
+        const options = {
+          key,
+          idempotencyKey,
+          correlationId: Buffer.from(correlationId, 'hex'),
+          replyTo: { topic },
+        }
         await this.#settings.outbox!.add(transaction, operation as never, value as never, options)
       })
       return sent.status
@@ -242,8 +250,8 @@ export class Driver {
 
   #failed(phase: Phase, step: AnyStep, status: SagaStatus, failure: Failure): Advanced {
     return phase === 'act'
-      ? actionFailed(step, status, failure)
-      : undoFailed(step, status, failure, this.#now())
+      ? actionFailed(step, status, failure, this.#chance)
+      : undoFailed(step, status, failure, this.#now(), this.#chance)
   }
 
   #apply(event: Event): Advanced {
@@ -251,8 +259,8 @@ export class Driver {
     const phase = this.#status.state === 'running' ? 'act' : 'undo'
     if (event.kind === 'failed') {
       return phase === 'act'
-        ? actionFailed(step, this.#status, event.failure)
-        : undoFailed(step, this.#status, event.failure, this.#now())
+        ? actionFailed(step, this.#status, event.failure, this.#chance)
+        : undoFailed(step, this.#status, event.failure, this.#now(), this.#chance)
     }
     return { status: this.#done(phase, step, this.#status, event.result) }
   }

@@ -5,7 +5,7 @@ import type { Outcome } from '../replier/outcome.ts'
 import type { RawRequest } from '../replier/raw-request.ts'
 import type { RecordMiddleware } from '../replier/record-middleware.ts'
 import { Warnings } from '../replier/warnings.ts'
-import { errorOf, wordsOf } from '../words.ts'
+import { errorOf, foreign, wordsOf } from '../words.ts'
 import { ClaimedStore, wait, type StoreTrouble } from './claimed.ts'
 import type { AnySaga, Saga } from './definition.ts'
 import { toDocument } from './documents.ts'
@@ -460,8 +460,9 @@ export class OpenSagas implements Sagas {
     if (this.#settings.sagas.get(saga.name) !== (saga as AnySaga)) {
       problems.push(`saga ${saga.name} is not among those of createSagas`)
     }
-    if (typeof id !== 'string' || id.length === 0 || id.length > 200) {
-      problems.push('id must be a text of 1 to 200 characters')
+    // It stands in headers and keys, and with a step's name in idempotency keys.
+    if (typeof id !== 'string' || id === '' || Buffer.byteLength(id) > 128 || foreign(id) !== id) {
+      problems.push('id must be a text of 1 to 128 bytes without control characters')
     }
     if (problems.length > 0) throw new OptionsError('sagas.run', problems)
   }

@@ -1,5 +1,6 @@
 import type { Operation } from '../contract/operation.ts'
 import type { Reply } from '../requester/reply.ts'
+import type { ReplyAddress } from '../wire/profile.ts'
 
 /** Where commands are written, in the transaction of the saga's state: `postgresOutbox` of `@milena/postgres`, or your own. */
 export interface SagaOutbox<Transaction> {
@@ -16,10 +17,9 @@ export interface CommandOptions {
   /** The saga's id. */
   readonly key: string
   readonly idempotencyKey: string
-  /** In hexadecimal, 32 digits; the same each time that the same command is sent. */
-  readonly correlationId: string
-  /** The topic that the reply goes to. */
-  readonly replyTo: string
+  /** 16 bytes; the same each time that the same command is sent. */
+  readonly correlationId: Uint8Array
+  readonly replyTo: ReplyAddress
 }
 
 /** What sends the requests of `operation()`: a `Requester`. */

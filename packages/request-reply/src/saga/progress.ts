@@ -1,9 +1,9 @@
 /**
  * How a saga goes on: a status, and what has happened, give the next status. Nothing here waits or writes.
  */
+import { exponential, fixed } from '../retry/backoff.ts'
 import type { AnySaga, AnyStep } from './definition.ts'
 import { stored, type Failure } from './failures.ts'
-import { pauseAfter } from './pauses.ts'
 import type { SagaStatus, StepStatus } from './status.ts'
 
 /** What is to be done next. */
@@ -19,6 +19,12 @@ export interface Advanced {
   readonly status: SagaStatus
   readonly pause?: number | undefined
 }
+
+/** Numbers, 0 ≤ x < 1. */
+type Chance = () => number
+
+const usualPause = fixed(1_000)
+const usualUndoPause = exponential({ first: 1_000, most: 60_000 })
 
 /** The most tries of a step that end with their process: after them its outcome counts as unknown. */
 const mostInterrupted = 10
@@ -59,12 +65,12 @@ export function nextMove(saga: AnySaga, status: SagaStatus): Move {
 }
 
 /** A saga that was claimed: what became of the try that its last owner had begun? */
-export function takenUp(saga: AnySaga, status: SagaStatus): Advanced {
+export function takenUp(saga: AnySaga, status: SagaStatus, chance: Chance): Advanced {
   const last = status.steps.at(-1)
   if (status.state !== 'running' || last === undefined) return { status }
   const step = stepOf(saga, last.name)
   if (step === undefined) return { status }
-  if (last.state === 'sent') return actionFailed(step, status, noReply)
+  if (last.state === 'sent') return actionFailed(step, status, noReply, chance)
   if (last.state !== 'begun') return { status }
   const interrupted = last.interrupted + 1
   const seen = withStep(status, { ...last, state: 'pausing', effect: 'unknown', interrupted })
@@ -110,7 +116,12 @@ export function actionDone(step: AnyStep, status: SagaStatus, result: unknown): 
 }
 
 /** Another try, if it can help and is allowed; else the saga is undone. */
-export function actionFailed(step: AnyStep, status: SagaStatus, failure: Failure): Advanced {
+export function actionFailed(
+  step: AnyStep,
+  status: SagaStatus,
+  failure: Failure,
+  chance: Chance,
+): Advanced {
   const { retry, idempotent = true } = step.options
   const attempts = retry === undefined ? 1 : (retry.attempts ?? 3)
   const before = stepIn(status, step)!
@@ -124,7 +135,7 @@ export function actionFailed(step: AnyStep, status: SagaStatus, failure: Failure
       effect: worse(before, failure),
       error: stored(failure),
     }),
-    pause: pauseAfter(before.attempts, retry?.pauses ?? 1_000),
+    pause: (retry?.backoff ?? usualPause)(before.attempts, chance),
   }
 }
 
@@ -162,13 +173,19 @@ export function undoBegun(step: AnyStep, status: SagaStatus, now: number): SagaS
 }
 
 /** It was sent; after the pause without a reply it is sent again. */
-export function undoSent(step: AnyStep, status: SagaStatus, correlationId: string, now: number): Advanced {
+export function undoSent(
+  step: AnyStep,
+  status: SagaStatus,
+  correlationId: string,
+  now: number,
+  chance: Chance,
+): Advanced {
   const begun = stepIn(undoBegun(step, status, now), step)!
   const sent = withStep(status, { ...begun, state: 'undo-sent', compensationCorrelationId: correlationId })
   const { timeout = 30_000 } = step.options.compensation ?? {}
   return {
     status: markStuck(step, sent, begun.compensations - 1, now),
-    pause: Math.max(timeout, undoPause(step, begun)),
+    pause: Math.max(timeout, undoPause(step, begun, chance)),
   }
 }
 
@@ -182,7 +199,13 @@ export function undoDone(step: AnyStep, status: SagaStatus): SagaStatus {
   return { ...undone, stuckSince: undefined }
 }
 
-export function undoFailed(step: AnyStep, status: SagaStatus, failure: Failure, now: number): Advanced {
+export function undoFailed(
+  step: AnyStep,
+  status: SagaStatus,
+  failure: Failure,
+  now: number,
+  chance: Chance,
+): Advanced {
   // Its work was done; what it gave is not needed.
   if (failure.effect === 'done') return { status: undoDone(step, status) }
   const before = stepIn(status, step)!
@@ -191,11 +214,11 @@ export function undoFailed(step: AnyStep, status: SagaStatus, failure: Failure, 
     state: 'undoing',
     compensationError: stored(failure),
   })
-  return { status: markStuck(step, failed, before.compensations, now), pause: undoPause(step, before) }
+  return { status: markStuck(step, failed, before.compensations, now), pause: undoPause(step, before, chance) }
 }
 
-function undoPause(step: AnyStep, { compensations }: StepStatus): number {
-  return pauseAfter(compensations, step.options.compensation?.pauses ?? { from: 1_000, upTo: 60_000 })
+function undoPause(step: AnyStep, { compensations }: StepStatus, chance: Chance): number {
+  return (step.options.compensation?.backoff ?? usualUndoPause)(compensations, chance)
 }
 
 function markStuck(step: AnyStep, status: SagaStatus, failed: number, now: number): SagaStatus {

@@ -21,7 +21,7 @@ export interface Sagas extends AsyncDisposable {
    * Begins a saga. When it resolves, the saga is stored: it will end, whatever becomes of this process. An id that was used
    * before gives the saga that is there, and does nothing twice; so a caller that does not know may ask again.
    *
-   * @param id of all sagas in the store; the record key and the idempotency key of what it sends: 1 to 200 characters
+   * @param id of all sagas in the store; the record key and the idempotency key of what it sends: 1 to 128 bytes
    * @throws ValidationError `MILENA_REQUEST_INVALID`: the input does not match the schema
    * @throws MilenaError `MILENA_SAGA_CONFLICT`: the id has another saga, or another input
    * @throws MilenaError `MILENA_OVERLOADED` (`maxRuns`), `MILENA_CLOSED`
