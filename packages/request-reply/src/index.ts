@@ -174,7 +174,15 @@ export { MemorySagaStore, type MemoryTransaction } from './saga/memory-store.ts'
 export { createSagas } from './saga/open-sagas.ts'
 export type { Sagas, StepOutcome } from './saga/sagas.ts'
 export { StepError, type StepErrorOptions } from './saga/step-error.ts'
-export type { SagaState, SagaStatus, StepFailure, StepState, StepStatus } from './saga/status.ts'
+export {
+  waitingFor,
+  type SagaFailure,
+  type SagaState,
+  type SagaStatus,
+  type StepFailure,
+  type StepState,
+  type StepStatus,
+} from './saga/status.ts'
 export type {
   ClaimedSaga,
   SagaChanges,

@@ -173,7 +173,9 @@ export class OpenSagas implements Sagas {
     })
   }
 
-  close({ timeout = this.#settings.drainTimeout }: { readonly timeout?: number | undefined } = {}): Promise<void> {
+  close({
+    timeout = this.#settings.drainTimeout,
+  }: { readonly timeout?: number | undefined } = {}): Promise<void> {
     return (this.#closing ??= this.#close(timeout))
   }
 
@@ -210,14 +212,20 @@ export class OpenSagas implements Sagas {
     const status = begunSaga(id, saga.name, input, clock.now())
     const begins = room && isTried(first.action)
     const created = begins ? actionBegun(first, status) : status
-    const claim = await store.create(created, room ? this.#owner : undefined, async (transaction) => {
-      await saga.changed?.(created, transaction as never)
-    })
+    const { changed } = saga
+    const write =
+      changed === undefined
+        ? undefined
+        : async (transaction: unknown): Promise<void> => changed(created, transaction as never)
+    const claim = await store.create(created, room ? this.#owner : undefined, write)
     if ('existing' in claim) {
       const { existing } = claim
       if (existing.saga !== saga.name || !isDeepStrictEqual(existing.input, input)) {
         const what = existing.saga === saga.name ? 'with another input' : `for saga ${existing.saga}`
-        throw new MilenaError('MILENA_SAGA_CONFLICT', `saga ${saga.name}: the id ${id} was used before ${what}`)
+        throw new MilenaError(
+          'MILENA_SAGA_CONFLICT',
+          `saga ${saga.name}: the id ${id} was used before ${what}`,
+        )
       }
       this.#runs.saw(existing)
       return false
@@ -389,7 +397,7 @@ export class OpenSagas implements Sagas {
 
   /** As it was before it was claimed. */
   async #letGo({ dueIn, status, ...claim }: ClaimedSaga): Promise<void> {
-    await this.#settings.store.save(claim, () => ({ status, free: { dueIn } }))
+    await this.#settings.store.save(claim, { status, free: { dueIn } })
   }
 
   async #reply(request: RawRequest, next: () => Promise<Outcome>): Promise<Outcome> {
