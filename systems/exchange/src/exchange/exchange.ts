@@ -2,7 +2,7 @@
  * An exchange: money is withdrawn in one currency and deposited in the other, both over HTTP, while the customer waits. What
  * fails then, or may have failed, is undone by commands that nobody waits for.
  */
-import { command, defineSaga, type CommandWork, type Saga } from '@milena/request-reply'
+import { command, defineSaga, fixed, type CommandWork, type Saga } from '@milena/request-reply'
 import type { ClientBase } from 'pg'
 import { z } from 'zod'
 import {
@@ -37,7 +37,7 @@ export type ExchangeSaga = Saga<
 >
 
 export function defineExchange(accounts: Accounts, commands: Commands): ExchangeSaga {
-  const tries = { timeout: 5_000, retry: { attempts: 2, pauses: 200 } }
+  const tries = { timeout: 5_000, retry: { attempts: 2, backoff: fixed(200) } }
   const compensation = { timeout: 120_000 }
 
   return defineSaga({ name: 'exchange', input: termsSchema, changed: writeExchange })
