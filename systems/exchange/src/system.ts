@@ -67,6 +67,8 @@ export class ExchangeSystem {
   readonly #services = new Map<Service, SupervisedChild>()
   readonly #configs = new Map<Service, AccountConfig | ExchangeConfig>()
   readonly #behaviours = new Map<AccountService, Behaviour>()
+  /** Taken down, and not brought up yet. */
+  readonly #away = new Set<Service>()
   #auditor: SupervisedChild | undefined
   #interference: SupervisedChild | undefined
   #brokers: string | undefined
@@ -117,13 +119,18 @@ export class ExchangeSystem {
     return (this.#interference?.facts as ServiceFacts | undefined)?.url
   }
 
+  /** Whether its process is there; after a kill, it may still be starting. */
   isUp(service: Service): boolean {
-    return this.#services.get(service)?.alive === true
+    return !this.#away.has(service) && this.#services.get(service)?.alive === true
   }
 
   /** How an account service is to behave from its next start on; `PUT /behaviour` tells the one that runs. */
   setBehaviour(service: AccountService, behaviour: Behaviour): void {
     this.#behaviours.set(service, behaviour)
+  }
+
+  behaviourOf(service: AccountService): Behaviour {
+    return this.#behaviours.get(service) ?? faultless
   }
 
   /** Kills it with SIGKILL; it is started again at once. */
@@ -133,6 +140,7 @@ export class ExchangeSystem {
 
   /** Kills it; it stays away until `bringUp`. */
   async takeDown(service: Service): Promise<void> {
+    this.#away.add(service)
     const child = this.#services.get(service)!
     const stopped = child.stop()
     child.kill()
@@ -141,6 +149,7 @@ export class ExchangeSystem {
 
   async bringUp(service: Service): Promise<void> {
     await this.#startService(service, this.#services.get(service)!.facts)
+    this.#away.delete(service)
   }
 
   /** Ends everything that was started, and removes what it has left in brokers and databases of others. */

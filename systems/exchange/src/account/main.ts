@@ -44,6 +44,7 @@ runChild(async (config: AccountConfig) => {
   addAccountRoutes(app, account)
   app.get('/stats', { schema: { summary: 'What became of cancellations, in figures' } }, () => ({
     replier: replier.stats(),
+    health: replier.health(),
   }))
   const bound = await listen(app, port)
   const facts: ServiceFacts = { port: bound, url: `http://127.0.0.1:${bound}` }

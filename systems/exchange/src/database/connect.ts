@@ -16,7 +16,7 @@ export async function connect(url: string, connections: number): Promise<Pool> {
   const pool = new Pool({
     connectionString: url,
     max: connections,
-    connectionTimeoutMillis: 5_000,
+    connectionTimeoutMillis: 20_000,
     types,
   })
   // An idle connection that breaks is replaced; whoever needs the database learns it from the query.

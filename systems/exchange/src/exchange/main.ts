@@ -64,6 +64,7 @@ runChild(async (config: ExchangeConfig) => {
     outbox: await outbox.backlog(),
     relay: relay.stats(),
     replier: replier.stats(),
+    health: { sagas: sagas.health(), relay: relay.health(), replier: replier.health() },
   }))
   const port = await listen(app, config.port)
   const facts: ServiceFacts = { port, url: `http://127.0.0.1:${port}` }

@@ -91,7 +91,6 @@ export class Breaking {
       this.#kill()
       await sleep(100)
     }
-    for (const service of services) while (!this.#system.isUp(service)) await sleep(100)
     const { cancelSkipped } = this.#behaviours['krw-account']
     await this.#behave('krw-account', { ...faultless, cancelSkipped })
     await this.#behave('fx-account', faultless)
@@ -109,7 +108,7 @@ export class Breaking {
   async #takeDown(duration: number): Promise<void> {
     const usual = this.#behaviours[downService]
     if (!this.#options.calm) {
-      await this.#behave(downService, { ...usual, lost: 1 })
+      void this.#behave(downService, { ...usual, lost: 1 })
       await sleep(losesAnswersFor)
     }
     this.#isDown = true
@@ -122,14 +121,17 @@ export class Breaking {
     this.#isDown = false
   }
 
-  /** Tells the one that runs, if it does, and the next one that starts. */
+  /** Tells the one that runs, as soon as it answers, and the next one that starts. */
   async #behave(service: AccountService, behaviour: Behaviour): Promise<void> {
     this.#system.setBehaviour(service, behaviour)
     const client = new JsonClient(this.#system.urlOf(service), 1)
     try {
-      await client
-        .call({ method: 'PUT', path: '/behaviour', body: behaviour, timeout: 5_000 })
-        .catch(() => undefined)
+      const call = { method: 'PUT', path: '/behaviour', body: behaviour, timeout: 5_000 } as const
+      for (;;) {
+        const answer = await client.call(call).catch(() => undefined)
+        if (answer?.status === 200 || this.#system.behaviourOf(service) !== behaviour) return
+        await sleep(100)
+      }
     } finally {
       client.close()
     }
