@@ -27,3 +27,4 @@ export {
   type PostgresIdempotencyStore,
 } from './idempotency/postgres-idempotency.ts'
 export type { PostgresTransaction } from './idempotency/transaction.ts'
+export { postgresSagas } from './saga/postgres-sagas.ts'

@@ -119,7 +119,8 @@ export class Driver {
     this.#status = outOfTrouble(this.#status)
     const trouble = await this.#readInput()
     if (trouble !== undefined) return this.#cannot(trouble)
-    const advanced = event === undefined ? takenUp(this.#saga, this.#status, this.#chance) : this.#apply(event)
+    const advanced =
+      event === undefined ? takenUp(this.#saga, this.#status, this.#chance) : this.#apply(event)
     this.#status = advanced.status
     // A pause is what follows a failed try; one that was taken up as failed by its time has waited.
     return this.#goOn(event === undefined ? undefined : advanced.pause)
@@ -169,8 +170,7 @@ export class Driver {
 
   async #tryBegun(phase: Phase, step: AnyStep, work: TriedWork): Promise<Advanced | undefined> {
     const { clock, requester, maxBytes } = this.#settings
-    const timeout =
-      (phase === 'act' ? step.options.timeout : step.options.compensation?.timeout) ?? 30_000
+    const timeout = (phase === 'act' ? step.options.timeout : step.options.compensation?.timeout) ?? 30_000
     const options = { clock, requester, timeout, maxBytes, stop: this.#hooks.stop() }
     const tried: Tried = await tryOnce(work, (signal) => this.#context(phase, step, signal), options)
     if (tried.kind === 'stopped') {
@@ -239,9 +239,7 @@ export class Driver {
   }
 
   #begun(phase: Phase, step: AnyStep): SagaStatus {
-    return phase === 'act'
-      ? actionBegun(step, this.#status)
-      : undoBegun(step, this.#status, this.#now())
+    return phase === 'act' ? actionBegun(step, this.#status) : undoBegun(step, this.#status, this.#now())
   }
 
   #done(phase: Phase, step: AnyStep, status: SagaStatus, result: unknown): SagaStatus {
@@ -307,20 +305,26 @@ export class Driver {
   }
 
   #save(status: SagaStatus, free?: SavedSaga['free']): Promise<boolean> {
-    return this.#change(free, () => Promise.resolve(status))
+    return this.#change(free, status)
   }
 
   /** Makes a change; false when the saga is not ours any more. */
   async #change(
     free: SavedSaga['free'],
-    write: (transaction: unknown) => Promise<SagaStatus>,
+    next: SagaStatus | ((transaction: unknown) => Promise<SagaStatus>),
   ): Promise<boolean> {
     const { changed } = this.#saga
-    const saved: Saved | undefined = await this.#store.save(this.#claim, async (transaction) => {
-      const status = { ...(await write(transaction)), changedAt: this.#now() }
+    const stamped = (status: SagaStatus): SagaStatus => ({ ...status, changedAt: this.#now() })
+    const inTransaction = async (transaction: unknown): Promise<SavedSaga> => {
+      const status = stamped(typeof next === 'function' ? await next(transaction) : next)
       await changed?.(status, transaction as never)
       return { status, free }
-    })
+    }
+    const plain = typeof next !== 'function' && changed === undefined
+    const saved: Saved | undefined = await this.#store.save(
+      this.#claim,
+      plain ? { status: stamped(next), free } : inTransaction,
+    )
     if (saved === undefined) return false
     const wasStuck = this.#stuck
     this.#claim = saved.claim

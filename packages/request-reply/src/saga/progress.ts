@@ -48,7 +48,10 @@ export function begunSaga(id: string, saga: string, input: unknown, now: number)
 export function nextMove(saga: AnySaga, status: SagaStatus): Move {
   const stranger = status.steps.find(({ name }, place) => saga.steps[place]?.name !== name)
   if (stranger !== undefined && (status.state === 'running' || stepOf(saga, stranger.name) === undefined)) {
-    return { kind: 'cannot', why: `the definition of saga ${saga.name} has no step ${stranger.name} in this place` }
+    return {
+      kind: 'cannot',
+      why: `the definition of saga ${saga.name} has no step ${stranger.name} in this place`,
+    }
   }
   if (status.state === 'running') {
     const last = status.steps.at(-1)
@@ -116,12 +119,7 @@ export function actionDone(step: AnyStep, status: SagaStatus, result: unknown): 
 }
 
 /** Another try, if it can help and is allowed; else the saga is undone. */
-export function actionFailed(
-  step: AnyStep,
-  status: SagaStatus,
-  failure: Failure,
-  chance: Chance,
-): Advanced {
+export function actionFailed(step: AnyStep, status: SagaStatus, failure: Failure, chance: Chance): Advanced {
   const { retry, idempotent = true } = step.options
   const attempts = retry === undefined ? 1 : (retry.attempts ?? 3)
   const before = stepIn(status, step)!
@@ -158,7 +156,12 @@ function worse(before: StepStatus, { effect }: Failure): 'none' | 'done' | 'unkn
 
 /** No step is begun any more. */
 export function pastDeadline(status: SagaStatus): SagaStatus {
-  const failure = { code: undefined, message: 'its deadline has passed', effect: 'none' as const, step: undefined }
+  const failure = {
+    code: undefined,
+    message: 'its deadline has passed',
+    effect: 'none' as const,
+    step: undefined,
+  }
   return { ...status, state: 'compensating', failure }
 }
 
@@ -214,7 +217,10 @@ export function undoFailed(
     state: 'undoing',
     compensationError: stored(failure),
   })
-  return { status: markStuck(step, failed, before.compensations, now), pause: undoPause(step, before, chance) }
+  return {
+    status: markStuck(step, failed, before.compensations, now),
+    pause: undoPause(step, before, chance),
+  }
 }
 
 function undoPause(step: AnyStep, { compensations }: StepStatus, chance: Chance): number {
@@ -224,7 +230,8 @@ function undoPause(step: AnyStep, { compensations }: StepStatus, chance: Chance)
 function markStuck(step: AnyStep, status: SagaStatus, failed: number, now: number): SagaStatus {
   const { stuckAfterAttempts = 5, stuckAfter = 60_000 } = step.options.compensation ?? {}
   const since = stepIn(status, step)?.compensatingSince ?? now
-  if (status.stuckSince !== undefined || (failed < stuckAfterAttempts && now - since < stuckAfter)) return status
+  if (status.stuckSince !== undefined || (failed < stuckAfterAttempts && now - since < stuckAfter))
+    return status
   return { ...status, stuckSince: now }
 }
 

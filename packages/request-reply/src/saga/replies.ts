@@ -34,7 +34,8 @@ export async function readOutcome(
       return { error: new RemoteError(operation.name, remote.code, remote.message, facts) }
     }
     const checked = await validatePayload(operation, 'reply', await decodePayload(operation, 'reply', record))
-    if ('issues' in checked) throw new TypeError(`the reply does not match the schema: ${listIssues(checked.issues)}`)
+    if ('issues' in checked)
+      throw new TypeError(`the reply does not match the schema: ${listIssues(checked.issues)}`)
     return { result: checked.value }
   } catch (cause) {
     // A reply came, so the work was done; what it gave is not known.

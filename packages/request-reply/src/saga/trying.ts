@@ -91,7 +91,6 @@ export function requestOf(
   work: Pick<OperationWork<never, unknown>, 'operation' | 'request'>,
   context: AnyContext,
 ): { readonly operation: AnyOperation; readonly value: unknown } {
-  const operation =
-    typeof work.operation === 'function' ? work.operation(context as never) : work.operation
+  const operation = typeof work.operation === 'function' ? work.operation(context as never) : work.operation
   return { operation, value: work.request(context as never) }
 }

@@ -66,7 +66,8 @@ export class WaitingRuns {
   }
 
   close(): void {
-    for (const id of this.#runs.keys()) this.#reject(id, `the sagas were closed before saga ${id} had ended here`)
+    for (const id of this.#runs.keys())
+      this.#reject(id, `the sagas were closed before saga ${id} had ended here`)
   }
 
   #reject(id: string, message: string): void {
