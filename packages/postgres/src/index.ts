@@ -22,6 +22,7 @@ export type {
 export { postgresOutbox } from './outbox/postgres-outbox.ts'
 export {
   postgresIdempotency,
+  type PlainPostgresIdempotencyStore,
   type PostgresIdempotencyOptions,
   type PostgresIdempotencyStore,
 } from './idempotency/postgres-idempotency.ts'

@@ -35,11 +35,11 @@ export interface Relaying {
   /** What stands in the log, in its order. */
   readonly log: Sent[]
   /** Writes these in a transaction each, one after the other. */
-  write(...steps: readonly Step[]): Promise<void>
+  readonly write: (...steps: readonly Step[]) => Promise<void>
   /** Starts a relay on a pool of its own. */
-  relay(options?: Partial<RelayOptions>): Promise<OutboxRelay>
+  readonly relay: (options?: Partial<RelayOptions>) => Promise<OutboxRelay>
   /** Resolves when nothing waits to be sent any more. */
-  drained(): Promise<void>
+  readonly drained: () => Promise<void>
 }
 
 let database: TestDatabase
@@ -93,7 +93,7 @@ export async function relaying(options: Partial<MemoryBrokerOptions> = {}): Prom
       const transport = broker.connect()
       const pool = database.openPool({ application_name: 'relay' })
       const own = postgresOutbox({ pool, schema })
-      const relay = own.relay({ transport, pollInterval: 50, ...given } as RelayOptions)
+      const relay = own.relay({ transport, pollInterval: 50, ...given })
       opened.push(transport, relay)
       await relay.start()
       return relay
