@@ -131,7 +131,10 @@ test('nothing is sent before it is written, in the order of its key; what is ans
   assert.equal(far.requests.length, 1)
   gate.resolve()
   assert.deepEqual(await Promise.all(replies), ['one', 'two', 'three'])
-  assert.deepEqual(far.requests.slice(1).map(({ value }) => String(value)), ['one', 'two', 'three'])
+  assert.deepEqual(
+    far.requests.slice(1).map(({ value }) => String(value)),
+    ['one', 'two', 'three'],
+  )
   assert.deepEqual(store.entries('gw-1'), [])
 })
 
@@ -338,7 +341,10 @@ test('a late reply in the same process finishes what was kept for it', async () 
     { onLateReply: ({ reply }) => void late.push(String(reply!.value)) },
     { keepUnknown: 60_000 },
   )
-  assert.equal(await outcomeOf(requester.request(echo, Buffer.from('one'), { timeout: 50 })), 'MILENA_TIMEOUT')
+  assert.equal(
+    await outcomeOf(requester.request(echo, Buffer.from('one'), { timeout: 50 })),
+    'MILENA_TIMEOUT',
+  )
   assert.equal(store.entries('gw-1').length, 1)
   await far.answer(far.requests[0]!, { value: Buffer.from('reply') })
   await until(() => late.length === 1)
