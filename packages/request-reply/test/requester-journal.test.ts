@@ -131,7 +131,10 @@ test('nothing is sent before it is written, in the order of its key; what is ans
   assert.equal(far.requests.length, 1)
   gate.resolve()
   assert.deepEqual(await Promise.all(replies), ['one', 'two', 'three'])
-  assert.deepEqual(far.requests.slice(1).map(({ value }) => String(value)), ['one', 'two', 'three'])
+  assert.deepEqual(
+    far.requests.slice(1).map(({ value }) => String(value)),
+    ['one', 'two', 'three'],
+  )
   assert.deepEqual(store.entries('gw-1'), [])
 })
 
@@ -338,11 +341,46 @@ test('a late reply in the same process finishes what was kept for it', async () 
     { onLateReply: ({ reply }) => void late.push(String(reply!.value)) },
     { keepUnknown: 60_000 },
   )
-  assert.equal(await outcomeOf(requester.request(echo, Buffer.from('one'), { timeout: 50 })), 'MILENA_TIMEOUT')
+  assert.equal(
+    await outcomeOf(requester.request(echo, Buffer.from('one'), { timeout: 50 })),
+    'MILENA_TIMEOUT',
+  )
   assert.equal(store.entries('gw-1').length, 1)
   await far.answer(far.requests[0]!, { value: Buffer.from('reply') })
   await until(() => late.length === 1)
   await until(() => store.entries('gw-1').length === 0)
+})
+
+test('beforeFinish: an outcome is finished only when the application is done with it', async () => {
+  const { far, start, store } = await world((value) => value !== 'two')
+  const gate = Promise.withResolvers<void>()
+  const seen: Recovered[] = []
+  const beforeFinish = async (outcome: Recovered): Promise<void> => {
+    seen.push(outcome)
+    if (seen.length === 1) throw new Error('the database is away')
+    await gate.promise
+  }
+  const warnings = warningsSeen()
+  const first = await start({ maxPending: 2 }, { beforeFinish })
+  assert.equal(await outcomeOf(first.requester.request(echo, Buffer.from('one'))), 'one')
+  await until(() => warnings.length === 1)
+  await assert.rejects(
+    first.requester.request(echo, Buffer.from('two'), { timeout: 30 }),
+    code('MILENA_TIMEOUT'),
+  )
+  await until(() => seen.length === 3)
+  assert.equal(first.requester.health().journal!.finishing, 2)
+  await assert.rejects(first.requester.request(echo, Buffer.from('three')), code('MILENA_OVERLOADED'))
+  assert.deepEqual(told(seen.slice(1)), { one: 'one', two: 'MILENA_TIMEOUT' })
+  assert.equal(store.entries('gw-1').length, 2)
+  first.kill()
+  const second = await start({}, { beforeFinish: () => undefined })
+  await until(() => second.recovered.length === 2)
+  assert.deepEqual(told(second.recovered), { one: 'one', two: 'MILENA_TIMEOUT' })
+  assert.equal(await outcomeOf(second.requester.request(echo, Buffer.from('four'))), 'four')
+  await until(() => store.entries('gw-1').length === 0)
+  assert.equal(far.requests.length, 3)
+  gate.resolve()
 })
 
 test('20 000 are recovered beside new requests, and take nothing of their bound', async () => {
@@ -380,7 +418,12 @@ test('20 000 are recovered beside new requests, and take nothing of their bound'
     return far.send({ topic: 'replies', partition: 2, key: null, value: Buffer.from(`${n}`), headers })
   }
   const all = Array.from({ length: count }, (_, n) => n)
-  await Promise.all(all.slice(0, count / 2).filter((n) => n % 2 === 0).map(answer))
+  await Promise.all(
+    all
+      .slice(0, count / 2)
+      .filter((n) => n % 2 === 0)
+      .map(answer),
+  )
   const seen = new Map<string, string | undefined>()
   const second = await start(
     { maxPending: 1 },
@@ -392,11 +435,15 @@ test('20 000 are recovered beside new requests, and take nothing of their bound'
     },
   )
   assert.equal(await outcomeOf(second.requester.request(echo, Buffer.from('new'))), 'new')
-  await Promise.all(all.slice(count / 2).filter((n) => n % 2 === 0).map(answer))
+  await Promise.all(
+    all
+      .slice(count / 2)
+      .filter((n) => n % 2 === 0)
+      .map(answer),
+  )
   await until(() => second.requester.health().journal!.recovering === 0)
   assert.equal(seen.size, count)
-  for (const n of all)
-    assert.equal(seen.get(idOf(n).toString('hex')), n % 2 === 0 ? String(n) : undefined)
+  for (const n of all) assert.equal(seen.get(idOf(n).toString('hex')), n % 2 === 0 ? String(n) : undefined)
   await until(() => store.entries('gw-1').length === 0)
 })
 
