@@ -50,8 +50,10 @@ try {
       store: fileJournal({ directory: options.directory, segmentBytes: 16_384 }),
       operations: [work],
       takeOver: options.takeOver,
-      onRecovered: ({ request, reply, error }) =>
-        write('recovered', request, String(reply?.value ?? error!.code)),
+      onRecovered(recovered) {
+        if (recovered.of(work))
+          write('recovered', recovered.request, recovered.reply?.value ?? recovered.error!.code)
+      },
     },
   })
   tell({ ready: true })

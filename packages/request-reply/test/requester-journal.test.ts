@@ -21,7 +21,10 @@ interface World {
   readonly store: MemoryJournal
   readonly far: Answering
   /** Starts the process `gw-1`. */
-  start(options?: Partial<RequesterOptions>, journal?: Partial<RequesterJournalOptions>): Promise<Started>
+  readonly start: (
+    options?: Partial<RequesterOptions>,
+    journal?: Partial<RequesterJournalOptions>,
+  ) => Promise<Started>
 }
 
 interface Started {
@@ -203,7 +206,7 @@ test('replies that come while nobody is there, replies that come later, and none
   assert.equal(requester.stats().pending, 0, 'they are no requests of this process')
   await far.answer(request('later'), { value: Buffer.from('at last') })
   await until(() => recovered.length === 4)
-  const [never] = recovered.filter((each) => String(each.request) === 'never')
+  const never = recovered.find((each) => String(each.request) === 'never')
   assert.equal(never!.error!.sent, 'unknown')
   assert.equal(never!.error!.effect, 'unknown')
   assert.equal(told(recovered)['later'], 'at last')
@@ -383,6 +386,8 @@ test('beforeFinish: an outcome is finished only when the application is done wit
   gate.resolve()
 })
 
+const idOf = (n: number): Buffer => Buffer.from(n.toString(16).padStart(32, '0'), 'hex')
+
 test('20 000 are recovered beside new requests, and take nothing of their bound', async () => {
   const count = 20_000
   const { start, store, broker } = await world()
@@ -394,7 +399,6 @@ test('20 000 are recovered beside new requests, and take nothing of their bound'
     onTaken: () => undefined,
     warn: () => undefined,
   })
-  const idOf = (n: number): Buffer => Buffer.from(n.toString(16).padStart(32, '0'), 'hex')
   const acceptedAt = systemClock.now()
   for (let n = 0; n < count; n++) {
     await journal.append({

@@ -319,7 +319,7 @@ class FileJournal implements OpenJournal {
       this.#taken = journalTaken(
         name,
         this.#opening.instanceId,
-        `in ${this.#folder} has been taken by another process: this one accepts and sends nothing any more`,
+        `in ${this.#folder} has been taken by another process: this one accepts nothing any more`,
       )
       this.#opening.onTaken(this.#taken)
     }

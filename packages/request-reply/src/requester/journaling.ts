@@ -31,7 +31,7 @@ export interface JournalingOptions {
   readonly dispatcher: Dispatcher
   readonly pending: PendingReplies
   readonly caps: Caps
-  warn(context: string, thrown: unknown): void
+  readonly warn: (context: string, thrown: unknown) => void
 }
 
 function isOurs(came: unknown): came is MilenaError {

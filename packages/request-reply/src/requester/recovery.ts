@@ -39,8 +39,8 @@ export interface RecoveryOptions {
   readonly pending: () => PendingReplies
   readonly maxReplyBytes: number
   readonly maxBytes: number
-  replyTopic(): string
-  reasonSince(acceptedAt: number): string | undefined
+  readonly replyTopic: () => string
+  readonly reasonSince: (acceptedAt: number) => string | undefined
   /** Resolves when replies that have come by now were handed over; bounded. */
   catchUp(): Promise<void>
 }
