@@ -15,6 +15,7 @@ import {
 } from '@milena/request-reply'
 import { migrate, postgresOutbox, type Outbox } from '@milena/postgres'
 import { openTestCluster, uniqueName, type TestCluster } from '../support/cluster.ts'
+import { runPage } from '../support/run-page.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { waitFor } from '../support/wait-for.ts'
 import type { OutboxWorkerOptions } from './outbox-worker.ts'
@@ -176,4 +177,18 @@ test('a replier answers what the outbox sent, where the row says', async (t) => 
   assert.equal(String(seen[0]!.value), '42')
   const id = new MessageHeaders(seen[0]!.headers).get('kafka_correlationId')
   assert.equal(id?.toString('hex'), correlationId)
+})
+
+test('the code of docs/outbox.md runs as it stands, and prints what it says', async () => {
+  const before = process.env['DATABASE_URL']
+  const own = await openTestDatabase()
+  process.env['DATABASE_URL'] = own.url
+  try {
+    const page = { page: 'docs/outbox.md', block: 0, topics: ['ship_request'] }
+    assert.equal(await runPage(cluster, page), 'shipped o-1\n')
+  } finally {
+    if (before === undefined) delete process.env['DATABASE_URL']
+    else process.env['DATABASE_URL'] = before
+    await own.close()
+  }
 })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { defineOperation, json, TransportError } from '@milena/request-reply'
 import { postgresOutbox } from '@milena/postgres'
+import { TypeOverrides } from 'pg'
 import { waitFor } from '../../../test/support/wait-for.ts'
 import { firsts, move, relaying, transaction, upTo, useDatabase } from './relaying.ts'
 
@@ -66,6 +67,20 @@ test('a row whose transaction commits after a later one of its key is sent all t
     log.map(({ step }) => step),
     [2, 1],
   )
+})
+
+test('a pool that makes numbers of bigints serves as any other', async () => {
+  const { write, drained, log, database, broker, schema } = await relaying()
+  const types = new TypeOverrides()
+  types.setTypeParser(20, Number)
+  const outbox = postgresOutbox({ pool: database.openPool({ types }), schema })
+  await using transport = broker.connect()
+  await using relay = outbox.relay({ transport })
+  await relay.start()
+  const steps = Array.from({ length: 20 }, (_, step) => ({ account: `account-${step}`, step }))
+  await write(...steps)
+  await drained()
+  assert.deepEqual(new Set(log.map(({ step }) => step)), new Set(steps.map(({ step }) => step)))
 })
 
 test('a row has one idempotency key, however often it is sent', async () => {

@@ -199,10 +199,10 @@ describe('a step', () => {
     await using set = await setUp([saga])
     const run = await set.sagas.run(saga, 'a', 1)
     await set.clock.advance(1_999)
-    assert.deepEqual(reasons, [])
+    assert.equal(reasons.length, 0)
     await set.clock.advance(1)
     const { failure } = await run.ended
-    assert.equal((reasons[0] as Error).name, 'TimeoutError')
+    assert.match(String(reasons[0]), /TimeoutError/)
     assert.equal(failure?.effect, 'unknown')
     assert.equal((await set.sagas.get('a'))?.steps[0]?.state, 'undone')
   })

@@ -15,33 +15,30 @@ import { Entries } from './entries.ts'
 import { beginTransaction, type PostgresTransaction } from './transaction.ts'
 
 export interface PostgresIdempotencyOptions extends StoreOptions {
-  /**
-   * Whether handlers get `context.transaction`. Default true; `false` where they do nothing in this database: then no
-   * connection is held while they run.
-   */
-  readonly transactions?: boolean | undefined
   /** Milliseconds between two rounds in which claims have forgotten what is over; default 10 000. */
   readonly cleanInterval?: number | undefined
+  /**
+   * Whether each handler is given a transaction, `context.transaction`, in which its work and its stored outcome are
+   * committed together; default true. It takes a connection of the pool for as long as the handler runs, so the pool needs
+   * more of them than the replier's `concurrency`. False is for handlers whose work is not in this database.
+   */
+  readonly transactions?: boolean | undefined
   /** For simulations; default: the machine's. */
   readonly clock?: Clock | undefined
 }
 
-/** A store whose handlers get no transaction. */
+/** One without transactions. */
 export interface PlainPostgresIdempotencyStore extends IdempotencyStore {
-  clean(): Promise<number>
-}
-
-export interface PostgresIdempotencyStore extends IdempotencyStore<PostgresTransaction> {
-  /**
-   * Opens the transaction that the handler is given as `context.transaction`. It takes a connection of the pool for as long
-   * as the handler runs, so the pool needs more of them than the replier's `concurrency`.
-   */
-  begin(): Promise<IdempotencyTransaction<PostgresTransaction>>
   /**
    * Forgets up to 1 000 keys whose time to live is over, and gives back how many. Claims do so now and then by themselves;
    * this is for a table that is to be emptied faster, or while no requests come.
    */
   clean(): Promise<number>
+}
+
+export interface PostgresIdempotencyStore
+  extends PlainPostgresIdempotencyStore, IdempotencyStore<PostgresTransaction> {
+  begin(): Promise<IdempotencyTransaction<PostgresTransaction>>
 }
 
 const migration = '001-idempotency'
@@ -50,8 +47,8 @@ const mostTries = 100
 const known: ReadonlySet<string> = new Set<keyof PostgresIdempotencyOptions>([
   'pool',
   'schema',
-  'transactions',
   'cleanInterval',
+  'transactions',
   'clock',
 ])
 
@@ -69,31 +66,34 @@ export function postgresIdempotency(
   options: PostgresIdempotencyOptions & { readonly transactions: false },
 ): PlainPostgresIdempotencyStore
 export function postgresIdempotency(options: PostgresIdempotencyOptions): PostgresIdempotencyStore
-export function postgresIdempotency(
-  options: PostgresIdempotencyOptions,
-): PostgresIdempotencyStore | PlainPostgresIdempotencyStore {
-  const { cleanInterval = 10_000, transactions = true } = options
+export function postgresIdempotency(options: PostgresIdempotencyOptions): PlainPostgresIdempotencyStore {
+  const { cleanInterval = 10_000, transactions = true, clock = systemClock } = options
   const problems = Object.keys(options)
     .filter((name) => !known.has(name))
     .map((name) => `there is no option ${name}`)
   if (!(cleanInterval >= 0)) problems.push('cleanInterval must be a number of milliseconds')
-  if (typeof transactions !== 'boolean') problems.push('transactions must be true or false')
   if (problems.length > 0) throw new OptionsError('postgresIdempotency', problems)
-  const Store = transactions ? TransactionalStore : PlainStore
-  return new Store(new Database(options, migration), cleanInterval, options.clock ?? systemClock)
+  const database = new Database(options, migration)
+  return new PostgresStore(database, { cleanInterval, transactions, clock })
 }
 
-class PlainStore implements PlainPostgresIdempotencyStore {
+interface Settings {
+  readonly cleanInterval: number
+  readonly transactions: boolean
+  readonly clock: Clock
+}
+
+class PostgresStore implements PlainPostgresIdempotencyStore {
+  readonly begin?: () => Promise<IdempotencyTransaction<PostgresTransaction>>
   readonly #entries: Entries
-  readonly #cleanInterval: number
-  readonly #clock: Clock
+  readonly #settings: Settings
   #cleanAt: number
 
-  constructor(database: Database, cleanInterval: number, clock: Clock) {
+  constructor(database: Database, settings: Settings) {
     this.#entries = new Entries(database)
-    this.#cleanInterval = cleanInterval
-    this.#clock = clock
-    this.#cleanAt = clock.monotonic() + cleanInterval
+    this.#settings = settings
+    this.#cleanAt = settings.clock.monotonic() + settings.cleanInterval
+    if (settings.transactions) this.begin = () => beginTransaction(database, this.#entries)
   }
 
   async claim(id: IdempotencyId, options: ClaimOptions): Promise<Claim> {
@@ -148,23 +148,9 @@ class PlainStore implements PlainPostgresIdempotencyStore {
 
   /** Nobody waits for it, and the next round does what this one could not. */
   #cleanNowAndThen(): void {
-    if (this.#clock.monotonic() < this.#cleanAt) return
-    this.#cleanAt = this.#clock.monotonic() + this.#cleanInterval
+    const { clock, cleanInterval } = this.#settings
+    if (clock.monotonic() < this.#cleanAt) return
+    this.#cleanAt = clock.monotonic() + cleanInterval
     void this.#entries.clean().catch(() => undefined)
-  }
-}
-
-class TransactionalStore extends PlainStore implements PostgresIdempotencyStore {
-  readonly #database: Database
-  readonly #transacted: Entries
-
-  constructor(database: Database, cleanInterval: number, clock: Clock) {
-    super(database, cleanInterval, clock)
-    this.#database = database
-    this.#transacted = new Entries(database)
-  }
-
-  begin(): Promise<IdempotencyTransaction<PostgresTransaction>> {
-    return beginTransaction(this.#database, this.#transacted)
   }
 }
