@@ -19,6 +19,8 @@ export interface SagaWorkerOptions {
   readonly topic: string
   readonly replyTo: string
   readonly groupId: string
+  /** Which member of the group it is, also after a restart: nobody waits for the one that was killed. */
+  readonly member: string
 }
 
 interface Cancel {
@@ -38,7 +40,7 @@ if (process.argv[2] !== undefined && process.send !== undefined) {
   await work(JSON.parse(process.argv[2]) as SagaWorkerOptions)
 }
 
-async function work({ brokers, url, topic, replyTo, groupId }: SagaWorkerOptions): Promise<void> {
+async function work({ brokers, url, topic, replyTo, groupId, member }: SagaWorkerOptions): Promise<void> {
   const pool = new Pool({ connectionString: url, max: 6 })
   pool.on('error', () => undefined)
   process.on('disconnect', () => process.exit(1))
@@ -77,7 +79,7 @@ async function work({ brokers, url, topic, replyTo, groupId }: SagaWorkerOptions
     interval: 100,
   })
   const replies = defineOperation({ name: 'cancelled', topic: replyTo, request: z.boolean() })
-  const replier = createReplier({ kafka: { brokers }, groupId, sessionTimeout: 6_000 })
+  const replier = createReplier({ kafka: { brokers }, groupId, groupInstanceId: member })
   replier.handle(replies, () => undefined, { useRecords: [sagas.replies] })
   const relay = outbox.relay({ kafka: { brokers }, pollInterval: 200, claimTimeout: 1_500 })
   await Promise.all([sagas.start(), relay.start(), replier.start()])

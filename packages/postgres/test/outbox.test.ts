@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { defineOperation, json, TransportError } from '@milena/request-reply'
 import { postgresOutbox } from '@milena/postgres'
+import { startProxy } from '../../../test/support/proxy.ts'
 import { TypeOverrides } from 'pg'
 import { waitFor } from '../../../test/support/wait-for.ts'
 import { firsts, move, relaying, transaction, upTo, useDatabase } from './relaying.ts'
@@ -126,7 +127,7 @@ test('a key that is stuck is told, holds up nobody else, and loses neither a row
 
 test('keys whose sends hang take no place from others', async () => {
   const { write, relay, log } = await relaying({
-    faults: { send: ({ key }) => (key?.toString().startsWith('slow') ? { ackDelay: 5_000 } : undefined) },
+    faults: { send: ({ key }) => (key?.toString().startsWith('slow') ? { ackDelay: 3_000 } : undefined) },
   })
   await write(...upTo(6).map((step) => ({ account: `slow-${step}`, step })))
   const sender = await relay({ maxKeys: 3, sendTimeout: 20_000 })
@@ -195,6 +196,42 @@ test('three relays whose connections are killed all the while: nothing is lost, 
   for (const account of accounts) assert.deepEqual(firsts(log).get(account), upTo(60), account)
   const sent = relays.reduce((sum, each) => sum + each.stats().sent, 0)
   assert.ok(sent >= 360, `${sent} sent`)
+})
+
+test('a relay that is cut off loses its claims, and sends nothing more for them', async (t) => {
+  let held = false
+  const { write, relay, drained, log, database } = await relaying({
+    faults: {
+      send: () => {
+        if (held) return undefined
+        held = true
+        return { ackDelay: 4_000 }
+      },
+    },
+  })
+  const url = new URL(database.url)
+  const proxy = await startProxy(() => ({ host: url.hostname, port: Number(url.port || 5432) }))
+  t.after(() => proxy.close())
+  const through = new URL(database.url)
+  through.host = proxy.address
+  const timing = { claimTimeout: 1_500, sendTimeout: 20_000 }
+  const zombie = await relay(timing, through.href)
+  await write(...upTo(3).map((step) => ({ account: 'a', step })))
+  await waitFor(() => log.length === 1, { what: 'the record that is not acknowledged' })
+  proxy.freeze()
+  await relay(timing)
+  await drained()
+  const steps = log.map(({ step }) => step)
+  assert.deepEqual(steps, [0, 0, 1, 2])
+  await waitFor(() => zombie.stats().sent === 1, { what: 'the late acknowledgement' })
+  proxy.thaw()
+  await waitFor(() => zombie.health().relaying, { what: 'the relay to go on' })
+  await write({ account: 'b', step: 3 })
+  await drained()
+  assert.deepEqual(
+    log.map(({ step }) => step),
+    [...steps, 3],
+  )
 })
 
 test('a relay without its connection says so, and goes on by itself', async () => {

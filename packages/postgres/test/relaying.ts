@@ -36,8 +36,8 @@ export interface Relaying {
   readonly log: Sent[]
   /** Writes these in a transaction each, one after the other. */
   readonly write: (...steps: readonly Step[]) => Promise<void>
-  /** Starts a relay on a pool of its own. */
-  readonly relay: (options?: Partial<RelayOptions>) => Promise<OutboxRelay>
+  /** Starts a relay on a pool of its own; `through`: another address of the database. */
+  readonly relay: (options?: Partial<RelayOptions>, through?: string) => Promise<OutboxRelay>
   /** Resolves when nothing waits to be sent any more. */
   readonly drained: () => Promise<void>
 }
@@ -89,9 +89,9 @@ export async function relaying(options: Partial<MemoryBrokerOptions> = {}): Prom
     async write(...steps) {
       for (const step of steps) await transaction(database, (tx) => outbox.add(tx, move, step))
     },
-    async relay(given = {}) {
+    async relay(given = {}, through = database.url) {
       const transport = broker.connect()
-      const pool = database.openPool({ application_name: 'relay' })
+      const pool = database.openPool({ application_name: 'relay', connectionString: through })
       const own = postgresOutbox({ pool, schema })
       const relay = own.relay({ transport, pollInterval: 50, ...given })
       opened.push(transport, relay)

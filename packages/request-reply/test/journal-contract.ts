@@ -34,7 +34,12 @@ export function testJournal(name: string, setUp: () => Promise<JournalUnderTest>
       entry(),
       entry({ key: null, value: null, headers: [], repliesFrom: [] }),
       entry({ key: Buffer.alloc(0), value: Buffer.alloc(0) }),
-      entry({ headers: [[Buffer.from('größe'), null], [Buffer.from([0, 255]), Buffer.from([0, 1])]] }),
+      entry({
+        headers: [
+          [Buffer.from('größe'), null],
+          [Buffer.from([0, 255]), Buffer.from([0, 1])],
+        ],
+      }),
       entry({ value: randomBytes(100_000) }),
     ]
     await using first = await opened(store)
@@ -50,24 +55,27 @@ export function testJournal(name: string, setUp: () => Promise<JournalUnderTest>
     assert.deepEqual(byId(read), byId(entries))
   })
 
-  about('what is finished is forgotten, and what was asked for and is not there is left out', async ({ store }) => {
-    const [one, two, three] = [entry(), entry(), entry()]
-    {
-      await using first = await opened(store)
-      await Promise.all([one, two, three].map((each) => first.journal.append(each)))
-      first.journal.finish(one.correlationId)
-      first.journal.finish(three.correlationId)
-      first.journal.finish(entry().correlationId)
-    }
-    await using next = await opened(store)
-    assert.deepEqual(ids(await unfinished(next.journal)), ids([two]))
-    const read = await next.journal.read([one.correlationId, two.correlationId])
-    assert.deepEqual(ids(read), ids([two]))
-    next.journal.finish(two.correlationId)
-    await next.journal.close()
-    await using last = await opened(store)
-    assert.deepEqual(await unfinished(last.journal), [])
-  })
+  about(
+    'what is finished is forgotten, and what was asked for and is not there is left out',
+    async ({ store }) => {
+      const [one, two, three] = [entry(), entry(), entry()]
+      {
+        await using first = await opened(store)
+        await Promise.all([one, two, three].map((each) => first.journal.append(each)))
+        first.journal.finish(one.correlationId)
+        first.journal.finish(three.correlationId)
+        first.journal.finish(entry().correlationId)
+      }
+      await using next = await opened(store)
+      assert.deepEqual(ids(await unfinished(next.journal)), ids([two]))
+      const read = await next.journal.read([one.correlationId, two.correlationId])
+      assert.deepEqual(ids(read), ids([two]))
+      next.journal.finish(two.correlationId)
+      await next.journal.close()
+      await using last = await opened(store)
+      assert.deepEqual(await unfinished(last.journal), [])
+    },
+  )
 
   about('what is kept for a late reply is there for so long', async ({ store }) => {
     const [kept, gone] = [entry(), entry()]
@@ -155,24 +163,30 @@ export function testJournal(name: string, setUp: () => Promise<JournalUnderTest>
     assert.equal((await unfinished(last.journal)).length, 2)
   })
 
-  about('one that is fenced appends nothing, and is told; what it had is its successor’s', async ({ store }) => {
-    await using first = await opened(store)
-    const [before, after] = [entry(), entry()]
-    await first.journal.append(before)
-    await using next = await opened(store, { takeOver: 'fence' })
-    assert.deepEqual(ids(await unfinished(next.journal)), ids([before]))
-    await assert.rejects(first.journal.append(after), isTaken)
-    assert.equal(first.taken.length, 1)
-    assert.ok(isTaken(first.taken[0]))
-    first.journal.finish(before.correlationId)
-    await first.journal.close()
-    assert.deepEqual(ids(await next.journal.read([before.correlationId, after.correlationId])), ids([before]))
-    const own = entry()
-    await next.journal.append(own)
-    await next.journal.close()
-    await using last = await opened(store)
-    assert.deepEqual(ids(await unfinished(last.journal)), ids([before, own]))
-  })
+  about(
+    'one that is fenced appends nothing, and is told; what it had is its successor’s',
+    async ({ store }) => {
+      await using first = await opened(store)
+      const [before, after] = [entry(), entry()]
+      await first.journal.append(before)
+      await using next = await opened(store, { takeOver: 'fence' })
+      assert.deepEqual(ids(await unfinished(next.journal)), ids([before]))
+      await assert.rejects(first.journal.append(after), isTaken)
+      assert.equal(first.taken.length, 1)
+      assert.ok(isTaken(first.taken[0]))
+      first.journal.finish(before.correlationId)
+      await first.journal.close()
+      assert.deepEqual(
+        ids(await next.journal.read([before.correlationId, after.correlationId])),
+        ids([before]),
+      )
+      const own = entry()
+      await next.journal.append(own)
+      await next.journal.close()
+      await using last = await opened(store)
+      assert.deepEqual(ids(await unfinished(last.journal)), ids([before, own]))
+    },
+  )
 
   about('one that was taken for dead and wakes up appends nothing either', async ({ store, abandon }) => {
     await using first = await opened(store)
@@ -188,31 +202,34 @@ export function testJournal(name: string, setUp: () => Promise<JournalUnderTest>
     assert.deepEqual(await unfinished(last.journal), [])
   })
 
-  about('appends that race with being fenced are told written and are there, or are refused', async ({ store }) => {
-    await using first = await opened(store)
-    const written: JournalEntry[] = []
-    const refused: unknown[] = []
-    const writing = Array.from({ length: 8 }, async () => {
-      while (refused.length === 0) {
-        const each = entry()
-        await new Promise((resolve) => setImmediate(resolve))
-        await first.journal.append(each).then(
-          () => written.push(each),
-          (error: unknown) => refused.push(error),
-        )
-      }
-    })
-    while (written.length < 50) await new Promise((resolve) => setImmediate(resolve))
-    await using next = await opened(store, { takeOver: 'fence' })
-    const found = new Set(ids(await unfinished(next.journal)))
-    await Promise.all(writing)
-    assert.deepEqual(
-      ids(written).filter((id) => !found.has(id)),
-      [],
-      'nothing that its process may have sent is missing',
-    )
-    assert.ok(refused.every((error) => isTaken(error)))
-  })
+  about(
+    'appends that race with being fenced are told written and are there, or are refused',
+    async ({ store }) => {
+      await using first = await opened(store)
+      const written: JournalEntry[] = []
+      const refused: unknown[] = []
+      const writing = Array.from({ length: 8 }, async () => {
+        while (refused.length === 0) {
+          const each = entry()
+          await new Promise((resolve) => setImmediate(resolve))
+          await first.journal.append(each).then(
+            () => written.push(each),
+            (error: unknown) => refused.push(error),
+          )
+        }
+      })
+      while (written.length < 50) await new Promise((resolve) => setImmediate(resolve))
+      await using next = await opened(store, { takeOver: 'fence' })
+      const found = new Set(ids(await unfinished(next.journal)))
+      await Promise.all(writing)
+      assert.deepEqual(
+        ids(written).filter((id) => !found.has(id)),
+        [],
+        'nothing that its process may have sent is missing',
+      )
+      assert.ok(refused.every((error) => isTaken(error)))
+    },
+  )
 
   about('one that is closed appends nothing', async ({ store }) => {
     await using first = await opened(store)

@@ -86,6 +86,8 @@ class Idempotent implements ReplierExtension {
   readonly #unstored = new WeakMap<IncomingRecord, Unstored>()
   readonly #waits = new WeakMap<IncomingRecord, number>()
   #groupId: string | undefined
+  /** How many repliers it is open for. */
+  #openings = 0
   #closed = false
 
   constructor(settings: IdempotencySettings) {
@@ -109,10 +111,12 @@ class Idempotent implements ReplierExtension {
         `it belongs to a replier of group ${this.#groupId}: make another one for group ${groupId}`,
       ])
     this.#groupId = groupId
+    this.#openings++
     this.#closed = false
   }
 
   close(): void {
+    if (--this.#openings > 0) return
     this.#closed = true
     for (const settling of this.#settlings) settling.close()
     this.#settlings.clear()
