@@ -50,6 +50,7 @@ describe('simulation', () => {
     'requester.foreign',
     'replier.redelivered',
     'replier.committed',
+    'replier.repeated',
   ]
   it(`sees each of these at least once: ${sometimes.join(', ')}`, () => {
     for (const name of sometimes) assert.ok((counters[name] ?? 0) > 0, `never: ${name}`)
@@ -65,6 +66,7 @@ describe('simulation', () => {
     'late MILENA_DEADLINE_EXCEEDED',
     'late after an error',
     'passed over reply-undeliverable',
+    'kept',
   ]
   it(`sees each of these events at least once: ${sometimesEvents.join(', ')}`, () => {
     for (const event of sometimesEvents) assert.ok(events.has(event), `never: ${event}`)
