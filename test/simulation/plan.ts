@@ -39,6 +39,8 @@ export interface Plan {
   readonly staticMembers: boolean
   /** How many of the handlers overrun their time: so long that their partition may have moved when they end. */
   readonly slowHandlers: number
+  /** How many of the tries fail before they have done anything, and are made again in place. */
+  readonly triedAgain: number
   /** Requests that a requester may have pending. */
   readonly maxPending: number
   /** Milliseconds of load and faults; then everything heals. */
@@ -64,6 +66,7 @@ export function drawPlan(random: Random): Plan {
     calm,
     staticMembers: random.chance(0.3),
     maxPending: random.pick([3, 1_000]),
+    triedAgain: random.pick([0, 0.2, 0.5]),
     slowHandlers: calm ? 0 : random.pick([0.05, 0.25]),
     duration,
     faults: faults.toSorted((a, b) => a.at - b.at),

@@ -7,7 +7,7 @@ import { createReplier, type Replier } from '../../packages/request-reply/src/re
 import { createRequester, type Requester } from '../../packages/request-reply/src/requester/requester.ts'
 import type { LateReply, Reply } from '../../packages/request-reply/src/requester/reply.ts'
 import type { ReplyRouting } from '../../packages/request-reply/src/routing/routing.ts'
-import { defineOperation, json } from '../../packages/request-reply/src/index.ts'
+import { defineOperation, exponential, json, retry } from '../../packages/request-reply/src/index.ts'
 import {
   MilenaError,
   RemoteError,
@@ -68,6 +68,9 @@ export function delegate(transport: Transport, changes: Partial<Transport>): Tra
     ...changes,
   }
 }
+
+/** A failure that another try can mend. */
+class NotNow extends Error {}
 
 /** What all processes of one simulation share. */
 export interface Surroundings {
@@ -282,8 +285,9 @@ export class ReplierProcess extends SimulatedProcess<Replier> {
   protected readonly drainTimeout = 2_000
 
   protected async open(transport: MemoryTransport, alive: () => boolean): Promise<Replier> {
-    const { clock, plan, wrap } = this.surroundings
+    const { clock, plan, wrap, random } = this.surroundings
     const { life } = this
+    const jitter = random.for(`${life} retries`)
     const replier = createReplier({
       transport: wrap(transport, 'replier'),
       groupId,
@@ -296,7 +300,14 @@ export class ReplierProcess extends SimulatedProcess<Replier> {
       concurrency: 8,
       logger: { warn: () => {} },
     })
-    replier.handle(work, (request, context) => this.#handle(life, alive, request, context))
+    const again = retry({
+      backoff: exponential({ first: 50, most: 1_000 }),
+      retryable: (error) => error instanceof NotNow,
+      random: (length) => jitter.bytes(length),
+    })
+    replier.handle(work, (request, context) => this.#handle(life, alive, request, context), {
+      useRecords: [again],
+    })
     await replier.start()
     return replier
   }
@@ -310,6 +321,7 @@ export class ReplierProcess extends SimulatedProcess<Replier> {
     // A dead process does nothing more.
     if (!alive()) return new Promise(() => {})
     if (listens) context.signal.throwIfAborted()
+    if (drawn.chance(plan.triedAgain)) throw new NotNow('before anything was done')
     const hash = hashOf(request)
     const [refused, failed] = [request.filling % 20 === 0, request.filling % 20 === 1]
     const zombie = assignment === undefined || assignment !== ownership(life, context.position)

@@ -51,6 +51,7 @@ describe('simulation', () => {
     'replier.redelivered',
     'replier.committed',
     'replier.repeated',
+    'replier.retried',
   ]
   it(`sees each of these at least once: ${sometimes.join(', ')}`, () => {
     for (const name of sometimes) assert.ok((counters[name] ?? 0) > 0, `never: ${name}`)

@@ -19,7 +19,8 @@ const rows: readonly (readonly string[])[] = [
   ['journal'],
   ['routing'],
   ['requester', 'replier'],
-  ['retry', 'dead-letters', 'idempotency'],
+  ['retry', 'idempotency'],
+  ['dead-letters'],
   ['saga'],
 ]
 const entryPoints = new Set([`${library}index.ts`, `${library}testing.ts`])

@@ -37,6 +37,10 @@ export type ErrorCode =
   | 'MILENA_BROKER_ERROR'
   | 'MILENA_COMMIT_FENCED'
   | 'MILENA_NOT_MIGRATED'
+  | 'MILENA_JOURNAL_FAILED'
+  | 'MILENA_JOURNAL_TAKEN'
+  | 'MILENA_SAGA_CONFLICT'
+  | 'MILENA_SAGA_BUSY'
 
 /** What an error says of the request, or the record, that it is about. */
 export interface ErrorFacts {
@@ -97,6 +101,14 @@ export const errorCodes: Readonly<Record<ErrorCode, ErrorFacts>> = {
   MILENA_COMMIT_FENCED: { ...unsent, effect: 'unknown' },
   /** A store's tables are not in the database: a migration has not been applied. */
   MILENA_NOT_MIGRATED: unsent,
+  /** The journal cannot be written: the request was not sent. Or, at the start, it cannot be read. */
+  MILENA_JOURNAL_FAILED: { ...unsent, retryable: true },
+  /** Another process has the journal of this instance id: this one does not start, or sends nothing any more. */
+  MILENA_JOURNAL_TAKEN: unsent,
+  /** A saga's id was used before, for another saga or with another input. */
+  MILENA_SAGA_CONFLICT: unsent,
+  /** A saga is being worked on by another process, which does not let go of it; nothing was changed. */
+  MILENA_SAGA_BUSY: { ...unsent, retryable: true },
 }
 
 export interface ErrorDetails {

@@ -44,6 +44,7 @@ export {
   type LetterFilter,
 } from './dead-letters/browser.ts'
 export { deadLetter, type DeadLetterOptions } from './dead-letters/dead-letter.ts'
+export { effectIn, type EffectInOptions } from './dead-letters/effect-in.ts'
 export type { LetterDetail } from './dead-letters/letter-headers.ts'
 export type { LetterTopic } from './dead-letters/letter-writer.ts'
 export type { DeadLetter, WholeDeadLetter } from './dead-letters/letter.ts'
@@ -94,6 +95,18 @@ export {
   type MemoryIdempotencyStoreOptions,
   type MemoryIdempotencyStoreStats,
 } from './idempotency/memory-store.ts'
+export { fileJournal, type FileJournalOptions } from './journal/file-journal.ts'
+export {
+  journalFailed,
+  journalTaken,
+  type JournalEntry,
+  type JournalHead,
+  type JournalOpening,
+  type JournalStats,
+  type JournalStore,
+  type OpenJournal,
+  type TakeOver,
+} from './journal/journal.ts'
 export { replyHeaders } from './replier/answer.ts'
 export type { HandlerContext } from './replier/context.ts'
 export type { ForeignRequest, HandleOptions, SelectOperation } from './replier/dispatch.ts'
@@ -129,10 +142,20 @@ export {
   type RequestRecord,
   type RequestRecordOptions,
 } from './requester/standalone-record.ts'
+export type { JournaledOperation, RequesterJournalOptions } from './requester/journal-options.ts'
+export type { Recovered, RecoveredOf } from './requester/recovered.ts'
 export type { OutgoingRequest, RequesterOptions } from './requester/options.ts'
+export type { FoundOutcome, OutcomeKey, StoredReply } from './requester/outcome.ts'
+export type { OutcomeOptions, SentRequest } from './requester/outcome-options.ts'
 export type { LateReply, LateReplyOf, Reply, RequestOptions } from './requester/reply.ts'
 export type { PendingRequest, PreparedRequest, RegisterOptions } from './requester/stages.ts'
-export type { RequesterHealth, RequesterHoldings, RequesterStats } from './requester/stats.ts'
+export type {
+  JournalHealth,
+  RecoveryCounts,
+  RequesterHealth,
+  RequesterHoldings,
+  RequesterStats,
+} from './requester/stats.ts'
 export { exponential, fixed, type Backoff, type ExponentialOptions } from './retry/backoff.ts'
 export { isRetryable, type Retryable } from './retry/classify.ts'
 export { originOf, type Origin } from './retry/origin.ts'
@@ -142,6 +165,47 @@ export { instanceReplyTopic, type InstanceReplyTopicOptions } from './routing/in
 export { replyPartition, type ReplyPartitionOptions } from './routing/reply-partition.ts'
 export type { OpenReplyRouting, ReplyRouting, RoutingContext } from './routing/routing.ts'
 export { sharedReplyTopic, type SharedReplyTopicOptions } from './routing/shared-reply-topic.ts'
+export { defineSaga, type AnySaga, type Saga } from './saga/definition.ts'
+export type { CompensationOptions, SagaOptions, StepOptions, StepRetry } from './saga/definition-options.ts'
+export type { SagaHealth } from './saga/health.ts'
+export type { SagasOptions } from './saga/options.ts'
+export type { CommandOptions, SagaOutbox, SagaRequester } from './saga/outbox.ts'
+export type { SagaDecision, SagaRun } from './saga/runs.ts'
+export { MemorySagaStore, type MemoryTransaction } from './saga/memory-store.ts'
+export { createSagas } from './saga/open-sagas.ts'
+export type { Sagas, StepOutcome } from './saga/sagas.ts'
+export { StepError, type StepErrorOptions } from './saga/step-error.ts'
+export {
+  waitingFor,
+  type SagaFailure,
+  type SagaState,
+  type SagaStatus,
+  type StepFailure,
+  type StepState,
+  type StepStatus,
+} from './saga/status.ts'
+export type {
+  ClaimedSaga,
+  SagaChanges,
+  SagaClaim,
+  SagaCounts,
+  SagaFilter,
+  SagaPage,
+  SagaStore,
+  SavedSaga,
+} from './saga/store.ts'
+export {
+  command,
+  inTransaction,
+  operation,
+  type CommandWork,
+  type CompensationContext,
+  type OperationWork,
+  type StepContext,
+  type StepFunction,
+  type StepWork,
+  type TransactionWork,
+} from './saga/work.ts'
 export { openKafka } from './transport/kafka/open-kafka.ts'
 export type { KafkaOptions } from './transport/kafka/options.ts'
 export { requireTopic } from './transport/topics.ts'

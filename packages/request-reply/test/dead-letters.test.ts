@@ -3,6 +3,9 @@ import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { deadLetters, type DeadLetters, type DeadLettersOptions } from '../src/dead-letters/browser.ts'
 import { deadLetter } from '../src/dead-letters/dead-letter.ts'
+import { effectIn } from '../src/dead-letters/effect-in.ts'
+import { idempotency } from '../src/idempotency/idempotency.ts'
+import { memoryIdempotencyStore } from '../src/idempotency/memory-store.ts'
 import type { Replay } from '../src/dead-letters/replay.ts'
 import type { DeadLetter } from '../src/dead-letters/letter.ts'
 import { OptionsError } from '../src/errors.ts'
@@ -441,4 +444,44 @@ test('a missing topic, and options that cannot work, are said', async (t) => {
   await closing.close()
   await assert.rejects(all(closing.list({ topic: 'shop_request' })), { code: 'MILENA_CLOSED' })
   assert.ok((await transport.describeTopics()).size > 0)
+})
+
+test('a replier with stored replies does a replayed letter again, and no other request; its store tells what took place', async (t) => {
+  const { asking, replier, letters } = await sit(t)
+  let isDown = true
+  const handled: string[] = []
+  const store = memoryIdempotencyStore()
+  const worker = replier()
+  worker.useRecords(idempotency({ store }))
+  worker.useRecords(deadLetter())
+  worker.handle(echo, (text) => {
+    handled.push(text)
+    if (isDown) throw new Error('down')
+    return `${text}, at last`
+  })
+  await worker.start()
+  const id = Buffer.from('0123456789abcdef')
+  const question = { correlationId: id, deadline: Date.now() + 60_000 }
+  assert.equal((await asking.answerTo('pay', question)).error?.code, 'MILENA_DEAD_LETTERED')
+  isDown = false
+  // The request itself, come again, gets what is stored.
+  const repeated = await asking.ask('pay', question)
+  await until('it is answered again', () => asking.repliesTo(repeated).length === 2)
+  assert.deepEqual(handled, ['pay'])
+  const filter = { topic: 'shop_request' }
+  const options = { effectOf: effectIn(store), dryRun: false }
+  assert.deepEqual(verdicts(await all(letters.replay(filter, options))), ['replayed'])
+  await until('it is done', () => asking.repliesTo(repeated).length === 3)
+  assert.equal(asking.repliesTo(repeated)[2]!.error, undefined)
+  assert.deepEqual(handled, ['pay', 'pay'])
+  // Now the store has its reply.
+  const [done] = await all(letters.replay(filter, { ...options, again: true }))
+  assert.deepEqual(
+    [done?.verdict, done?.detail],
+    ['already-done', 'its effect has taken place, as what is stored of it says'],
+  )
+  const [forced] = await all(letters.replay(filter, { ...options, again: true, evenIfDone: true }))
+  assert.equal(forced?.verdict, 'replayed')
+  await until('it is answered from the store', () => asking.repliesTo(repeated).length === 4)
+  assert.deepEqual(handled, ['pay', 'pay'])
 })

@@ -4,6 +4,12 @@ import type { Clock, ScheduledTimer } from '../src/clock.ts'
 export class ManualClock implements Clock {
   #time = 0
   readonly #timers = new Set<{ readonly at: number; readonly run: () => void }>()
+  readonly #settle: () => Promise<void>
+
+  /** @param rest when what a timer has set in motion has come to rest; default: also in the in-memory broker */
+  constructor(rest: () => Promise<void> = settle) {
+    this.#settle = rest
+  }
 
   now(): number {
     return 1_700_000_000_000 + this.#time
@@ -32,17 +38,17 @@ export class ManualClock implements Clock {
   /** Fires what is due on the way, in order, and lets what it set in motion come to rest before each. */
   async advance(milliseconds: number): Promise<void> {
     const end = this.#time + milliseconds
-    await settle()
+    await this.#settle()
     for (;;) {
       const due = [...this.#timers].filter((timer) => timer.at <= end).toSorted((a, b) => a.at - b.at)[0]
       if (due === undefined) break
       this.#timers.delete(due)
       this.#time = Math.max(this.#time, due.at)
       due.run()
-      await settle()
+      await this.#settle()
     }
     this.#time = end
-    await settle()
+    await this.#settle()
   }
 }
 

@@ -274,7 +274,7 @@ test('a backlog in a retry topic: one timer, and no more is held than one read b
   let waited = 0
   const handler = (_request: string, topic: string): void => void (topic !== 'shop_request' && waited++)
   const options = { maxInHand: 100_000, maxAhead: 200 }
-  const { clock, worker, asking, warned } = await withBacklog(t, 100_000, options, handler)
+  const { clock, worker, asking, warned } = await withBacklog(t, 20_000, options, handler)
   const { timers } = clock
   for (let asked = 0; asked < 50; asked++) await asking.answerTo('x')
   await until('these are finished', () => worker.stats().inHand === worker.stats().delayed)

@@ -138,7 +138,7 @@ test('the application’s own classifier decides, with the error and the outcome
   const asked = await asking.ask('fail')
   await clock.advance(1_000)
   await asking.reply(asked)
-  assert.deepEqual(seen, [failure, 'MILENA_HANDLER_FAILED'])
+  assert.deepEqual(seen, [failure, 'MILENA_HANDLER_FAILED', failure, 'MILENA_HANDLER_FAILED'])
 })
 
 test('a turn in which a middleware decides without the handler is no try', async (t) => {

@@ -18,6 +18,11 @@ export type OutcomeAnswer =
 
 const prefix = 'milena.outcome/'
 
+/** Whether an operation of this name is such a query. */
+export function isOutcomeQuery(operation: string): boolean {
+  return operation.startsWith(prefix)
+}
+
 /** The key of a request without one of its own. @param correlationId in hexadecimal */
 export function correlationKey(correlationId: string): string {
   return `correlation-id/${correlationId}`

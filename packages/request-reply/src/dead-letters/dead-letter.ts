@@ -14,7 +14,7 @@ import type { RawRequest } from '../replier/raw-request.ts'
 import type { RecordMiddleware } from '../replier/record-middleware.ts'
 import type { IncomingRecord, RecordPosition } from '../transport/transport.ts'
 import { errorOf, wordsOf } from '../words.ts'
-import { readPlace, retryOriginNames } from '../wire/dead-letter.ts'
+import { originOf } from '../retry/origin.ts'
 import type { LetterCause, LetterDetail } from './letter-headers.ts'
 import { LetterWriter, usualLetterTopic, type Letter, type LetterTopic } from './letter-writer.ts'
 import { isUsuallyLetter, type FailedOutcome, type WhichLetters } from './which.ts'
@@ -68,6 +68,8 @@ class Keeping implements ReplierExtension {
   readonly #topic: LetterTopic
   readonly #which: WhichLetters | undefined
   readonly #detail: LetterDetail
+  #isOpen = false
+  /** Kept when it is closed: a handler may end after that. */
   #opening: ReplierOpening | undefined
   #writer: LetterWriter | undefined
   /** What is still to be written: the same record object comes at every turn of a record. */
@@ -80,14 +82,15 @@ class Keeping implements ReplierExtension {
   }
 
   async open(opening: ReplierOpening): Promise<void> {
-    if (this.#opening !== undefined)
+    if (this.#isOpen)
       throw new OptionsError('deadLetter', ['it belongs to a replier already: make one for each'])
+    this.#isOpen = true
     this.#opening = opening
     this.#writer = await LetterWriter.open(opening, this.#topic, this.#detail)
   }
 
   close(): void {
-    this.#opening = undefined
+    this.#isOpen = false
   }
 
   async handle(request: RawRequest, next: () => Promise<Outcome>): Promise<Outcome> {
@@ -109,12 +112,11 @@ class Keeping implements ReplierExtension {
       this.#unwritten.delete(record)
       return told(kept.outcome, position, request.replyTo !== undefined)
     } catch (error) {
-      if (request.overdue)
-        this.#opening!.warn(
-          'a request failed after handlerTimeout had answered it, and is not kept',
-          {},
-          error,
-        )
+      if (request.overdue) {
+        const { topic, partition, offset } = request
+        const what = 'a request has failed after handlerTimeout had answered it, and could not be kept'
+        this.#opening!.warn(what, { topic, partition, offset }, error)
+      }
       return { kind: 'stop', error: errorOf(error) }
     }
   }
@@ -151,7 +153,7 @@ class Keeping implements ReplierExtension {
       message: isError ? outcome.message : outcome.detail,
       effect: isError ? outcome.effect : undefined,
       thrown: error,
-      origin: originOf(request),
+      origin: placeOf(request),
     }
     return { record, base, cause, outcome, writing: undefined }
   }
@@ -161,14 +163,13 @@ class Keeping implements ReplierExtension {
  * Where the request stood first. Of one that has come over retry topics the topic is certain, and its place there is what
  * its headers say: offset −1 where they say nothing.
  */
-function originOf({ base, place, partition, offset, timestamp, record }: RawRequest): LetterCause['origin'] {
-  if (place === 0) return { topic: base, partition, offset, timestamp }
-  const said = readPlace(record.headers, retryOriginNames)
+function placeOf(request: RawRequest): LetterCause['origin'] {
+  const { topic, partition, offset, timestamp } = originOf(request)
   return {
-    topic: base,
-    partition: said?.partition ?? partition,
-    offset: said?.offset ?? -1,
-    timestamp: said?.timestamp ?? timestamp,
+    topic,
+    partition: partition ?? request.partition,
+    offset: offset ?? -1,
+    timestamp: timestamp ?? request.timestamp,
   }
 }
 

@@ -32,7 +32,7 @@ export interface ReplayOptions {
   readonly again?: boolean
   /** Replay also what has taken place already; default false. */
   readonly evenIfDone?: boolean
-  /** What an idempotency store, or the application, knows of the request; default: only what the letter says. */
+  /** What is known of the request elsewhere: `effectIn(store)`, or the application's own; default: only what the letter says. */
   readonly effectOf?: (letter: WholeDeadLetter) => KnownEffect | Promise<KnownEffect>
   /** Who replays, for the record. */
   readonly by?: string

@@ -21,6 +21,8 @@ export interface ClosingOptions {
   readonly receiving: Receiving
   readonly opened: OpenedTransport
   readonly warnings: RequesterWarnings
+  /** @param timeout milliseconds that are left */
+  closeJournal(timeout: number): Promise<void>
   closeRouting(): Promise<void>
 }
 
@@ -58,11 +60,12 @@ export class Closing {
 
   async #close(timeout: number): Promise<void> {
     const { preparing, pending, receiving, opened } = this.#options
-    await this.#drain(timeout)
+    const left = await this.#drain(timeout)
     this.#drained = true
     preparing.close(() => this.error())
     pending.close()
     receiving.close()
+    await this.#options.closeJournal(left)
     const routingClosed = this.#options.closeRouting()
     try {
       await this.#awaitRouting(routingClosed)
@@ -76,7 +79,7 @@ export class Closing {
   }
 
   /** What was asked before `close()` counts, also while it waits for its topic: it is pending as soon as that is known. */
-  async #drain(timeout: number): Promise<void> {
+  async #drain(timeout: number): Promise<number> {
     const { settings, preparing, pending } = this.#options
     const until = settings.clock.monotonic() + timeout
     const left = (): number => until - settings.clock.monotonic()
@@ -84,6 +87,7 @@ export class Closing {
       await preparing.drain(left())
       await pending.drain(left())
     } while (pending.size > 0 && left() > 0)
+    return Math.max(0, left())
   }
 
   #awaitRouting(closed: Promise<void>): Promise<void> {

@@ -30,7 +30,7 @@ export class EarlyReplies {
 }
 
 /** A record shares memory with its neighbours, which would be kept as well. */
-function copyOf(record: IncomingRecord): IncomingRecord {
+export function copyOf(record: IncomingRecord): IncomingRecord {
   const { key, value, headers } = record
   return {
     ...record,

@@ -1,4 +1,5 @@
 /** Hands late replies over to the application, whose fault is a warning and nothing else. */
+import { isOutcomeQuery } from '../contract/outcome-query.ts'
 import { MilenaError } from '../errors.ts'
 import type { PendingReply } from './pending.ts'
 import type { ReadReply } from './read-reply.ts'
@@ -17,10 +18,16 @@ export class LateReplies {
     this.#warn = warn
   }
 
-  handOver({ operation, request, correlationId }: PendingReply, roundTrip: number, read: ReadReply): void {
-    if (this.#onLateReply === undefined) return
+  /** Resolves when the application is done with it. */
+  handOver(
+    { operation, request, correlationId }: PendingReply,
+    roundTrip: number,
+    read: ReadReply,
+  ): Promise<void> | undefined {
+    // Who has asked what became of a request asks again.
+    if (this.#onLateReply === undefined || isOutcomeQuery(operation.name)) return undefined
     const failed = read instanceof MilenaError
-    void this.#tell(
+    return this.#tell(
       this.#onLateReply,
       lateReply(operation, {
         request,

@@ -11,14 +11,18 @@ import { Caps } from './caps.ts'
 import { Closing } from './closing.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { EarlyReplies } from './early-replies.ts'
+import { Journaling } from './journaling.ts'
 import { LateReplies } from './late-replies.ts'
 import { OperationAccounts } from './operation-accounts.ts'
 import type { RequesterSettings } from './options.ts'
+import { Outcomes, type OutcomeKey, type FoundOutcome } from './outcome.ts'
+import type { OutcomeOptions } from './outcome-options.ts'
 import { PendingReply } from './pending.ts'
 import { PendingReplies } from './pending-replies.ts'
 import { Preparation } from './preparation.ts'
 import { Preparing } from './preparing.ts'
 import { Receiving } from './receiving.ts'
+import { Recovery } from './recovery.ts'
 import { ReplyReceiver } from './reply-receiver.ts'
 import type { Reply, RequestOptions } from './reply.ts'
 import { RequestEncoder } from './request-record.ts'
@@ -49,7 +53,9 @@ export class OpenRequester implements AsyncDisposable {
   readonly #dispatcher: Dispatcher
   readonly #pending: PendingReplies
   readonly #receiver: ReplyReceiver
+  readonly #journaling: Journaling | undefined
   readonly #closing: Closing
+  readonly #outcomes: Outcomes
   #routing: CompleteReplyRouting | undefined
 
   constructor(settings: RequesterSettings, opened: OpenedTransport) {
@@ -83,8 +89,23 @@ export class OpenRequester implements AsyncDisposable {
       reasonSince: (acceptedAt) => this.#receiving.reasonSince(acceptedAt),
       replyTopic: () => this.#routing!.address().topic,
       onForgotten: () => this.#forgotten(),
+      onJournaledEnded: (pending, outcome, error) => this.#journaling?.ended(pending, outcome, error),
     })
-    const { resumeFrom, remember, maxPendingBytes } = settings
+    const { resumeFrom, remember, maxPendingBytes, maxReplyBytes, journal } = settings
+    const recovery =
+      journal &&
+      new Recovery({
+        clock,
+        journal,
+        accounts,
+        warnings,
+        pending: () => this.#pending,
+        maxReplyBytes,
+        maxBytes: maxPendingBytes,
+        replyTopic: () => this.#routing!.address().topic,
+        reasonSince: (openedAt) => this.#receiving.reasonSince(openedAt),
+        catchUp: () => this.#receiving.catchUp(),
+      })
     const early =
       resumeFrom === undefined
         ? undefined
@@ -95,6 +116,8 @@ export class OpenRequester implements AsyncDisposable {
       pending: this.#pending,
       counters: this.#counters,
       early,
+      recovery,
+      onJournaledLate: (pending) => this.#journaling?.cameLate(pending),
       late: new LateReplies(settings.onLateReply, (thrown) => warnings.tell('onLateReply', thrown)),
       onReplyFailed: (thrown) => warnings.tell('onReply', thrown),
       onContradiction: (id, first, second) => {
@@ -134,6 +157,23 @@ export class OpenRequester implements AsyncDisposable {
       receiver: this.#receiver,
       early,
     })
+    this.#outcomes = new Outcomes({
+      clock,
+      timeout: settings.timeout,
+      ask: (operation, key, options) => this.#prepare(operation, key, options, this.#accept),
+    })
+    this.#journaling =
+      journal &&
+      recovery &&
+      new Journaling({
+        settings,
+        journal,
+        recovery,
+        dispatcher: this.#dispatcher,
+        pending: this.#pending,
+        caps,
+        warn: (context, thrown) => warnings.tell(context, thrown),
+      })
     this.#closing = new Closing({
       settings,
       preparing,
@@ -141,6 +181,7 @@ export class OpenRequester implements AsyncDisposable {
       opened,
       warnings,
       pending: this.#pending,
+      closeJournal: async (timeout) => this.#journaling?.close(timeout),
       closeRouting: () => this.#routing?.close() ?? Promise.resolve(),
     })
   }
@@ -148,12 +189,14 @@ export class OpenRequester implements AsyncDisposable {
   // Two functions for all requests, where each could have its own: that would be two objects for every request.
   readonly #accept = (pending: PendingReply): Promise<Reply<unknown>> => {
     if (this.#closing.drained) throw this.#closing.error()
+    if (this.#journaling?.taken !== undefined) throw this.#journaling.taken
     return this.#acceptance.accept(pending, undefined, this.#send)
   }
 
   readonly #send = (pending: PendingReply): Promise<Reply<unknown>> => {
     const reply = promiseOf<unknown>(pending)
-    this.#dispatcher.send(pending)
+    if (this.#journaling?.covers(pending)) this.#journaling.write(pending, this.#routing!.positions())
+    else this.#dispatcher.send(pending)
     this.#pending.publishAccepted(pending)
     return reply
   }
@@ -165,11 +208,12 @@ export class OpenRequester implements AsyncDisposable {
   async open(): Promise<void> {
     const { replyRouting, instanceId, createTopics, clock, resumeFrom } = this.#settings
     const { transport } = this.#opened
+    const unfinished = await this.#journaling?.open()
     this.#routing = await openRouting(replyRouting, {
       transport,
       instanceId,
       createTopics,
-      resumeFrom,
+      resumeFrom: unfinished ?? resumeFrom,
       clock,
       pending: () => this.#pending.ids(),
       receive: (records) => this.#receiver.receive(records),
@@ -190,6 +234,7 @@ export class OpenRequester implements AsyncDisposable {
       },
     })
     this.#receiving.begin(this.#routing)
+    this.#journaling?.begin(this.#routing)
   }
 
   request<RequestInput, RequestOutput, ReplyInput, ReplyOutput>(
@@ -210,6 +255,14 @@ export class OpenRequester implements AsyncDisposable {
     )
   }
 
+  outcome<RequestInput, RequestOutput, ReplyInput, ReplyOutput>(
+    operation: Operation<RequestInput, RequestOutput, ReplyInput, ReplyOutput>,
+    key: OutcomeKey,
+    options?: OutcomeOptions,
+  ): Promise<FoundOutcome<ReplyOutput>> {
+    return this.#outcomes.of(operation, key, options)
+  }
+
   register<ReplyOutput>(
     prepared: PreparedRequest<ReplyOutput>,
     options?: RegisterOptions<ReplyOutput>,
@@ -219,6 +272,7 @@ export class OpenRequester implements AsyncDisposable {
       throw new OptionsError('register', ['it takes what prepare() has given, and each of it once'])
     try {
       if (this.#closing.begun) throw this.#closing.error()
+      if (this.#journaling?.taken !== undefined) throw this.#journaling.taken
       return this.#registration.register<ReplyOutput>(pending, options, this.#routing!.positions())
     } catch (error) {
       this.#countRejected(pending.operation, error)
@@ -241,7 +295,8 @@ export class OpenRequester implements AsyncDisposable {
 
   health(): RequesterHealth {
     const { troubles } = this.#receiving
-    return { receiving: troubles.length === 0, troubles, ...this.#holdings() }
+    const receiving = troubles.length === 0 && this.#journaling?.taken === undefined
+    return { receiving, troubles, ...this.#holdings() }
   }
 
   close(options?: { readonly timeout?: number | undefined }): Promise<void> {
@@ -261,6 +316,7 @@ export class OpenRequester implements AsyncDisposable {
     try {
       // First of all: a question about the topic that begins now would fail with nobody there to hear of it.
       if (this.#closing.begun) throw this.#closing.error()
+      if (this.#journaling?.taken !== undefined) throw this.#journaling.taken
       const account = this.#accounts.of(operation)
       // Before any work: when there is too much already, a rejection must cost next to nothing.
       this.#caps.check(operation, 0)
@@ -281,6 +337,7 @@ export class OpenRequester implements AsyncDisposable {
       preparing: this.#preparing.size,
       sending: this.#dispatcher.sending,
       sendingBytes: this.#dispatcher.sendingBytes,
+      ...(this.#journaling && { journal: this.#journaling.health() }),
     }
   }
 

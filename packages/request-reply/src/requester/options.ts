@@ -10,6 +10,7 @@ import type { HeaderInput } from '../wire/headers.ts'
 import type { WireProfile } from '../wire/profile.ts'
 import { springProfile } from '../wire/spring.ts'
 import { classOf, foreign } from '../words.ts'
+import { readJournalOptions, type JournalSettings, type RequesterJournalOptions } from './journal-options.ts'
 import type { LateReply } from './reply.ts'
 
 /** What is known of a request when its record is made. */
@@ -62,6 +63,11 @@ export interface RequesterOptions extends TransportSource {
    * again are kept until it is, within the bounds of `remember` and `maxPendingBytes`. Default: where the log ends now.
    */
   readonly resumeFrom?: readonly RecordPosition[]
+  /**
+   * Where requests are written down before they are sent, so that a process that was killed and is started under the same
+   * `instanceId` finishes them. It needs an `instanceId`, and a routing that can say from where replies can appear.
+   */
+  readonly journal?: RequesterJournalOptions
   /** Create missing topics, for development: reply topics as their routing has them, request topics with 6 partitions. Default false. */
   readonly createTopics?: boolean
   /** Milliseconds that `close()` waits for pending replies, `Infinity` for no bound; default 10 000. */
@@ -88,7 +94,9 @@ export interface RequesterOptions extends TransportSource {
 
 type WithoutDefault = 'onLateReply' | 'headers' | 'resumeFrom'
 
-export type RequesterSettings = Required<Omit<RequesterOptions, 'kafka' | 'transport' | WithoutDefault>> & {
+export type RequesterSettings = Required<
+  Omit<RequesterOptions, 'kafka' | 'transport' | 'journal' | WithoutDefault>
+> & { readonly journal: JournalSettings | undefined } & {
   readonly [Name in WithoutDefault]: RequesterOptions[Name] | undefined
 }
 
@@ -105,6 +113,7 @@ export function readRequesterOptions(options: RequesterOptions): RequesterSettin
     whileNotReceiving: options.whileNotReceiving ?? 'refuse',
     headers: options.headers,
     resumeFrom: options.resumeFrom,
+    journal: undefined,
     createTopics: options.createTopics ?? false,
     drainTimeout: options.drainTimeout ?? 10_000,
     onLateReply: options.onLateReply,
@@ -149,8 +158,13 @@ export function readRequesterOptions(options: RequesterOptions): RequesterSettin
       problems.push(`${name} must be a function, not ${said(settings[name])}`)
     }
   }
+  const journal = options.journal === undefined ? undefined : readJournalOptions(options.journal, problems)
+  if (options.journal !== undefined && options.instanceId === undefined)
+    problems.push('a journal needs an instanceId: the one under which the process is started again')
+  if (options.journal !== undefined && options.resumeFrom !== undefined)
+    problems.push('resumeFrom cannot be given with a journal, which has its own positions')
   if (problems.length > 0) throw new OptionsError('createRequester', problems)
-  return settings
+  return journal === undefined ? settings : { ...settings, journal }
 }
 
 /** What a bound for draining has to be, for messages. */

@@ -90,6 +90,15 @@ export function unsent(pending: PendingReply, cause: TransportError): TransportE
   })
 }
 
+/** Its entry in the journal could not be written. */
+export function journalRefused(pending: PendingReply, cause: MilenaError): MilenaError {
+  const { code, message, retryable } = cause
+  const details = { ...neverSent, retryable, cause, request: factsOf(pending) }
+  return withoutStack(
+    () => new MilenaError(code, `operation ${pending.operation.name}: not sent: ${message}`, details),
+  )
+}
+
 /** @param waitedFor what had not come to an end */
 export function notReady(operation: AnyOperation, timeout: number, waitedFor: string): TransportError {
   return new TransportError(

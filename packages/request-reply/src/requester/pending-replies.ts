@@ -6,7 +6,7 @@
  */
 import type { Clock } from '../clock.ts'
 import { requestAccepted, requestEnded, requestTracing, type RequestOutcome } from '../diagnostics.ts'
-import type { TransportError } from '../errors.ts'
+import type { MilenaError, TransportError } from '../errors.ts'
 import { PassingMap } from '../passing-map.ts'
 import type { RecordPosition } from '../transport/transport.ts'
 import type { Caps } from './caps.ts'
@@ -35,6 +35,8 @@ export interface PendingRepliesOptions {
   replyTopic(): string
   /** A request without a reply is not remembered any more. */
   onForgotten(): void
+  /** A request that stands in the journal has its outcome. */
+  onJournaledEnded(pending: PendingReply, outcome: RequestOutcome, error: Error | undefined): void
 }
 
 const counterOf: Readonly<Record<RequestOutcome, OutcomeName>> = {
@@ -143,6 +145,11 @@ export class PendingReplies {
     return pending
   }
 
+  /** A reply to a request of an earlier process: what comes after it is a second one. */
+  answered(correlationId: Buffer, fingerprint: number, at: RecordPosition): void {
+    this.#answered.add(correlationId, fingerprint, at)
+  }
+
   /** It has its answer, after all. */
   answeredLate({ id, correlationId }: PendingReply, fingerprint: number, at: RecordPosition): void {
     this.#unanswered.take(id)
@@ -163,6 +170,11 @@ export class PendingReplies {
   /** Ends a request that was certainly not sent. */
   failUnsent(pending: PendingReply, cause: TransportError): void {
     if (this.#take(pending)) this.#fail(pending, 'failed', unsent(pending, cause))
+  }
+
+  /** Ends a request that was not sent, with the error that says so. */
+  refuseUnsent(pending: PendingReply, error: MilenaError): void {
+    if (this.#take(pending)) this.#fail(pending, 'failed', error)
   }
 
   /** Its caller gives it up; the error is the caller's own. False when it has its outcome already. */
@@ -207,7 +219,7 @@ export class PendingReplies {
     this.#deadlines.remove(pending)
     pending.unlisten?.()
     pending.unlisten = undefined
-    if (pending.inFlight === 0) this.#options.caps.letGo(pending.bytes)
+    if (pending.inFlight === 0 && !pending.writing) this.#options.caps.letGo(pending.bytes)
     if (this.#pending.size === 0) this.#drain.empty()
     return true
   }
@@ -239,6 +251,7 @@ export class PendingReplies {
 
   #end(pending: PendingReply, outcome: RequestOutcome, error: Error | undefined): void {
     pending.account.counts[counterOf[outcome]]++
+    if (pending.journaled) this.#options.onJournaledEnded(pending, outcome, error)
     if (requestEnded.hasSubscribers) {
       const duration = this.#options.clock.monotonic() - pending.acceptedAt
       requestEnded.publish({ ...stepOf(pending, this.#options.instanceId), outcome, duration, error })

@@ -56,6 +56,9 @@ export class PendingReply implements DeadlineEntry {
   bytes = 0
   /** On the monotonic clock. */
   acceptedAt = 0
+  /** Its entry in the journal is being written; it stands there, or may. */
+  writing = false
+  journaled = false
   /** The request's own methods are called by its caller: a send that fails is the caller's to see. */
   staged = false
 

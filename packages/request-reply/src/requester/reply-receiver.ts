@@ -4,6 +4,7 @@
  *   pending here ─────────────────▶ its outcome      given up here ───────────▶ late: handed over with its request
  *   has its outcome here already ─▶ the same reply: duplicate; another one: contradicting, a warning
  *   answered with an error that left its effect open ─▶ an error of that kind: as above; anything else: late
+ *   of an earlier process, in the journal ─▶ recovered
  *   anything else ────────────────▶ foreign: passed over; after a restart kept for a while, its request may yet be registered
  */
 import {
@@ -26,6 +27,7 @@ import type { RequesterSettings } from './options.ts'
 import { idOf, stepOf, type PendingReply } from './pending.ts'
 import type { PendingReplies } from './pending-replies.ts'
 import { leavesOpen, readReply, type ReadReply } from './read-reply.ts'
+import type { Recovery } from './recovery.ts'
 import type { Reply } from './reply.ts'
 import type { RequesterCounters } from './stats.ts'
 
@@ -37,6 +39,10 @@ export interface ReplyReceiverOptions {
   readonly late: LateReplies
   /** Where the requester resumes. */
   readonly early: EarlyReplies | undefined
+  /** Where it has a journal. */
+  readonly recovery: Recovery | undefined
+  /** The reply of a request that stands in the journal was handed over as a late one. */
+  onJournaledLate(pending: PendingReply): void
   /** Told what an application's `onReply` threw. */
   onReplyFailed(thrown: unknown): void
   /** Two replies to one request differ. */
@@ -104,7 +110,7 @@ export class ReplyReceiver {
     roundTrip: number,
     read: ReadReply,
   ): void {
-    const { pending, counters, late } = this.#options
+    const { pending, counters } = this.#options
     if (entry.stage === 'pending' && this.#wantsMore(entry, read)) return
     // Not `instanceof MilenaError`, which asks for a brand: what comes here was made here.
     const given =
@@ -121,7 +127,13 @@ export class ReplyReceiver {
     // The request got another outcome while its reply was being read: the reply is late.
     counters.late++
     if (replyLate.hasSubscribers) replyLate.publish(this.#received(entry, record, roundTrip, remote))
-    late.handOver(entry, roundTrip, read)
+    this.#handOver(entry, roundTrip, remote, read)
+  }
+
+  #handOver(entry: PendingReply, roundTrip: number, remote: WireError | undefined, read: ReadReply): void {
+    const handedOver = this.#options.late.handOver(entry, roundTrip, read)
+    if (entry.journaled && !leavesOpen(remote))
+      void Promise.resolve(handedOver).then(() => this.#options.onJournaledLate(entry))
   }
 
   #wantsMore({ onReply }: PendingReply, read: ReadReply): boolean {
@@ -154,15 +166,15 @@ export class ReplyReceiver {
     fingerprint: number,
     remote: WireError | undefined,
   ): void {
-    const { settings, counters, pending, late } = this.#options
+    const { settings, counters, pending } = this.#options
     counters.late++
     if (leavesOpen(remote)) pending.keepOpen(entry, seenOf(record, fingerprint))
     else pending.answeredLate(entry, fingerprint, record)
     const roundTrip = settings.clock.monotonic() - entry.acceptedAt
     if (replyLate.hasSubscribers) replyLate.publish(this.#received(entry, record, roundTrip, remote))
     const read = readReply(entry, record, remote, roundTrip, settings.maxReplyBytes)
-    if (read instanceof Promise) void read.then((done) => late.handOver(entry, roundTrip, done))
-    else late.handOver(entry, roundTrip, read)
+    if (read instanceof Promise) void read.then((done) => this.#handOver(entry, roundTrip, remote, done))
+    else this.#handOver(entry, roundTrip, remote, read)
   }
 
   /** A second reply to a request that has one. */
@@ -183,7 +195,8 @@ export class ReplyReceiver {
   }
 
   #receiveUnknown(record: IncomingRecord, id: string): void {
-    const { early } = this.#options
+    const { early, recovery } = this.#options
+    if (recovery?.take(id, record)) return this.#countOwn(record)
     if (early === undefined || id === '') this.countForeign(record)
     else early.keep(id, record)
   }

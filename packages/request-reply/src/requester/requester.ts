@@ -18,6 +18,8 @@ import type { Operation } from '../contract/operation.ts'
 import { openTransport } from '../transport/open.ts'
 import { OpenRequester } from './open-requester.ts'
 import { readRequesterOptions, type RequesterOptions } from './options.ts'
+import type { OutcomeKey, FoundOutcome } from './outcome.ts'
+import type { OutcomeOptions } from './outcome-options.ts'
 import type { Reply, RequestOptions } from './reply.ts'
 import type { PendingRequest, PreparedRequest, RegisterOptions } from './stages.ts'
 import type { RequesterHealth, RequesterStats } from './stats.ts'
@@ -69,6 +71,18 @@ export interface Requester extends AsyncDisposable {
     prepared: PreparedRequest<ReplyOutput>,
     options?: RegisterOptions<ReplyOutput>,
   ): PendingRequest<ReplyOutput>
+  /**
+   * Asks the repliers of an operation what became of the request with this idempotency key (or, where it had none, of this
+   * correlation id): for a request that timed out, or that a process before this one had made. Its repliers need
+   * `idempotency`. What cannot be found out is `unknown`, and says why; also when nobody answers within the timeout.
+   *
+   * @throws OptionsError, and what `request` throws of a request that is not accepted or is cancelled
+   */
+  outcome<RequestInput, RequestOutput, ReplyInput, ReplyOutput>(
+    operation: Operation<RequestInput, RequestOutput, ReplyInput, ReplyOutput>,
+    key: OutcomeKey,
+    options?: OutcomeOptions,
+  ): Promise<FoundOutcome<ReplyOutput>>
   stats(): RequesterStats
   /** How it is now: whether replies can be received, and what it holds. */
   health(): RequesterHealth

@@ -1,4 +1,6 @@
 import type { DurationSummary } from '../durations.ts'
+import type { MilenaError } from '../errors.ts'
+import type { JournalStats } from '../journal/journal.ts'
 import type { Trouble } from '../transport/transport.ts'
 import type { ReplyAddress } from '../wire/profile.ts'
 import type { RequesterOperationStats, OutcomeCounts } from './operation-accounts.ts'
@@ -17,11 +19,30 @@ export interface RequesterHoldings {
    */
   readonly sending: number
   readonly sendingBytes: number
+  /** Of a requester that has one. */
+  readonly journal?: JournalHealth
+}
+
+/** What a requester has of an earlier process's requests. */
+export interface RecoveryCounts {
+  /** Those that wait for their reply or their deadline, or are being handed over. */
+  readonly recovering: number
+  /** Those that `onRecovered` is done with, and those that are left in the journal, for the next start. */
+  readonly recovered: number
+  readonly left: number
+}
+
+/** How a requester's journal is. */
+export interface JournalHealth extends RecoveryCounts, JournalStats {
+  /** The store's name. */
+  readonly store: string
+  /** Somebody else has taken it: nothing is accepted any more. */
+  readonly taken: MilenaError | undefined
 }
 
 /** How a requester is. */
 export interface RequesterHealth extends RequesterHoldings {
-  /** Whether replies can be received. While they cannot, new requests are refused, or wait, unsent (`whileNotReceiving`). */
+  /** Whether requests are accepted, and replies can be received. While they cannot, new requests are refused, or wait, unsent (`whileNotReceiving`). */
   readonly receiving: boolean
   /** What stands in the way of receiving them, and since when; empty when all is well. */
   readonly troubles: readonly Trouble[]

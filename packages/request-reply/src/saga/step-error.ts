@@ -1,0 +1,31 @@
+import type { Effect } from '../errors.ts'
+
+export interface StepErrorOptions extends ErrorOptions {
+  /** In words of the application's, such as `INSUFFICIENT_FUNDS`; stored and listed. */
+  readonly code?: string | undefined
+  /** What the step has done outside. Default `none`: certainly nothing, so that there is nothing to undo. */
+  readonly effect?: Effect | undefined
+  /** Whether trying again can help. Default false. */
+  readonly retryable?: boolean | undefined
+}
+
+/**
+ * Thrown by a step that knows more than that it failed. Of any other error nothing is known, unless it has these two
+ * properties itself, as every `MilenaError` has: then its effect is unknown, and trying again can help.
+ */
+export class StepError extends Error {
+  readonly code: string | undefined
+  readonly effect: Effect
+  readonly retryable: boolean
+
+  constructor(message: string, options: StepErrorOptions = {}) {
+    super(message, options)
+    this.code = options.code
+    this.effect = options.effect ?? 'none'
+    this.retryable = options.retryable ?? false
+  }
+
+  override get name(): string {
+    return 'StepError'
+  }
+}
