@@ -1,4 +1,5 @@
 export type { Queryable, StoreOptions } from './database.ts'
+export { postgresJournal, type PostgresJournalOptions } from './journal/postgres-journal.ts'
 export {
   listMigrations,
   migrate,
@@ -22,7 +23,9 @@ export type {
 export { postgresOutbox } from './outbox/postgres-outbox.ts'
 export {
   postgresIdempotency,
+  type PlainPostgresIdempotencyStore,
   type PostgresIdempotencyOptions,
   type PostgresIdempotencyStore,
 } from './idempotency/postgres-idempotency.ts'
 export type { PostgresTransaction } from './idempotency/transaction.ts'
+export { postgresSagas } from './saga/postgres-sagas.ts'

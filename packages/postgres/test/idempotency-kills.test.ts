@@ -1,7 +1,7 @@
 import { after, before } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { migrate, postgresIdempotency, type PostgresTransaction } from '@milena/postgres'
-import { describeIdempotencyKills } from '../../request-reply/test/idempotency-kills.ts'
+import { describeIdempotencyKills } from '../../request-reply/test/idempotency-kills-contract.ts'
 import { openTestDatabase, type TestDatabase } from '../../../test/support/database.ts'
 
 let database: TestDatabase

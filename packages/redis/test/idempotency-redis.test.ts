@@ -1,7 +1,7 @@
 import { after, before, describe } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describeIdempotencyContract } from '../../request-reply/test/idempotency-contract.ts'
-import { describeIdempotencyKills } from '../../request-reply/test/idempotency-kills.ts'
+import { describeIdempotencyKills } from '../../request-reply/test/idempotency-kills-contract.ts'
 import { hasRedis, noRedis, openTestRedis, type TestRedis } from '../../../test/support/redis.ts'
 import { redisIdempotency } from '../src/idempotency-store.ts'
 

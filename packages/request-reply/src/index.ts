@@ -95,6 +95,7 @@ export {
   type MemoryIdempotencyStoreOptions,
   type MemoryIdempotencyStoreStats,
 } from './idempotency/memory-store.ts'
+export { fileJournal, type FileJournalOptions } from './journal/file-journal.ts'
 export {
   journalFailed,
   journalTaken,
@@ -174,7 +175,15 @@ export { MemorySagaStore, type MemoryTransaction } from './saga/memory-store.ts'
 export { createSagas } from './saga/open-sagas.ts'
 export type { Sagas, StepOutcome } from './saga/sagas.ts'
 export { StepError, type StepErrorOptions } from './saga/step-error.ts'
-export type { SagaState, SagaStatus, StepFailure, StepState, StepStatus } from './saga/status.ts'
+export {
+  waitingFor,
+  type SagaFailure,
+  type SagaState,
+  type SagaStatus,
+  type StepFailure,
+  type StepState,
+  type StepStatus,
+} from './saga/status.ts'
 export type {
   ClaimedSaga,
   SagaChanges,

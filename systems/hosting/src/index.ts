@@ -17,8 +17,10 @@ export {
   unavailable,
   type Problem,
 } from './http/problem.ts'
+export { numberReader, readArgs } from './process/arguments.ts'
 export { runChild, type RunningChild } from './process/child.ts'
 export { runCommand, type Command } from './process/command.ts'
 export { findFreePort, requireFreePort } from './process/free-port.ts'
 export { messageOf, StartError } from './process/start-error.ts'
 export { SupervisedChild, type ChildSpec, type SupervisorOptions } from './process/supervisor.ts'
+export { Progress } from './terminal/progress.ts'

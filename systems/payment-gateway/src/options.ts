@@ -1,7 +1,7 @@
 /** The command line of `npm run payments`. */
 import { parseArgs } from 'node:util'
 import { partitionings, type Partitioning } from './operations.ts'
-import { messageOf, StartError } from '@milena/hosting'
+import { numberReader, readArgs, StartError } from '@milena/hosting'
 import type { Behaviour } from './provider/behaviour.ts'
 import { routingNames, type RoutingName } from './routing/choose.ts'
 
@@ -126,27 +126,6 @@ function parse(args: readonly string[]) {
   )
 }
 
-/** The values that `parse` finds. Throws a `StartError` in the place of what parseArgs throws. */
-export function readArgs<Values>(parse: () => { values: Values }): Values {
-  try {
-    return parse().values
-  } catch (error) {
-    throw new StartError(`${firstSentence(messageOf(error))}; --help lists the options`)
-  }
-}
-
-/** Gives a reader of options that are whole numbers, which adds what is wrong with one to `problems`. */
-export function numberReader(
-  problems: string[],
-): (name: string, given: string | undefined, byDefault: number, least: number, most: number) => number {
-  return (name, given, byDefault, least, most) => {
-    if (given === undefined) return byDefault
-    if (/^\d{1,9}$/.test(given) && Number(given) >= least && Number(given) <= most) return Number(given)
-    problems.push(`--${name} must be a whole number from ${least} to ${most}, not ${JSON.stringify(given)}`)
-    return byDefault
-  }
-}
-
 /** What stands before topics and groups, none by default; adds what is wrong with it to `problems`. */
 export function readPrefix(given: string | undefined, problems: string[]): string {
   const prefix = given ?? ''
@@ -154,9 +133,4 @@ export function readPrefix(given: string | undefined, problems: string[]): strin
     problems.push(`--prefix must be up to 40 of a-z, 0-9, '.', '_' and '-', not ${JSON.stringify(prefix)}`)
   }
   return prefix
-}
-
-/** parseArgs adds advice about `--` that does not apply here. */
-function firstSentence(message: string): string {
-  return message.split('. ')[0]!
 }

@@ -88,7 +88,7 @@ class PostgresOutbox implements Outbox {
         INSERT INTO ${this.#table}
           (lane, operation, topic, partition, key, value, header_names, header_values, idempotency_key, bytes)
         VALUES (hashtextextended($1, 0), $2, $3, $4, $5, $6, $7::bytea[], $8::bytea[], $9, $10) RETURNING id
-      ) SELECT id, ${notified}, $11::text FROM written`,
+      ) SELECT id::text, ${notified}, $11::text FROM written`,
       [
         lane,
         operation,
@@ -121,12 +121,12 @@ class PostgresOutbox implements Outbox {
 
   async #stuck(): Promise<StuckKey[]> {
     const rows = await this.#database.query<Omit<StuckKey, 'error'> & { code: string; message: string }>(
-      `SELECT id, topic, key, operation, failures, error_code AS code, error_message AS message,
+      `SELECT id::text, topic, key, operation, failures, error_code AS code, error_message AS message,
         (extract(epoch FROM failing_since) * 1000)::float8 AS since,
         (extract(epoch FROM retry_at) * 1000)::float8 AS "nextAttempt"
       FROM ${this.#table} WHERE sent_at IS NULL AND failures > 0 ORDER BY failing_since LIMIT ${mostListed}`,
     )
-    return rows.map(({ code, message, ...row }) => ({ ...row, error: { code, message } }))
+    return rows.map(({ code, message, ...row }) => Object.assign(row, { error: { code, message } }))
   }
 }
 

@@ -1,4 +1,7 @@
-/** The statements of a relay, over its session. */
+/**
+ * The statements of a relay, over its session. Lanes and ids are read as texts: a pool may have parsers of its own, and one
+ * that makes numbers of bigints would make others of these.
+ */
 import type { OutgoingRecord, RawHeader } from '@milena/request-reply'
 import type { Database } from '../database.ts'
 import type { Session } from './session.ts'
@@ -63,7 +66,7 @@ export class Rows {
         SELECT first.*, 1 AS visited FROM ${head('($1::bigint IS NULL OR lane > $1)')} AS first
         UNION ALL
         SELECT next.*, visited + 1 FROM heads, LATERAL ${head('lane > heads.lane')} AS next WHERE visited < $2
-      ) SELECT lane, failures, due FROM heads`,
+      ) SELECT lane::text, failures, due FROM heads`,
       [behind ?? null, most],
     )
   }
@@ -71,7 +74,7 @@ export class Rows {
   /** Those of the lanes that are now ours. */
   async claim(session: Session, lanes: readonly string[]): Promise<string[]> {
     const rows = await session.query<{ readonly lane: string }>(
-      'SELECT lane FROM unnest($1::bigint[]) AS lane WHERE pg_try_advisory_lock(lane)',
+      'SELECT lane::text FROM unnest($1::bigint[]) AS lane WHERE pg_try_advisory_lock(lane)',
       [lanes],
     )
     return rows.map(({ lane }) => lane)
@@ -87,7 +90,7 @@ export class Rows {
    */
   async read(session: Session, lanes: readonly string[], bytes: number): Promise<Map<string, Row[]>> {
     const rows = await session.query<RawRow & { readonly id: string }>(
-      `SELECT id, lane, topic, partition, key, value, header_names, header_values, bytes, failures, due FROM (
+      `SELECT id::text, lane::text, topic, partition, key, value, header_names, header_values, bytes, failures, due FROM (
         SELECT turn.*, sum(bytes) OVER places AS total, row_number() OVER places AS number
         FROM unnest($1::bigint[]) AS claimed CROSS JOIN LATERAL (
           SELECT *, ${isDue} AS due, row_number() OVER (ORDER BY id) AS place FROM (
@@ -95,7 +98,7 @@ export class Rows {
           ) AS first
         ) AS turn
         WINDOW places AS (ORDER BY place, id)
-      ) AS counted WHERE total <= $2 OR number = 1 ORDER BY id`,
+      ) AS counted WHERE total <= $2 OR number = 1 ORDER BY counted.id`,
       [lanes, bytes],
     )
     const turns = new Map<string, Row[]>()

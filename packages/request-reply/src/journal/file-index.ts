@@ -68,7 +68,8 @@ export class FileIndex {
         )
       segment.bytes = end
     }
-    this.expire(this.#now)
+    for (const [id, { keptUntil }] of this.#places)
+      if (keptUntil !== undefined && keptUntil <= this.#now) this.finish(id, undefined)
   }
 
   /** A new segment, the youngest. */

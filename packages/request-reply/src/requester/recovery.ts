@@ -25,6 +25,7 @@ import { timedOut } from './outcome-errors.ts'
 import { PendingReply } from './pending.ts'
 import type { PendingReplies } from './pending-replies.ts'
 import { leavesOpen, readReply } from './read-reply.ts'
+import type { Reply } from './reply.ts'
 import { recoveredRequest } from './recovered.ts'
 import { Turns } from './recovery-turns.ts'
 import type { RecoveryCounts } from './stats.ts'
@@ -38,8 +39,8 @@ export interface RecoveryOptions {
   readonly pending: () => PendingReplies
   readonly maxReplyBytes: number
   readonly maxBytes: number
-  replyTopic(): string
-  reasonSince(acceptedAt: number): string | undefined
+  readonly replyTopic: () => string
+  readonly reasonSince: (acceptedAt: number) => string | undefined
   /** Resolves when replies that have come by now were handed over; bounded. */
   catchUp(): Promise<void>
 }
@@ -60,6 +61,8 @@ interface Item {
   /** Without: no reply has come. */
   readonly record: IncomingRecord | undefined
   failures: number
+  /** Of a request of this process: what its caller was told, and what is called when this is done. */
+  readonly own?: { readonly came: Reply<unknown> | MilenaError; readonly done: () => void }
 }
 
 const firstPause = 1_000
@@ -76,6 +79,10 @@ export class Recovery {
   #journal: OpenJournal | undefined
   #openedAt = 0
   #bytes = 0
+  /** How many wait whose outcome nobody was told. */
+  #untold = 0
+  /** Requests of this process that `beforeFinish` is not done with. */
+  #own = 0
   #recovered = 0
   #retrying = 0
   #left = 0
@@ -95,6 +102,7 @@ export class Recovery {
         const waiting = { id: correlationId.toString('latin1'), deadline, late: keptUntil !== undefined }
         this.#waiting.set(waiting.id, waiting)
         if (!waiting.late) this.#byDeadline.push(waiting)
+        if (!waiting.late) this.#untold++
         for (const position of repliesFrom) {
           const place = `${position.topic} ${position.partition}`
           const lowest = from.get(place)
@@ -117,6 +125,8 @@ export class Recovery {
     const waiting = this.#waiting.get(id)
     if (waiting === undefined || this.#stopped) return false
     const { maxBytes, journal, pending, warnings } = this.#options
+    const { late } = waiting
+    if (!late) this.#untold--
     if (this.#bytes > 0 && this.#bytes + record.size > maxBytes) {
       this.#waiting.delete(id)
       this.#left++
@@ -127,7 +137,6 @@ export class Recovery {
       )
       return true
     }
-    const { late } = waiting
     const remote = readError(record.headers)
     const open = leavesOpen(remote) && journal.keepUnknown > 0
     if (open) waiting.late = true
@@ -142,12 +151,17 @@ export class Recovery {
     return true
   }
 
+  /** A request of this process has its outcome: it is finished when `beforeFinish` is done with it, and then `done`. */
+  finishOwn(pending: PendingReply, came: Reply<unknown> | MilenaError, done: () => void): void {
+    this.#own++
+    const waiting = { id: pending.id, deadline: 0, late: false }
+    this.#turns.add({ waiting, late: false, record: undefined, failures: 0, own: { came, done } })
+  }
+
   counts(): RecoveryCounts {
-    let waiting = 0
-    for (let at = this.#due; at < this.#byDeadline.length; at++)
-      if (this.#waiting.has(this.#byDeadline[at]!.id)) waiting++
     return {
-      recovering: waiting + this.#turns.size + this.#retrying,
+      recovering: this.#untold + this.#turns.size + this.#retrying - this.#own,
+      finishing: this.#own,
       recovered: this.#recovered,
       left: this.#left,
     }
@@ -161,11 +175,14 @@ export class Recovery {
     this.#turns.stop()
   }
 
-  /** Resolves when the application is done with what it was given, after `timeout` ms at the latest. */
+  /** What is there to be handed over is handed over within `timeout` ms; the rest stays in the journal. */
   async close(timeout: number): Promise<void> {
+    if (this.#turns.running > 0 && !this.#stopped) await this.#idle(timeout)
     this.stop()
-    if (this.#turns.running === 0) return
-    await new Promise<void>((resolve) => {
+  }
+
+  #idle(timeout: number): Promise<void> {
+    return new Promise<void>((resolve) => {
       const timer = this.#options.clock.schedule(timeout, resolve)
       void this.#turns.idle().then(() => {
         timer.cancel()
@@ -182,6 +199,7 @@ export class Recovery {
       const waiting = this.#byDeadline[this.#due]!
       if (!this.#waiting.has(waiting.id) || waiting.late) continue
       if (waiting.deadline > now) return this.#later(waiting.deadline - now, () => this.#lookOnceMore())
+      this.#untold--
       if (journal.keepUnknown > 0) waiting.late = true
       else this.#waiting.delete(waiting.id)
       this.#turns.add({ waiting, late: false, record: undefined, failures: 0 })
@@ -235,18 +253,18 @@ export class Recovery {
     }
     try {
       const recovered = await this.#outcomeOf(item, entry, operation)
-      await journal.onRecovered(recovered)
+      await (item.own === undefined ? journal.onRecovered(recovered) : journal.beforeFinish!(recovered))
       this.#letGo(item)
-      this.#recovered++
+      if (item.own === undefined) this.#recovered++
       this.#finish(item, recovered.error)
     } catch (thrown) {
-      warnings.tell('onRecovered', thrown)
+      warnings.tell(item.own === undefined ? 'onRecovered' : 'beforeFinish', thrown)
       this.#again(item)
     }
   }
 
   async #outcomeOf(
-    { record, late }: Item,
+    { record, late, own }: Item,
     entry: JournalEntry,
     operation: AnyOperation,
   ): Promise<ReturnType<typeof recoveredRequest>> {
@@ -258,9 +276,16 @@ export class Recovery {
     const pending = new PendingReply(operation, accounts.of(operation), request)
     Object.assign(pending, { correlationId, key, timeout, doubtful: true })
     const outcome =
-      record === undefined
+      own?.came ??
+      (record === undefined
         ? timedOut(pending, replyTopic(), reasonSince(this.#openedAt))
-        : await readReply(pending, record, readError(record.headers), clock.now() - acceptedAt, maxReplyBytes)
+        : await readReply(
+            pending,
+            record,
+            readError(record.headers),
+            clock.now() - acceptedAt,
+            maxReplyBytes,
+          ))
     const failed = outcome instanceof MilenaError
     return recoveredRequest(operation, {
       request,
@@ -284,8 +309,11 @@ export class Recovery {
     )
   }
 
-  #letGo({ record }: Item): void {
+  #letGo({ record, own }: Item): void {
     this.#bytes -= record?.size ?? 0
+    if (own === undefined) return
+    this.#own--
+    own.done()
   }
 
   #again(item: Item): void {

@@ -46,21 +46,25 @@ export class ClaimedStore {
    * version only one of them can be.
    *
    * @returns undefined when the saga is somebody else's by now, or when it was stopped
-   * @throws WorkFailed when `write` throws it
+   * @throws WorkFailed when `change` throws it
    */
   async save(
     claim: SagaClaim,
-    write: (transaction: unknown) => Promise<SavedSaga>,
+    change: SavedSaga | ((transaction: unknown) => Promise<SavedSaga>),
   ): Promise<Saved | undefined> {
     let written: SagaStatus | undefined
-    const writing = async (transaction: unknown): Promise<SavedSaga> => {
-      const saved = await write(transaction)
-      written = saved.status
-      return saved
-    }
+    const changing =
+      typeof change === 'function'
+        ? async (transaction: unknown): Promise<SavedSaga> => {
+            const saved = await change(transaction)
+            written = saved.status
+            return saved
+          }
+        : change
+    if (typeof change !== 'function') written = change.status
     for (let pause = pauses.first; !this.#stop.aborted; pause = Math.min(2 * pause, pauses.longest)) {
       try {
-        const next = await this.#store.save(claim, writing)
+        const next = await this.#store.save(claim, changing)
         const saved = next === undefined ? await this.#madeBefore(claim) : { claim: next, status: written! }
         this.#trouble.ended()
         return saved

@@ -221,7 +221,7 @@ export class Driver {
           correlationId: Buffer.from(correlationId, 'hex'),
           replyTo: { topic },
         }
-        await this.#settings.outbox!.add(transaction, operation as never, value as never, options)
+        await this.#settings.outbox!.add(transaction, operation, value as never, options)
       })
       return sent.status
     })
@@ -305,20 +305,26 @@ export class Driver {
   }
 
   #save(status: SagaStatus, free?: SavedSaga['free']): Promise<boolean> {
-    return this.#change(free, () => Promise.resolve(status))
+    return this.#change(free, status)
   }
 
   /** Makes a change; false when the saga is not ours any more. */
   async #change(
     free: SavedSaga['free'],
-    write: (transaction: unknown) => Promise<SagaStatus>,
+    next: SagaStatus | ((transaction: unknown) => Promise<SagaStatus>),
   ): Promise<boolean> {
     const { changed } = this.#saga
-    const saved: Saved | undefined = await this.#store.save(this.#claim, async (transaction) => {
-      const status = { ...(await write(transaction)), changedAt: this.#now() }
+    const stamped = (status: SagaStatus): SagaStatus => ({ ...status, changedAt: this.#now() })
+    const inTransaction = async (transaction: unknown): Promise<SavedSaga> => {
+      const status = stamped(typeof next === 'function' ? await next(transaction) : next)
       await changed?.(status, transaction as never)
       return { status, free }
-    })
+    }
+    const plain = typeof next !== 'function' && changed === undefined
+    const saved: Saved | undefined = await this.#store.save(
+      this.#claim,
+      plain ? { status: stamped(next), free } : inTransaction,
+    )
     if (saved === undefined) return false
     const wasStuck = this.#stuck
     this.#claim = saved.claim

@@ -50,7 +50,7 @@ export class MemorySagaStore implements SagaStore<MemoryTransaction> {
     write?: (transaction: MemoryTransaction) => void | Promise<void>,
   ): Promise<SagaClaim | { readonly existing: SagaStatus }> {
     const committed: (() => void)[] = []
-    if (!this.#sagas.has(status.id)) await write?.({ onCommit: (run) => void committed.push(run) })
+    await write?.({ onCommit: (run) => void committed.push(run) })
     const existing = this.#sagas.get(status.id)
     if (existing !== undefined) return { existing: read(existing) }
     for (const run of committed) run()
@@ -81,15 +81,15 @@ export class MemorySagaStore implements SagaStore<MemoryTransaction> {
   claim(id: string, owner: string): Promise<ClaimedSaga | undefined> {
     const kept = this.#sagas.get(id)
     if (kept === undefined || kept.endedAt !== undefined) return Promise.resolve(undefined)
-    if (!this.#isFree(kept)) return Promise.resolve(undefined)
+    if (!this.#isFree(kept, owner)) return Promise.resolve(undefined)
     return Promise.resolve(this.#take(id, kept, owner))
   }
 
   claimDue(owner: string, sagas: readonly string[], limit: number): Promise<readonly ClaimedSaga[]> {
     const now = this.#clock.monotonic()
     const due = [...this.#sagas]
-      .filter(([, kept]) => kept.endedAt === undefined && this.#isFree(kept))
-      .filter(([, { owner, dueAt }]) => owner !== undefined || (dueAt !== undefined && dueAt <= now))
+      .filter(([, kept]) => kept.endedAt === undefined && this.#isFree(kept, owner))
+      .filter(([, { owner: had, dueAt }]) => had !== undefined || (dueAt !== undefined && dueAt <= now))
       .filter(([, kept]) => sagas.includes(read(kept).saga))
       .toSorted(([, a], [, b]) => (a.dueAt ?? now) - (b.dueAt ?? now))
     return Promise.resolve(due.slice(0, limit).map(([id, kept]) => this.#take(id, kept, owner)))
@@ -102,11 +102,12 @@ export class MemorySagaStore implements SagaStore<MemoryTransaction> {
 
   async save(
     claim: SagaClaim,
-    write: (transaction: MemoryTransaction) => SavedSaga | Promise<SavedSaga>,
+    change: SavedSaga | ((transaction: MemoryTransaction) => Promise<SavedSaga>),
   ): Promise<SagaClaim | undefined> {
     if (this.#held(claim) === undefined) return undefined
     const committed: (() => void)[] = []
-    const { status, free } = await write({ onCommit: (run) => void committed.push(run) })
+    const { status, free } =
+      typeof change === 'function' ? await change({ onCommit: (run) => void committed.push(run) }) : change
     const kept = this.#held(claim)
     if (kept === undefined) return undefined
     kept.text = JSON.stringify(status)
@@ -191,8 +192,8 @@ export class MemorySagaStore implements SagaStore<MemoryTransaction> {
     return same && kept.owner !== undefined ? kept : undefined
   }
 
-  #isFree({ owner }: Kept): boolean {
-    if (owner === undefined) return true
+  #isFree({ owner }: Kept, whom: string): boolean {
+    if (owner === undefined || owner === whom) return owner === undefined
     const until = this.#leases.get(owner)
     return until === undefined || until <= this.#clock.monotonic()
   }

@@ -46,6 +46,8 @@ export class OpenSagas implements Sagas {
   readonly #warnings: Warnings
   readonly #runs = new WaitingRuns()
   readonly #working = new Map<string, Promise<void>>()
+  /** Places among `concurrency` for those that are being begun. */
+  #reserved = 0
   /** Being begun or claimed: the store may have it in our name. */
   readonly #underWay = new Set<string>()
   /** Whether the store may have sagas in our name that nobody here works on. */
@@ -206,15 +208,21 @@ export class OpenSagas implements Sagas {
 
   /** Stores it; whether it was not there. */
   async #begin(saga: AnySaga, id: string, input: unknown): Promise<boolean> {
-    const { store, clock, concurrency } = this.#settings
-    const room = this.#working.size < concurrency
+    const { store, clock } = this.#settings
+    const room = this.#room > 0
     const first = saga.steps[0]!
     const status = begunSaga(id, saga.name, input, clock.now())
     const begins = room && isTried(first.action)
     const created = begins ? actionBegun(first, status) : status
-    const claim = await store.create(created, room ? this.#owner : undefined, async (transaction) => {
-      await saga.changed?.(created, transaction as never)
-    })
+    const { changed } = saga
+    const write =
+      changed === undefined
+        ? undefined
+        : async (transaction: unknown): Promise<void> => changed(created, transaction as never)
+    if (room) this.#reserved++
+    const claim = await store
+      .create(created, room ? this.#owner : undefined, write)
+      .finally(() => room && this.#reserved--)
     if ('existing' in claim) {
       const { existing } = claim
       if (existing.saga !== saga.name || !isDeepStrictEqual(existing.input, input)) {
@@ -265,11 +273,16 @@ export class OpenSagas implements Sagas {
     this.#working.set(id, working)
   }
 
+  /** How many more can be worked on. */
+  get #room(): number {
+    return this.#settings.concurrency - this.#working.size - this.#reserved
+  }
+
   async #takeUp(): Promise<void> {
-    const { store, sagas, concurrency } = this.#settings
+    const { store, sagas } = this.#settings
     try {
       if (this.#lost) await this.#takeUpLost()
-      const room = concurrency - this.#working.size
+      const room = this.#room
       this.#full = room <= 0
       if (room > 0) {
         const due = await store.claimDue(this.#owner, [...sagas.keys()], room)
@@ -286,8 +299,8 @@ export class OpenSagas implements Sagas {
 
   /** An answer of the store's was lost, or a driver has failed: the sagas stand in our name, and nobody works on them. */
   async #takeUpLost(): Promise<void> {
-    const { store, sagas, concurrency } = this.#settings
-    const room = concurrency - this.#working.size
+    const { store, sagas } = this.#settings
+    const room = this.#room
     if (room <= 0) return
     this.#lost = false
     const own = await store.claimOwn(this.#owner, [...this.#working.keys(), ...this.#underWay], room)
@@ -394,7 +407,7 @@ export class OpenSagas implements Sagas {
 
   /** As it was before it was claimed. */
   async #letGo({ dueIn, status, ...claim }: ClaimedSaga): Promise<void> {
-    await this.#settings.store.save(claim, () => ({ status, free: { dueIn } }))
+    await this.#settings.store.save(claim, { status, free: { dueIn } })
   }
 
   async #reply(request: RawRequest, next: () => Promise<Outcome>): Promise<Outcome> {
@@ -462,7 +475,7 @@ export class OpenSagas implements Sagas {
 
   #refuseStranger(saga: AnySaga, id: string): void {
     const problems: string[] = []
-    if (this.#settings.sagas.get(saga.name) !== (saga as AnySaga)) {
+    if (this.#settings.sagas.get(saga.name) !== saga) {
       problems.push(`saga ${saga.name} is not among those of createSagas`)
     }
     // It stands in headers and keys, and with a step's name in idempotency keys.

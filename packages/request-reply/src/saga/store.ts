@@ -78,7 +78,8 @@ export interface SagaStore<Transaction> {
    * Stores a saga that is owned by `owner`, with `undefined` one that is free and due, unless there is one of its id: then
    * it gives that one's status, and changes nothing.
    *
-   * @param write called with the transaction; when it throws, nothing was stored, and `create` rejects with the same error
+   * @param write called with the transaction; when it throws, nothing was stored, and `create` rejects with the same error.
+   *   Where there is one of the id already, what it did is rolled back
    */
   create(
     status: SagaStatus,
@@ -89,22 +90,23 @@ export interface SagaStore<Transaction> {
   read(ids: readonly string[]): Promise<readonly SagaStatus[]>
   /** The saga one of whose steps waits for a reply of this correlation id, in hexadecimal. */
   waitingFor(correlationId: string): Promise<SagaStatus | undefined>
-  /** Claims this saga, due or not, if it has not ended and is free, or its owner's lease has run out. */
+  /** Claims this saga, due or not, if it has not ended and is free, or another owner's lease has run out. */
   claim(id: string, owner: string): Promise<ClaimedSaga | undefined>
-  /** Claims up to `limit` sagas of these definitions that are due, or whose owner's lease has run out; the longest due first. */
+  /** Claims up to `limit` sagas of these definitions that are due, or that another owner had whose lease has run out. */
   claimDue(owner: string, sagas: readonly string[], limit: number): Promise<readonly ClaimedSaga[]>
   /** Claims up to `limit` sagas that `owner` has already, but for these ids: those whose claim it was never told of. */
   claimOwn(owner: string, except: readonly string[], limit: number): Promise<readonly ClaimedSaga[]>
   /**
    * Changes a saga in one transaction, the next version under the same token.
    *
-   * @param write called with the transaction before the change is made; gives what is saved. When it throws, nothing was
-   *   changed, and `save` rejects with the same error. It may be called again by a later `save`, not by this one.
-   * @returns undefined when the saga has another token or version, or is gone; then nothing was changed
+   * @param change what is saved, or what gives it, called once with the transaction. When it throws, nothing was changed,
+   *   and `save` rejects with the same error
+   * @returns undefined when the saga has another token or version, or is free, or gone; then nothing was changed, and what
+   *   `change` did is rolled back
    */
   save(
     claim: SagaClaim,
-    write: (transaction: Transaction) => SavedSaga | Promise<SavedSaga>,
+    change: SavedSaga | ((transaction: Transaction) => Promise<SavedSaga>),
   ): Promise<SagaClaim | undefined>
   /** What was saved last, as long as nobody has claimed the saga since. */
   current(claim: SagaClaim): Promise<ClaimedSaga | undefined>

@@ -1,12 +1,11 @@
 /** `npm start`: the payment document's problem, and its cures, side by side. */
-import { type Command, JsonClient, requireFreePort, runCommand } from '@milena/hosting'
+import { type Command, JsonClient, Progress, requireFreePort, runCommand } from '@milena/hosting'
 import type { ServiceFacts } from '../provider/main.ts'
 import { findRedis, noRedis } from '../redis.ts'
 import { needsRedis, type RoutingName } from '../routing/choose.ts'
 import { PaymentSystem } from '../system.ts'
 import { lostNothing, type Row } from './measure.ts'
 import { help, readCompareOptions, type CompareOptions } from './options.ts'
-import { Progress } from './progress.ts'
 import { formatTable } from './table.ts'
 import { orderPrefix, Trial } from './trial.ts'
 

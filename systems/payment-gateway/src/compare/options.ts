@@ -1,7 +1,7 @@
 /** The command line of `npm start`. */
 import { parseArgs } from 'node:util'
-import { numberReader, readArgs, readPrefix } from '../options.ts'
-import { StartError } from '@milena/hosting'
+import { numberReader, readArgs, StartError } from '@milena/hosting'
+import { readPrefix } from '../options.ts'
 
 export const help = `npm start -- [options]
 

@@ -1,0 +1,68 @@
+/** The outcome as lines of text, on a terminal and in a report. */
+import type { Outcome } from './outcome.ts'
+
+/** A table's cells, the first line its titles. */
+export type Cells = readonly (readonly string[])[]
+
+/** One line for each figure. */
+export function figures(outcome: Outcome): Cells {
+  const { counted, kills } = outcome
+  const killed = Object.entries(kills).map(([service, times]) => `${service} ${times}`)
+  return [
+    ['exchanges', String(outcome.exchanges)],
+    ['done', String(counted.done)],
+    ['undone', String(counted.undone)],
+    ['of those compensated: money was moved, and moved back', String(counted.compensated)],
+    ['half done', String(counted.halfDone)],
+    ['retried: HTTP calls and commands', String(counted.callRetries)],
+    ['retried: cancellations', String(counted.cancelRetries + outcome.lettersRetries)],
+    ['dead-lettered', String(outcome.deadLettered)],
+    ['of those replayed', String(outcome.replayed)],
+    ['commands and replies written twice, in another order', String(outcome.duplicates)],
+    ['callers that asked again', String(outcome.askedAgain)],
+    ['killed', killed.join(', ')],
+    ['fx-account was down for', seconds(outcome.downFor)],
+    ["the caller's answer: p50", `${outcome.p50.toFixed(0)} ms`],
+    ["the caller's answer: p99", `${outcome.p99.toFixed(0)} ms`],
+    ["the caller's answer: the longest", `${outcome.max.toFixed(0)} ms`],
+    ['the load took', seconds(outcome.loadFor)],
+    ['after it, until everything was at rest', seconds(outcome.settledIn)],
+    ['all accounts were added up', `${outcome.audit.rounds} times`],
+    ['what did not hold', String(outcome.problems.length)],
+  ]
+}
+
+/** One line for each currency. */
+export function money(outcome: Outcome): Cells {
+  const titles = ['', 'customers before', 'after', 'bank before', 'after', 'all before', 'after']
+  return [
+    titles,
+    ...outcome.money.map(({ currency, customersBefore, customersAfter, bankBefore, bankAfter }) => [
+      currency,
+      ...[
+        customersBefore,
+        customersAfter,
+        bankBefore,
+        bankAfter,
+        customersBefore + bankBefore,
+        customersAfter + bankAfter,
+      ].map(String),
+    ]),
+  ]
+}
+
+export function format(cells: Cells): string {
+  const widths = cells[0]!.map((_, column) => Math.max(...cells.map((line) => line[column]!.length)))
+  return cells
+    .map((line) =>
+      line
+        .map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!)))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
+}
+
+function seconds(milliseconds: number): string {
+  return `${(milliseconds / 1000).toFixed(1)} s`
+}

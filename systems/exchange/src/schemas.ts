@@ -1,0 +1,45 @@
+/** What goes over HTTP, as it stands in each `/openapi.json`. */
+import { z } from 'zod'
+import { directions, foreignCurrencies } from './operations.ts'
+
+export const idSchema = z
+  .string()
+  .regex(/^[A-Za-z0-9._:~-]{1,100}$/, 'must be 1 to 100 letters, digits or . _ : ~ -')
+// `int` last: what comes after it is not looked at when it fails, and every problem is to be told.
+export const amountSchema = z
+  .number()
+  .positive()
+  .max(1_000_000_000)
+  .int()
+  .describe("in the currency's smallest unit, such as cents")
+
+export const exchangeRequestSchema = z.strictObject({
+  exchangeId: idSchema
+    .optional()
+    .describe('your name for it: the same again gives the first outcome, and exchanges nothing'),
+  direction: z.enum(directions).describe('BUY: foreign currency is bought for KRW; SELL: the reverse'),
+  customerId: idSchema,
+  currency: z.enum(foreignCurrencies),
+  amount: amountSchema.describe('of the foreign currency, in its smallest unit'),
+})
+export type ExchangeRequest = z.infer<typeof exchangeRequestSchema>
+
+export const exchangeStatuses = ['RUNNING', 'COMPLETED', 'COMPENSATING', 'CANCELLED'] as const
+export type ExchangeStatus = (typeof exchangeStatuses)[number]
+
+export const exchangeSchema = z.object({
+  exchangeId: z.string(),
+  direction: z.enum(directions),
+  customerId: z.string(),
+  currency: z.enum(foreignCurrencies),
+  amount: z.number(),
+  krwAmount: z.number().describe('what the amount is worth at the rate, in KRW'),
+  rate: z.number().describe('KRW for 10 000 units of the currency, such as dollars, fixed for this exchange'),
+  status: z
+    .enum(exchangeStatuses)
+    .describe(
+      'COMPENSATING: it will not take place, and what was withdrawn is being given back. CANCELLED: nothing is moved (any more)',
+    ),
+  reason: z.string().optional().describe('why it does not take place'),
+})
+export type Exchange = z.infer<typeof exchangeSchema>
