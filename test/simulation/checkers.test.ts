@@ -20,6 +20,7 @@ const handled = (id: string, zombie = false): HappeningBody => ({
   what: 'handled',
   id,
   key: 'k',
+  place: '0@0',
   worker: 'worker#1',
   done: true,
   touched: true,
@@ -170,6 +171,24 @@ describe('checkers', () => {
     assert.match(found([{ ...refused, code: undefined }], [inLog('r-1')]), /^I7/)
     assert.equal(found([passedOver('reply-undeliverable')], [inLog('r-1')]), '')
     assert.match(found([passedOver('unanswerable')], [inLog('r-1')]), /^I7/)
+  })
+
+  it('find a request that is handled again after there was time to commit it', () => {
+    const kept: HappeningBody = { what: 'kept', place: '0@0' }
+    const found10 = (...happenings: HappeningBody[]): string =>
+      check({
+        history: happenings.map((one): Happening => ({ at: 0, ...one })),
+        log: [],
+        replies: { topic: 'replies', at: new Map() },
+        unhealed: [],
+        calm: false,
+      })
+        .map(({ invariant }) => invariant)
+        .join()
+    assert.equal(found10(handled('r-1'), kept, handled('r-1')), 'I10')
+    assert.equal(found10(handled('r-1'), kept, handled('r-1', true)), '', 'it had begun before')
+    assert.equal(found10(handled('r-1'), handled('r-1'), kept), '')
+    assert.equal(found10(handled('r-1'), { ...kept, place: '0@1' } as HappeningBody, handled('r-1')), '')
   })
 
   it('find a request that was handled and not answered, and a reply that vanished', () => {

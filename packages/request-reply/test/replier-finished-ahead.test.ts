@@ -157,6 +157,18 @@ describe('what is finished above the lowest unfinished record', () => {
     }
   })
 
+  test('fits with the default bounds: a thousand in hand, wherever they stand among ten thousand', () => {
+    const draw = drawNumbers(11)
+    const drawn = new Set<number>([0])
+    while (drawn.size < 1_000) drawn.add(draw(10_000))
+    for (const isInHand of [(offset: number) => offset % 10 === 0, (offset: number) => drawn.has(offset)]) {
+      const tracker = track(1e12, 1e12 + 10_000, (offset) => !isInHand(offset - 1e12))
+      const { metadata, covered } = describeFinished(tracker, undefined, timestampOf)
+      assert.equal(covered, 9_000)
+      assert.ok(metadata.length < longestMetadata)
+    }
+  })
+
   test('is told on by an owner that has not read all of it', () => {
     const first = track(0, 100, (offset) => offset !== 0 && offset !== 50)
     const ahead = read(0, metadataOf(first))!
