@@ -53,7 +53,12 @@ for (const [what, exchange, effects, said] of [
   ['a deposit that is missing', buy, [paid], /USD is 0 instead of \+100/],
   ['a withdrawal that is missing', buy, [received], /KRW is 0 instead of -1386/],
   ['a deposit of another amount', buy, [paid, { ...received, amount: 99 }], /\+99 instead of \+100/],
-  ["another customer's deposit", buy, [paid, { ...received, customerId: 'd' }], /d USD is \+100 instead of 0/],
+  [
+    "another customer's deposit",
+    buy,
+    [paid, { ...received, customerId: 'd' }],
+    /d USD is \+100 instead of 0/,
+  ],
   ['a cancellation that is missing', { ...buy, status: 'CANCELLED' }, [paid], /KRW is -1386 instead of 0/],
   ['one that is still being undone', { ...buy, status: 'COMPENSATING' }, [], /still COMPENSATING/],
   ['one that is still running', { ...buy, status: 'RUNNING' }, [], /still RUNNING/],

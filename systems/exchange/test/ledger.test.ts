@@ -142,11 +142,7 @@ test('a cancellation is part of its transaction', async () => {
 
 for (const [what, sql, said] of [
   ['a balance', `update accounts set balance = balance - 1 where owner = 'c'`, /KRW began with 7000 .*: -1/],
-  [
-    "one side's entry",
-    `delete from entries where owner = 'bank'`,
-    /has 1 entries that add up to -300/,
-  ],
+  ["one side's entry", `delete from entries where owner = 'bank'`, /has 1 entries that add up to -300/],
   [
     'an entry and what it did to the balance',
     `with lost as (delete from entries where owner = 'c' returning *)

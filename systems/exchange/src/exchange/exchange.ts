@@ -38,7 +38,7 @@ export type ExchangeSaga = Saga<
 
 export function defineExchange(accounts: Accounts, commands: Commands): ExchangeSaga {
   const tries = { timeout: 5_000, retry: { attempts: 2, backoff: fixed(200) } }
-  const compensation = { timeout: 120_000 }
+  const compensation = { timeout: 120_000, stuckAfterAttempts: 20, stuckAfter: 300_000 }
 
   return defineSaga({ name: 'exchange', input: termsSchema, changed: writeExchange })
     .step('withdrawal', (step) => accounts[from(step)].move('withdrawal', step, paid(step.input)), {
