@@ -60,9 +60,7 @@ class ExchangeRun implements Command {
     const { problems } = outcome
     console.log(`\n${format(figures(outcome))}\n\n${format(money(outcome))}\n`)
     if (problems.length === 0)
-      return void console.log(
-        'no money was lost or made, no exchange is half done, every caller was told right',
-      )
+      console.log('no money was lost or made, no exchange is half done, every caller was told right')
     for (const problem of problems.slice(0, mostTold)) console.log(problem)
     if (problems.length > mostTold) console.log(`and ${problems.length - mostTold} more`)
   }

@@ -168,7 +168,7 @@ export class ExchangeSystem {
     await this.#interference?.stop()
     await this.#services.get('exchange')?.stop()
     const rest = [...accountServices.map((service) => this.#services.get(service)), this.#auditor]
-    await Promise.all(rest.map((child) => child?.stop()))
+    await Promise.all(rest.map(async (child) => child?.stop()))
     const cleaned = await Promise.allSettled([
       this.#brokers !== undefined && !this.#ownsBrokers && deleteTopics(this.#brokers, prefix),
       this.#serverUrl !== undefined && !this.#ownsDatabase && dropDatabases(this.#serverUrl, prefix),
@@ -202,7 +202,11 @@ export class ExchangeSystem {
     const { prefix, customers } = this.#options
     const databaseUrl = databases[service]
     const pool = await connect(databaseUrl, 1)
-    await new Ledger(pool).open(customers, currenciesOf[service], opening).finally(() => pool.end())
+    try {
+      await new Ledger(pool).open(customers, currenciesOf[service], opening)
+    } finally {
+      await pool.end()
+    }
     this.#configs.set(service, {
       service,
       port: 0,

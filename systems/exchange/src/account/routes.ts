@@ -124,7 +124,7 @@ function done(moved: Moved, exchangeId: string): z.infer<typeof doneSchema> {
       throw refusal(422, moved.reason, exchangeId)
     case 'cancelled':
       throw refusal(409, accountErrors.cancelled, exchangeId)
-    case 'conflict':
+    default:
       throw refusal(409, accountErrors.conflict, exchangeId)
   }
 }

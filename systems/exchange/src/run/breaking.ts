@@ -73,7 +73,11 @@ export class Breaking {
   /** To be called before each exchange, with how many were sent. */
   advance(sent: number): void {
     const { exchanges, kills, down } = this.#options
-    if (down > 0 && sent >= exchanges * downFrom) this.#downPeriod ??= this.#takeDown(down * 1_000)
+    if (down > 0 && sent >= exchanges * downFrom && this.#downPeriod === undefined) {
+      this.#downPeriod = this.#takeDown(down * 1_000)
+      // `end` tells it.
+      this.#downPeriod.catch(() => {})
+    }
     while (
       this.#killsBegun < Math.floor(((sent + 1) * (kills + 1)) / (exchanges + 1)) &&
       this.#killsBegun < kills
