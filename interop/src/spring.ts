@@ -107,6 +107,13 @@ export async function startSpringDeadLetters(options: SpringDeadLettersOptions):
   return start('dead-letters', options, [`--topics=${topic}`, `--letters=${letters}`])
 }
 
+/** Starts a listener that always fails, with the retry topics `<topic>-retry-0`, `-retry-1` and `-dlt`, which must exist. Throws as `buildSpring` does. */
+export async function startSpringRetries(
+  options: SpringOptions & { readonly topic: string },
+): Promise<Program> {
+  return start('retries', options, [`--topics=${options.topic}`])
+}
+
 async function start(role: string, options: SpringOptions, args: readonly string[]): Promise<Program> {
   const { child, pid } = await startJvm({
     jars: await buildSpring(),

@@ -1,10 +1,7 @@
 /** Dead letters on brokers: nothing is committed past what could not be kept, and a letter is done again once. */
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { after, before, test, type TestContext } from 'node:test'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import {
   createReplier,
   createRequester,
@@ -20,10 +17,10 @@ import {
   type Replay,
   type Transport,
 } from '@milena/request-reply'
-import { openTestCluster, uniqueName, type TestCluster } from '../support/cluster.ts'
+import { openTestCluster, type TestCluster } from '../support/cluster.ts'
+import { runPage } from '../support/run-page.ts'
 import { waitFor } from '../support/wait-for.ts'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
 const quiet = { warn() {} }
 
 let cluster: TestCluster
@@ -102,20 +99,21 @@ test('what failed is kept in its bytes; while that cannot be, nothing is committ
   await using letters = deadLetters({ transport })
   const found = await all(letters.list({ topic: requests }))
   const told = await Promise.all(
-    found.map(async (letter) => [(await letters.show(letter))!.value!.toString('latin1'), letter.code]),
+    found.map(async (letter) => `${(await letters.show(letter))!.value!.toString('latin1')}: ${letter.code}`),
   )
   assert.deepEqual(told.toSorted(), [
-    ['fail one-way', 'MILENA_HANDLER_FAILED'],
-    ['fail', 'MILENA_HANDLER_FAILED'],
-    ['unanswerable', 'unanswerable'],
-    [undecodable.toString('latin1'), 'MILENA_CODEC_FAILED'],
+    'fail one-way: MILENA_HANDLER_FAILED',
+    'fail: MILENA_HANDLER_FAILED',
+    'unanswerable: unanswerable',
+    `${undecodable.toString('latin1')}: MILENA_CODEC_FAILED`,
   ])
   // The letter was tried again, not the handler.
   assert.deepEqual(handled.toSorted(), ['fail', 'fail one-way', 'fine', 'fine too'])
 })
 
-test('a letter that is larger than its topic takes goes without its stack', async (t) => {
-  const requests = await cluster.createTopic('pay_request')
+test('a letter knows whose its time was, and goes without its stack where that is too large for its topic', async (t) => {
+  const configs = { 'message.timestamp.type': 'LogAppendTime' }
+  const requests = await cluster.createTopic('pay_request', { configs })
   const replies = await cluster.createTopic('pay_reply')
   const dlt = `${requests}-dlt`
   cluster.own(dlt)
@@ -142,7 +140,9 @@ test('a letter that is larger than its topic takes goes without its stack', asyn
   await using letters = deadLetters({ transport })
   const [letter] = await all(letters.list({ topic: requests }))
   assert.equal(letter?.message, 'not today')
-  assert.equal((await letters.show(letter!))?.stack, undefined)
+  const whole = await letters.show(letter)
+  assert.equal(whole?.stack, undefined)
+  assert.equal(whole?.headers.text('kafka_dlt-original-timestamp-type'), 'LogAppendTime')
 })
 
 test('letters are read in pieces, and replayed once though two do it at once', async (t) => {
@@ -162,7 +162,7 @@ test('letters are read in pieces, and replayed once though two do it at once', a
     return transport.send({
       topic: dlt,
       partition: i % 2,
-      key: Buffer.from(`k-${i % 50}`),
+      key: Buffer.from(`k-${i % 250}`),
       value: null,
       headers,
     })
@@ -180,25 +180,19 @@ test('letters are read in pieces, and replayed once though two do it at once', a
   const sent = both.flat().filter(({ verdict }) => verdict === 'replayed')
   assert.deepEqual(
     sent.map(({ letter }) => letter.original!.offset).toSorted((a, b) => a - b),
-    Array.from({ length: count / 50 }, (_, i) => 7 + 50 * i),
+    Array.from({ length: count / 250 }, (_, i) => 7 + 250 * i),
   )
   assert.ok(both.flat().every(({ verdict }) => verdict === 'replayed' || verdict === 'already-replayed'))
 })
 
 test('the page’s code runs as it stands, and prints what it says', async () => {
-  const page = await readFile(new URL('../../docs/dead-letters.md', import.meta.url), 'utf8')
-  const [, code, printed] = /```ts\n([^]*?)```[^]*?It prints:\n\n```\n([^]*?)```/.exec(page)!
-  let here = code!.replace("['127.0.0.1:9092']", JSON.stringify(cluster.brokers))
-  const own = uniqueName('pay')
-  const [request, reply] = [`${own}_request`, `${own}_reply`]
-  for (const name of [request, `${request}-dlt`, `${request}-dlt-replays`, reply]) cluster.own(name)
-  here = here.replaceAll("'pay_request'", `'${request}'`).replaceAll("'pay_reply'", `'${reply}'`)
-  here = here.replaceAll("'payments'", `'${uniqueName('payments')}'`)
-  const args = ['--conditions=x-source', '--input-type=module-typescript', '--eval', here]
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, args, {
-    cwd: root,
-    timeout: 180_000,
+  const page = 'docs/dead-letters.md'
+  const text = await readFile(new URL(`../../${page}`, import.meta.url), 'utf8')
+  const printed = await runPage(cluster, {
+    page,
+    block: 0,
+    topics: ['pay_request', 'pay_reply'],
+    derived: ['pay_request-dlt', 'pay_request-dlt-replays'],
   })
-  assert.equal(stdout, printed)
-  assert.equal(stderr, '')
+  assert.equal(printed, /It prints:\n\n```\n([^]*?)```/.exec(text)?.[1])
 })

@@ -15,6 +15,7 @@ import {
 } from '@milena/request-reply'
 import { migrate, postgresOutbox, type Outbox } from '@milena/postgres'
 import { openTestCluster, uniqueName, type TestCluster } from '../support/cluster.ts'
+import { runPage } from '../support/run-page.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { waitFor } from '../support/wait-for.ts'
 import type { OutboxWorkerOptions } from './outbox-worker.ts'
@@ -107,20 +108,20 @@ test('relays that are killed and stopped: what is committed is sent, in the orde
     }),
   )
   await waitFor(() => log.length > 40, { what: 'the first records' })
-  await end(workers[0]!, 'SIGKILL')
-  workers[1]!.kill('SIGSTOP')
+  await end(workers[0], 'SIGKILL')
+  workers[1].kill('SIGSTOP')
   await startWorker(t)
   await writing
   await waitFor(async () => (await outbox.backlog()).pending === 0, { what: 'an empty outbox' })
-  workers[1]!.kill('SIGCONT')
+  workers[1].kill('SIGCONT')
   await waitFor(() => new Set(log.map(({ id }) => id)).size === 480, { what: 'every row in the log' })
   for (const account of accounts) {
     const ids = [...new Set(log.filter((each) => each.account === account).map(({ id }) => id))]
     assert.deepEqual(ids, written.get(account), account)
   }
   t.diagnostic(`${log.length - 480} of 480 rows were sent a second time`)
-  await end(workers[2]!, 'SIGTERM')
-  assert.equal(workers[2]!.exitCode, 0)
+  await end(workers[2], 'SIGTERM')
+  assert.equal(workers[2].exitCode, 0)
 })
 
 test('a missing topic holds up its own keys only, is told, and is sent to when it is there', async (t) => {
@@ -176,4 +177,18 @@ test('a replier answers what the outbox sent, where the row says', async (t) => 
   assert.equal(String(seen[0]!.value), '42')
   const id = new MessageHeaders(seen[0]!.headers).get('kafka_correlationId')
   assert.equal(id?.toString('hex'), correlationId)
+})
+
+test('the code of docs/outbox.md runs as it stands, and prints what it says', async () => {
+  const before = process.env['DATABASE_URL']
+  const own = await openTestDatabase()
+  process.env['DATABASE_URL'] = own.url
+  try {
+    const page = { page: 'docs/outbox.md', block: 0, topics: ['ship_request'] }
+    assert.equal(await runPage(cluster, page), 'shipped o-1\n')
+  } finally {
+    if (before === undefined) delete process.env['DATABASE_URL']
+    else process.env['DATABASE_URL'] = before
+    await own.close()
+  }
 })

@@ -12,10 +12,16 @@ interface WorkerOptions {
   /** Milliseconds that each request takes. */
   readonly delay: number
   readonly sessionTimeout: number
+  /** The request that is never done; the worker tells how many others are committed. */
+  readonly stuck?: string
 }
 
 /** What a worker tells its parent. */
-export type WorkerMessage = { readonly ready: true } | { readonly began: string } | { readonly ended: string }
+export type WorkerMessage =
+  | { readonly ready: true }
+  | { readonly began: string }
+  | { readonly ended: string }
+  | { readonly committed: number }
 
 const options = JSON.parse(process.argv[2]!) as WorkerOptions
 const tell = (message: WorkerMessage): void => void process.send?.(message)
@@ -35,6 +41,7 @@ const operation = defineOperation({
 })
 replier.handle(operation, async (request) => {
   tell({ began: request })
+  if (request === options.stuck) await new Promise(() => undefined)
   await sleep(options.delay)
   tell({ ended: request })
   return request
@@ -47,3 +54,4 @@ process.once('SIGTERM', () => {
 })
 await replier.start()
 tell({ ready: true })
+if (options.stuck !== undefined) setInterval(() => tell({ committed: replier.stats().committed }), 50)

@@ -82,14 +82,16 @@ function startWorker(
   { topic, groupId }: Bench,
   delay: number,
   sessionTimeout = 30_000,
+  stuck?: string,
 ): Promise<Worker> {
-  return Worker.start(t, { brokers: cluster.brokers, groupId, topic, delay, sessionTimeout })
+  return Worker.start(t, { brokers: cluster.brokers, groupId, topic, delay, sessionTimeout, stuck })
 }
 
 class Worker {
   readonly process: ChildProcess
   readonly began: string[] = []
   readonly ended: string[] = []
+  committed = 0
   readonly exited: Promise<unknown[]>
 
   constructor(child: ChildProcess) {
@@ -99,6 +101,7 @@ class Worker {
     child.on('message', (message: WorkerMessage) => {
       if ('began' in message) this.began.push(message.began)
       if ('ended' in message) this.ended.push(message.ended)
+      if ('committed' in message) this.committed = message.committed
     })
   }
 
@@ -234,6 +237,30 @@ test('kill -9: another worker does what was in hand; nothing is lost', async (t)
   await Promise.all(load.asked.map((asked) => asking.reply(asked)))
   const twice = load.asked.filter((asked) => asking.repliesTo(asked).length > 1)
   t.diagnostic(`${load.asked.length} requests, ${cutOff.length} cut off, ${twice.length} answered twice`)
+})
+
+test('kill -9 with a request stuck: it comes again, and what has come since; what was answered behind it does not', async (t) => {
+  const bench = await setUp(t, 2)
+  const { asking } = bench
+  const worker = await startWorker(t, bench, 0, shortSession, 'stuck')
+  const stuck = await asking.ask(Buffer.from('stuck'), { key: 'stuck', partition: 0 })
+  await waitFor(() => worker.began.length === 1, { what: 'the stuck one to have begun' })
+  const load = new Load(asking, 2, 0)
+  await waitFor(() => worker.ended.length > 300, { what: 'the worker to work' })
+  await load.stop()
+  await Promise.all(load.asked.map((asked) => asking.reply(asked)))
+  await waitFor(() => worker.committed === load.asked.length, { what: 'what was answered to be committed' })
+  worker.process.kill('SIGKILL')
+  await worker.exited
+  const since = await asking.ask(Buffer.from('since'), { key: 'since', partition: 0 })
+  const next = await startWorker(t, bench, 0, shortSession)
+  await Promise.all([asking.reply(stuck), asking.reply(since)])
+  assert.deepEqual(next.began.toSorted(), ['since', 'stuck'])
+  const all = [stuck, since, ...load.asked]
+  assert.deepEqual(
+    all.filter((asked) => asking.repliesTo(asked).length !== 1),
+    [],
+  )
 })
 
 test('a worker that is stopped past its session and wakes up rejoins, and takes nothing back', async (t) => {

@@ -5,6 +5,7 @@ import { fetchKafkaJars } from '../kafka/jars.ts'
 import { SetupError } from '../kafka/setup-error.ts'
 import { checkArchitecture } from './architecture.ts'
 import { runCommand } from './command.ts'
+import { withTestDatabase } from './database.ts'
 import type { Print } from './print.ts'
 import type { Tally } from './tally.ts'
 import type { TestLimits } from './test-file.ts'
@@ -81,7 +82,12 @@ function tests(name: string, title: string, patterns: readonly string[], limits:
     name,
     title,
     tests: true,
-    run: async (context) => runTestFiles({ ...context, patterns, limits, env, concurrency: 2 }),
+    run: async (context) => {
+      const files = findTestFiles(context.root, patterns, context.files)
+      await withTestDatabase(context.root, files, (database) =>
+        runTestFiles({ ...context, patterns, limits, env: { ...env, ...database }, concurrency: 2 }),
+      )
+    },
   }
 }
 
@@ -96,8 +102,23 @@ async function architecture({ root, tally, print }: StepContext): Promise<void> 
 async function endToEnd(context: StepContext): Promise<void> {
   const { brokers, print } = context
   if (brokers !== undefined) print(`  on ${brokers} (KAFKA_BROKERS) instead of the embedded broker`)
-  const env = { KAFKA_BROKERS: brokers }
-  await runTestFiles({ ...context, patterns: e2eTests, limits: e2eLimits, env, concurrency: 2 })
+  await runEndToEnd(context, { KAFKA_BROKERS: brokers })
+}
+
+async function runEndToEnd(
+  context: StepContext,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<void> {
+  const files = findTestFiles(context.root, e2eTests, context.files)
+  await withTestDatabase(context.root, files, (database) =>
+    runTestFiles({
+      ...context,
+      patterns: e2eTests,
+      limits: e2eLimits,
+      env: { ...env, ...database },
+      concurrency: 2,
+    }),
+  )
 }
 
 async function endToEndOnKafka(context: StepContext): Promise<void> {
@@ -121,8 +142,7 @@ async function endToEndOnKafka(context: StepContext): Promise<void> {
   const cluster = await startKafka({ brokers: 3 })
   try {
     context.print(`  three brokers: ${cluster.brokers.join(', ')}`)
-    const env = { KAFKA_BROKERS: cluster.brokers.join(',') }
-    await runTestFiles({ ...context, patterns: e2eTests, limits: e2eLimits, env, concurrency: 2 })
+    await runEndToEnd(context, { KAFKA_BROKERS: cluster.brokers.join(',') })
   } finally {
     await cluster.close()
   }

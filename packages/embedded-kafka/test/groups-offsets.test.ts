@@ -99,9 +99,9 @@ test('offsets of unknown topics and partitions, too much metadata and inexact of
     commit(0, 1),
     commit(3, 1),
     commit(0, 1, { topic: 'x' }),
-    commit(1, 1, { metadata: 'ééé' }),
+    commit(1, 1, { metadata: 'ééééé' }),
     commit(1, 2 ** 60),
-    commit(2, 1, { metadata: 'éé' }),
+    commit(2, 1, { metadata: 'éééé' }),
   ])
   assert.deepEqual(
     outcomes.map(({ error }) => error),

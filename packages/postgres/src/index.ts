@@ -1,4 +1,5 @@
 export type { Queryable, StoreOptions } from './database.ts'
+export { postgresJournal, type PostgresJournalOptions } from './journal/postgres-journal.ts'
 export {
   listMigrations,
   migrate,
@@ -22,6 +23,7 @@ export type {
 export { postgresOutbox } from './outbox/postgres-outbox.ts'
 export {
   postgresIdempotency,
+  type PlainPostgresIdempotencyStore,
   type PostgresIdempotencyOptions,
   type PostgresIdempotencyStore,
 } from './idempotency/postgres-idempotency.ts'

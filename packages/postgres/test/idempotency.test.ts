@@ -112,12 +112,12 @@ for (const killedAfter of steps) {
     const pool = database.openPool({ application_name: name })
     const dying = postgresIdempotency({ pool })
     const id = someId()
+    const kill = async (step: (typeof steps)[number]): Promise<void> => {
+      if (step !== killedAfter) return
+      await database.killConnections(`application_name = '${name}'`)
+      throw new Error('killed')
+    }
     const process = async (): Promise<void> => {
-      const kill = async (step: (typeof steps)[number]): Promise<void> => {
-        if (step !== killedAfter) return
-        await database.killConnections(`application_name = '${name}'`)
-        throw new Error('killed')
-      }
       const token = await claimed(dying, id, 100)
       await kill('claimed')
       await dying.renew(id, token, 100)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { defineOperation, json, TransportError } from '@milena/request-reply'
 import { postgresOutbox } from '@milena/postgres'
+import { startProxy } from '../../../test/support/proxy.ts'
 import { TypeOverrides } from 'pg'
 import { waitFor } from '../../../test/support/wait-for.ts'
 import { firsts, move, relaying, transaction, upTo, useDatabase } from './relaying.ts'
@@ -126,15 +127,46 @@ test('a key that is stuck is told, holds up nobody else, and loses neither a row
 
 test('keys whose sends hang take no place from others', async () => {
   const { write, relay, log } = await relaying({
-    faults: { send: ({ key }) => (key?.toString().startsWith('slow') ? { ackDelay: 60_000 } : undefined) },
+    faults: { send: ({ key }) => (key?.toString().startsWith('slow') ? { ackDelay: 3_000 } : undefined) },
   })
   await write(...upTo(6).map((step) => ({ account: `slow-${step}`, step })))
-  await relay({ maxKeys: 3, sendTimeout: 500 })
+  const sender = await relay({ maxKeys: 3, sendTimeout: 20_000 })
   await waitFor(() => log.filter(({ account }) => account?.startsWith('slow')).length >= 3, {
     what: 'the places to be taken',
   })
   await write({ account: 'quick', step: 1 })
   await waitFor(() => log.some(({ account }) => account === 'quick'), { what: 'the other' })
+  assert.ok(sender.stats().sent <= 1, 'none of those that hang was acknowledged before')
+})
+
+test('three relays side by side send each row once, as long as nothing fails', async () => {
+  const { write, relay, drained, log } = await relaying({ faults: { send: () => ({ ackDelay: 2 }) } })
+  for (let each = 0; each < 3; each++) await relay()
+  const accounts = ['a', 'b', 'c', 'd']
+  await Promise.all(accounts.map((account) => write(...upTo(60).map((step) => ({ account, step })))))
+  await drained()
+  assert.equal(log.length, 240)
+  for (const account of accounts) assert.deepEqual(firsts(log).get(account), upTo(60), account)
+})
+
+test('behind a row that came late, one that waits for its next attempt still waits', async () => {
+  const { relay, log, database, outbox } = await relaying({
+    faults: { send: ({ value }) => (String(value).includes('"step":2') ? { fate: 'not-sent' } : undefined) },
+  })
+  const sender = await relay()
+  const stuck = async () => (await outbox.backlog()).stuck[0]
+  const failed = await transaction(database, async (tx) => {
+    await outbox.add(tx, move, { account: 'a', step: 1 })
+    await transaction(database, (other) => outbox.add(other, move, { account: 'a', step: 2 }))
+    return waitFor(stuck, { what: 'the failure' })
+  })
+  await waitFor(() => log.length === 1, { what: 'the row that came late' })
+  await waitFor(() => sender.stats().keys === 0, { what: 'the end of its turn' })
+  const now = await stuck()
+  assert.ok(
+    now!.failures === failed.failures || Date.now() >= failed.nextAttempt,
+    `${now!.failures} attempts`,
+  )
 })
 
 test('three relays whose connections are killed all the while: nothing is lost, nothing overtakes', async () => {
@@ -150,20 +182,56 @@ test('three relays whose connections are killed all the while: nothing is lost, 
   })
   const relays = [await relay({ maxPause: 20 }), await relay({ maxPause: 20 }), await relay({ maxPause: 20 })]
   const accounts = ['a', 'b', 'c', 'd', 'e', 'f']
-  let writing = true
+  const state = { writing: true }
   const killing = (async () => {
     let kills = 0
-    while (writing || kills < 5)
+    while (state.writing || kills < 5)
       kills += await database.killConnections(`application_name = 'relay' AND random() < 0.5`)
     return kills
   })()
   await Promise.all(accounts.map((account) => write(...upTo(60).map((step) => ({ account, step })))))
-  writing = false
+  state.writing = false
   assert.ok((await killing) >= 5)
   await drained()
   for (const account of accounts) assert.deepEqual(firsts(log).get(account), upTo(60), account)
   const sent = relays.reduce((sum, each) => sum + each.stats().sent, 0)
   assert.ok(sent >= 360, `${sent} sent`)
+})
+
+test('a relay that is cut off loses its claims, and sends nothing more for them', async (t) => {
+  let held = false
+  const { write, relay, drained, log, database } = await relaying({
+    faults: {
+      send: () => {
+        if (held) return undefined
+        held = true
+        return { ackDelay: 4_000 }
+      },
+    },
+  })
+  const url = new URL(database.url)
+  const proxy = await startProxy(() => ({ host: url.hostname, port: Number(url.port || 5432) }))
+  t.after(() => proxy.close())
+  const through = new URL(database.url)
+  through.host = proxy.address
+  const timing = { claimTimeout: 1_500, sendTimeout: 20_000 }
+  const zombie = await relay(timing, through.href)
+  await write(...upTo(3).map((step) => ({ account: 'a', step })))
+  await waitFor(() => log.length === 1, { what: 'the record that is not acknowledged' })
+  proxy.freeze()
+  await relay(timing)
+  await drained()
+  const steps = log.map(({ step }) => step)
+  assert.deepEqual(steps, [0, 0, 1, 2])
+  await waitFor(() => zombie.stats().sent === 1, { what: 'the late acknowledgement' })
+  proxy.thaw()
+  await waitFor(() => zombie.health().relaying, { what: 'the relay to go on' })
+  await write({ account: 'b', step: 3 })
+  await drained()
+  assert.deepEqual(
+    log.map(({ step }) => step),
+    [...steps, 3],
+  )
 })
 
 test('a relay without its connection says so, and goes on by itself', async () => {
@@ -219,7 +287,7 @@ test('what cannot be a request is refused before anything is written', async () 
       message: /not the pool/,
     })
     await assert.rejects(outbox.add(tx, strict, {}), { message: /partition must be given/ })
-    await assert.rejects(outbox.add(tx, strict, 1n as never, { partition: 0 }), {
+    await assert.rejects(outbox.add(tx, strict, 1n, { partition: 0 }), {
       code: 'MILENA_CODEC_FAILED',
     })
     await tx.query('SELECT 1')

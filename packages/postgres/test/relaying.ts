@@ -35,11 +35,11 @@ export interface Relaying {
   /** What stands in the log, in its order. */
   readonly log: Sent[]
   /** Writes these in a transaction each, one after the other. */
-  write(...steps: readonly Step[]): Promise<void>
-  /** Starts a relay on a pool of its own. */
-  relay(options?: Partial<RelayOptions>): Promise<OutboxRelay>
+  readonly write: (...steps: readonly Step[]) => Promise<void>
+  /** Starts a relay on a pool of its own; `through`: another address of the database. */
+  readonly relay: (options?: Partial<RelayOptions>, through?: string) => Promise<OutboxRelay>
   /** Resolves when nothing waits to be sent any more. */
-  drained(): Promise<void>
+  readonly drained: () => Promise<void>
 }
 
 let database: TestDatabase
@@ -89,11 +89,11 @@ export async function relaying(options: Partial<MemoryBrokerOptions> = {}): Prom
     async write(...steps) {
       for (const step of steps) await transaction(database, (tx) => outbox.add(tx, move, step))
     },
-    async relay(given = {}) {
+    async relay(given = {}, through = database.url) {
       const transport = broker.connect()
-      const pool = database.openPool({ application_name: 'relay' })
+      const pool = database.openPool({ application_name: 'relay', connectionString: through })
       const own = postgresOutbox({ pool, schema })
-      const relay = own.relay({ transport, pollInterval: 50, ...given } as RelayOptions)
+      const relay = own.relay({ transport, pollInterval: 50, ...given })
       opened.push(transport, relay)
       await relay.start()
       return relay

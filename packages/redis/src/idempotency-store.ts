@@ -12,6 +12,7 @@
  * - Tokens grow with Redis's clock: when that is set back beyond the time of a forgotten key, they may not.
  */
 import {
+  MilenaError,
   decodeStoredOutcome,
   encodeStoredOutcome,
   OptionsError,
@@ -53,6 +54,7 @@ class RedisStore implements RedisIdempotencyStore {
   readonly #options: RedisIdempotencyOptions
   readonly #prefix: string
   #connection: RedisConnection | undefined
+  #closed = false
 
   constructor(options: RedisIdempotencyOptions) {
     this.#options = options
@@ -98,6 +100,7 @@ class RedisStore implements RedisIdempotencyStore {
   }
 
   async close(): Promise<void> {
+    this.#closed = true
     this.#connection?.close()
     this.#connection = undefined
   }
@@ -111,6 +114,7 @@ class RedisStore implements RedisIdempotencyStore {
     { scope, key }: IdempotencyId,
     values: readonly (string | number | Buffer)[],
   ): Promise<unknown> {
+    if (this.#closed) throw new MilenaError('MILENA_CLOSED', 'the idempotency store in Redis is closed')
     this.#connection ??= connectRedis(this.#options)
     const { client } = this.#connection
     if (client.status !== 'ready') await ready(client, openBound)

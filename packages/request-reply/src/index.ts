@@ -95,6 +95,7 @@ export {
   type MemoryIdempotencyStoreOptions,
   type MemoryIdempotencyStoreStats,
 } from './idempotency/memory-store.ts'
+export { fileJournal, type FileJournalOptions } from './journal/file-journal.ts'
 export {
   journalFailed,
   journalTaken,

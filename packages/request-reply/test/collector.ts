@@ -1,7 +1,13 @@
 /**
  * What a tail or a group member was handed, and a way to wait for more of it.
  */
-import type { GroupOptions, IncomingRecord, TopicPartition, Trouble } from '../src/transport/transport.ts'
+import type {
+  GroupOptions,
+  IncomingRecord,
+  OffsetNote,
+  TopicPartition,
+  Trouble,
+} from '../src/transport/transport.ts'
 
 /** Longest that a test waits for what must come: long, because it only costs time when something is wrong. */
 const patience = 90_000
@@ -82,6 +88,8 @@ export class MemberLog extends Collector {
   readonly held = new Set<string>()
   /** Being let go of: `beforeRelease` has not settled yet. */
   readonly leaving = new Set<string>()
+  /** What the group had committed for what was assigned. */
+  readonly committed: OffsetNote[] = []
   /** As they were told last. */
   troubles: readonly Trouble[] = []
 
@@ -98,6 +106,12 @@ export class MemberLog extends Collector {
       from: 'earliest',
       ...options,
       onAssigned: (partitions) => this.#note('+', partitions),
+      onCommitted: (committed) => {
+        const late = this.records.some((record) => keyOf(record) === keyOf(committed))
+        if (late || !this.held.has(keyOf(committed))) this.events.push(`?${keyOf(committed)}`)
+        this.committed.push(committed)
+        this.conditions.changed()
+      },
       onRecords: (records) => {
         const strays = records.filter(
           (record) => !this.held.has(keyOf(record)) && !this.leaving.has(keyOf(record)),

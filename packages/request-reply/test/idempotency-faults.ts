@@ -15,7 +15,7 @@ export type StoreStep = 'claim' | 'renew' | 'complete' | 'release' | 'find' | 'b
  * `before`: the step is not done; `after`: it is, and its caller does not learn of it. Thrown errors are the store's
  * trouble; a promise that never settles is a caller that has died.
  */
-export type StoreFault = (step: StoreStep, when: 'before' | 'after') => void | Promise<void>
+export type StoreFault = (step: StoreStep, when: 'before' | 'after', key: string) => void | Promise<void>
 
 export class FaultyStore<Added extends object = object> implements IdempotencyStore<Added> {
   readonly steps: StoreStep[] = []
@@ -29,11 +29,11 @@ export class FaultyStore<Added extends object = object> implements IdempotencySt
   }
 
   claim(id: IdempotencyId, options: ClaimOptions): Promise<Claim> {
-    return this.#do('claim', () => this.#store.claim(id, options))
+    return this.#do('claim', id.key, () => this.#store.claim(id, options))
   }
 
   renew(id: IdempotencyId, token: number, lease: number): Promise<boolean> {
-    return this.#do('renew', () => this.#store.renew(id, token, lease))
+    return this.#do('renew', id.key, () => this.#store.renew(id, token, lease))
   }
 
   complete(
@@ -42,31 +42,32 @@ export class FaultyStore<Added extends object = object> implements IdempotencySt
     outcome: StoredOutcome,
     ttl: number,
   ): Promise<'completed' | 'fenced'> {
-    return this.#do('complete', () => this.#store.complete(id, token, outcome, ttl))
+    return this.#do('complete', id.key, () => this.#store.complete(id, token, outcome, ttl))
   }
 
   release(id: IdempotencyId, token: number, trace: boolean): Promise<void> {
-    return this.#do('release', () => this.#store.release(id, token, trace))
+    return this.#do('release', id.key, () => this.#store.release(id, token, trace))
   }
 
   find(id: IdempotencyId): Promise<Found> {
-    return this.#do('find', () => this.#store.find(id))
+    return this.#do('find', id.key, () => this.#store.find(id))
   }
 
   async #begin(): Promise<IdempotencyTransaction<Added>> {
-    const transaction = await this.#do('begin', () => this.#store.begin!())
+    const transaction = await this.#do('begin', '', () => this.#store.begin!())
     return {
       added: transaction.added,
-      complete: (...completion) => this.#do('commit', () => transaction.complete(...completion)),
+      complete: (id, ...completion) =>
+        this.#do('commit', id.key, () => transaction.complete(id, ...completion)),
       rollback: () => transaction.rollback(),
     }
   }
 
-  async #do<Result>(step: StoreStep, act: () => Promise<Result>): Promise<Result> {
+  async #do<Result>(step: StoreStep, key: string, act: () => Promise<Result>): Promise<Result> {
     this.steps.push(step)
-    await this.fault(step, 'before')
+    await this.fault(step, 'before', key)
     const result = await act()
-    await this.fault(step, 'after')
+    await this.fault(step, 'after', key)
     return result
   }
 }

@@ -494,3 +494,27 @@ test('a handler that outlasts its limit stores its reply all the same', async (t
   await asking.conditions.until('its reply comes late', () => asking.repliesTo(asked).length === 2)
   assert.equal((await asking.answerTo(text('tea'), keyed('order-1'))).text, 'tea 1')
 })
+
+test('an operation has one of them: where it would stand twice, the replier does not start', async (t) => {
+  const { replier } = await setUp(t)
+  const payments = idempotency({ store: memoryIdempotencyStore() })
+  const shop = replier()
+  shop.useRecords(payments)
+  shop.handle(pay, (order) => order, { useRecords: [payments] })
+  await assert.rejects(shop.start(), /milena.outcome\/pay .* has a handler already/)
+})
+
+test('it belongs to one group, and options that cannot work are refused, all at once', async (t) => {
+  const { replier } = await setUp(t)
+  const payments = idempotency({ store: memoryIdempotencyStore() })
+  const [shop, other] = [replier(), replier({ groupId: 'other' })]
+  for (const one of [shop, other]) one.handle(pay, (order) => order, { useRecords: [payments] })
+  await shop.start()
+  await assert.rejects(other.start(), /belongs to a replier of group shop/)
+  const wrong = { store: {}, ttl: 0, lease: 1, whileRunning: 'never', unheard: 1 } as never
+  assert.throws(() => idempotency(wrong), {
+    code: 'MILENA_OPTIONS_INVALID',
+    message: /no option unheard.*store must.*ttl must.*lease must.*whileRunning must/s,
+  })
+  assert.throws(() => memoryIdempotencyStore({ maxEntries: 0 }), /maxEntries must/)
+})

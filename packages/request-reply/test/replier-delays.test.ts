@@ -27,7 +27,7 @@ function setUp() {
     begun,
     work,
     /** @param written how long ago, by whoever wrote it */
-    read(written: number | undefined, appendedAfter?: number): void {
+    read(this: void, written: number | undefined, appendedAfter?: number): void {
       const record: IncomingRecord = {
         topic: work.topic,
         partition: 0,

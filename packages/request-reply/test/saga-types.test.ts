@@ -29,7 +29,7 @@ test('steps know the input, the earlier results, and the transaction that they n
       {
         compensate: command(
           ({ input }) => (input.amount > 0 ? reserve : reserve),
-          ({ result }) => ({ amount: result?.id.length ?? 0 }),
+          ({ result, results }) => ({ amount: results.hold.hold + Number(result) }),
           { replyTo: ({ input }) => (input.amount > 0 ? 'a' : 'b') },
         ),
       },
@@ -41,9 +41,7 @@ test('steps know the input, the earlier results, and the transaction that they n
         return 7
       }),
       {
-        compensate: inTransaction(({ result }, transaction: Client) =>
-          transaction.query(result?.toFixed() ?? ''),
-        ),
+        compensate: inTransaction(({ result }, transaction: Client) => transaction.query(String(result))),
       },
     )
   const typed: Saga<

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { longestReplayOf } from '../src/wire/dead-letter.ts'
 import { readFile } from 'node:fs/promises'
 import { describe, it } from 'node:test'
 import {
@@ -39,7 +40,8 @@ describe('docs/headers.md', () => {
     const listed = [...page.matchAll(/^\| `milena-([a-z-]+)` \| [^|]+ \| ([^|;]+?)[|;]/gm)].map(
       ([, name, bound]) => [name, Number(/([\d ]+)$/.exec(bound!.trim())?.[1]?.replaceAll(' ', ''))],
     )
-    const ours = Object.entries(headerBounds).map(([name, bound]) => [kebab(name), bound])
+    const letters = { dltCode: 128, dltOperation: 255, replayOf: longestReplayOf }
+    const ours = Object.entries({ ...headerBounds, ...letters }).map(([name, bound]) => [kebab(name), bound])
     assert.deepEqual(Object.fromEntries(listed), Object.fromEntries(ours))
   })
 })

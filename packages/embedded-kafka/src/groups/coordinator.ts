@@ -132,7 +132,8 @@ export class GroupCoordinator {
   #commit(group: Group, commit: OffsetToCommit): number {
     const { topic, partition, offset, metadata } = commit
     if (!this.#hasPartition(topic, partition)) return errorCodes.UNKNOWN_TOPIC_OR_PARTITION
-    if (Buffer.byteLength(metadata) > this.#environment.options.maxOffsetMetadataBytes) {
+    // Apache Kafka, too, counts the characters of a Java string, whatever its option is called.
+    if (metadata.length > this.#environment.options.maxOffsetMetadataBytes) {
       return errorCodes.OFFSET_METADATA_TOO_LARGE
     }
     // Offsets are plain numbers here; one beyond 2^53 could not be given back unchanged.

@@ -10,7 +10,7 @@ export interface GroupOptions {
   newMemberJoinTimeoutMs?: number
   /** Members of one group, and pending members of one group (`group.max.size`). Default 1000. */
   maxGroupSize?: number
-  /** Bytes of metadata with one committed offset (`offset.metadata.max.bytes`). Default 4096. */
+  /** UTF-16 units of metadata with one committed offset (`offset.metadata.max.bytes`, which counts these). Default 4096. */
   maxOffsetMetadataBytes?: number
   /** Groups at once. Default 10000. */
   maxGroups?: number

@@ -17,21 +17,28 @@ import { beginTransaction, type PostgresTransaction } from './transaction.ts'
 export interface PostgresIdempotencyOptions extends StoreOptions {
   /** Milliseconds between two rounds in which claims have forgotten what is over; default 10 000. */
   readonly cleanInterval?: number | undefined
+  /**
+   * Whether each handler is given a transaction, `context.transaction`, in which its work and its stored outcome are
+   * committed together; default true. It takes a connection of the pool for as long as the handler runs, so the pool needs
+   * more of them than the replier's `concurrency`. False is for handlers whose work is not in this database.
+   */
+  readonly transactions?: boolean | undefined
   /** For simulations; default: the machine's. */
   readonly clock?: Clock | undefined
 }
 
-export interface PostgresIdempotencyStore extends IdempotencyStore<PostgresTransaction> {
-  /**
-   * Opens the transaction that the handler is given as `context.transaction`. It takes a connection of the pool for as long
-   * as the handler runs, so the pool needs more of them than the replier's `concurrency`.
-   */
-  begin(): Promise<IdempotencyTransaction<PostgresTransaction>>
+/** One without transactions. */
+export interface PlainPostgresIdempotencyStore extends IdempotencyStore {
   /**
    * Forgets up to 1 000 keys whose time to live is over, and gives back how many. Claims do so now and then by themselves;
    * this is for a table that is to be emptied faster, or while no requests come.
    */
   clean(): Promise<number>
+}
+
+export interface PostgresIdempotencyStore
+  extends PlainPostgresIdempotencyStore, IdempotencyStore<PostgresTransaction> {
+  begin(): Promise<IdempotencyTransaction<PostgresTransaction>>
 }
 
 const migration = '001-idempotency'
@@ -41,6 +48,7 @@ const known: ReadonlySet<string> = new Set<keyof PostgresIdempotencyOptions>([
   'pool',
   'schema',
   'cleanInterval',
+  'transactions',
   'clock',
 ])
 
@@ -54,29 +62,38 @@ const known: ReadonlySet<string> = new Set<keyof PostgresIdempotencyOptions>([
  *
  * @throws OptionsError
  */
-export function postgresIdempotency(options: PostgresIdempotencyOptions): PostgresIdempotencyStore {
-  const { cleanInterval = 10_000 } = options
+export function postgresIdempotency(
+  options: PostgresIdempotencyOptions & { readonly transactions: false },
+): PlainPostgresIdempotencyStore
+export function postgresIdempotency(options: PostgresIdempotencyOptions): PostgresIdempotencyStore
+export function postgresIdempotency(options: PostgresIdempotencyOptions): PlainPostgresIdempotencyStore {
+  const { cleanInterval = 10_000, transactions = true, clock = systemClock } = options
   const problems = Object.keys(options)
     .filter((name) => !known.has(name))
     .map((name) => `there is no option ${name}`)
   if (!(cleanInterval >= 0)) problems.push('cleanInterval must be a number of milliseconds')
   if (problems.length > 0) throw new OptionsError('postgresIdempotency', problems)
-  return new PostgresStore(new Database(options, migration), cleanInterval, options.clock ?? systemClock)
+  const database = new Database(options, migration)
+  return new PostgresStore(database, { cleanInterval, transactions, clock })
 }
 
-class PostgresStore implements PostgresIdempotencyStore {
-  readonly #database: Database
+interface Settings {
+  readonly cleanInterval: number
+  readonly transactions: boolean
+  readonly clock: Clock
+}
+
+class PostgresStore implements PlainPostgresIdempotencyStore {
+  readonly begin?: () => Promise<IdempotencyTransaction<PostgresTransaction>>
   readonly #entries: Entries
-  readonly #cleanInterval: number
-  readonly #clock: Clock
+  readonly #settings: Settings
   #cleanAt: number
 
-  constructor(database: Database, cleanInterval: number, clock: Clock) {
-    this.#database = database
+  constructor(database: Database, settings: Settings) {
     this.#entries = new Entries(database)
-    this.#cleanInterval = cleanInterval
-    this.#clock = clock
-    this.#cleanAt = clock.monotonic() + cleanInterval
+    this.#settings = settings
+    this.#cleanAt = settings.clock.monotonic() + settings.cleanInterval
+    if (settings.transactions) this.begin = () => beginTransaction(database, this.#entries)
   }
 
   async claim(id: IdempotencyId, options: ClaimOptions): Promise<Claim> {
@@ -125,18 +142,15 @@ class PostgresStore implements PostgresIdempotencyStore {
     }
   }
 
-  begin(): Promise<IdempotencyTransaction<PostgresTransaction>> {
-    return beginTransaction(this.#database, this.#entries)
-  }
-
   clean(): Promise<number> {
     return this.#entries.clean()
   }
 
   /** Nobody waits for it, and the next round does what this one could not. */
   #cleanNowAndThen(): void {
-    if (this.#clock.monotonic() < this.#cleanAt) return
-    this.#cleanAt = this.#clock.monotonic() + this.#cleanInterval
+    const { clock, cleanInterval } = this.#settings
+    if (clock.monotonic() < this.#cleanAt) return
+    this.#cleanAt = clock.monotonic() + cleanInterval
     void this.#entries.clean().catch(() => undefined)
   }
 }

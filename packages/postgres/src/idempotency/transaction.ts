@@ -87,12 +87,13 @@ class Transaction implements IdempotencyTransaction<PostgresTransaction> {
         )
       return (this.#client.query as (...args: unknown[]) => unknown).apply(this.#client, given)
     }
-    const release = (): never => {
-      throw new Error('the transaction of a request ends with its handler: do not release its client')
-    }
     return Object.create(this.#client, {
       query: { value: query },
-      release: { value: release },
+      release: { value: refuseRelease },
     }) as PoolClient
   }
+}
+
+function refuseRelease(): never {
+  throw new Error('the transaction of a request ends with its handler: do not release its client')
 }

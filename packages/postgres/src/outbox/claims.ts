@@ -23,8 +23,8 @@ export interface ClaimsOptions {
   readonly rows: Rows
   readonly transport: Transport
   /** Something has to be written down. */
-  onSettled(): void
-  onFailure(row: Row, error: unknown): void
+  readonly onSettled: () => void
+  readonly onFailure: (row: Row, error: unknown) => void
 }
 
 export class Claims {

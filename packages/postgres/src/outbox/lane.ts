@@ -11,10 +11,10 @@ export interface LaneOptions {
   readonly transport: Transport
   readonly clock: Clock
   readonly sendTimeout: number
-  onSent(row: Row): void
+  readonly onSent: (row: Row) => void
   /** The turn ends with it. */
-  onFailed(row: Row, error: unknown): void
-  onEnded(lane: Lane): void
+  readonly onFailed: (row: Row, error: unknown) => void
+  readonly onEnded: (lane: Lane) => void
 }
 
 export class Lane {

@@ -126,7 +126,7 @@ class PostgresOutbox implements Outbox {
         (extract(epoch FROM retry_at) * 1000)::float8 AS "nextAttempt"
       FROM ${this.#table} WHERE sent_at IS NULL AND failures > 0 ORDER BY failing_since LIMIT ${mostListed}`,
     )
-    return rows.map(({ code, message, ...row }) => ({ ...row, error: { code, message } }))
+    return rows.map(({ code, message, ...row }) => Object.assign(row, { error: { code, message } }))
   }
 }
 

@@ -13,9 +13,9 @@ export interface SessionOptions {
   readonly clock: Clock
   readonly claimTimeout: number
   /** Something was committed. */
-  onNotified(): void
+  readonly onNotified: () => void
   /** The connection has ended (`lost`); not called after `end`. */
-  onLost(): void
+  readonly onLost: () => void
 }
 
 export class Session {

@@ -13,7 +13,7 @@ export interface ClaimedRow extends StatusRow {
 }
 
 /** What a claim gives back; `due_at` is that of before. */
-export const claimedColumns =
+export const claimedColumns: string =
   'saga.id, saga.token, saga.version, saga.status::text AS status, ' +
   // Of none `greatest` would make 0.
   'CASE WHEN saga.due_at IS NOT NULL THEN ' +

@@ -68,6 +68,8 @@ class Keeping implements ReplierExtension {
   readonly #topic: LetterTopic
   readonly #which: WhichLetters | undefined
   readonly #detail: LetterDetail
+  #isOpen = false
+  /** Kept when it is closed: a handler may end after that. */
   #opening: ReplierOpening | undefined
   #writer: LetterWriter | undefined
   /** What is still to be written: the same record object comes at every turn of a record. */
@@ -80,14 +82,15 @@ class Keeping implements ReplierExtension {
   }
 
   async open(opening: ReplierOpening): Promise<void> {
-    if (this.#opening !== undefined)
+    if (this.#isOpen)
       throw new OptionsError('deadLetter', ['it belongs to a replier already: make one for each'])
+    this.#isOpen = true
     this.#opening = opening
     this.#writer = await LetterWriter.open(opening, this.#topic, this.#detail)
   }
 
   close(): void {
-    this.#opening = undefined
+    this.#isOpen = false
   }
 
   async handle(request: RawRequest, next: () => Promise<Outcome>): Promise<Outcome> {
@@ -109,12 +112,11 @@ class Keeping implements ReplierExtension {
       this.#unwritten.delete(record)
       return told(kept.outcome, position, request.replyTo !== undefined)
     } catch (error) {
-      if (request.overdue)
-        this.#opening!.warn(
-          'a request failed after handlerTimeout had answered it, and is not kept',
-          {},
-          error,
-        )
+      if (request.overdue) {
+        const { topic, partition, offset } = request
+        const what = 'a request has failed after handlerTimeout had answered it, and could not be kept'
+        this.#opening!.warn(what, { topic, partition, offset }, error)
+      }
       return { kind: 'stop', error: errorOf(error) }
     }
   }

@@ -86,6 +86,8 @@ class Idempotent implements ReplierExtension {
   readonly #unstored = new WeakMap<IncomingRecord, Unstored>()
   readonly #waits = new WeakMap<IncomingRecord, number>()
   #groupId: string | undefined
+  /** How many repliers it is open for. */
+  #openings = 0
   #closed = false
 
   constructor(settings: IdempotencySettings) {
@@ -109,10 +111,12 @@ class Idempotent implements ReplierExtension {
         `it belongs to a replier of group ${this.#groupId}: make another one for group ${groupId}`,
       ])
     this.#groupId = groupId
+    this.#openings++
     this.#closed = false
   }
 
   close(): void {
+    if (--this.#openings > 0) return
     this.#closed = true
     for (const settling of this.#settlings) settling.close()
     this.#settlings.clear()
@@ -137,6 +141,8 @@ class Idempotent implements ReplierExtension {
         `the idempotency key ${named.problem}; this delivery did nothing`,
       )
     const id = { scope: this.#settings.scope(request.replier.groupId, operation), key: named.key }
+    const { clock } = request.replier
+    const asked = clock.monotonic()
     let claim: Claim
     try {
       claim = await this.#claim(request, id, fingerprintOf(operation, request.value))
@@ -145,7 +151,7 @@ class Idempotent implements ReplierExtension {
     }
     switch (claim.kind) {
       case 'claimed':
-        return this.#claimed(request, next, id, claim)
+        return this.#claimed(request, next, id, claim, clock.monotonic() - asked < this.#settings.lease)
       case 'stored':
         this.#counters.repeated++
         return repeat(claim.outcome, request)
@@ -185,6 +191,7 @@ class Idempotent implements ReplierExtension {
     next: Next,
     id: IdempotencyId,
     { token, again }: Claim & { readonly kind: 'claimed' },
+    isFresh: boolean,
   ): Promise<Outcome> {
     const { store } = this.#settings
     this.#counters.claimed++
@@ -192,6 +199,11 @@ class Idempotent implements ReplierExtension {
     const lease = new Lease(store, request.replier.clock, id, token, this.#settings.lease, lost)
     this.#leases.add(lease)
     const claimed: Claimed = { id, token, again, lease }
+    // The claim's answer was long on its way: the request may be somebody else's by now.
+    if (!isFresh || !request.owned) {
+      await this.#release(request, claimed, again)
+      return this.#later(request, Number.POSITIVE_INFINITY)
+    }
     let transaction: IdempotencyTransaction<object> | undefined
     try {
       transaction = await store.begin?.()

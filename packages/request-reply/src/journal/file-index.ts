@@ -68,7 +68,8 @@ export class FileIndex {
         )
       segment.bytes = end
     }
-    this.expire(this.#now)
+    for (const [id, { keptUntil }] of this.#places)
+      if (keptUntil !== undefined && keptUntil <= this.#now) this.finish(id, undefined)
   }
 
   /** A new segment, the youngest. */
@@ -132,7 +133,10 @@ export class FileIndex {
         return await this.#entries(correlationIds)
       } catch (error) {
         // They have moved on meanwhile: then they stand somewhere else now.
-        if (!isMissing(error) || this.#segments.some(({ file }) => file === (error as { path?: unknown }).path))
+        if (
+          !isMissing(error) ||
+          this.#segments.some(({ file }) => file === (error as { path?: unknown }).path)
+        )
           throw error
       }
     }

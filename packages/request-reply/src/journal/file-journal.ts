@@ -51,7 +51,8 @@ const groupBytes = 4 * 1024 * 1024
 export function fileJournal(options: FileJournalOptions): JournalStore {
   const { directory, sync = true, segmentBytes = 8 * 1024 * 1024 } = options
   const problems = unknownOptions(options, new Set(['directory', 'sync', 'segmentBytes']))
-  if (typeof directory !== 'string' || directory === '') problems.push('directory must be the name of a folder')
+  if (typeof directory !== 'string' || directory === '')
+    problems.push('directory must be the name of a folder')
   if (typeof sync !== 'boolean') problems.push(`sync must be true or false, not ${classOf(sync)}`)
   if (!Number.isSafeInteger(segmentBytes) || segmentBytes < 1_024 || segmentBytes > 2 ** 30)
     problems.push(`segmentBytes must be a whole number of 1024 to ${2 ** 30}, not ${String(segmentBytes)}`)

@@ -86,7 +86,13 @@ export function* readRecords(bytes: Buffer): Generator<FileRecord> {
     if (length < idEnd || end > bytes.length) return
     const body = bytes.subarray(offset + prefix, end)
     if (crc32(body) !== bytes.readUInt32LE(offset + 4)) return
-    const record = { kind: body[0]!, id: body.toString('latin1', 1, idEnd), body, offset, length: prefix + length }
+    const record = {
+      kind: body[0]!,
+      id: body.toString('latin1', 1, idEnd),
+      body,
+      offset,
+      length: prefix + length,
+    }
     if (!isWhole(record)) return
     yield record
     offset = end
@@ -106,12 +112,10 @@ export function decodeEntry(body: Buffer): JournalEntry {
     topic,
     key: keyLength === noKey ? null : body.subarray(jsonEnd, at),
     value: body[at] === 0 ? null : body.subarray(at + 1),
-    headers: headers.map(
-      ([name, content]): RawHeader => [
-        Buffer.from(name, 'base64'),
-        content === null ? null : Buffer.from(content, 'base64'),
-      ],
-    ),
+    headers: headers.map(([name, content]): RawHeader => [
+      Buffer.from(name, 'base64'),
+      content === null ? null : Buffer.from(content, 'base64'),
+    ]),
     acceptedAt: body.readDoubleLE(idEnd),
     deadline: body.readDoubleLE(idEnd + 8),
     timeout: body.readDoubleLE(idEnd + 16),

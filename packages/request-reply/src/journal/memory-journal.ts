@@ -66,6 +66,7 @@ class MemoryJournalOfInstance implements OpenJournal {
   #writing = 0
   #appended = 0
   #trouble: JournalStats['trouble']
+  #closed = false
 
   constructor(of: Instance, opening: JournalOpening, onAppend: () => MemoryJournal['onAppend']) {
     this.#of = of
@@ -92,6 +93,7 @@ class MemoryJournalOfInstance implements OpenJournal {
         throw journalFailed(name, 'it cannot be written', error)
       })
       .then(() => {
+        if (this.#closed) throw journalFailed(name, 'it is closed', undefined)
         if (this.#of.owner !== this) throw this.#taken()
         this.#trouble = undefined
         this.#of.entries.set(entry.correlationId.toString('latin1'), { entry, keptUntil: undefined })
@@ -121,6 +123,7 @@ class MemoryJournalOfInstance implements OpenJournal {
 
   async close(): Promise<void> {
     await this.#order
+    this.#closed = true
     if (this.#of.owner === this) this.#of.owner = undefined
   }
 

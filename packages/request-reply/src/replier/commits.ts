@@ -1,9 +1,10 @@
 import type { Clock, ScheduledTimer } from '../clock.ts'
 import { offsetsCommitted } from '../diagnostics.ts'
 import { MilenaError } from '../errors.ts'
-import type { GroupMembership, RecordPosition } from '../transport/transport.ts'
+import type { GroupMembership } from '../transport/transport.ts'
 import { errorOf } from '../words.ts'
-import type { PartitionWork } from './partition-work.ts'
+import { describeFinished, longestMetadata } from './finished-ahead.ts'
+import type { Job, PartitionWork } from './partition-work.ts'
 import type { ReplierCounters } from './stats.ts'
 import type { Warnings } from './warnings.ts'
 
@@ -18,9 +19,18 @@ export interface CommitsOptions {
   readonly warnings: Warnings
 }
 
+interface Due {
+  readonly work: PartitionWork
+  readonly offset: number
+  readonly metadata: string
+  readonly covered: number
+  readonly finished: number
+}
+
 /**
  * Commits what is finished: `interval` milliseconds after the first change, everything that has gathered in one commit,
- * never two at once. One that fails is made again; nothing depends on it but how much is handled twice after a crash.
+ * never two at once. What is finished above the lowest unfinished record stands in the commit's metadata
+ * (`finished-ahead.ts`). One that fails is made again; nothing depends on it but how much is handled twice after a crash.
  */
 export class Commits {
   readonly #options: CommitsOptions
@@ -29,6 +39,8 @@ export class Commits {
   #timer: ScheduledTimer | undefined
   #inFlight: Promise<Error | undefined> | undefined
   #failures = 0
+  /** Characters of metadata that the brokers are believed to take. */
+  #longestMetadata = longestMetadata
 
   constructor(options: CommitsOptions) {
     this.#options = options
@@ -66,43 +78,56 @@ export class Commits {
   #commit(): Promise<Error | undefined> {
     this.#timer?.cancel()
     this.#timer = undefined
-    const works: PartitionWork[] = []
-    const offsets: RecordPosition[] = []
-    const passed: number[] = []
+    const due: Due[] = []
     for (const work of this.#changed) {
-      const { next } = work.tracker
-      if (work.gone || next === undefined || next === work.committed) continue
-      works.push(work)
-      offsets.push({ topic: work.topic, partition: work.partition, offset: next })
-      passed.push(work.tracker.passed)
+      const { next, finished } = work.tracker
+      if (work.gone || next === undefined || work.isCommitted) continue
+      const { metadata, covered } = describeFinished(
+        work.tracker,
+        work.finishedAhead,
+        timestampOf,
+        this.#longestMetadata,
+      )
+      if (next === work.committed && metadata === work.committedMetadata) {
+        work.committedAt = finished
+        continue
+      }
+      due.push({ work, offset: next, metadata, covered, finished })
     }
     this.#changed.clear()
-    if (offsets.length === 0) return Promise.resolve(undefined)
-    const attempt = this.#send(works, offsets, passed)
+    if (due.length === 0) return Promise.resolve(undefined)
+    const attempt = this.#send(due)
     this.#inFlight = attempt
     return attempt
   }
 
-  async #send(
-    works: readonly PartitionWork[],
-    offsets: readonly RecordPosition[],
-    passed: readonly number[],
-  ): Promise<Error | undefined> {
+  async #send(due: readonly Due[]): Promise<Error | undefined> {
+    const { counters, groupId, interval } = this.#options
     let failure: Error | undefined
     try {
       const membership = await this.#joined.promise
+      const offsets = due.map(({ work: { topic, partition }, offset, metadata }) => ({
+        topic,
+        partition,
+        offset,
+        metadata,
+      }))
       await membership.commit(offsets)
       this.#failures = 0
-      this.#record(works, offsets, passed)
+      for (const one of due) this.#record(one)
+      if (offsetsCommitted.hasSubscribers) {
+        const positions = offsets.map(({ topic, partition, offset }) => ({ topic, partition, offset }))
+        offsetsCommitted.publish({ groupId, offsets: positions })
+      }
     } catch (error) {
       failure = errorOf(error)
-      this.#options.counters.commitFailures++
-      for (const work of works) if (!work.gone) this.#changed.add(work)
+      counters.commitFailures++
+      this.#lookAtRefusal(failure, due)
+      for (const { work } of due) if (!work.gone) this.#changed.add(work)
       if (this.#failures++ === 0) this.#warn(failure)
     }
     this.#inFlight = undefined
     if (this.#changed.size > 0 && this.#timer === undefined) {
-      const { interval } = this.#options
       this.#plan(
         failure === undefined ? interval : Math.min(longestPause, 100 * 2 ** Math.min(this.#failures, 6)),
       )
@@ -110,18 +135,21 @@ export class Commits {
     return failure
   }
 
-  #record(
-    works: readonly PartitionWork[],
-    offsets: readonly RecordPosition[],
-    passed: readonly number[],
-  ): void {
-    works.forEach((work, i) => {
-      work.committed = offsets[i]!.offset
-      work.past.finished.committed(work.committed)
-      this.#options.counters.committed += passed[i]! - work.committedRecords
-      work.committedRecords = passed[i]!
-    })
-    if (offsetsCommitted.hasSubscribers) offsetsCommitted.publish({ groupId: this.#options.groupId, offsets })
+  #record({ work, offset, metadata, covered, finished }: Due): void {
+    if (offset !== work.committed) work.past.finished.committed(offset)
+    work.committed = offset
+    work.committedMetadata = metadata
+    work.committedAt = finished
+    // Less may fit into the metadata than before.
+    this.#options.counters.committed += Math.max(0, covered - work.committedRecords)
+    work.committedRecords = Math.max(covered, work.committedRecords)
+  }
+
+  /** A broker may take less metadata than Apache Kafka does unless told otherwise. */
+  #lookAtRefusal(failure: Error, due: readonly Due[]): void {
+    const longest = Math.max(...due.map(({ metadata }) => metadata.length))
+    const refused = failure instanceof MilenaError && failure.code === 'MILENA_BROKER_ERROR'
+    if (refused && !failure.retryable && longest > 0) this.#longestMetadata = Math.floor(longest / 2)
   }
 
   #warn(failure: Error): void {
@@ -132,4 +160,8 @@ export class Commits {
       : 'a commit failed and is made again'
     warnings.tell(message, { groupId }, failure)
   }
+}
+
+function timestampOf({ unreadable, record, phase }: Job): number | undefined {
+  return unreadable === undefined && phase !== 'over' ? record.timestamp : undefined
 }

@@ -113,10 +113,10 @@ export class Finishing {
     if (handling !== undefined) this.#measure(job, handling)
     inHand.of(work).remove(work, job.bytes)
     job.end()
-    if (work.finish(job) && !work.gone) {
-      commits.touch(work)
-      standstills.moved(work)
-    }
+    const moved = work.finish(job)
+    if (work.gone) return
+    commits.touch(work)
+    if (moved) standstills.moved(work)
   }
 
   #measure(job: Job, { operation }: Handling): void {

@@ -8,6 +8,7 @@ import { MilenaError } from '../errors.ts'
 import type {
   GroupMembership,
   IncomingRecord,
+  OffsetNote,
   TopicPartition,
   Transport,
   Trouble,
@@ -17,6 +18,7 @@ import type { Answers } from './answer.ts'
 import { Commits } from './commits.ts'
 import { Delivery } from './delivery.ts'
 import { Execution } from './execution.ts'
+import { FinishedAhead } from './finished-ahead.ts'
 import { Finishing } from './finishing.ts'
 import { commitTimeout, HandOver } from './hand-over.ts'
 import type { OldestInHand, ReplierHealth } from './health.ts'
@@ -239,6 +241,7 @@ export class GroupWork {
       drainTimeout: drainTimeout + commitTimeout,
       signal,
       onAssigned: (partitions) => this.#assign(partitions),
+      onCommitted: (committed) => this.#begin(committed),
       onRecords: (records, appendedAfter) => this.#receive(records, appendedAfter),
       onUnreadable: (range) => this.#receiveUnreadable(range),
       onRevoked: (partitions) => this.#revoke(partitions),
@@ -280,6 +283,11 @@ export class GroupWork {
     }
   }
 
+  #begin(committed: OffsetNote): void {
+    const work = this.#works.get(keyOf(committed))
+    if (work !== undefined) work.finishedAhead = FinishedAhead.read(committed)
+  }
+
   #receive(records: readonly IncomingRecord[], appendedAfter: number | undefined): void {
     const [first] = records
     const work = first && this.#taking(first)
@@ -288,6 +296,10 @@ export class GroupWork {
     const now = this.#settings.clock.monotonic()
     for (const record of records) {
       this.#counters.received++
+      if (work.finishedAhead?.hasRecord(record)) {
+        this.#passOver(work, record.offset, record.offset + 1)
+        continue
+      }
       const job = new Job(record, work, now, appendedAfter)
       if (record.offset < past.seen) {
         job.redelivered = true
@@ -303,9 +315,28 @@ export class GroupWork {
   #receiveUnreadable(range: UnreadableRange): void {
     const work = this.#taking(range)
     if (work === undefined) return
-    this.#take(new Job(range, work, this.#settings.clock.monotonic()))
+    if (work.finishedAhead?.hasStretch(range)) this.#passOver(work, range.offset, range.next)
+    else this.#take(new Job(range, work, this.#settings.clock.monotonic()))
     work.past.seen = Math.max(work.past.seen, range.next)
     this.#go(work)
+  }
+
+  /** A former owner has finished it. */
+  #passOver(work: PartitionWork, offset: number, next: number): void {
+    const { topic, partition, past, tracker } = work
+    this.#counters.repeated++
+    if (offset < past.seen) this.#counters.redelivered++
+    if (!work.toldPassed) {
+      work.toldPassed = true
+      this.#warnings.tell(
+        'requests came again that the former owner of their partition had finished; they are not handled again',
+        { topic, partition, offset },
+      )
+    }
+    work.committedRecords++
+    if (!tracker.pass(offset, next)) return
+    this.#commits.touch(work)
+    this.#standstills.moved(work)
   }
 
   #taking(at: TopicPartition): PartitionWork | undefined {
@@ -320,6 +351,7 @@ export class GroupWork {
   }
 
   #go(work: PartitionWork): void {
+    if (work.finishedAhead?.over) work.finishedAhead = undefined
     this.#standstills.read(work)
     this.#watch.wake()
     this.#turns.look()
@@ -338,7 +370,7 @@ export class GroupWork {
       const work = this.#works.get(keyOf(at))
       if (work === undefined) continue
       unfinished += work.records
-      uncommitted += work.past.finished.size
+      uncommitted += work.tracker.finished - work.committedRecords
       this.#letGo(work, moved(at))
     }
     if (unfinished + uncommitted === 0) return

@@ -65,7 +65,7 @@ export class HandOver {
     const { commits, clock } = this.#options
     for (let fenced = 0; fenced < 2;) {
       const failure = await commits.flush()
-      if (works.every((work) => work.gone || work.tracker.next === work.committed)) return
+      if (works.every((work) => work.gone || work.isCommitted)) return
       if (failure === undefined) return
       if (failure instanceof MilenaError && failure.code === 'MILENA_COMMIT_FENCED') fenced++
       await new Promise<void>((resolve) => clock.schedule(100, resolve))

@@ -17,18 +17,21 @@ export interface Tracked<Item> {
  *     finished   yes  no   yes  no       kept: 5 ⇄ 8       next = 5: a commit never passes the lowest unfinished record
  *
  * A finished record is taken out at once, wherever it stands: while one is never finished, those answered after it take
- * nothing. Offsets may have gaps (compaction, transaction markers): what counts is the order in which records came.
+ * nothing. Which they are can still be told: everything that was read and is not in the list (`finished-ahead.ts`).
+ * Offsets may have gaps (compaction, transaction markers): what counts is the order in which records came.
  */
 export class OffsetTracker<Item extends Tracked<Item>> {
   #first: Item | undefined
   #last: Item | undefined
-  #next: number | undefined
   #end = 0
   #added = 0
+  #unfinished = 0
+  /** The first record before which no offset came twice. */
+  #orderedFrom = 0
 
-  /** The offset to commit: that of the first record which is not finished. `undefined` before the first record. */
+  /** The offset to commit: that of the first record which is not finished. `undefined` before the first was read. */
   get next(): number | undefined {
-    return this.#next
+    return this.#first?.offset ?? (this.#added === 0 ? undefined : this.#end)
   }
 
   /** How many records lie before `next`. */
@@ -41,15 +44,31 @@ export class OffsetTracker<Item extends Tracked<Item>> {
     return this.#added - this.passed
   }
 
+  /** How many records are finished, wherever they stand. */
+  get finished(): number {
+    return this.#added - this.#unfinished
+  }
+
+  /** The first offset behind everything that was read. */
+  get end(): number {
+    return this.#end
+  }
+
+  /** Whether offsets rise from `next` on: of a topic that is made anew while it is read they begin again. */
+  get ordered(): boolean {
+    return this.passed >= this.#orderedFrom
+  }
+
   /** The lowest unfinished record; the others `following`. */
   get first(): Item | undefined {
     return this.#first
   }
 
   add(item: Item): void {
+    if (item.offset < this.#end) this.#orderedFrom = this.#added
     item.index = this.#added++
+    this.#unfinished++
     this.#end = item.next
-    this.#next ??= item.offset
     if (this.#first === undefined) {
       this.#first = item
     } else {
@@ -59,9 +78,18 @@ export class OffsetTracker<Item extends Tracked<Item>> {
     this.#last = item
   }
 
+  /** What was read from `offset` to before `next` was finished by a former owner. True when `next` has moved. */
+  pass(offset: number, next: number): boolean {
+    if (offset < this.#end) this.#orderedFrom = this.#added
+    this.#added++
+    this.#end = next
+    return this.#first === undefined
+  }
+
   /** Nothing is left to do for the record: it was answered, or passed over. True when `next` has moved. */
   finish(item: Item): boolean {
     const { before, following } = item
+    this.#unfinished--
     if (before === undefined) this.#first = following
     else before.following = following
     if (following === undefined) this.#last = before
@@ -69,8 +97,6 @@ export class OffsetTracker<Item extends Tracked<Item>> {
     // One that has grown old would keep all that came after it from every young collection.
     item.before = undefined
     item.following = undefined
-    if (before !== undefined) return false
-    this.#next = following === undefined ? this.#end : following.offset
-    return true
+    return before === undefined
   }
 }

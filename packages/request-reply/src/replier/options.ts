@@ -78,7 +78,8 @@ export interface ReplierOptions extends TransportSource {
   /**
    * Requests that may be in hand, read and not yet answered, before reading stops; default 1 000, or four times
    * `concurrency` if that is more. A quarter of them is the share of one reply address; what waits beyond that for an
-   * address that acknowledges nothing does not count, up to as many again.
+   * address that acknowledges nothing does not count, up to as many again. Retry topics' records have as many again for
+   * themselves, and so it is with `maxInHandBytes`.
    */
   readonly maxInHand?: number
   /**

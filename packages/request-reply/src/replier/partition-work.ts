@@ -8,6 +8,7 @@ import type {
 import type { Addressee } from './addressee.ts'
 import type { Abortable, RequestContext } from './context.ts'
 import type { Handling } from './dispatch.ts'
+import type { FinishedAhead } from './finished-ahead.ts'
 import { FinishedMemory } from './finished-memory.ts'
 import type { Standstill } from './health.ts'
 import { Lanes, type Laned } from './key-lanes.ts'
@@ -263,11 +264,17 @@ export class PartitionWork implements TopicPartition {
   /** Whether too much is in hand for it to be read, and all reasons why it is not read (`reading.ts`). */
   paused = false
   pauses = 0
-  /** The offset that was committed last, and how many records lie before it. */
+  /** The offset that was committed last, its metadata, and how many records both have covered. */
   committed: number | undefined
+  committedMetadata = ''
   committedRecords = 0
-  /** Whether it was told that requests came again which were finished here. */
+  /** How many were finished at that commit; more than it covers where its metadata did not fit. */
+  committedAt = 0
+  /** What the group's last commit before this assignment said of records that were not read yet. */
+  finishedAhead: FinishedAhead | undefined
+  /** Whether it was told that requests came again which were finished here, or by a former owner. */
   toldRepeats = false
+  toldPassed = false
   #state: 'held' | 'lingering' | 'draining' | 'gone' = 'held'
   #highestBegun = -1
   /** Records that have begun, are not finished, and are not parked. */
@@ -317,7 +324,13 @@ export class PartitionWork implements TopicPartition {
     if (job.offset > this.#highestBegun) this.#highestBegun = job.offset
   }
 
-  /** True when there is more to commit. */
+  /** Whether nothing is finished that was not at the last commit. */
+  get isCommitted(): boolean {
+    const { next, finished } = this.tracker
+    return next === undefined || (next === this.committed && finished === this.committedAt)
+  }
+
+  /** True when the lowest unfinished record is another one. */
   finish(job: Job): boolean {
     const moved = this.tracker.finish(job)
     this.rests(job)

@@ -64,13 +64,16 @@ export interface ReplierStats {
   readonly sending: { readonly records: number; readonly bytes: number }
   /** The request that was read first of those that are not finished. */
   readonly oldestInHand: OldestInHand | undefined
-  /** Finished records that a commit has covered. */
+  /** Records finished here that a commit has covered: by its offset, or by the metadata beside it. */
   readonly committed: number
   /** Commits that have failed; each is made again. */
   readonly commitFailures: number
   /** Handlers whose slot and lane were let go of while they ran (`leaveBehind`). */
   readonly leftBehind: number
-  /** Records that came again though they were finished here, and were not handled again. */
+  /**
+   * Records that came again though they were finished, here or by their partition's former owner as its commit says, and
+   * were not handled again.
+   */
   readonly repeated: number
   /** Requests that were expired by the requester's clock, and were not by what is known of their age. */
   readonly clockDisagreements: number

@@ -69,7 +69,9 @@ export function readJournalOptions(
   if (takeOver !== 'refuse' && takeOver !== 'fence')
     problems.push(`journal.takeOver must be 'refuse' or 'fence', not ${classOf(takeOver)}`)
   if (!(Number.isFinite(keepUnknown) && keepUnknown >= 0))
-    problems.push(`journal.keepUnknown must be a number of milliseconds, 0 or more, not ${String(keepUnknown)}`)
+    problems.push(
+      `journal.keepUnknown must be a number of milliseconds, 0 or more, not ${String(keepUnknown)}`,
+    )
   const byName = new Map<string, AnyOperation>()
   if (!Array.isArray(operations) || operations.length === 0) {
     problems.push('journal.operations must be a list of one operation at least')

@@ -88,21 +88,23 @@ export class Journaling {
     pending.journaled = true
     pending.writing = true
     const left = pending.expiresAt - pending.acceptedAt
-    this.#journal!.append({
-      correlationId,
-      operation: operation.name,
-      topic: operation.topic,
-      key,
-      value,
-      headers,
-      timeout,
-      acceptedAt,
-      deadline: acceptedAt + left,
-      repliesFrom,
-    }).then(
-      () => this.#written(pending),
-      (error: unknown) => this.#failed(pending, error),
-    )
+    this.#journal!
+      .append({
+        correlationId,
+        operation: operation.name,
+        topic: operation.topic,
+        key,
+        value,
+        headers,
+        timeout,
+        acceptedAt,
+        deadline: acceptedAt + left,
+        repliesFrom,
+      })
+      .then(
+        () => this.#written(pending),
+        (error: unknown) => this.#failed(pending, error),
+      )
   }
 
   /** A request has its outcome. */
@@ -124,7 +126,15 @@ export class Journaling {
   health(): JournalHealth {
     const { journal, recovery } = this.#options
     const { writing, groups, appended, trouble } = this.#journal?.stats() ?? unopened
-    return { store: journal.store.name, writing, groups, appended, trouble, taken: this.#taken, ...recovery.counts() }
+    return {
+      store: journal.store.name,
+      writing,
+      groups,
+      appended,
+      trouble,
+      taken: this.#taken,
+      ...recovery.counts(),
+    }
   }
 
   /** @param timeout milliseconds that handlers of what was recovered may go on */
@@ -149,7 +159,9 @@ export class Journaling {
     const { journal, caps, pending: all } = this.#options
     pending.writing = false
     const error =
-      thrown instanceof MilenaError ? thrown : journalFailed(journal.store.name, 'it cannot be written', thrown)
+      thrown instanceof MilenaError
+        ? thrown
+        : journalFailed(journal.store.name, 'it cannot be written', thrown)
     if (pending.stage === 'pending') all.refuseUnsent(pending, journalRefused(pending, error))
     else {
       caps.letGo(pending.bytes)

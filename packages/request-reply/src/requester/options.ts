@@ -94,11 +94,9 @@ export interface RequesterOptions extends TransportSource {
 
 type WithoutDefault = 'onLateReply' | 'headers' | 'resumeFrom'
 
-
 export type RequesterSettings = Required<
   Omit<RequesterOptions, 'kafka' | 'transport' | 'journal' | WithoutDefault>
 > & { readonly journal: JournalSettings | undefined } & {
-
   readonly [Name in WithoutDefault]: RequesterOptions[Name] | undefined
 }
 

@@ -76,6 +76,8 @@ export class Recovery {
   #journal: OpenJournal | undefined
   #openedAt = 0
   #bytes = 0
+  /** How many wait whose outcome nobody was told. */
+  #untold = 0
   #recovered = 0
   #retrying = 0
   #left = 0
@@ -95,6 +97,7 @@ export class Recovery {
         const waiting = { id: correlationId.toString('latin1'), deadline, late: keptUntil !== undefined }
         this.#waiting.set(waiting.id, waiting)
         if (!waiting.late) this.#byDeadline.push(waiting)
+        if (!waiting.late) this.#untold++
         for (const position of repliesFrom) {
           const place = `${position.topic} ${position.partition}`
           const lowest = from.get(place)
@@ -117,6 +120,8 @@ export class Recovery {
     const waiting = this.#waiting.get(id)
     if (waiting === undefined || this.#stopped) return false
     const { maxBytes, journal, pending, warnings } = this.#options
+    const { late } = waiting
+    if (!late) this.#untold--
     if (this.#bytes > 0 && this.#bytes + record.size > maxBytes) {
       this.#waiting.delete(id)
       this.#left++
@@ -127,7 +132,6 @@ export class Recovery {
       )
       return true
     }
-    const { late } = waiting
     const remote = readError(record.headers)
     const open = leavesOpen(remote) && journal.keepUnknown > 0
     if (open) waiting.late = true
@@ -143,11 +147,8 @@ export class Recovery {
   }
 
   counts(): RecoveryCounts {
-    let waiting = 0
-    for (let at = this.#due; at < this.#byDeadline.length; at++)
-      if (this.#waiting.has(this.#byDeadline[at]!.id)) waiting++
     return {
-      recovering: waiting + this.#turns.size + this.#retrying,
+      recovering: this.#untold + this.#turns.size + this.#retrying,
       recovered: this.#recovered,
       left: this.#left,
     }
@@ -182,6 +183,7 @@ export class Recovery {
       const waiting = this.#byDeadline[this.#due]!
       if (!this.#waiting.has(waiting.id) || waiting.late) continue
       if (waiting.deadline > now) return this.#later(waiting.deadline - now, () => this.#lookOnceMore())
+      this.#untold--
       if (journal.keepUnknown > 0) waiting.late = true
       else this.#waiting.delete(waiting.id)
       this.#turns.add({ waiting, late: false, record: undefined, failures: 0 })

@@ -130,12 +130,7 @@ export class ReplyReceiver {
     this.#handOver(entry, roundTrip, remote, read)
   }
 
-  #handOver(
-    entry: PendingReply,
-    roundTrip: number,
-    remote: WireError | undefined,
-    read: ReadReply,
-  ): void {
+  #handOver(entry: PendingReply, roundTrip: number, remote: WireError | undefined, read: ReadReply): void {
     const handedOver = this.#options.late.handOver(entry, roundTrip, read)
     if (entry.journaled && !leavesOpen(remote))
       void Promise.resolve(handedOver).then(() => this.#options.onJournaledLate(entry))

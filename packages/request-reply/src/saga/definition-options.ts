@@ -1,7 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Backoff } from '../retry/backoff.ts'
 import type { SagaStatus } from './status.ts'
-import type { CompensationContext, StepWork } from './work.ts'
+import type { ComposedWork, CompensationContext, StepFunction } from './work.ts'
 
 export interface SagaOptions<Schema extends StandardSchemaV1 | undefined, Transaction> {
   /** Its name, which the stored sagas carry, such as `exchange`; 1 to 100 bytes. */
@@ -27,7 +27,9 @@ export interface StepOptions<Input, Results, Result, Transaction> {
    * action takes effect only later. Tried again without end. Default: nothing is to be undone.
    */
   readonly compensate?:
-    | StepWork<CompensationContext<Input, Results, Result>, unknown, Transaction>
+    | StepFunction<CompensationContext<Input, Results, Result>, unknown>
+    // Without the result's type, on which TypeScript would not wait to infer what these are given.
+    | ComposedWork<CompensationContext<Input, Results, unknown>, unknown, Transaction>
     | undefined
   /**
    * Milliseconds that a try of the action may take, of a command that its reply may; then its outcome is unknown. Default

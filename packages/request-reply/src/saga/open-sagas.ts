@@ -46,6 +46,8 @@ export class OpenSagas implements Sagas {
   readonly #warnings: Warnings
   readonly #runs = new WaitingRuns()
   readonly #working = new Map<string, Promise<void>>()
+  /** Places among `concurrency` for those that are being begun. */
+  #reserved = 0
   /** Being begun or claimed: the store may have it in our name. */
   readonly #underWay = new Set<string>()
   /** Whether the store may have sagas in our name that nobody here works on. */
@@ -206,8 +208,8 @@ export class OpenSagas implements Sagas {
 
   /** Stores it; whether it was not there. */
   async #begin(saga: AnySaga, id: string, input: unknown): Promise<boolean> {
-    const { store, clock, concurrency } = this.#settings
-    const room = this.#working.size < concurrency
+    const { store, clock } = this.#settings
+    const room = this.#room > 0
     const first = saga.steps[0]!
     const status = begunSaga(id, saga.name, input, clock.now())
     const begins = room && isTried(first.action)
@@ -217,7 +219,10 @@ export class OpenSagas implements Sagas {
       changed === undefined
         ? undefined
         : async (transaction: unknown): Promise<void> => changed(created, transaction as never)
-    const claim = await store.create(created, room ? this.#owner : undefined, write)
+    if (room) this.#reserved++
+    const claim = await store
+      .create(created, room ? this.#owner : undefined, write)
+      .finally(() => room && this.#reserved--)
     if ('existing' in claim) {
       const { existing } = claim
       if (existing.saga !== saga.name || !isDeepStrictEqual(existing.input, input)) {
@@ -268,11 +273,16 @@ export class OpenSagas implements Sagas {
     this.#working.set(id, working)
   }
 
+  /** How many more can be worked on. */
+  get #room(): number {
+    return this.#settings.concurrency - this.#working.size - this.#reserved
+  }
+
   async #takeUp(): Promise<void> {
-    const { store, sagas, concurrency } = this.#settings
+    const { store, sagas } = this.#settings
     try {
       if (this.#lost) await this.#takeUpLost()
-      const room = concurrency - this.#working.size
+      const room = this.#room
       this.#full = room <= 0
       if (room > 0) {
         const due = await store.claimDue(this.#owner, [...sagas.keys()], room)
@@ -289,8 +299,8 @@ export class OpenSagas implements Sagas {
 
   /** An answer of the store's was lost, or a driver has failed: the sagas stand in our name, and nobody works on them. */
   async #takeUpLost(): Promise<void> {
-    const { store, sagas, concurrency } = this.#settings
-    const room = concurrency - this.#working.size
+    const { store, sagas } = this.#settings
+    const room = this.#room
     if (room <= 0) return
     this.#lost = false
     const own = await store.claimOwn(this.#owner, [...this.#working.keys(), ...this.#underWay], room)

@@ -29,7 +29,7 @@ export interface StepContext<Input, Results> {
 
 /** What a compensation is told beyond that. */
 export interface CompensationContext<Input, Results, Result> extends StepContext<Input, Results> {
-  /** What the action gave; `undefined` when that is not known. */
+  /** What the action gave; `undefined` when that is not known. Its type is known to functions only. */
   readonly result: Result | undefined
   /** Whether the action was done, or may have been done, or may yet be: then its undoing must hold in either order. */
   readonly effect: 'done' | 'unknown'
@@ -66,6 +66,10 @@ export interface CommandWork<Context, Result> {
 
 export type StepWork<Context, Result, Transaction> =
   | StepFunction<Context, Result>
+  | ComposedWork<Context, Result, Transaction>
+
+/** What the functions below give. */
+export type ComposedWork<Context, Result, Transaction> =
   | TransactionWork<Context, Result, Transaction>
   | OperationWork<Context, Result>
   | CommandWork<Context, Result>

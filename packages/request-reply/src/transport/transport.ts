@@ -141,6 +141,11 @@ export interface GroupOptions extends ReadingListener {
   /** These partitions are now read by this member. Called before their first records. */
   onAssigned?(partitions: readonly TopicPartition[]): void
   /**
+   * What the group has committed for a partition that was assigned, and where its reading begins: after `onAssigned`,
+   * before its first records. Not called where nothing was committed.
+   */
+  onCommitted?(committed: OffsetNote): void
+  /**
    * Ends the joining, at any step: the member, if there is one by then, leaves the group at once, a static one too, and
    * nobody waits for its session; `join` rejects with `MILENA_CLOSED` once it has left. Does nothing after the joining.
    */
@@ -162,8 +167,10 @@ export interface GroupMembership extends AsyncDisposable {
   /**
    * Commits, per partition, the offset of the next record to read. Fenced by the generation in which the partition
    * was assigned: a commit of a partition that is no longer held is refused, never applied over another member's.
+   * More metadata than the brokers take (Apache Kafka's `offset.metadata.max.bytes`) is refused with
+   * `MILENA_BROKER_ERROR`, not retryable; nothing is committed for that partition then.
    */
-  commit(offsets: readonly RecordPosition[]): Promise<void>
+  commit(offsets: readonly OffsetToCommit[]): Promise<void>
   /** Fetches no more of this partition until `resume`; others go on. Records already on their way may still come. */
   pause(partition: TopicPartition): void
   resume(partition: TopicPartition): void
@@ -196,6 +203,11 @@ export interface TopicSpec {
 /** A committed offset with its metadata, the free text of at most 4 096 bytes that Kafka keeps beside it. */
 export interface OffsetNote extends RecordPosition {
   readonly metadata: string
+}
+
+export interface OffsetToCommit extends RecordPosition {
+  /** As in `OffsetNote`; default none. */
+  readonly metadata?: string | undefined
 }
 
 export interface Transport extends AsyncDisposable {

@@ -51,12 +51,12 @@ describe('commits', () => {
   test('go one request at a time; what gathers meanwhile goes next, the latest of each partition', async () => {
     const scene = new Scene()
     const [a, b] = [holding(0), holding(1)]
-    const first = scene.commits.commit([[a, 1]])
+    const first = scene.commits.commit([[a, { offset: 1 }]])
     const rest = [
-      scene.commits.commit([[a, 2]]),
+      scene.commits.commit([[a, { offset: 2 }]]),
       scene.commits.commit([
-        [a, 3],
-        [b, 7],
+        [a, { offset: 3 }],
+        [b, { offset: 7 }],
       ]),
     ]
     assert.equal(scene.requests.length, 1)
@@ -77,7 +77,7 @@ describe('commits', () => {
   test('wait while a rebalance settles who this member is, and then go with the new generation', async () => {
     const scene = new Scene()
     scene.identity = undefined
-    const done = scene.commits.commit([[holding(0), 5]])
+    const done = scene.commits.commit([[holding(0), { offset: 5 }]])
     assert.equal(scene.requests.length, 0)
     scene.identity = { memberId: 'm', generation: 2 }
     scene.commits.drive()
@@ -91,8 +91,8 @@ describe('commits', () => {
     test(`refused with ${code} go again only as long as the same holding lasts (trap N5)`, async () => {
       const scene = new Scene()
       const [kept, lost] = [holding(0), holding(1)]
-      const keeps = scene.commits.commit([[kept, 5]])
-      const loses = assert.rejects(scene.commits.commit([[lost, 6]]), fenced)
+      const keeps = scene.commits.commit([[kept, { offset: 5 }]])
+      const loses = assert.rejects(scene.commits.commit([[lost, { offset: 6 }]]), fenced)
       scene.requests[0]!.answer(code)
       const again = await scene.request(1)
       lost.held = false
@@ -111,7 +111,10 @@ describe('commits', () => {
   test('that failed with the connection go again, but not over a later one', async () => {
     const scene = new Scene()
     const one = holding(0)
-    const [early, late] = [scene.commits.commit([[one, 5]]), scene.commits.commit([[one, 9]])]
+    const [early, late] = [
+      scene.commits.commit([[one, { offset: 5 }]]),
+      scene.commits.commit([[one, { offset: 9 }]]),
+    ]
     scene.requests[0]!.fail()
     const again = await scene.request(1)
     assert.deepEqual(again.offsets, [{ topic: 't', partition: 0, offset: 9 }])
@@ -123,7 +126,7 @@ describe('commits', () => {
     const scene = new Scene()
     scene.identity = undefined
     const one = holding(0)
-    const done = assert.rejects(scene.commits.commit([[one, 5]]), fenced)
+    const done = assert.rejects(scene.commits.commit([[one, { offset: 5 }]]), fenced)
     one.held = false
     scene.commits.fence()
     await done
@@ -132,12 +135,12 @@ describe('commits', () => {
 
   test('settle one by one: what is refused for good does not take the others with it', async () => {
     const scene = new Scene()
-    const busy = scene.commits.commit([[holding(9), 1]])
-    const good = scene.commits.commit([[holding(0), 5]])
+    const busy = scene.commits.commit([[holding(9), { offset: 1 }]])
+    const good = scene.commits.commit([[holding(0), { offset: 5 }]])
     const both = assert.rejects(
       scene.commits.commit([
-        [holding(1), 5],
-        [holding(2), 5],
+        [holding(1), { offset: 5 }],
+        [holding(2), { offset: 5 }],
       ]),
       { code: 'MILENA_TOPIC_MISSING' },
     )
@@ -149,7 +152,10 @@ describe('commits', () => {
 
   test('end when the member closes', async () => {
     const scene = new Scene()
-    const [sent, waits] = [scene.commits.commit([[holding(0), 5]]), scene.commits.commit([[holding(0), 6]])]
+    const [sent, waits] = [
+      scene.commits.commit([[holding(0), { offset: 5 }]]),
+      scene.commits.commit([[holding(0), { offset: 6 }]]),
+    ]
     const outcomes = Promise.all([assert.rejects(sent, fenced), assert.rejects(waits, fenced)])
     scene.commits.close()
     scene.requests[0]!.fail()

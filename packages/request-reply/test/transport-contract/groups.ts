@@ -122,6 +122,83 @@ export function describeGroups(bench: Bench): void {
       assert.deepEqual(late.valuesOf(1), ['end'])
     })
 
+    it('keeps the metadata of a commit, and tells the next owner of both before the first records', async () => {
+      const transport = await bench.connect()
+      const topic = await bench.topic(3)
+      const groupId = bench.freshName('group')
+      for (const partition of [0, 1, 2]) await sendAll(transport, topic, numbers(0, 4), partition)
+      const first = new MemberLog('first')
+      const membership = await transport.join(first.options({ groupId, topics: [topic] }))
+      await first.count(12)
+      assert.deepEqual(first.committed, [], 'nothing was committed')
+      await membership.commit([
+        { topic, partition: 0, offset: 1, metadata: 'left over' },
+        { topic, partition: 1, offset: 1, metadata: 'first' },
+      ])
+      // The offset is the same, and what is said of it is not.
+      await membership.commit([{ topic, partition: 1, offset: 1, metadata: 'größer' }])
+      await membership.commit([{ topic, partition: 0, offset: 3 }])
+      await membership.close()
+
+      const second = new MemberLog('second')
+      await transport.join(second.options({ groupId, topics: [topic] }))
+      await second.count(1 + 3 + 4)
+      assert.deepEqual(
+        second.committed.toSorted((a, b) => a.partition - b.partition),
+        [
+          { topic, partition: 0, offset: 3, metadata: '' },
+          { topic, partition: 1, offset: 1, metadata: 'größer' },
+        ],
+      )
+      const all = [0, 1, 2].map((partition) => `+${topic}/${partition}`)
+      assert.deepEqual(second.events.toSorted(), all, 'it was told of each before it read it')
+    })
+
+    it('refuses more metadata than 4096 characters, and commits nothing of that partition', async () => {
+      const transport = await bench.connect()
+      const topic = await bench.topic(1)
+      const groupId = bench.freshName('group')
+      await sendAll(transport, topic, numbers(0, 3), 0)
+      const first = new MemberLog('first')
+      const membership = await transport.join(first.options({ groupId, topics: [topic] }))
+      await first.count(3)
+      const at = { topic, partition: 0, offset: 1 }
+      await membership.commit([{ ...at, metadata: 'é'.repeat(4_096) }])
+      await assert.rejects(membership.commit([{ ...at, offset: 2, metadata: 'e'.repeat(4_097) }]), {
+        code: 'MILENA_BROKER_ERROR',
+        message: /OFFSET_METADATA_TOO_LARGE/,
+        retryable: false,
+      })
+      await membership.close()
+      const second = new MemberLog('second')
+      await transport.join(second.options({ groupId, topics: [topic] }))
+      await second.count(2)
+      assert.equal(second.committed[0]?.metadata, 'é'.repeat(4_096))
+    })
+
+    it('has committed nothing in a topic that was deleted and made anew', async () => {
+      const transport = await bench.connect()
+      const topic = await bench.topic(1)
+      const groupId = bench.freshName('group')
+      await sendAll(transport, topic, numbers(0, 3), 0)
+      const first = new MemberLog('first')
+      const membership = await transport.join(first.options({ groupId, topics: [topic] }))
+      await first.count(3)
+      await membership.commit([{ topic, partition: 0, offset: 1, metadata: 'of the old one' }])
+      await membership.close()
+      await transport.deleteTopics([topic])
+      await waitFor(async () => (await transport.readNotes(groupId, [topic])).length === 0, {
+        what: 'the offsets are gone with the topic',
+      })
+      await transport.createTopics([{ name: topic, partitions: 1 }])
+      await sendAll(transport, topic, numbers(10, 13), 0)
+      const second = new MemberLog('second')
+      await transport.join(second.options({ groupId, topics: [topic] }))
+      await second.count(3)
+      assert.deepEqual(second.values, numbers(10, 13))
+      assert.deepEqual(second.committed, [])
+    })
+
     it('lets each group read everything', async () => {
       const transport = await bench.connect()
       const topic = await bench.topic(2)

@@ -6,7 +6,7 @@
  * holding lasts. So a commit can be late, but never goes over what another member has committed meanwhile.
  */
 import { TransportError } from '../../errors.ts'
-import type { RecordPosition, TopicPartition } from '../transport.ts'
+import type { OffsetToCommit, TopicPartition } from '../transport.ts'
 import type { GroupCoordinator, Identity } from './group-coordinator.ts'
 import { isRetriable, kafka, refusal } from './kafka-errors.ts'
 
@@ -27,8 +27,14 @@ interface Waiter {
   readonly reject: (error: Error) => void
 }
 
+/** What is to be committed for a partition. */
+export interface Place {
+  readonly offset: number
+  readonly metadata?: string | undefined
+}
+
 interface Due {
-  offset: number
+  place: Place
   readonly since: number
   readonly waiters: Waiter[]
 }
@@ -54,10 +60,10 @@ export class GroupCommits {
   }
 
   /** Resolves when all are committed; rejects when one cannot be, `MILENA_COMMIT_FENCED` if it is not held any more. */
-  commit(offsets: readonly (readonly [CommitHolding, number])[]): Promise<void> {
+  commit(offsets: readonly (readonly [CommitHolding, Place])[]): Promise<void> {
     return new Promise((resolve, reject) => {
       const waiter: Waiter = { left: offsets.length, error: undefined, resolve, reject }
-      for (const [holding, offset] of offsets) this.#put(holding, offset, performance.now(), [waiter])
+      for (const [holding, place] of offsets) this.#put(holding, place, performance.now(), [waiter])
       this.drive()
     })
   }
@@ -112,10 +118,10 @@ export class GroupCommits {
   async #send(identity: Identity): Promise<void> {
     const flying = [...this.#due]
     this.#due.clear()
-    const offsets = flying.map(([{ topic, partition }, { offset }]): RecordPosition => ({
+    const offsets = flying.map(([{ topic, partition }, { place }]): OffsetToCommit => ({
       topic,
       partition,
-      offset,
+      ...place,
     }))
     let codes: readonly number[] | undefined
     try {
@@ -132,7 +138,7 @@ export class GroupCommits {
       else if (!holding.held || this.#closed) settle(due.waiters, this.fenced([holding]))
       else if (isFence(code) || code === kafka.rebalanceInProgress || maySucceed(code)) {
         if (isFence(code)) this.#options.doubt()
-        this.#put(holding, due.offset, due.since, due.waiters, true)
+        this.#put(holding, due.place, due.since, due.waiters, true)
         again = true
       } else {
         const { topic, partition } = holding
@@ -149,12 +155,12 @@ export class GroupCommits {
     }
   }
 
-  #put(holding: CommitHolding, offset: number, since: number, waiters: Waiter[], again = false): void {
+  #put(holding: CommitHolding, place: Place, since: number, waiters: Waiter[], again = false): void {
     const due = this.#due.get(holding)
-    if (due === undefined) this.#due.set(holding, { offset, since, waiters })
+    if (due === undefined) this.#due.set(holding, { place, since, waiters })
     else {
       // What comes back from a failed request is older than what has gathered since.
-      if (!again) due.offset = offset
+      if (!again) due.place = place
       due.waiters.push(...waiters)
     }
   }

@@ -18,7 +18,7 @@ import {
   offsetFetchV8,
   syncGroupV5,
 } from '@platformatic/kafka'
-import type { RecordPosition, TopicPartition } from '../transport.ts'
+import type { OffsetToCommit, TopicPartition } from '../transport.ts'
 import { findCoordinator } from './coordinator.ts'
 import type { BrokerAddress, BrokerPool, Connections, Link } from './connections.ts'
 import { isRetriable, kafka, orAnswer, refusal } from './kafka-errors.ts'
@@ -77,6 +77,12 @@ const offsetFetchApi: ApiVersionTable<typeof offsetFetchV8.api> = {
   name: 'OffsetFetch',
   key: 9,
   versions: { 8: offsetFetchV8.api },
+}
+
+/** What a group has committed in a partition. */
+export interface Committed {
+  readonly offset: number
+  readonly metadata: string
 }
 
 export interface CoordinatorOptions {
@@ -184,15 +190,15 @@ export class GroupCoordinator {
   }
 
   /** Commits, as this member in this generation only. Gives Kafka's error code for each offset, in turn. */
-  async commit({ memberId, generation }: Identity, offsets: readonly RecordPosition[]): Promise<number[]> {
+  async commit({ memberId, generation }: Identity, offsets: readonly OffsetToCommit[]): Promise<number[]> {
     const { groupId, instanceId } = this.#options
     const topics = [...Map.groupBy(offsets, (one) => one.topic)].map(([name, list]) => ({
       name,
-      partitions: list.map(({ partition, offset }) => ({
+      partitions: list.map(({ partition, offset, metadata }) => ({
         partitionIndex: partition,
         committedOffset: BigInt(offset),
         committedLeaderEpoch: -1,
-        committedMetadata: null,
+        committedMetadata: metadata === undefined || metadata === '' ? null : metadata,
       })),
     }))
     const answer = await this.#ask(this.#commits, async (link) => {
@@ -212,10 +218,10 @@ export class GroupCoordinator {
   }
 
   /**
-   * What the group has committed: the next offset to read, or `undefined` for none. A partition whose offset is not
+   * What the group has committed: the next offset to read and its metadata, or `undefined` for none. A partition whose offset is not
    * certain yet (a transaction is committing it) is left out.
    */
-  async committed(partitions: readonly TopicPartition[]): Promise<Map<string, number | undefined>> {
+  async committed(partitions: readonly TopicPartition[]): Promise<Map<string, Committed | undefined>> {
     const { groupId } = this.#options
     const topics = [...Map.groupBy(partitions, (one) => one.topic)].map(([name, list]) => ({
       name,
@@ -228,14 +234,18 @@ export class GroupCoordinator {
       return { group: one, errorCode: one.errorCode }
     })
     if (group.errorCode !== kafka.none) throw this.#refusal(group.errorCode, 'reading the committed offsets')
-    const offsets = new Map<string, number | undefined>()
+    const offsets = new Map<string, Committed | undefined>()
     for (const { name, partitions: list } of group.topics) {
-      for (const { partitionIndex, errorCode, committedOffset } of list) {
+      for (const { partitionIndex, errorCode, committedOffset, metadata } of list) {
         if (errorCode !== kafka.none && !isRetriable(errorCode)) {
           throw this.#refusal(errorCode, `reading the committed offset of ${name}/${partitionIndex}`)
         }
         if (errorCode !== kafka.none) continue
-        offsets.set(`${name}/${partitionIndex}`, committedOffset < 0n ? undefined : Number(committedOffset))
+        const offset = Number(committedOffset)
+        offsets.set(
+          `${name}/${partitionIndex}`,
+          offset < 0 ? undefined : { offset, metadata: metadata ?? '' },
+        )
       }
     }
     return offsets

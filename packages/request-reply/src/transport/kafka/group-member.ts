@@ -1,7 +1,7 @@
 /** A member of a consumer group, classic protocol with cooperative rebalancing (KIP-429, KIP-345, KIP-394). */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { TransportError } from '../../errors.ts'
-import type { GroupMembership, GroupOptions, RecordPosition, TopicPartition, Trouble } from '../transport.ts'
+import type { GroupMembership, GroupOptions, OffsetToCommit, TopicPartition, Trouble } from '../transport.ts'
 import type { Connections } from './connections.ts'
 import { ASSIGNMENT_PROTOCOL, decodeAssignment, encodeSubscription } from './group-assignment.ts'
 import { GroupCoordinator, type Identity } from './group-coordinator.ts'
@@ -134,7 +134,7 @@ export class GroupMember implements GroupMembership {
     }
   }
 
-  commit(offsets: readonly RecordPosition[]): Promise<void> {
+  commit(offsets: readonly OffsetToCommit[]): Promise<void> {
     return this.#partitions.commit(offsets)
   }
 

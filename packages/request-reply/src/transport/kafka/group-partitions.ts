@@ -13,11 +13,11 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errorOf } from '../../words.ts'
-import type { GroupOptions, RecordPosition, TopicPartition } from '../transport.ts'
+import type { GroupOptions, OffsetToCommit, TopicPartition } from '../transport.ts'
 import type { Connections } from './connections.ts'
 import type { ReadPartition } from './fetch-loop.ts'
-import { GroupCommits, type CommitHolding } from './group-commits.ts'
-import type { GroupCoordinator, Identity } from './group-coordinator.ts'
+import { GroupCommits, type CommitHolding, type Place } from './group-commits.ts'
+import type { Committed, GroupCoordinator, Identity } from './group-coordinator.ts'
 import { GroupPositions } from './group-positions.ts'
 import type { Troubles } from '../troubles.ts'
 import type { Metadata } from './metadata.ts'
@@ -89,7 +89,7 @@ export class GroupPartitions {
       commits: this.commits,
       troubles,
       onError: options.onError,
-      begin: (holding, offset, floor) => this.#begin(holding, offset, floor),
+      begin: (holding, offset, committed) => this.#begin(holding, offset, committed),
     })
   }
 
@@ -158,13 +158,13 @@ export class GroupPartitions {
     if (lost.length > 0) this.#tell(() => this.#options.group.onLost(lost.map(bare)))
   }
 
-  async commit(offsets: readonly RecordPosition[]): Promise<void> {
-    const allowed: [Holding, number][] = []
+  async commit(offsets: readonly OffsetToCommit[]): Promise<void> {
+    const allowed: [Holding, Place][] = []
     const fenced: TopicPartition[] = []
     for (const one of offsets) {
       const holding = this.#holdings.get(keyOf(one))
       if (holding === undefined || isStale(holding, one.offset)) fenced.push(one)
-      else allowed.push([holding, one.offset])
+      else allowed.push([holding, { offset: one.offset, metadata: one.metadata }])
     }
     if (allowed.length > 0) await this.commits.commit(allowed)
     if (fenced.length > 0) throw this.commits.fenced(fenced)
@@ -206,8 +206,12 @@ export class GroupPartitions {
     void this.#positions.find(holdings)
   }
 
-  #begin(holding: Holding, offset: number, floor: number): void {
-    holding.floor = floor
+  #begin(holding: Holding, offset: number, committed: Committed | undefined): void {
+    if (committed !== undefined) {
+      holding.floor = committed.offset
+      this.#tell(() => this.#options.group.onCommitted?.({ ...bare(holding), ...committed }))
+      if (!holding.held) return
+    }
     holding.reading = this.#reader.add(holding, offset)
     if (holding.paused) this.#reader.pause(holding.reading)
     this.#lookReady?.()

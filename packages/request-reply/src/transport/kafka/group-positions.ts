@@ -7,7 +7,7 @@ import { TransportError } from '../../errors.ts'
 import type { GroupOptions, TopicPartition } from '../transport.ts'
 import type { BrokerPool, Connections } from './connections.ts'
 import type { CommitHolding, GroupCommits } from './group-commits.ts'
-import type { GroupCoordinator } from './group-coordinator.ts'
+import type { Committed, GroupCoordinator } from './group-coordinator.ts'
 import { troubleKind, type Troubles } from '../troubles.ts'
 import type { Metadata } from './metadata.ts'
 import { findOffsets } from './offsets.ts'
@@ -26,8 +26,8 @@ export interface PositionsOptions<Holding> {
   readonly commits: GroupCommits
   readonly troubles: Troubles
   readonly onError: (error: Error) => void
-  /** The position is known; `floor` is what the group has committed, −1 for nothing. */
-  readonly begin: (holding: Holding, offset: number, floor: number) => void
+  /** The position is known; `committed`, what the group has committed, is it where there is something. */
+  readonly begin: (holding: Holding, offset: number, committed: Committed | undefined) => void
 }
 
 export class GroupPositions<Holding extends CommitHolding> {
@@ -51,8 +51,8 @@ export class GroupPositions<Holding extends CommitHolding> {
       try {
         const committed = await this.#options.coordinator.committed([...left])
         for (const one of left) {
-          const offset = committed.get(keyOf(one))
-          if (offset !== undefined) this.#found(one, offset, offset)
+          const at = committed.get(keyOf(one))
+          if (at !== undefined) this.#found(one, at.offset, at)
           else if (committed.has(keyOf(one))) void this.#start(one)
           else continue
           left.delete(one)
@@ -84,9 +84,9 @@ export class GroupPositions<Holding extends CommitHolding> {
       try {
         const [offset] = await findOffsets({ metadata, pool: this.#ends, signal }, [one], group.from)
         if (!one.held) return
-        this.#found(one, offset!, -1)
+        this.#found(one, offset!, undefined)
         // Else whoever gets the partition next would begin at what is the latest then, and miss what lies between.
-        if (group.from === 'latest') commits.commit([[one, offset!]]).catch(() => undefined)
+        if (group.from === 'latest') commits.commit([[one, { offset: offset! }]]).catch(() => undefined)
         return
       } catch (error) {
         pause = this.#failed([one], error, since)
@@ -95,9 +95,9 @@ export class GroupPositions<Holding extends CommitHolding> {
     }
   }
 
-  #found(one: Holding, offset: number, floor: number): void {
+  #found(one: Holding, offset: number, committed: Committed | undefined): void {
     this.forget(one)
-    if (one.held) this.#options.begin(one, offset, floor)
+    if (one.held) this.#options.begin(one, offset, committed)
   }
 
   /** Returns how long to wait before the next try. */

@@ -12,7 +12,7 @@ import { planBalance, type Claim } from './balance.ts'
 import { topicMissing } from './refusals.ts'
 import type { Clock, ScheduledTimer } from '../../clock.ts'
 import type { TransportError } from '../../errors.ts'
-import type { GroupOptions, OffsetNote, RecordPosition, TopicPartition } from '../transport.ts'
+import type { GroupOptions, OffsetNote, OffsetToCommit, TopicPartition } from '../transport.ts'
 import type { TopicLog } from './log.ts'
 
 /** What a group needs of its cluster. */
@@ -23,7 +23,7 @@ export interface GroupSurroundings {
 
 /** A partition together with where its new owner begins; `undefined`: nothing was committed. */
 export interface AssignedPartition extends TopicPartition {
-  readonly committed: number | undefined
+  readonly committed: OffsetNote | undefined
 }
 
 /** What the coordinator tells a member; each call is a message, so none of them may call back at once. */
@@ -138,10 +138,11 @@ export class MemoryGroup {
   }
 
   /** Applies what the member may commit; returns what it may not. */
-  commit(member: GroupMember, offsets: readonly RecordPosition[]): readonly RecordPosition[] {
-    const refused: RecordPosition[] = []
+  commit(member: GroupMember, offsets: readonly OffsetToCommit[]): readonly OffsetToCommit[] {
+    const refused: OffsetToCommit[] = []
     for (const offset of offsets)
-      if (this.#owned.get(keyOf(offset))?.owner === member) this.note({ ...offset, metadata: '' })
+      if (this.#owned.get(keyOf(offset))?.owner === member)
+        this.note({ ...offset, metadata: offset.metadata ?? '' })
       else refused.push(offset)
     return refused
   }
@@ -250,6 +251,6 @@ export class MemoryGroup {
   }
 
   #assignment({ topic, partition }: TopicPartition): AssignedPartition {
-    return { topic, partition, committed: this.#offsets.get(keyOf({ topic, partition }))?.offset }
+    return { topic, partition, committed: this.#offsets.get(keyOf({ topic, partition })) }
   }
 }

@@ -10,8 +10,15 @@ import { errorOf } from '../../words.ts'
 import { Troubles, troubleKind } from '../troubles.ts'
 import { Cursor } from './log.ts'
 import { Lane, type Link } from './link.ts'
-import { nameTaken, placeLost, topicMissing, transportClosed } from './refusals.ts'
-import type { GroupMembership, GroupOptions, RecordPosition, TopicPartition, Trouble } from '../transport.ts'
+import {
+  isTooLong,
+  metadataTooLong,
+  nameTaken,
+  placeLost,
+  topicMissing,
+  transportClosed,
+} from './refusals.ts'
+import type { GroupMembership, GroupOptions, OffsetToCommit, TopicPartition, Trouble } from '../transport.ts'
 import type { ClusterState } from './cluster-state.ts'
 import type { AssignedPartition, GroupMember, GroupSession, MemoryGroup } from './group.ts'
 
@@ -86,7 +93,7 @@ export class MemoryMembership implements GroupMembership {
     }
   }
 
-  commit(offsets: readonly RecordPosition[]): Promise<void> {
+  commit(offsets: readonly OffsetToCommit[]): Promise<void> {
     // Fenced by the membership under which it was asked for: when the member is expelled and back before this
     // arrives, the commit is the old member's.
     const member = this.#member
@@ -97,11 +104,13 @@ export class MemoryMembership implements GroupMembership {
     }
     this.#committing.add(reject)
     this.#up.push(0, () => {
-      const refused = this.#group.commit(member, offsets)
+      const fitting = offsets.filter((one) => !isTooLong(one))
+      const refused = this.#group.commit(member, fitting)
       this.#down.push(0, () => {
         this.#committing.delete(reject)
-        if (refused.length === 0) resolve()
-        else reject(fenced(this.#options.groupId, refused))
+        if (refused.length > 0) reject(fenced(this.#options.groupId, refused))
+        else if (fitting.length < offsets.length) reject(metadataTooLong())
+        else resolve()
       })
     })
     return promise
@@ -201,6 +210,7 @@ export class MemoryMembership implements GroupMembership {
     const cursors = news.map((partition) => this.#place(partition))
     if (news.length > 0)
       this.#options.onAssigned?.(news.map(({ topic, partition }) => ({ topic, partition })))
+    for (const { committed } of news) if (committed) this.#options.onCommitted?.(committed)
     for (const cursor of cursors) cursor.start()
     this.#troubles.end('place')
     if (!this.#joined) this.#troubles.listen()
@@ -214,7 +224,7 @@ export class MemoryMembership implements GroupMembership {
     const cursor = new Cursor(
       this.#link,
       log,
-      at.committed ?? start,
+      at.committed?.offset ?? start,
       () => this.#cluster.faults,
       (records, appendedAfter?: number) => this.#options.onRecords(records, appendedAfter),
     )
@@ -352,7 +362,7 @@ function closed(groupId: string): TransportError {
   return new TransportError('MILENA_CLOSED', `join group ${groupId}: closed`)
 }
 
-function fenced(groupId: string, refused: readonly RecordPosition[]): TransportError {
+function fenced(groupId: string, refused: readonly TopicPartition[]): TransportError {
   const names = refused.map(({ topic, partition }) => `${topic}[${partition}]`).join(', ')
   return new TransportError(
     'MILENA_COMMIT_FENCED',

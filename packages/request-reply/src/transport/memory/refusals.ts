@@ -24,6 +24,20 @@ export function brokerError(kafkaName: string, message: string): TransportError 
   return new TransportError('MILENA_BROKER_ERROR', `${kafkaName}: ${message}`)
 }
 
+/** Characters of metadata that a broker keeps beside an offset (`offset.metadata.max.bytes`, which counts UTF-16 units). */
+const longestMetadata = 4_096
+
+export function isTooLong({ metadata = '' }: { readonly metadata?: string | undefined }): boolean {
+  return metadata.length > longestMetadata
+}
+
+export function metadataTooLong(): TransportError {
+  return brokerError(
+    'OFFSET_METADATA_TOO_LARGE',
+    `an offset's metadata has at most ${longestMetadata} characters`,
+  )
+}
+
 /** Another process has this static member's name. */
 export function nameTaken(groupId: string, instanceId: string | undefined): TransportError {
   return new TransportError(

@@ -7,7 +7,14 @@ import { partitionForKey } from '../partitioner.ts'
 import { Lane, Link, type Parcel } from './link.ts'
 import { recordSize, type PartitionLog } from './log.ts'
 import { MemoryMembership } from './membership.ts'
-import { brokerError, partitionMissing, topicMissing, transportClosed } from './refusals.ts'
+import {
+  brokerError,
+  isTooLong,
+  metadataTooLong,
+  partitionMissing,
+  topicMissing,
+  transportClosed,
+} from './refusals.ts'
 import { MemoryTail } from './tail.ts'
 import type {
   GroupMembership,
@@ -25,7 +32,6 @@ import type { ClusterState } from './cluster-state.ts'
 import type { SendFate } from './faults.ts'
 
 /** Kafka's `offset.metadata.max.bytes`. */
-const longestMetadata = 4096
 
 export interface MemoryTransportOptions {
   /** Told to the fault hooks; default `client-1`, `client-2`, … */
@@ -194,8 +200,7 @@ export class MemoryTransport implements Transport {
       if (!topic) throw topicMissing(note.topic)
       if (!topic.partitions[note.partition])
         throw partitionMissing(note.topic, note.partition, topic.partitions.length)
-      if (Buffer.byteLength(note.metadata) > longestMetadata)
-        throw brokerError('OFFSET_METADATA_TOO_LARGE', `a note has at most ${longestMetadata} bytes`)
+      if (isTooLong(note)) throw metadataTooLong()
     }
     for (const note of notes) group.note(note)
   }

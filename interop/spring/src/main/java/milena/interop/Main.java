@@ -21,20 +21,26 @@ import org.springframework.kafka.core.DefaultKafkaProducerFactory;
 import org.springframework.kafka.core.ProducerFactory;
 
 /**
- * One side of a conversation, as a Spring application has it. {@code --role=replier}, {@code --role=requester} or {@code --role=dead-letters};
+ * One side of a conversation, as a Spring application has it. {@code --role=replier}, {@code --role=requester}, {@code --role=dead-letters} or
+ * {@code --role=retries};
  * the other options are named where they are injected. Events go to standard output, one JSON object a line;
  * a requester takes its orders from standard input. When that ends, so does the process.
  */
 @Configuration
 @EnableKafka
 public class Main {
+    private static final Map<String, Class<?>> roles = Map.of(
+            "replier", Replier.class,
+            "requester", Requester.class,
+            "dead-letters", DeadLetters.class,
+            "retries", Retries.class);
+
     public static void main(String[] args) throws Exception {
         var options = new SimpleCommandLinePropertySource(args);
         try (var context = new AnnotationConfigApplicationContext()) {
             context.getEnvironment().getPropertySources().addFirst(options);
             var requesting = "requester".equals(options.getProperty("role"));
-            var role = "dead-letters".equals(options.getProperty("role")) ? DeadLetters.class : Replier.class;
-            context.register(Main.class, requesting ? Requester.class : role);
+            context.register(Main.class, roles.get(options.getProperty("role")));
             context.refresh();
             var requester = requesting ? context.getBean(Requester.class) : null;
             if (requester != null) requester.awaitAssignment();

@@ -1,19 +1,19 @@
-/** What the sketched middlewares of the replier must do on every transport. */
+/** What stored outcomes must do on every transport. */
 import assert from 'node:assert/strict'
 import {
   createReplier,
   createRequester,
   defineOperation,
+  idempotency,
+  memoryIdempotencyStore,
   replyPartition,
   string,
-  type Operation,
   type Replier,
   type ReplierOptions,
   type Transport,
 } from '@milena/request-reply'
-import { MemoryReplyStore, storedReplies } from './stored-replies.ts'
 
-export interface ReplierCase {
+export interface IdempotencyCase {
   readonly requests: string
   readonly replies: string
   /** How long a dead replier keeps its partitions, in milliseconds. */
@@ -22,29 +22,16 @@ export interface ReplierCase {
   connect(): Promise<{ readonly transport: Transport; readonly die: () => Promise<void> | void }>
 }
 
-const quiet = { warn() {} }
-
-function payOn(topic: string): Operation<string, string, string, string> {
-  return defineOperation({ name: 'pay', topic, request: string(), reply: string(), key: (order) => order })
-}
-
-function replierOn(on: ReplierCase, transport: Transport, options: Partial<ReplierOptions> = {}): Replier {
-  return createReplier({
-    transport,
-    groupId: `${on.requests}-workers`,
-    replyTopics: [on.replies],
-    logger: quiet,
-    sessionTimeout: on.sessionTimeout,
-    heartbeatInterval: on.sessionTimeout / 10,
-    commitInterval: 0,
-    ...options,
-  })
-}
-
 /** The first owner did the work, stored its reply and died before it was sent; by then the deadline is over. */
-export async function answersFromTheStore(on: ReplierCase): Promise<void> {
-  const pay = payOn(on.requests)
-  const store = new MemoryReplyStore()
+export async function answersFromTheStore(on: IdempotencyCase): Promise<void> {
+  const pay = defineOperation({
+    name: 'pay',
+    topic: on.requests,
+    request: string(),
+    reply: string(),
+    key: (order) => order,
+  })
+  const store = memoryIdempotencyStore()
   const { transport } = await on.connect()
   const late = Promise.withResolvers<unknown>()
   await using requester = await createRequester({
@@ -63,19 +50,36 @@ export async function answersFromTheStore(on: ReplierCase): Promise<void> {
     await doomed.die()
     return outcome
   })
-  first.useRecords(storedReplies(store))
+  first.useRecords(idempotency({ store }))
   first.handle(pay, handler)
   await first.start()
   await assert.rejects(requester.request(pay, 'o-1'), { code: 'MILENA_TIMEOUT' })
   assert.equal(handled, 1)
-  assert.equal(store.replies.size, 1)
+  assert.equal(store.stats().entries, 1)
 
   const next = await on.connect()
   await using second = replierOn(on, next.transport)
-  second.useRecords(storedReplies(store))
+  second.useRecords(idempotency({ store }))
   second.handle(pay, handler)
   await second.start()
   assert.equal(await late.promise, 'approved o-1, 1')
   assert.equal((await requester.request(pay, 'o-2', { timeout: 60_000 })).value, 'approved o-2, 2')
   assert.equal(handled, 2)
+}
+
+function replierOn(
+  on: IdempotencyCase,
+  transport: Transport,
+  options: Partial<ReplierOptions> = {},
+): Replier {
+  return createReplier({
+    transport,
+    groupId: `${on.requests}-workers`,
+    replyTopics: [on.replies],
+    logger: { warn() {} },
+    sessionTimeout: on.sessionTimeout,
+    heartbeatInterval: on.sessionTimeout / 10,
+    commitInterval: 0,
+    ...options,
+  })
 }

@@ -1,0 +1,121 @@
+/** The idempotency middleware on PostgreSQL: a handler's work and the stored reply are one. */
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { after, before, test, type TestContext } from 'node:test'
+import {
+  createReplier,
+  defineOperation,
+  idempotency,
+  json,
+  requestRecord,
+  type IncomingRecord,
+} from '@milena/request-reply'
+import { createMemoryBroker } from '@milena/request-reply/testing'
+import { migrate, postgresIdempotency, postgresOutbox } from '@milena/postgres'
+import { openTestDatabase, type TestDatabase } from '../../../test/support/database.ts'
+import { waitFor } from '../../../test/support/wait-for.ts'
+
+let database: TestDatabase
+before(async () => {
+  database = await openTestDatabase()
+  await migrate(database.pool)
+  await database.pool.query('CREATE TABLE deposits (id text, amount integer)')
+})
+after(async () => database.close())
+
+interface Deposit {
+  readonly id: string
+  readonly amount: number
+}
+
+const deposit = defineOperation({
+  name: 'deposit',
+  topic: 'deposits',
+  request: json<Deposit>(),
+  reply: json<{ readonly handling: number }>(),
+  key: ({ id }) => id,
+  idempotencyKey: ({ id }) => id,
+})
+const tell = defineOperation({ name: 'tell', topic: 'told', request: json<string>() })
+
+async function depositing(t: TestContext, disturb: (handling: number) => Promise<void>) {
+  const broker = createMemoryBroker({
+    topics: [
+      { name: 'deposits', partitions: 2 },
+      { name: 'deposit-replies', partitions: 1 },
+      { name: 'told', partitions: 1 },
+    ],
+  })
+  const transport = broker.connect()
+  t.after(() => transport.close())
+  const pool = database.openPool({ application_name: 'replier' })
+  const outbox = postgresOutbox({ pool })
+  const store = postgresIdempotency({ pool })
+  const replier = createReplier({
+    transport,
+    groupId: 'g',
+    replyTopics: ['deposit-replies'],
+    logger: { warn: () => undefined },
+  })
+  let handlings = 0
+  replier.handle(
+    deposit,
+    async ({ id, amount }, { transaction }) => {
+      const handling = ++handlings
+      await transaction.query('INSERT INTO deposits VALUES ($1, $2)', [id, amount])
+      await outbox.add(transaction, tell, id)
+      await disturb(handling)
+      return { handling }
+    },
+    { useRecords: [idempotency({ store, lease: 500 })] },
+  )
+  await replier.start()
+  t.after(() => replier.close())
+  const replies: IncomingRecord[] = []
+  const onRecords = (records: readonly IncomingRecord[]): void => void replies.push(...records)
+  await transport.tail({ topic: 'deposit-replies', partitions: 'all', from: 'earliest', onRecords })
+  const send = async (value: Deposit): Promise<void> => {
+    await transport.send(await requestRecord(deposit, value, { replyTo: { topic: 'deposit-replies' } }))
+  }
+  const effects = async (id: string): Promise<number[]> => {
+    const counts = await database.pool.query<{ readonly n: number }>(
+      `SELECT count(*)::integer AS n FROM deposits WHERE id = $1 UNION ALL
+       SELECT count(*)::integer FROM milena_outbox WHERE topic = 'told' AND value = $2`,
+      [id, JSON.stringify(id)],
+    )
+    return counts.rows.map(({ n }) => n)
+  }
+  return { send, replies, effects, replier }
+}
+
+test('a repeated request gets the first reply, and its work is there once', async (t) => {
+  const { send, replies, effects } = await depositing(t, async () => undefined)
+  const id = randomUUID()
+  for (let each = 0; each < 3; each++) await send({ id, amount: 5 })
+  await waitFor(() => replies.length === 3, { what: 'three replies' })
+  assert.deepEqual(
+    replies.map(({ value }) => String(value)),
+    Array.from({ length: 3 }, () => '{"handling":1}'),
+  )
+  assert.deepEqual(await effects(id), [1, 1])
+})
+
+test('the database goes away while a handler works: what it did is undone, and done again once', async (t) => {
+  const { send, replies, effects } = await depositing(t, async (handling) => {
+    if (handling > 2) return
+    await database.killConnections(`application_name = 'replier'`)
+  })
+  const id = randomUUID()
+  await send({ id, amount: 5 })
+  await waitFor(() => replies.length === 1, { what: 'the reply' })
+  assert.equal(String(replies[0]!.value), '{"handling":3}')
+  assert.deepEqual(await effects(id), [1, 1])
+})
+
+test('without transactions handlers are given none, and the reply is stored all the same', async () => {
+  const store = postgresIdempotency({ pool: database.pool, transactions: false })
+  assert.equal((store as { readonly begin?: unknown }).begin, undefined)
+  const id = { scope: 's', key: randomUUID() }
+  const claim = await store.claim(id, { fingerprint: 'a'.repeat(64), owner: 'o', lease: 1_000, ttl: 60_000 })
+  assert.equal(claim.kind, 'claimed')
+})

@@ -1,0 +1,126 @@
+/** The same work once: processes that are killed between any two of its steps, on brokers and PostgreSQL. */
+import assert from 'node:assert/strict'
+import { fork, type ChildProcess } from 'node:child_process'
+import { after, before, test } from 'node:test'
+import { createRequester, defineOperation, openKafka, replyPartition, string } from '@milena/request-reply'
+import { migrate } from '@milena/postgres'
+import {
+  answersFromTheStore,
+  type IdempotencyCase,
+} from '../../packages/request-reply/test/idempotency-cases.ts'
+import { openTestCluster, uniqueName, type TestCluster } from '../support/cluster.ts'
+import { openTestDatabase, type TestDatabase } from '../support/database.ts'
+import { runPage } from '../support/run-page.ts'
+import { places, tables, type WorkerOptions } from './idempotency-worker.ts'
+
+let cluster: TestCluster
+let database: TestDatabase
+before(async () => {
+  ;[cluster, database] = await Promise.all([openTestCluster(), openTestDatabase()])
+  await migrate(database.pool)
+  await database.pool.query(tables)
+})
+after(async () => {
+  await cluster.close()
+  await database.close()
+})
+
+/** A worker, and another one in its place each time it dies. */
+class Worker {
+  readonly #options: WorkerOptions
+  #process: ChildProcess
+  #closed = false
+
+  constructor(options: WorkerOptions) {
+    this.#options = options
+    this.#process = this.#start()
+  }
+
+  #start(): ChildProcess {
+    const child = fork(new URL('idempotency-worker.ts', import.meta.url), [JSON.stringify(this.#options)], {
+      execArgv: ['--conditions=x-source'],
+    })
+    child.once('exit', () => {
+      if (!this.#closed) this.#process = this.#start()
+    })
+    return child
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    const ended = new Promise((resolve) => this.#process.once('exit', resolve))
+    this.#process.kill('SIGKILL')
+    await ended
+  }
+}
+
+test('workers are killed around every step: no effect twice, none missing, and every request has its reply', async () => {
+  const topic = await cluster.createTopic('idempotency_request')
+  const replies = await cluster.createTopic('idempotency_reply')
+  const worker = new Worker({
+    brokers: cluster.brokers,
+    groupId: uniqueName('idempotency'),
+    topic,
+    replies,
+    databaseUrl: database.url,
+    sessionTimeout: 6_000,
+  })
+  const requester = await createRequester({
+    kafka: { brokers: cluster.brokers },
+    replyRouting: replyPartition({ topic: replies }),
+    timeout: 120_000,
+  })
+  const work = defineOperation({
+    name: 'work',
+    topic,
+    request: string(),
+    reply: string(),
+    idempotencyKey: (order) => order,
+  })
+  try {
+    const orders = [...places, ...Array.from({ length: 8 }, (_, i) => `order ${i}`)]
+    const answers = await Promise.all(
+      orders.map(async (order) => (await requester.request(work, order)).value),
+    )
+    assert.deepEqual(
+      answers,
+      orders.map((order) => `done: ${order}`),
+    )
+    const { rows } = await database.pool.query<{ readonly what: string; readonly times: number }>(
+      'SELECT what, count(*)::int AS times FROM effects GROUP BY what',
+    )
+    const times = Object.fromEntries(rows.map((row) => [row.what, row.times]))
+    assert.deepEqual(times, Object.fromEntries(orders.map((order) => [order, 1])))
+    const again = await Promise.all(orders.map((order) => requester.request(work, order)))
+    assert.equal(again.length, orders.length)
+    const { rows: deaths } = await database.pool.query<{ readonly place: string }>('SELECT place FROM deaths')
+    assert.deepEqual(
+      deaths.map(({ place }) => place).toSorted(),
+      [...places].toSorted(),
+      'it died at each place',
+    )
+    const { rows: total } = await database.pool.query('SELECT 1 FROM effects')
+    assert.equal(total.length, orders.length)
+    const outcome = await requester.outcome(work, places[0])
+    assert.equal(outcome.state === 'done' && outcome.reply?.value, `done: ${places[0]}`)
+  } finally {
+    await requester.close({ timeout: 0 })
+    await worker.close()
+  }
+})
+
+test('a redelivery gets the stored reply, however late', async (t) => {
+  const topic = await cluster.createTopic('idempotency_late')
+  const replies = await cluster.createTopic('idempotency_late_reply')
+  const connect = async (): ReturnType<IdempotencyCase['connect']> => {
+    const transport = await openKafka({ brokers: cluster.brokers })
+    t.after(() => transport.close())
+    return { transport, die: () => transport.close() }
+  }
+  await answersFromTheStore({ requests: topic, replies, sessionTimeout: 6_000, connect })
+})
+
+test('the example of the page runs as it stands', async () => {
+  const code = { page: 'docs/idempotency.md', block: 0, topics: ['pay_request', 'pay_reply'] }
+  assert.equal(await runPage(cluster, code), 'o-17: charge number 1\n'.repeat(3))
+})
