@@ -5,7 +5,7 @@ import { postgresJournal } from '@milena/postgres'
 import { createMemoryBroker } from '@milena/request-reply/testing'
 import { migrate } from '../src/migrate.ts'
 import { entry, ids, opened, testJournal, unfinished } from '../../request-reply/test/journal-contract.ts'
-import { finishesWhatADeadInstanceHadAccepted } from '../../request-reply/test/journal-case.ts'
+import { finishesWhatADeadInstanceHadAccepted } from '../../request-reply/test/journal-case-contract.ts'
 import { openTestDatabase, type TestDatabase } from '../../../test/support/database.ts'
 
 let database: TestDatabase
@@ -81,13 +81,11 @@ test('while the database is away nothing is written, and that is told; what is f
   await using first = await opened(store)
   const [one, two, three] = [entry(), entry(), entry()]
   await first.journal.append(one)
-  const { query } = pool
+  const query = pool.query.bind(pool) as (...given: never[]) => unknown
   let away = true
   const hanging: (() => void)[] = []
   pool.query = ((...given: never[]) =>
-    away
-      ? new Promise<void>((resolve) => hanging.push(resolve))
-      : (query as (...given: never[]) => unknown).apply(pool, given)) as never
+    away ? new Promise<void>((resolve) => hanging.push(resolve)) : query(...given)) as never
   first.journal.finish(one.correlationId)
   await assert.rejects(first.journal.append(two), { code: 'MILENA_JOURNAL_FAILED' })
   assert.match(first.journal.stats().trouble!.error.message, /not answered within 200 ms/)
