@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { postgresJournal } from '@milena/postgres'
+import { createMemoryBroker } from '@milena/request-reply/testing'
 import { migrate } from '../src/migrate.ts'
 import { entry, ids, opened, testJournal, unfinished } from '../../request-reply/test/journal-contract.ts'
+import { finishesWhatADeadInstanceHadAccepted } from '../../request-reply/test/journal-case.ts'
 import { openTestDatabase, type TestDatabase } from '../../../test/support/database.ts'
 
 let database: TestDatabase
@@ -26,13 +28,36 @@ testJournal('PostgreSQL', async () => {
   const schema = await ownSchema()
   return {
     store: postgresJournal({ pool: database.pool, schema, lease: 600 }),
-    async abandon(instanceId) {
-      await database.pool.query(
-        `UPDATE ${schema}.milena_journal_owners SET renewed_at = '-infinity' WHERE instance_id = $1`,
-        [instanceId],
-      )
-    },
+    abandon: (instanceId) => abandon(schema, instanceId),
   }
+})
+
+/** Whatever it renews. */
+async function abandon(schema: string, instanceId: string): Promise<void> {
+  await database.pool.query(
+    `UPDATE ${schema}.milena_journal_owners SET released = true WHERE instance_id = $1`,
+    [instanceId],
+  )
+}
+
+test('a journal in PostgreSQL finishes what a dead instance had accepted', async () => {
+  const schema = await ownSchema()
+  const broker = createMemoryBroker({
+    topics: [
+      { name: 'work_request', partitions: 2 },
+      { name: 'work_reply', partitions: 3 },
+    ],
+  })
+  await finishesWhatADeadInstanceHadAccepted({
+    requests: 'work_request',
+    replies: 'work_reply',
+    store: postgresJournal({ pool: database.pool, schema }),
+    abandon: (instanceId) => abandon(schema, instanceId),
+    connect: async () => {
+      const transport = broker.connect()
+      return { transport, die: () => transport.kill() }
+    },
+  })
 })
 
 test('a process that was killed is taken for dead when its lease has ended, not before', async () => {

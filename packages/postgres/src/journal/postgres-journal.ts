@@ -266,7 +266,7 @@ class PostgresJournal implements OpenJournal {
       this.#taken = journalTaken(
         name,
         this.#opening.instanceId,
-        'has been taken by another process: this one accepts and sends nothing any more',
+        'has been taken by another process: this one accepts nothing any more',
       )
       this.#opening.onTaken(this.#taken)
     }

@@ -19,7 +19,7 @@ export async function run(
   show: (step: string, detail?: string) => void,
 ): Promise<Outcome> {
   const { exchanges, rate } = options
-  const client = new JsonClient(system.urlOf('exchange'), 1_000)
+  const client = new JsonClient(system.urlOf('exchange'), 300)
   const breaking = new Breaking(system, options)
   await using letters = new Letters(system.brokers, options.prefix)
   const answers: Answers = {
