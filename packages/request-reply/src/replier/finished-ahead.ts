@@ -18,7 +18,7 @@ const version = 'milena1:'
 export const longestMetadata = 4_096
 
 const digits = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
-const values: ReadonlyMap<string, number> = new Map([...digits].map((digit, value) => [digit, value]))
+const values: ReadonlyMap<string, number> = new Map(Array.from(digits).map((digit, value) => [digit, value]))
 
 export interface FinishedMetadata {
   /** Empty when there is nothing to say, or nothing that is certain. */
