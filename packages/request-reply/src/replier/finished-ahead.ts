@@ -1,7 +1,7 @@
 /**
  * What a commit says of the records above its offset: which of them are finished, so that whoever has the partition next
  * passes over them. It stands in the commit's metadata, the free text that Kafka keeps beside a committed offset
- * (OffsetCommit, `CommittedMetadata`; the brokers take 4 096 bytes of it, `offset.metadata.max.bytes`):
+ * (OffsetCommit, `CommittedMetadata`; the brokers take 4 096 characters of it, `offset.metadata.max.bytes`):
  *
  *     milena1:<offset><timestamp><unfinished><finished><unfinished><finished>…
  *
