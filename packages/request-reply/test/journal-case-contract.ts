@@ -52,6 +52,8 @@ export async function finishesWhatADeadInstanceHadAccepted(on: JournalCase): Pro
         store: on.store,
         operations: [work],
         onRecovered(each) {
+          // What was finished in the last 50 ms before the kill may come again.
+          if (each.of(work) && each.request === 'before') return
           recovered.push(each)
           finished()
         },
