@@ -8,7 +8,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
-import { PaymentSystem, type Answer } from '../support/payment-system.ts'
+import { ask, PaymentSystem, type Answer } from '../support/payment-system.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 const payments = Number(process.env['PAYMENTS'] ?? 400)
@@ -207,3 +207,51 @@ function sequence(from: number): () => number {
     return state / 2 ** 32
   }
 }
+
+test('a payment whose gateway or worker was killed is told rightly at any gateway, and by its successor', async (t) => {
+  const system = await PaymentSystem.start([
+    '--supervise',
+    '--timeout',
+    String(timeout),
+    '--provider-delay',
+    '800',
+  ])
+  try {
+    for (const victim of ['gateways', 'workers'] as const) {
+      const [first, second] = system.state().gateways
+      const orders = Array.from({ length: 8 }, (_, n) => ({
+        orderId: `${victim}-${n}`,
+        amount: 1_000 + n,
+        method: methods[n % 3]!,
+      }))
+      const asked = orders.map((order) => system.pay(first!.url, order).catch(() => 'broken off'))
+      const isAtWork = async ({ orderId }: { orderId: string }): Promise<boolean> =>
+        (await ask(`${system.state().provider.url}/charges/${orderId}`)).status === 200
+      await waitFor(async () => (await Promise.all(orders.map(isAtWork))).every(Boolean), {
+        what: 'the provider to be at work on all payments',
+      })
+      const killedAt = Date.now()
+      for (const { pid } of system.state()[victim].slice(0, victim === 'gateways' ? 1 : 2))
+        process.kill(pid, 'SIGKILL')
+      await waitFor(
+        async () => {
+          const views = await Promise.all(orders.map((order) => system.payment(second!.url, order.orderId)))
+          return views.every(({ body }) => body['status'] === 'approved')
+        },
+        { what: `every payment to be told as approved after the ${victim} were killed`, timeout: 60_000 },
+      )
+      t.diagnostic(`${victim} killed: all told as they are after ${Date.now() - killedAt} ms`)
+      await Promise.all(asked)
+      await waitFor(() => system.state().gateways.length === 2 && system.state().workers.length === 2, {
+        what: 'everything to be restarted',
+      })
+      const views = await Promise.all(orders.map((order) => system.payment(first!.url, order.orderId)))
+      for (const { body } of views) assert.equal(body['status'], 'approved')
+    }
+    const ledger = await system.ledger()
+    assert.equal(new Set(ledger.map(({ orderId }) => orderId)).size, 16)
+    assert.equal(ledger.length, 16, 'each was charged once')
+  } finally {
+    await system.close()
+  }
+})

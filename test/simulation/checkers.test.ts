@@ -20,6 +20,7 @@ const handled = (id: string, zombie = false): HappeningBody => ({
   what: 'handled',
   id,
   key: 'k',
+  place: '0@0',
   worker: 'worker#1',
   done: true,
   touched: true,
@@ -58,6 +59,15 @@ function foundIn(happenings: readonly Timed[], log: readonly LoggedRequest[]): s
   return check({ history, log, replies, unhealed: [], calm: true })
     .map(({ invariant, message }) => `${invariant} ${message}`)
     .join('; ')
+}
+
+/** What is found where processes have died: work may be done twice then. */
+function foundWithCrashes(...happenings: readonly HappeningBody[]): string {
+  const history = happenings.map((happening): Happening => ({ at: 0, ...happening }))
+  const replies = { topic: 'replies', at: new Map<string, string>() }
+  return check({ history, log: [], replies, unhealed: [], calm: false })
+    .map(({ invariant }) => invariant)
+    .join()
 }
 
 describe('checkers', () => {
@@ -170,6 +180,14 @@ describe('checkers', () => {
     assert.match(found([{ ...refused, code: undefined }], [inLog('r-1')]), /^I7/)
     assert.equal(found([passedOver('reply-undeliverable')], [inLog('r-1')]), '')
     assert.match(found([passedOver('unanswerable')], [inLog('r-1')]), /^I7/)
+  })
+
+  it('find a request that is handled again after there was time to commit it', () => {
+    const kept: HappeningBody = { what: 'kept', place: '0@0' }
+    assert.equal(foundWithCrashes(handled('r-1'), kept, handled('r-1')), 'I10')
+    assert.equal(foundWithCrashes(handled('r-1'), kept, handled('r-1', true)), '', 'it had begun before')
+    assert.equal(foundWithCrashes(handled('r-1'), handled('r-1'), kept), '')
+    assert.equal(foundWithCrashes(handled('r-1'), { what: 'kept', place: '0@1' }, handled('r-1')), '')
   })
 
   it('find a request that was handled and not answered, and a reply that vanished', () => {

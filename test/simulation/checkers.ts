@@ -11,6 +11,8 @@
  * I8 after the faults everything is worked off, new requests are answered, closing ends, and no error went unheard.
  * I9 nobody is told "nothing was done" of a request that was handled, at whichever of its deliveries, nor that its outcome
  *    is known when it is not.
+ * I10 what was answered, by a replier that has kept its partition for long enough to commit that, is not handled again,
+ *    whatever is unfinished below it.
  */
 import type { Happening, Life } from './history.ts'
 
@@ -36,7 +38,7 @@ export interface Facts {
 }
 
 export interface Violation {
-  readonly invariant: 'I1' | 'I2' | 'I3' | 'I4' | 'I5' | 'I7' | 'I8' | 'I9'
+  readonly invariant: 'I1' | 'I2' | 'I3' | 'I4' | 'I5' | 'I7' | 'I8' | 'I9' | 'I10'
   readonly message: string
 }
 
@@ -53,6 +55,7 @@ export function check(facts: Facts): Violation[] {
   checkOrder(facts, report)
   checkNothingVanishes(facts, report)
   checkClaims(facts, report)
+  checkCommitted(facts, report)
   for (const what of facts.unhealed) report('I8', what)
   return violations
 }
@@ -235,6 +238,14 @@ function checkClaims({ history }: Facts, report: Report): void {
     if (effect === 'none' && touched.has(id))
       report('I9', `${id} was said to have had no effect (${code}), and was handled`)
   }
+}
+
+function checkCommitted({ history }: Facts, report: Report): void {
+  const kept = new Set<string>()
+  for (const happening of history)
+    if (happening.what === 'kept') kept.add(happening.place)
+    else if (happening.what === 'handled' && !happening.zombie && kept.has(happening.place))
+      report('I10', `${happening.id}, answered long before, was handled again by ${happening.worker}`)
 }
 
 export function placeOf({

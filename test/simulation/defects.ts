@@ -172,6 +172,25 @@ export const defects: readonly PlantedDefect[] = [
     }),
   },
   {
+    name: 'a replier commits and does not say what is finished above its offset',
+    breaks: 'I10',
+    plant: () => ({
+      wrap: onlyFor('replier', (transport) => ({
+        async join(options) {
+          const membership = await transport.join(options)
+          return {
+            commit: (offsets) => membership.commit(offsets.map((at) => ({ ...at, metadata: '' }))),
+            pause: (partition) => membership.pause(partition),
+            troubles: () => membership.troubles(),
+            resume: (partition) => membership.resume(partition),
+            close: () => membership.close(),
+            [Symbol.asyncDispose]: () => membership.close(),
+          }
+        },
+      })),
+    }),
+  },
+  {
     name: 'a replier says of a request that it did not begin with that nothing was done',
     breaks: 'I9',
     plant: () => ({

@@ -44,17 +44,20 @@ export type HappeningBody =
     }
   /**
    * A handler came to its end: the work was done, or it was refused for good; `touched`: something was done outside. `zombie`: the replier no longer had the
-   * partition, or had lost it in between.
+   * partition, or had lost it in between. `place`: where the request stands.
    */
   | {
       readonly what: 'handled'
       readonly id: string
       readonly key: string
+      readonly place: string
       readonly worker: Life
       readonly done: boolean
       readonly touched: boolean
       readonly zombie: boolean
     }
+  /** Whoever handled and answered the request there has had its partition, and quiet, for long enough since to commit that. */
+  | { readonly what: 'kept'; readonly place: string }
   /** A reply left a replier; `code` when it is an error. */
   | { readonly what: 'replied'; readonly correlationId: string; readonly code: string | undefined }
   /** The brokers acknowledged a reply. */

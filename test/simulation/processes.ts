@@ -17,7 +17,12 @@ import {
 } from '../../packages/request-reply/src/errors.ts'
 import type { RandomBytes } from '../../packages/request-reply/src/random.ts'
 import type { MemoryTransport } from '../../packages/request-reply/src/transport/memory/transport.ts'
-import type { TopicPartition, Transport } from '../../packages/request-reply/src/transport/transport.ts'
+import type {
+  RecordPosition,
+  TopicPartition,
+  Transport,
+} from '../../packages/request-reply/src/transport/transport.ts'
+import { placeOf } from './checkers.ts'
 import { hashOf, type History, type Life } from './history.ts'
 import type { Plan } from './plan.ts'
 import type { Random } from './random.ts'
@@ -80,6 +85,13 @@ export interface Surroundings {
   readonly wrap: (transport: MemoryTransport, role: 'requester' | 'replier') => Transport
   /** The number of the assignment under which a replier has a partition; `undefined` when it has not. */
   readonly ownership: (life: Life, partition: TopicPartition) => number | undefined
+  /** A replier that has the partition has handled the request that stands there. */
+  readonly onHandled: (
+    life: Life,
+    alive: () => boolean,
+    position: RecordPosition,
+    correlationId: string,
+  ) => void
   readonly correlationIds: (life: Life) => RandomBytes
   readonly onLate: (id: string, hash: string | undefined, error: MilenaError | undefined) => void
   /** Reports what is wrong beyond the history. */
@@ -317,11 +329,13 @@ export class ReplierProcess extends SimulatedProcess<Replier> {
       what: 'handled',
       id: request.id,
       key: request.key,
+      place: placeOf(context.position),
       worker: life,
       done: !refused && !failed,
       touched: !refused,
       zombie,
     })
+    if (!zombie) this.surroundings.onHandled(life, alive, context.position, context.correlationId!)
     // Refused at every delivery, and before anything was done: so it may say so.
     if (refused) throw new ReplyError('REFUSED', hash, { effect: 'none' })
     if (failed) throw new Error('planted in the load, and not for the requester to see')

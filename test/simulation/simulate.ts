@@ -27,12 +27,17 @@ import {
 } from '../../packages/request-reply/src/transport/memory/broker.ts'
 import type { SendFault } from '../../packages/request-reply/src/transport/memory/faults.ts'
 import type { MemoryTransport } from '../../packages/request-reply/src/transport/memory/transport.ts'
-import type { OutgoingRecord, Transport } from '../../packages/request-reply/src/transport/transport.ts'
+import type {
+  OutgoingRecord,
+  RecordPosition,
+  TopicPartition,
+  Transport,
+} from '../../packages/request-reply/src/transport/transport.ts'
 import { readError } from '../../packages/request-reply/src/wire/milena.ts'
 import { springProfile } from '../../packages/request-reply/src/wire/spring.ts'
 import { RemoteError } from '../../packages/request-reply/src/errors.ts'
 import { check, placeOf, type LoggedRequest, type Violation } from './checkers.ts'
-import { History, type Happening } from './history.ts'
+import { History, type Happening, type Life } from './history.ts'
 import { drawPlan, type Fault, type Plan } from './plan.ts'
 import {
   groupId,
@@ -48,6 +53,8 @@ import { VirtualClock } from './virtual-clock.ts'
 export const replyTopic = 'work_reply'
 /** Milliseconds after which a transport gives up on an answer. */
 const deliveryTimeout = 5_000
+/** Milliseconds in which, while all is quiet, a reply is acknowledged, and in which what is finished is committed. */
+const timeToCommit = 250
 /** Milliseconds in which everything must be worked off once it has healed. */
 const healing = 60_000
 
@@ -120,6 +127,9 @@ class Simulation {
   readonly #counters: Record<string, number> = {}
   readonly #unhealed: string[] = []
   #over = false
+  /** Until when brokers are slow or somebody is cut off, as far as is known. */
+  #quietFrom = 0
+  readonly #answeredAt = new Map<string, number>()
   #storm: { readonly until: number; readonly severity: number; readonly slowness: number } | undefined
 
   constructor(options: SimulationOptions) {
@@ -156,6 +166,7 @@ class Simulation {
   readonly onAnswered = (message: unknown): void => {
     const { correlationId, reply } = message as RepliedStep
     const { topic, partition, offset } = reply
+    this.#answeredAt.set(correlationId!, this.#clock.monotonic())
     this.#history.add({ what: 'answered', correlationId: correlationId!, topic, partition, offset })
   }
 
@@ -216,10 +227,8 @@ class Simulation {
       replyRouting: this.#defect.replyRouting ?? routings[this.#options.routing]!,
       connect: (clientId) => this.#broker.connect({ clientId, latency: 1, deliveryTimeout }),
       wrap: wrap ?? ((transport) => transport),
-      ownership: (life, partition) => {
-        const owner = this.#broker.owner(groupId, partition)
-        return owner?.clientId === life ? owner.epoch : undefined
-      },
+      ownership: (life, partition) => this.#epochOf(life, partition),
+      onHandled: (...what) => this.#watch(...what),
       correlationIds: (life) => {
         const source = this.#random.for(`ids of ${life}`)
         return correlationIds?.(life) ?? ((length) => source.bytes(length))
@@ -238,6 +247,22 @@ class Simulation {
     }
   }
 
+  /** Whether the replier that has handled the request answers it soon, and has time to commit that. */
+  #watch(life: Life, alive: () => boolean, position: RecordPosition, correlationId: string): void {
+    const [began, epoch] = [this.#clock.monotonic(), this.#epochOf(life, position)]
+    this.#clock.schedule(2 * timeToCommit, () => {
+      const answered = this.#answeredAt.get(correlationId)
+      if (!alive() || answered === undefined || answered < began || answered > began + timeToCommit) return
+      if (this.#quietFrom > began || this.#epochOf(life, position) !== epoch) return
+      this.#history.add({ what: 'kept', place: placeOf(position) })
+    })
+  }
+
+  #epochOf(life: Life, partition: TopicPartition): number | undefined {
+    const owner = this.#broker.owner(groupId, partition)
+    return owner?.clientId === life ? owner.epoch : undefined
+  }
+
   /** Requests at random times until the load ends. */
   #load(requester: RequesterProcess, random: Random): void {
     this.#clock.schedule(random.between(1, this.#plan.pace), () => {
@@ -253,6 +278,9 @@ class Simulation {
   }
 
   #strike(fault: Fault): void {
+    // What was slowed down by it may come later still.
+    if (fault.kind === 'storm' || fault.kind === 'cut')
+      this.#quietFrom = Math.max(this.#quietFrom, fault.at + fault.lasts + 3_000)
     if (fault.kind === 'storm') {
       this.#storm = { ...fault, until: fault.at + fault.lasts }
     } else if (fault.kind === 'scale') {

@@ -50,6 +50,7 @@ describe('simulation', () => {
     'requester.foreign',
     'replier.redelivered',
     'replier.committed',
+    'replier.repeated',
     'replier.retried',
   ]
   it(`sees each of these at least once: ${sometimes.join(', ')}`, () => {
@@ -66,6 +67,7 @@ describe('simulation', () => {
     'late MILENA_DEADLINE_EXCEEDED',
     'late after an error',
     'passed over reply-undeliverable',
+    'kept',
   ]
   it(`sees each of these events at least once: ${sometimesEvents.join(', ')}`, () => {
     for (const event of sometimesEvents) assert.ok(events.has(event), `never: ${event}`)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { defineOperation, json, TransportError } from '@milena/request-reply'
-import { postgresOutbox } from '@milena/postgres'
+import { migrate, postgresOutbox } from '@milena/postgres'
 import { startProxy } from '../../../test/support/proxy.ts'
 import { TypeOverrides } from 'pg'
 import { waitFor } from '../../../test/support/wait-for.ts'
@@ -251,12 +251,31 @@ test('a relay without its connection says so, and goes on by itself', async () =
   await drained()
 })
 
+test('closing does not wait for a database that does not answer', async (t) => {
+  const { relay, database } = await relaying()
+  const url = new URL(database.url)
+  const proxy = await startProxy(() => ({ host: url.hostname, port: Number(url.port || 5432) }))
+  t.after(() => proxy.close())
+  const through = new URL(database.url)
+  through.host = proxy.address
+  const cut = await relay({ claimTimeout: 600, sendTimeout: 200 }, through.href)
+  proxy.freeze()
+  await waitFor(() => cut.health().trouble !== undefined, { what: 'trouble' })
+  const connections = proxy.accepted
+  await waitFor(() => proxy.accepted > connections, { what: 'a new connection that hangs' })
+  await cut.close()
+  proxy.thaw()
+})
+
 test('a relay that cannot begin says why', async () => {
   const { database, broker } = await relaying()
   const transport = broker.connect()
   const outbox = postgresOutbox({ pool: database.pool, schema: 'elsewhere' })
   await using relay = outbox.relay({ transport })
   await assert.rejects(relay.start(), { code: 'MILENA_NOT_MIGRATED', message: /002-outbox/ })
+  await migrate(database.pool, { schema: 'elsewhere' })
+  await relay.start()
+  await relay.close()
   await transport.close()
 })
 

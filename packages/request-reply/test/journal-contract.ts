@@ -15,7 +15,7 @@ import {
 export interface JournalUnderTest {
   readonly store: JournalStore
   /** From now on its process counts as dead, though what it holds goes on: as one that was stopped, and wakes up later. */
-  abandon(instanceId: string): Promise<void> | void
+  readonly abandon: (instanceId: string) => Promise<void> | void
 }
 
 /** How much later it is than it is. */
@@ -298,11 +298,12 @@ function plainHead({ correlationId, deadline, repliesFrom, keptUntil }: JournalH
   return { id: correlationId.toString('hex'), deadline, repliesFrom, keptUntil }
 }
 
+const hex = (bytes: Buffer | null): string | null => bytes && bytes.toString('hex')
+
 function byId(entries: readonly JournalEntry[]): object {
   return Object.fromEntries(
     entries.map((each) => {
       const { correlationId, key, value, headers, ...rest } = each
-      const hex = (bytes: Buffer | null): string | null => bytes && bytes.toString('hex')
       const named = headers.map(([name, content]) => [hex(name), hex(content)])
       return [
         hex(correlationId),

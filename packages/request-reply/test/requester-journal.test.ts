@@ -11,7 +11,7 @@ import { replyPartition } from '../src/routing/reply-partition.ts'
 import { createMemoryBroker, type MemoryBroker } from '../src/transport/memory/broker.ts'
 import type { MemoryTransport } from '../src/transport/memory/transport.ts'
 import { answering, type Answering } from './answering.ts'
-import { finishesWhatADeadInstanceHadAccepted } from './journal-case.ts'
+import { finishesWhatADeadInstanceHadAccepted } from './journal-case-contract.ts'
 import { code, echo, opened, StagedRouting, until, warningsSeen } from './requesting.ts'
 
 const other = defineOperation({ name: 'other', topic: 'requests', request: bytes(), reply: bytes() })
@@ -21,7 +21,10 @@ interface World {
   readonly store: MemoryJournal
   readonly far: Answering
   /** Starts the process `gw-1`. */
-  start(options?: Partial<RequesterOptions>, journal?: Partial<RequesterJournalOptions>): Promise<Started>
+  readonly start: (
+    options?: Partial<RequesterOptions>,
+    journal?: Partial<RequesterJournalOptions>,
+  ) => Promise<Started>
 }
 
 interface Started {
@@ -203,7 +206,7 @@ test('replies that come while nobody is there, replies that come later, and none
   assert.equal(requester.stats().pending, 0, 'they are no requests of this process')
   await far.answer(request('later'), { value: Buffer.from('at last') })
   await until(() => recovered.length === 4)
-  const [never] = recovered.filter((each) => String(each.request) === 'never')
+  const never = recovered.find((each) => String(each.request) === 'never')
   assert.equal(never!.error!.sent, 'unknown')
   assert.equal(never!.error!.effect, 'unknown')
   assert.equal(told(recovered)['later'], 'at last')
@@ -351,6 +354,40 @@ test('a late reply in the same process finishes what was kept for it', async () 
   await until(() => store.entries('gw-1').length === 0)
 })
 
+test('beforeFinish: an outcome is finished only when the application is done with it', async () => {
+  const { far, start, store } = await world((value) => value !== 'two')
+  const gate = Promise.withResolvers<void>()
+  const seen: Recovered[] = []
+  const beforeFinish = async (outcome: Recovered): Promise<void> => {
+    seen.push(outcome)
+    if (seen.length === 1) throw new Error('the database is away')
+    await gate.promise
+  }
+  const warnings = warningsSeen()
+  const first = await start({ maxPending: 2 }, { beforeFinish })
+  assert.equal(await outcomeOf(first.requester.request(echo, Buffer.from('one'))), 'one')
+  await until(() => warnings.length === 1)
+  await assert.rejects(
+    first.requester.request(echo, Buffer.from('two'), { timeout: 30 }),
+    code('MILENA_TIMEOUT'),
+  )
+  await until(() => seen.length === 3)
+  assert.equal(first.requester.health().journal!.finishing, 2)
+  await assert.rejects(first.requester.request(echo, Buffer.from('three')), code('MILENA_OVERLOADED'))
+  assert.deepEqual(told(seen.slice(1)), { one: 'one', two: 'MILENA_TIMEOUT' })
+  assert.equal(store.entries('gw-1').length, 2)
+  first.kill()
+  const second = await start({}, { beforeFinish: () => undefined })
+  await until(() => second.recovered.length === 2)
+  assert.deepEqual(told(second.recovered), { one: 'one', two: 'MILENA_TIMEOUT' })
+  assert.equal(await outcomeOf(second.requester.request(echo, Buffer.from('four'))), 'four')
+  await until(() => store.entries('gw-1').length === 0)
+  assert.equal(far.requests.length, 3)
+  gate.resolve()
+})
+
+const idOf = (n: number): Buffer => Buffer.from(n.toString(16).padStart(32, '0'), 'hex')
+
 test('20 000 are recovered beside new requests, and take nothing of their bound', async () => {
   const count = 20_000
   const { start, store, broker } = await world()
@@ -362,7 +399,6 @@ test('20 000 are recovered beside new requests, and take nothing of their bound'
     onTaken: () => undefined,
     warn: () => undefined,
   })
-  const idOf = (n: number): Buffer => Buffer.from(n.toString(16).padStart(32, '0'), 'hex')
   const acceptedAt = systemClock.now()
   for (let n = 0; n < count; n++) {
     await journal.append({
@@ -386,7 +422,12 @@ test('20 000 are recovered beside new requests, and take nothing of their bound'
     return far.send({ topic: 'replies', partition: 2, key: null, value: Buffer.from(`${n}`), headers })
   }
   const all = Array.from({ length: count }, (_, n) => n)
-  await Promise.all(all.slice(0, count / 2).filter((n) => n % 2 === 0).map(answer))
+  await Promise.all(
+    all
+      .slice(0, count / 2)
+      .filter((n) => n % 2 === 0)
+      .map(answer),
+  )
   const seen = new Map<string, string | undefined>()
   const second = await start(
     { maxPending: 1 },
@@ -398,11 +439,15 @@ test('20 000 are recovered beside new requests, and take nothing of their bound'
     },
   )
   assert.equal(await outcomeOf(second.requester.request(echo, Buffer.from('new'))), 'new')
-  await Promise.all(all.slice(count / 2).filter((n) => n % 2 === 0).map(answer))
+  await Promise.all(
+    all
+      .slice(count / 2)
+      .filter((n) => n % 2 === 0)
+      .map(answer),
+  )
   await until(() => second.requester.health().journal!.recovering === 0)
   assert.equal(seen.size, count)
-  for (const n of all)
-    assert.equal(seen.get(idOf(n).toString('hex')), n % 2 === 0 ? String(n) : undefined)
+  for (const n of all) assert.equal(seen.get(idOf(n).toString('hex')), n % 2 === 0 ? String(n) : undefined)
   await until(() => store.entries('gw-1').length === 0)
 })
 

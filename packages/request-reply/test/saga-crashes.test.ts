@@ -25,7 +25,7 @@ describe('a process that ends at any call of the store', () => {
   test('again and again, at random calls', async () => {
     let seed = 42
     const random = (below: number): number => (seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648) % below
-    for (let round = 0; round < 300; round++) {
+    for (let round = 0; round < 150; round++) {
       const crashes = Array.from({ length: 3 }, (): Crash => ({
         at: 2 + random(14),
         when: random(2) === 0 ? 'before' : 'after',

@@ -54,8 +54,18 @@ export function defineOperations(prefix: string, partitioning: Partitioning): Op
     }),
   }
   return {
-    approve: defineOperation({ ...shared, name: 'payment.approve', request: approveSchema }),
-    refund: defineOperation({ ...shared, name: 'payment.refund', request: refundSchema }),
+    approve: defineOperation({
+      ...shared,
+      name: 'payment.approve',
+      request: approveSchema,
+      idempotencyKey: ({ orderId }) => orderId,
+    }),
+    refund: defineOperation({
+      ...shared,
+      name: 'payment.refund',
+      request: refundSchema,
+      idempotencyKey: ({ refundId }) => refundId,
+    }),
   }
 }
 

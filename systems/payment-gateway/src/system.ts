@@ -131,13 +131,14 @@ export class PaymentSystem {
 
   async addWorker(name = `worker-${this.#workers.length + 1}`): Promise<void> {
     const { prefix, concurrency, linger } = this.#options
-    const { brokers, provider, redisUrl } = this.#base!
+    const { brokers, databaseUrl, provider, redisUrl } = this.#base!
     // What joined another system goes with its own command, for good.
     const returns = this.#supervisor.restart && this.#provider !== undefined
     const config: WorkerConfig = {
       name,
       brokers,
       prefix,
+      databaseUrl,
       providerUrl: provider.url,
       redisUrl,
       concurrency,

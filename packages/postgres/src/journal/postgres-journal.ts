@@ -47,7 +47,8 @@ export function postgresJournal(options: PostgresJournalOptions): JournalStore {
   const { lease = 3_000, timeout = 5_000 } = options
   const problems: string[] = []
   if (!(Number.isFinite(lease) && lease >= 300)) problems.push(`lease must be at least 300 ms, not ${lease}`)
-  if (!(Number.isFinite(timeout) && timeout >= 1)) problems.push(`timeout must be at least 1 ms, not ${timeout}`)
+  if (!(Number.isFinite(timeout) && timeout >= 1))
+    problems.push(`timeout must be at least 1 ms, not ${timeout}`)
   if (problems.length > 0) throw new OptionsError(name, problems)
   const database = new Database(options, '003-journal')
   return { name, open: (opening) => openPostgresJournal(database, lease, timeout, opening) }
@@ -265,7 +266,7 @@ class PostgresJournal implements OpenJournal {
       this.#taken = journalTaken(
         name,
         this.#opening.instanceId,
-        'has been taken by another process: this one accepts and sends nothing any more',
+        'has been taken by another process: this one accepts nothing any more',
       )
       this.#opening.onTaken(this.#taken)
     }

@@ -14,6 +14,8 @@ import { Wake } from './wake.ts'
 
 /** Milliseconds between two tries to connect to the database. */
 const reconnectAfter = 500
+/** Milliseconds that closing gives the database when nothing is on its way any more. */
+const closeGrace = 1_000
 /** Milliseconds between two rounds of deleting what was kept long enough. */
 const cleanEvery = 10_000
 
@@ -47,7 +49,10 @@ export class Relay implements OutboxRelay {
 
   start(): Promise<void> {
     if (this.#closing) return Promise.reject(new MilenaError('MILENA_CLOSED', 'the relay is closed'))
-    return (this.#started ??= this.#start())
+    return (this.#started ??= this.#start().catch((error: unknown) => {
+      this.#started = undefined // so that it can be tried again
+      throw error
+    }))
   }
 
   stats(): OutboxRelayStats {
@@ -167,15 +172,20 @@ export class Relay implements OutboxRelay {
     const claims = this.#claims
     claims?.stop(false)
     this.#wake.wake()
-    const timer = this.#settings.clock.schedule(this.#settings.sendTimeout, () => {
+    const { clock, sendTimeout } = this.#settings
+    const timer = clock.schedule(sendTimeout, () => {
       claims?.stop(true)
       this.#givenUp = true
       this.#wake.wake()
     })
+    // A database that does not answer is not waited for; the loop ends when it does.
+    const unanswered = Promise.withResolvers<void>()
+    const last = clock.schedule(sendTimeout + closeGrace, unanswered.resolve)
     try {
-      await this.#running
+      await Promise.race([this.#running, unanswered.promise])
     } finally {
       timer.cancel()
+      last.cancel()
       if (this.#options.transport === undefined && this.#running !== undefined) await this.#transport?.close()
     }
   }

@@ -16,7 +16,7 @@ import { classOf, errorOf } from '../words.ts'
 import { FileIndex } from './file-index.ts'
 import { FileOwner, heartbeat, removed } from './file-owner.ts'
 import { encodeEntry, encodeFinished } from './file-records.ts'
-import { segmentFile, syncFolder, takeSegments, type Segment } from './file-segments.ts'
+import { listSegments, segmentFile, syncFolder, takeSegments, type Segment } from './file-segments.ts'
 import {
   journalFailed,
   journalTaken,
@@ -63,16 +63,17 @@ export function fileJournal(options: FileJournalOptions): JournalStore {
 type Settings = Required<FileJournalOptions>
 
 async function openFileJournal(settings: Settings, opening: JournalOpening): Promise<OpenJournal> {
-  const { instanceId, clock, warn } = opening
+  const { instanceId, clock } = opening
   const folder = join(settings.directory, `journal-${instanceId}`)
   let owner: FileOwner | undefined
   try {
     await mkdir(folder, { recursive: true })
     owner = await FileOwner.take(folder, opening)
     if (owner !== undefined) {
-      const segments = await takeSegments(folder, owner.number)
-      const index = new FileIndex(segments, clock.now(), warn)
+      const segments = await listSegments(folder)
+      const index = new FileIndex(segments, clock.now(), (error) => opening.warn(error))
       await index.read()
+      await takeSegments(folder, owner.number, segments)
       if (await owner.holds()) return new FileJournal(folder, settings, opening, owner, index)
     }
   } catch (error) {
@@ -319,7 +320,7 @@ class FileJournal implements OpenJournal {
       this.#taken = journalTaken(
         name,
         this.#opening.instanceId,
-        `in ${this.#folder} has been taken by another process: this one accepts and sends nothing any more`,
+        `in ${this.#folder} has been taken by another process: this one accepts nothing any more`,
       )
       this.#opening.onTaken(this.#taken)
     }

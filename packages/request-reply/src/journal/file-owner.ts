@@ -76,7 +76,7 @@ export class FileOwner {
   async holds(): Promise<boolean> {
     return stat(this.#file).then(
       () => true,
-      (error: unknown) => isMissing(error) === false && Promise.reject(error as Error),
+      (error: unknown) => (isMissing(error) ? false : Promise.reject(error as Error)),
     )
   }
 
@@ -85,7 +85,7 @@ export class FileOwner {
     const now = clock.now() / 1000
     return utimes(this.#file, now, now).then(
       () => true,
-      (error: unknown) => isMissing(error) === false && Promise.reject(error as Error),
+      (error: unknown) => (isMissing(error) ? false : Promise.reject(error as Error)),
     )
   }
 

@@ -18,8 +18,8 @@ export interface Segment {
 
 type Listed = readonly (readonly [name: string, bytes: number])[]
 
-/** What can be read, the oldest first, for the owner of this epoch; what nobody can read any more is removed. */
-export async function takeSegments(folder: string, epoch: number): Promise<Segment[]> {
+/** What can be read, the oldest first; what nobody can read any more is removed. */
+export async function listSegments(folder: string): Promise<Segment[]> {
   const names = (await readdir(folder)).toSorted()
   const lists = names.filter((name) => /^segments-\d+\.json$/.test(name))
   const last = lists.toSorted((one, other) => epochOf(one) - epochOf(other)).at(-1)
@@ -37,14 +37,23 @@ export async function takeSegments(folder: string, epoch: number): Promise<Segme
     else if (listed.has(name)) segments.push({ file, bytes: Math.min(size, listed.get(name)!), live: 0 })
     else dead.push(file)
   }
+  for (const file of dead) await removed(file)
+  return segments
+}
+
+/** From now on nothing of others counts but what the owner of this epoch has read. */
+export async function takeSegments(
+  folder: string,
+  epoch: number,
+  segments: readonly Segment[],
+): Promise<void> {
   const list: Listed = segments.map(({ file, bytes }) => [basename(file), bytes])
   const temporary = join(folder, `.segments-${epoch}`)
   await writeFile(temporary, JSON.stringify(list), { flush: true })
   await rename(temporary, join(folder, `segments-${padded(epoch)}.json`))
   await syncFolder(folder)
-  for (const name of lists) if (epochOf(name) < epoch) await removed(join(folder, name))
-  for (const file of dead) await removed(file)
-  return segments
+  for (const name of await readdir(folder))
+    if (/^segments-\d+\.json$/.test(name) && epochOf(name) < epoch) await removed(join(folder, name))
 }
 
 export function segmentFile(folder: string, epoch: number, number: number): string {

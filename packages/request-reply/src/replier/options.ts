@@ -89,8 +89,9 @@ export interface ReplierOptions extends TransportSource {
   readonly maxInHandBytes?: number
   /**
    * How many requests of a partition are read beyond one that is not finished; default 10 000. Then the partition is not
-   * read on before that one is finished; `health()` and a warning say so. A commit never passes an unfinished request, so
-   * this bounds how many that were answered are handled again after a crash. A lower bound repeats less, and makes one
+   * read on before that one is finished; `health()` and a warning say so. A commit never passes an unfinished request;
+   * which of those behind it are finished stands in its metadata, so that they are not handled again after a crash. This
+   * bounds what has to fit there, and what is handled again where it is lost (`docs/commits.md`). A lower bound makes one
    * handler that hangs stop its partition sooner (`handlerTimeout` ends that).
    */
   readonly maxAhead?: number

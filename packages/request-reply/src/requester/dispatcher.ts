@@ -122,7 +122,8 @@ export class Dispatcher {
     pending.inFlight--
     this.#sending--
     this.#sendingBytes -= pending.bytes
-    if (pending.inFlight === 0 && pending.stage === 'ended') this.#options.caps.letGo(pending.bytes)
+    if (pending.inFlight === 0 && pending.stage === 'ended' && !pending.held)
+      this.#options.caps.letGo(pending.bytes)
   }
 
   #withdrawn(record: OutgoingRecord): boolean {

@@ -21,6 +21,13 @@ export interface RequesterJournalOptions {
    */
   readonly onRecovered: (recovered: Recovered) => void | Promise<void>
   /**
+   * Called with each outcome that a request of this process has had, before its entry is finished, and called again until it
+   * goes well, as `onRecovered` is. For who does something with an outcome that a kill must not lose: the caller is told
+   * at the same time, and after a kill in between `onRecovered` is told. Not called for what was not sent. Until it is done
+   * the request counts against `maxPending`. Default: the entry is finished when the caller is told.
+   */
+  readonly beforeFinish?: (outcome: Recovered) => void | Promise<void>
+  /**
    * What becomes of a process that is alive and has this journal: this one does not start (`refuse`, with
    * `MILENA_JOURNAL_TAKEN`), or takes the journal away from it (`fence`), and then the other one accepts and sends nothing
    * any more. Default `refuse`.
@@ -40,6 +47,7 @@ export interface JournalSettings {
   readonly store: JournalStore
   readonly operations: ReadonlyMap<string, AnyOperation>
   readonly onRecovered: (recovered: Recovered) => void | Promise<void>
+  readonly beforeFinish: ((outcome: Recovered) => void | Promise<void>) | undefined
   readonly takeOver: TakeOver
   readonly keepUnknown: number
 }
@@ -48,6 +56,7 @@ const known: ReadonlySet<string> = new Set<keyof RequesterJournalOptions>([
   'store',
   'operations',
   'onRecovered',
+  'beforeFinish',
   'takeOver',
   'keepUnknown',
 ])
@@ -61,11 +70,13 @@ export function readJournalOptions(
     problems.push(`journal must be an object with store, operations and onRecovered, not ${classOf(given)}`)
     return undefined
   }
-  const { store, operations, onRecovered, takeOver = 'refuse', keepUnknown = 0 } = given
+  const { store, operations, onRecovered, beforeFinish, takeOver = 'refuse', keepUnknown = 0 } = given
   problems.push(...unknownOptions(given, known).map((problem) => `journal: ${problem}`))
   if (typeof store?.open !== 'function') problems.push('journal.store is missing, such as fileJournal({ … })')
   if (typeof onRecovered !== 'function')
     problems.push(`journal.onRecovered must be a function, not ${classOf(onRecovered)}`)
+  if (beforeFinish !== undefined && typeof beforeFinish !== 'function')
+    problems.push(`journal.beforeFinish must be a function, not ${classOf(beforeFinish)}`)
   if (takeOver !== 'refuse' && takeOver !== 'fence')
     problems.push(`journal.takeOver must be 'refuse' or 'fence', not ${classOf(takeOver)}`)
   if (!(Number.isFinite(keepUnknown) && keepUnknown >= 0))
@@ -84,5 +95,5 @@ export function readJournalOptions(
       problems.push(`journal.operations has two of the name ${foreign(each.name, 100)}`)
     else byName.set(each.name, each)
   }
-  return { store, operations: byName, onRecovered, takeOver, keepUnknown }
+  return { store, operations: byName, onRecovered, beforeFinish, takeOver, keepUnknown }
 }

@@ -21,6 +21,7 @@ import { journalRefused, sentStateOf } from './outcome-errors.ts'
 import type { PendingReply } from './pending.ts'
 import type { PendingReplies } from './pending-replies.ts'
 import type { Recovery } from './recovery.ts'
+import type { Reply } from './reply.ts'
 import type { JournalHealth } from './stats.ts'
 
 export interface JournalingOptions {
@@ -30,7 +31,11 @@ export interface JournalingOptions {
   readonly dispatcher: Dispatcher
   readonly pending: PendingReplies
   readonly caps: Caps
-  warn(context: string, thrown: unknown): void
+  readonly warn: (context: string, thrown: unknown) => void
+}
+
+function isOurs(came: unknown): came is MilenaError {
+  return came instanceof MilenaError
 }
 
 const unopened: JournalStats = { writing: 0, groups: 0, appended: 0, trouble: undefined }
@@ -87,6 +92,7 @@ export class Journaling {
     const acceptedAt = this.#options.settings.clock.now()
     pending.journaled = true
     pending.writing = true
+    pending.held = true
     const left = pending.expiresAt - pending.acceptedAt
     this.#journal!
       .append({
@@ -107,14 +113,18 @@ export class Journaling {
       )
   }
 
-  /** A request has its outcome. */
-  ended(pending: PendingReply, outcome: RequestOutcome, error: Error | undefined): void {
-    if (pending.writing || this.#taken !== undefined) return
+  /** A request has its outcome: what came, or the error that its caller gets. */
+  ended(pending: PendingReply, outcome: RequestOutcome, came: Reply<unknown> | Error): void {
+    if (pending.writing) return
+    const { journal, recovery, settings } = this.#options
     const sent = sentStateOf(pending)
-    if (outcome === 'abandoned' && sent !== 'no') return
-    const { keepUnknown } = this.#options.journal
-    const unknown = error instanceof MilenaError && error.effect === 'unknown' && sent !== 'no'
-    if (unknown && keepUnknown > 0) this.#finish(pending, this.#options.settings.clock.now() + keepUnknown)
+    if (this.#taken !== undefined || (outcome === 'abandoned' && sent !== 'no')) return this.#letGo(pending)
+    if (journal.beforeFinish !== undefined && sent !== 'no' && (!(came instanceof Error) || isOurs(came)))
+      return recovery.finishOwn(pending, came, () => this.#letGo(pending))
+    this.#letGo(pending)
+    const { keepUnknown } = journal
+    const unknown = isOurs(came) && came.effect === 'unknown' && sent !== 'no'
+    if (unknown && keepUnknown > 0) this.#finish(pending, settings.clock.now() + keepUnknown)
     else this.#finish(pending)
   }
 
@@ -149,24 +159,36 @@ export class Journaling {
 
   #written(pending: PendingReply): void {
     pending.writing = false
-    if (pending.stage === 'pending') return this.#options.dispatcher.send(pending)
-    this.#options.caps.letGo(pending.bytes)
+    if (pending.stage === 'pending') {
+      pending.held = this.#options.journal.beforeFinish !== undefined
+      return this.#options.dispatcher.send(pending)
+    }
+    this.#letGo(pending)
     if (this.#taken === undefined) this.#finish(pending)
   }
 
   /** What could not be written may be there all the same. */
   #failed(pending: PendingReply, thrown: unknown): void {
-    const { journal, caps, pending: all } = this.#options
+    const { journal, pending: all } = this.#options
     pending.writing = false
     const error =
       thrown instanceof MilenaError
         ? thrown
         : journalFailed(journal.store.name, 'it cannot be written', thrown)
-    if (pending.stage === 'pending') all.refuseUnsent(pending, journalRefused(pending, error))
-    else {
-      caps.letGo(pending.bytes)
+    if (pending.stage === 'pending') {
+      pending.held = false
+      all.refuseUnsent(pending, journalRefused(pending, error))
+    } else {
+      this.#letGo(pending)
       if (this.#taken === undefined) this.#finish(pending)
     }
+  }
+
+  /** Of a request that has its outcome. */
+  #letGo(pending: PendingReply): void {
+    if (!pending.held) return
+    pending.held = false
+    if (pending.inFlight === 0) this.#options.caps.letGo(pending.bytes)
   }
 
   #finish({ correlationId }: PendingReply, keepUntil?: number): void {

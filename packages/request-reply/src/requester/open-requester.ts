@@ -89,7 +89,7 @@ export class OpenRequester implements AsyncDisposable {
       reasonSince: (acceptedAt) => this.#receiving.reasonSince(acceptedAt),
       replyTopic: () => this.#routing!.address().topic,
       onForgotten: () => this.#forgotten(),
-      onJournaledEnded: (pending, outcome, error) => this.#journaling?.ended(pending, outcome, error),
+      onJournaledEnded: (pending, outcome, came) => this.#journaling?.ended(pending, outcome, came),
     })
     const { resumeFrom, remember, maxPendingBytes, maxReplyBytes, journal } = settings
     const recovery =

@@ -36,7 +36,7 @@ export interface PendingRepliesOptions {
   /** A request without a reply is not remembered any more. */
   onForgotten(): void
   /** A request that stands in the journal has its outcome. */
-  onJournaledEnded(pending: PendingReply, outcome: RequestOutcome, error: Error | undefined): void
+  onJournaledEnded(pending: PendingReply, outcome: RequestOutcome, came: Reply<unknown> | Error): void
 }
 
 const counterOf: Readonly<Record<RequestOutcome, OutcomeName>> = {
@@ -114,7 +114,7 @@ export class PendingReplies {
   reply(pending: PendingReply, reply: Reply<never>, fingerprint: number, at: RecordPosition): boolean {
     if (!this.#take(pending)) return false
     this.#answered.add(pending.correlationId, fingerprint, at)
-    this.#end(pending, 'replied', undefined)
+    this.#end(pending, 'replied', undefined, reply)
     pending.resolve(reply)
     return true
   }
@@ -219,7 +219,7 @@ export class PendingReplies {
     this.#deadlines.remove(pending)
     pending.unlisten?.()
     pending.unlisten = undefined
-    if (pending.inFlight === 0 && !pending.writing) this.#options.caps.letGo(pending.bytes)
+    if (pending.inFlight === 0 && !pending.held) this.#options.caps.letGo(pending.bytes)
     if (this.#pending.size === 0) this.#drain.empty()
     return true
   }
@@ -249,9 +249,14 @@ export class PendingReplies {
     pending.resolve(rejecting(error))
   }
 
-  #end(pending: PendingReply, outcome: RequestOutcome, error: Error | undefined): void {
+  #end(
+    pending: PendingReply,
+    outcome: RequestOutcome,
+    error: Error | undefined,
+    reply?: Reply<unknown>,
+  ): void {
     pending.account.counts[counterOf[outcome]]++
-    if (pending.journaled) this.#options.onJournaledEnded(pending, outcome, error)
+    if (pending.journaled) this.#options.onJournaledEnded(pending, outcome, reply ?? error!)
     if (requestEnded.hasSubscribers) {
       const duration = this.#options.clock.monotonic() - pending.acceptedAt
       requestEnded.publish({ ...stepOf(pending, this.#options.instanceId), outcome, duration, error })

@@ -56,9 +56,10 @@ export class PendingReply implements DeadlineEntry {
   bytes = 0
   /** On the monotonic clock. */
   acceptedAt = 0
-  /** Its entry in the journal is being written; it stands there, or may. */
-  writing = false
+  /** It stands in the journal, or may; its entry is being written; the journal still needs it, which counts against the caps. */
   journaled = false
+  writing = false
+  held = false
   /** The request's own methods are called by its caller: a send that fails is the caller's to see. */
   staged = false
 

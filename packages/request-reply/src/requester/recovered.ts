@@ -3,7 +3,9 @@ import type { AnyOperation, Operation } from '../contract/operation.ts'
 import type { MilenaError } from '../errors.ts'
 import type { Reply } from './reply.ts'
 
-/** A request of an earlier process under this instance id, with its outcome: exactly one of `reply` and `error` is there. */
+/**
+ * A request that stands in the journal, an earlier process's (`onRecovered`) or our own (`beforeFinish`), with its outcome: exactly one of `reply` and `error` is there.
+ */
 export interface Recovered {
   /** The operation's name. */
   readonly operation: string

@@ -25,6 +25,7 @@ import { timedOut } from './outcome-errors.ts'
 import { PendingReply } from './pending.ts'
 import type { PendingReplies } from './pending-replies.ts'
 import { leavesOpen, readReply } from './read-reply.ts'
+import type { Reply } from './reply.ts'
 import { recoveredRequest } from './recovered.ts'
 import { Turns } from './recovery-turns.ts'
 import type { RecoveryCounts } from './stats.ts'
@@ -38,8 +39,8 @@ export interface RecoveryOptions {
   readonly pending: () => PendingReplies
   readonly maxReplyBytes: number
   readonly maxBytes: number
-  replyTopic(): string
-  reasonSince(acceptedAt: number): string | undefined
+  readonly replyTopic: () => string
+  readonly reasonSince: (acceptedAt: number) => string | undefined
   /** Resolves when replies that have come by now were handed over; bounded. */
   catchUp(): Promise<void>
 }
@@ -60,6 +61,8 @@ interface Item {
   /** Without: no reply has come. */
   readonly record: IncomingRecord | undefined
   failures: number
+  /** Of a request of this process: what its caller was told, and what is called when this is done. */
+  readonly own?: { readonly came: Reply<unknown> | MilenaError; readonly done: () => void }
 }
 
 const firstPause = 1_000
@@ -78,6 +81,8 @@ export class Recovery {
   #bytes = 0
   /** How many wait whose outcome nobody was told. */
   #untold = 0
+  /** Requests of this process that `beforeFinish` is not done with. */
+  #own = 0
   #recovered = 0
   #retrying = 0
   #left = 0
@@ -146,9 +151,17 @@ export class Recovery {
     return true
   }
 
+  /** A request of this process has its outcome: it is finished when `beforeFinish` is done with it, and then `done`. */
+  finishOwn(pending: PendingReply, came: Reply<unknown> | MilenaError, done: () => void): void {
+    this.#own++
+    const waiting = { id: pending.id, deadline: 0, late: false }
+    this.#turns.add({ waiting, late: false, record: undefined, failures: 0, own: { came, done } })
+  }
+
   counts(): RecoveryCounts {
     return {
-      recovering: this.#untold + this.#turns.size + this.#retrying,
+      recovering: this.#untold + this.#turns.size + this.#retrying - this.#own,
+      finishing: this.#own,
       recovered: this.#recovered,
       left: this.#left,
     }
@@ -162,11 +175,14 @@ export class Recovery {
     this.#turns.stop()
   }
 
-  /** Resolves when the application is done with what it was given, after `timeout` ms at the latest. */
+  /** What is there to be handed over is handed over within `timeout` ms; the rest stays in the journal. */
   async close(timeout: number): Promise<void> {
+    if (this.#turns.running > 0 && !this.#stopped) await this.#idle(timeout)
     this.stop()
-    if (this.#turns.running === 0) return
-    await new Promise<void>((resolve) => {
+  }
+
+  #idle(timeout: number): Promise<void> {
+    return new Promise<void>((resolve) => {
       const timer = this.#options.clock.schedule(timeout, resolve)
       void this.#turns.idle().then(() => {
         timer.cancel()
@@ -237,18 +253,18 @@ export class Recovery {
     }
     try {
       const recovered = await this.#outcomeOf(item, entry, operation)
-      await journal.onRecovered(recovered)
+      await (item.own === undefined ? journal.onRecovered(recovered) : journal.beforeFinish!(recovered))
       this.#letGo(item)
-      this.#recovered++
+      if (item.own === undefined) this.#recovered++
       this.#finish(item, recovered.error)
     } catch (thrown) {
-      warnings.tell('onRecovered', thrown)
+      warnings.tell(item.own === undefined ? 'onRecovered' : 'beforeFinish', thrown)
       this.#again(item)
     }
   }
 
   async #outcomeOf(
-    { record, late }: Item,
+    { record, late, own }: Item,
     entry: JournalEntry,
     operation: AnyOperation,
   ): Promise<ReturnType<typeof recoveredRequest>> {
@@ -260,9 +276,16 @@ export class Recovery {
     const pending = new PendingReply(operation, accounts.of(operation), request)
     Object.assign(pending, { correlationId, key, timeout, doubtful: true })
     const outcome =
-      record === undefined
+      own?.came ??
+      (record === undefined
         ? timedOut(pending, replyTopic(), reasonSince(this.#openedAt))
-        : await readReply(pending, record, readError(record.headers), clock.now() - acceptedAt, maxReplyBytes)
+        : await readReply(
+            pending,
+            record,
+            readError(record.headers),
+            clock.now() - acceptedAt,
+            maxReplyBytes,
+          ))
     const failed = outcome instanceof MilenaError
     return recoveredRequest(operation, {
       request,
@@ -286,8 +309,11 @@ export class Recovery {
     )
   }
 
-  #letGo({ record }: Item): void {
+  #letGo({ record, own }: Item): void {
     this.#bytes -= record?.size ?? 0
+    if (own === undefined) return
+    this.#own--
+    own.done()
   }
 
   #again(item: Item): void {

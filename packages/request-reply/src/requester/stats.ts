@@ -30,6 +30,8 @@ export interface RecoveryCounts {
   /** Those that `onRecovered` is done with, and those that are left in the journal, for the next start. */
   readonly recovered: number
   readonly left: number
+  /** Requests of this process that have their outcome, and `beforeFinish` is not done with it. */
+  readonly finishing: number
 }
 
 /** How a requester's journal is. */

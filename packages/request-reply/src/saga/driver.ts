@@ -221,7 +221,7 @@ export class Driver {
           correlationId: Buffer.from(correlationId, 'hex'),
           replyTo: { topic },
         }
-        await this.#settings.outbox!.add(transaction, operation as never, value as never, options)
+        await this.#settings.outbox!.add(transaction, operation, value as never, options)
       })
       return sent.status
     })

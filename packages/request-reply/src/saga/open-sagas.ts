@@ -475,7 +475,7 @@ export class OpenSagas implements Sagas {
 
   #refuseStranger(saga: AnySaga, id: string): void {
     const problems: string[] = []
-    if (this.#settings.sagas.get(saga.name) !== (saga as AnySaga)) {
+    if (this.#settings.sagas.get(saga.name) !== saga) {
       problems.push(`saga ${saga.name} is not among those of createSagas`)
     }
     // It stands in headers and keys, and with a step's name in idempotency keys.

@@ -64,7 +64,7 @@ async function run(
     } else {
       const { operation, value } = requestOf(work, context)
       const { sagaId: key, idempotencyKey, signal } = context
-      const reply = await requester!.request(operation as never, value as never, {
+      const reply = await requester!.request(operation, value as never, {
         key,
         idempotencyKey,
         signal,

@@ -1,5 +1,6 @@
-/** Brings the tables up to date: each numbered file of `migrations/` once, in order, by one process at a time. */
+/** Brings the tables up to date, the library's and our own: each numbered file of `migrations/` once, in order, by one process at a time. */
 import { readdir, readFile } from 'node:fs/promises'
+import { migrate as migrateStores } from '@milena/postgres'
 import { escapeIdentifier, type Pool } from 'pg'
 import { connect, schemaOf } from './connect.ts'
 
@@ -9,6 +10,7 @@ const lock = 711_007
 /** `schema` is where the pool's connections look. */
 export async function migrate(pool: Pool, schema: string): Promise<void> {
   const folder = new URL('migrations/', import.meta.url)
+  await migrateStores(pool, { schema })
   const files = (await readdir(folder)).filter((name) => name.endsWith('.sql')).toSorted()
   const client = await pool.connect()
   try {

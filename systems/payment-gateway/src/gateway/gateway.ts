@@ -2,12 +2,22 @@
  * What a gateway does: writes a payment down, asks a worker for it over Kafka, writes the outcome down, answers.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { MilenaError, RemoteError, type LateReply, type Requester } from '@milena/request-reply'
+import {
+  MilenaError,
+  RemoteError,
+  TimeoutError,
+  type LateReply,
+  type Recovered,
+  type Reply,
+  type Requester,
+} from '@milena/request-reply'
 import type { Pool } from 'pg'
-import { workerErrors, type Method, type Operations, type ProviderOutcome } from '../operations.ts'
+import type { Method, Operations, ProviderOutcome } from '../operations.ts'
 import { messageOf } from '@milena/hosting'
+import { isSilence, outcomeOf, outcomeOfError } from './outcomes.ts'
 import type { NewPayment, PaymentStore } from './payment-store.ts'
 import type { Outcome, Payment, PaymentId } from './payment.ts'
+import type { Reconciler } from './reconciler.ts'
 import { openRefund, type OpenedRefund } from './refund-opening.ts'
 
 export interface GatewayOptions {
@@ -15,7 +25,8 @@ export interface GatewayOptions {
   readonly store: PaymentStore
   readonly requester: Requester
   readonly operations: Operations
-  /** This process's own; see `Lease`. */
+  readonly reconciler: Reconciler
+  /** This gateway's name. */
   readonly owner: string
   /** Milliseconds that a caller waits for the outcome. */
   readonly timeout: number
@@ -38,12 +49,20 @@ export interface Answered {
   readonly workerError?: RemoteError | undefined
 }
 
+/** What came for a payment that nobody waits for any more. */
+interface Came {
+  readonly error: MilenaError | undefined
+  readonly event: 'late-reply' | 'recovered'
+  readonly roundTripMs?: number
+}
+
 /** The gateway cannot take the payment now, and nothing was begun: the caller may try again. */
 export class NotNow extends Error {}
 
 /** Milliseconds between looks at a payment that another call, perhaps at another gateway, is waiting for. */
 const lookAgain = 100
-/** Milliseconds that such a look goes on beyond the timeout: time in which a dead gateway is noticed. */
+/** Milliseconds between questions what became of it, for that other gateway may be dead, and that they go on beyond the timeout. */
+const askAgain = 1_000
 const patience = 5_000
 
 export class Gateway {
@@ -64,12 +83,7 @@ export class Gateway {
       const { store, owner, timeout } = this.#options
       const expiresAt = new Date(Date.now() + timeout)
       const charge: NewPayment = { kind: 'charge', id: orderId, orderId, amount, method, owner, expiresAt }
-      if (await this.#writeDown(charge)) {
-        const request = { orderId, amount, method, expiresAt: expiresAt.getTime() }
-        return this.#send(charge, () =>
-          this.#options.requester.request(this.#options.operations.approve, request, { timeout }),
-        )
-      }
+      if (await this.#writeDown(charge)) return this.#send(charge)
       const first = await store.find(charge)
       if (first === undefined) throw new NotNow('the first request for this order could not be sent')
       return first.amount === amount && first.method === method ? this.#awaitOutcome(first) : undefined
@@ -92,46 +106,46 @@ export class Gateway {
     amount: number | undefined,
   ): Promise<Answered | Exclude<OpenedRefund, { refund: Payment }>> {
     return this.#counted(async () => {
-      const { pool, store, owner, timeout, requester, operations } = this.#options
+      const { pool, store, owner, timeout } = this.#options
       const expiresAt = new Date(Date.now() + timeout)
       const opened = await openRefund(pool, store, { orderId, refundId, amount, owner, expiresAt })
       if (opened.result === 'exists') return this.#awaitOutcome(opened.refund)
       if (opened.result !== 'opened') return opened
-      const { refund } = opened
-      const request = {
-        orderId,
-        refundId,
-        amount: refund.amount,
-        method: refund.method,
-        expiresAt: expiresAt.getTime(),
-      }
-      return this.#send(refund, () => requester.request(operations.refund, request, { timeout }))
+      return this.#send(opened.refund)
     })
   }
 
-  /** A reply that came after its caller was answered: it settles the payment, and is in its history in any case. */
+  /** A reply that came after its caller was answered. */
   async takeLateReply(late: LateReply): Promise<void> {
-    const { store, operations } = this.#options
-    let id: PaymentId
-    let told: ProviderOutcome | undefined
-    if (late.of(operations.refund)) {
-      id = { kind: 'refund', id: late.request.refundId }
-      told = late.reply?.value
-    } else if (late.of(operations.approve)) {
-      id = { kind: 'charge', id: late.request.orderId }
-      told = late.reply?.value
-    } else {
-      return // no other operation is asked
-    }
-    const { error, roundTrip } = late
+    const { operations } = this.#options
+    const came = { error: late.error, event: 'late-reply', roundTripMs: Math.round(late.roundTrip) } as const
+    if (late.of(operations.refund))
+      await this.#take({ kind: 'refund', id: late.request.refundId }, late.reply?.value, came)
+    else if (late.of(operations.approve))
+      await this.#take({ kind: 'charge', id: late.request.orderId }, late.reply?.value, came)
+  }
+
+  /** What a process of this name had accepted when it was killed. */
+  async takeRecovered(recovered: Recovered): Promise<void> {
+    const { operations } = this.#options
+    const came = { error: recovered.error, event: 'recovered' } as const
+    if (recovered.of(operations.refund))
+      await this.#take({ kind: 'refund', id: recovered.request!.refundId }, recovered.reply?.value, came)
+    else if (recovered.of(operations.approve))
+      await this.#take({ kind: 'charge', id: recovered.request!.orderId }, recovered.reply?.value, came)
+  }
+
+  /** It settles the payment, and is in its history in any case. */
+  async #take(id: PaymentId, told: ProviderOutcome | undefined, came: Came): Promise<void> {
+    const { store, owner } = this.#options
+    const { error, event, roundTripMs } = came
+    if (error instanceof TimeoutError)
+      return void (await store.markUnknown(id, { gateway: owner, reason: error.message }))
     const outcome = told === undefined ? outcomeOfError(error) : outcomeOf(told)
-    const details = {
-      roundTripMs: Math.round(roundTrip),
-      worker: told?.worker,
-      error: error instanceof RemoteError ? error.remoteCode : error?.code,
-    }
-    const settled = outcome && (await store.settle(id, outcome, 'late-reply', details))
-    if (settled !== true) await store.addEvent(id, 'late-reply', { ...details, status: outcome?.state })
+    const code = error instanceof RemoteError ? error.remoteCode : error?.code
+    const details = { roundTripMs, worker: told?.worker, error: code }
+    const settled = outcome && (await store.settle(id, outcome, event, details))
+    if (settled !== true) await store.addEvent(id, event, { ...details, status: outcome?.state })
   }
 
   /** Waits until nothing is in hand, for a bounded time. */
@@ -151,16 +165,13 @@ export class Gateway {
     }
   }
 
-  async #send(
-    payment: NewPayment | Payment,
-    request: () => Promise<{ value: ProviderOutcome }>,
-  ): Promise<Answered> {
+  async #send(payment: NewPayment): Promise<Answered> {
     try {
-      return await this.#sendAndSettle(payment, request)
+      return await this.#sendAndSettle(payment)
     } catch (error) {
       if (error instanceof NotNow) throw error
-      // The database was lost while the payment was on its way. It is still written down as pending, so some gateway
-      // will find it too old and ask the provider.
+      // The database was lost while the payment was on its way. It is still written down as pending, so it comes due, and
+      // some gateway finds out.
       console.error(
         `${payment.kind} ${payment.id}: the outcome could not be written down: ${messageOf(error)}`,
       )
@@ -168,17 +179,24 @@ export class Gateway {
     }
   }
 
-  async #sendAndSettle(
-    payment: NewPayment | Payment,
-    request: () => Promise<{ value: ProviderOutcome }>,
-  ): Promise<Answered> {
+  /** The same request, byte for byte, whoever sends it. */
+  #request({ kind, id, orderId, amount, method, expiresAt }: NewPayment): Promise<Reply<ProviderOutcome>> {
+    const { requester, operations } = this.#options
+    const timeout = Math.max(1, expiresAt.getTime() - Date.now())
+    const request = { orderId, amount, method, expiresAt: expiresAt.getTime() }
+    return kind === 'charge'
+      ? requester.request(operations.approve, request, { timeout })
+      : requester.request(operations.refund, { ...request, refundId: id }, { timeout })
+  }
+
+  async #sendAndSettle(payment: NewPayment): Promise<Answered> {
     const { store, owner } = this.#options
     let outcome: Outcome | undefined
     let settled = false
     let providerMs: number | undefined
     let workerError: RemoteError | undefined
     try {
-      const { value } = await request()
+      const { value } = await this.#request(payment)
       providerMs = value.providerMs
       outcome = outcomeOf(value)
       settled = await store.settle(payment, outcome, 'reply', {
@@ -205,12 +223,22 @@ export class Gateway {
     return { payment: (await store.find(payment))!, providerMs, workerError }
   }
 
+  /**
+   * Another call is waiting for it already, perhaps at another gateway, which may be dead. So after a while the workers are
+   * asked for it again: under its idempotency key it is done once, whoever asks, and whether or not that was sent.
+   */
   async #awaitOutcome(first: Payment): Promise<Answered> {
-    const { store, timeout } = this.#options
+    const { store, timeout, reconciler } = this.#options
     const until = Date.now() + timeout + patience
     let payment = first
+    let asked = Date.now()
     while (payment.state === 'pending' && Date.now() < until) {
       await sleep(lookAgain)
+      if (Date.now() - asked >= askAgain) {
+        if (Date.now() < payment.expiresAt.getTime()) return this.#send(payment)
+        await reconciler.reconcile(payment).catch(() => {})
+        asked = Date.now()
+      }
       const now = await store.find(payment)
       if (now === undefined) throw new NotNow('the first request for this payment could not be sent')
       payment = now
@@ -219,30 +247,7 @@ export class Gateway {
   }
 }
 
-function settledAs(payment: NewPayment | Payment, outcome: Outcome): Answered['payment'] {
+function settledAs(payment: NewPayment, outcome: Outcome): Answered['payment'] {
   const { state, approvalId, reason } = outcome
   return { ...payment, state, approvalId: approvalId ?? null, reason: reason ?? null }
-}
-
-function outcomeOf(told: ProviderOutcome): Outcome {
-  return told.status === 'approved'
-    ? { state: 'approved', approvalId: told.approvalId }
-    : { state: 'declined', reason: told.reason }
-}
-
-/** Only the provider's own failure is an outcome: see `workerErrors`. */
-function outcomeOfError(error: MilenaError | undefined): Outcome | undefined {
-  if (!(error instanceof RemoteError) || error.remoteCode !== workerErrors.providerFailed) return undefined
-  return { state: 'failed', reason: error.remoteMessage }
-}
-
-/** Errors that say no more than a timeout does. */
-function isSilence(error: RemoteError): boolean {
-  const silent: readonly string[] = [
-    workerErrors.providerSilent,
-    workerErrors.providerUnreachable,
-    workerErrors.paymentExpired,
-    'MILENA_DEADLINE_EXCEEDED',
-  ]
-  return silent.includes(error.remoteCode)
 }

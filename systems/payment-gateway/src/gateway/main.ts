@@ -1,5 +1,5 @@
 /** Entry: a gateway takes payments over HTTP and answers each caller with the outcome. */
-import { randomBytes } from 'node:crypto'
+import { postgresJournal } from '@milena/postgres'
 import { createRequester } from '@milena/request-reply'
 import {
   createApp,
@@ -10,16 +10,15 @@ import {
   runChild,
   unavailable,
 } from '@milena/hosting'
-import { connect } from '../database/connect.ts'
+import { connect, schemaOf } from '../database/connect.ts'
 import { defineOperations, type Partitioning } from '../operations.ts'
 import type { ServiceFacts } from '../provider/main.ts'
-import { chooseRouting, type RoutingName } from '../routing/choose.ts'
+import { canResume, chooseRouting, type RoutingName } from '../routing/choose.ts'
 import { addDeadLetterRoute } from './dead-letter-route.ts'
 import { Gateway } from './gateway.ts'
 import { addHealthRoutes } from './health-routes.ts'
-import { Lease } from './leases.ts'
 import { PaymentStore } from './payment-store.ts'
-import { Resolver } from './resolver.ts'
+import { Reconciler } from './reconciler.ts'
 import { addPaymentRoutes } from './routes.ts'
 
 export interface GatewayConfig {
@@ -50,8 +49,7 @@ runChild(async (config: GatewayConfig) => {
   const pool = await connect(config.databaseUrl, prefix, databaseConnections)
   const store = new PaymentStore(pool, linger)
   const provider = new JsonClient(config.providerUrl, providerConnections)
-  const owner = `${name}:${randomBytes(4).toString('hex')}`
-  const lease = new Lease(pool, owner)
+  const ready = Promise.withResolvers<Gateway>()
   const requester = await explainBrokers(
     brokers,
     createRequester({
@@ -62,6 +60,15 @@ runChild(async (config: GatewayConfig) => {
       maxPending,
       // The gateway has drained before it closes the requester.
       drainTimeout: 1_000,
+      // What a process of this name had accepted when it was killed is finished here.
+      ...(canResume(config.routing) && {
+        journal: {
+          store: postgresJournal({ pool, schema: schemaOf(prefix) }),
+          operations: [operations.approve, operations.refund],
+          takeOver: 'fence',
+          onRecovered: async (recovered) => (await ready.promise).takeRecovered(recovered),
+        },
+      }),
       onLateReply: (late) => {
         gateway.takeLateReply(late).catch((error: unknown) => {
           // The payment stays unknown, and the provider will be asked.
@@ -70,15 +77,25 @@ runChild(async (config: GatewayConfig) => {
       },
     }),
   )
-  const gateway = new Gateway({ pool, store, requester, operations, owner, timeout, maxPending })
-  const resolver = new Resolver({ pool, store, provider, tooOldSeconds: timeout / 1000 + 10 })
+  const reconciler = new Reconciler({ store, requester, operations, provider })
+  const gateway = new Gateway({
+    pool,
+    store,
+    requester,
+    operations,
+    reconciler,
+    owner: name,
+    timeout,
+    maxPending,
+  })
+  ready.resolve(gateway)
 
   let closing = false
   const app = await createApp('Payment gateway', 'finish')
   app.addHook('onRequest', (request, _reply, done) =>
     done(closing && request.url !== '/health' ? unavailable('closing') : undefined),
   )
-  addPaymentRoutes(app, gateway, store)
+  addPaymentRoutes(app, gateway, store, reconciler)
   addDeadLetterRoute(app, store)
   addHealthRoutes(app, {
     isReady: async () =>
@@ -90,9 +107,7 @@ runChild(async (config: GatewayConfig) => {
     stats: () => ({ instance: name, inHand: gateway.inHand, requester: requester.stats() }),
   })
   const port = await listen(app, config.port)
-  await lease.endEarlier(name)
-  await lease.start()
-  resolver.start()
+  reconciler.start()
   const facts: ServiceFacts = { port, url: `http://127.0.0.1:${port}` }
   return {
     facts,
@@ -100,9 +115,8 @@ runChild(async (config: GatewayConfig) => {
       closing = true
       if (!orphaned) await gateway.drain()
       await app.close()
-      await resolver.close()
+      await reconciler.close()
       await requester.close()
-      if (!orphaned) await lease.end()
       provider.close()
       await pool.end()
     },

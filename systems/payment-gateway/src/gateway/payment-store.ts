@@ -23,6 +23,9 @@ interface Settlement extends PaymentId, Outcome {
   readonly details: Details
 }
 
+/** Payments that are asked about at once. */
+const mostDue = 32
+
 export class PaymentStore {
   readonly #pool: Pool
   readonly #inserts: Batches<NewPayment>
@@ -71,7 +74,7 @@ export class PaymentStore {
     const { rowCount } = await this.#pool.query({
       name: 'mark-unknown',
       text: `with marked as (
-               update payments set state = 'unknown' where kind = $1 and id = $2 and state = 'pending' returning *),
+               update payments set state = 'unknown', next_ask_at = now() where kind = $1 and id = $2 and state = 'pending' returning *),
              kept as (
                insert into dead_letters (kind, id, reason, request)
                select kind, id, $3::jsonb ->> 'reason', to_jsonb(marked) from marked on conflict do nothing)
@@ -89,6 +92,31 @@ export class PaymentStore {
        delete from payment_events e using gone g where e.kind = g.kind and e.id = g.id`,
       [kind, id, owner],
     )
+  }
+
+  /**
+   * Payments that nobody settles, put off in the same statement, so that no other gateway takes them now. One that was
+   * still pending is unknown from now on: its gateway would have said so, were it there.
+   */
+  async takeDue(): Promise<Payment[]> {
+    const { rows } = await this.#pool.query<Payment>({
+      name: 'take-due',
+      text: `with due as (
+               select kind, id, state from payments where state in ('pending', 'unknown') and next_ask_at <= now()
+               order by next_ask_at limit ${mostDue} for update skip locked),
+             taken as (
+               update payments p set state = 'unknown', next_ask_at = now() + interval '1 second'
+               from due where p.kind = due.kind and p.id = due.id returning p.*, due.state as before),
+             kept as (
+               insert into dead_letters (kind, id, reason, request)
+               select kind, id, 'its gateway died', to_jsonb(taken) - 'before' from taken where before = 'pending'
+               on conflict do nothing),
+             told as (
+               insert into payment_events (kind, id, event, details)
+               select kind, id, 'gateway-lost', jsonb_build_object('gateway', owner) from taken where before = 'pending')
+             select ${paymentColumns} from taken`,
+    })
+    return rows
   }
 
   async addEvent({ kind, id }: PaymentId, event: EventName, details: Details): Promise<void> {
@@ -132,8 +160,8 @@ async function insert(payments: readonly NewPayment[], on: Pool | PoolClient): P
   const { rows } = await on.query<PaymentId>({
     name: 'insert-payments',
     text: `with inserted as (
-             insert into payments (kind, id, order_id, amount, method, owner, expires_at)
-             select kind, id, "orderId", amount, method, owner, "expiresAt" from json_to_recordset($1) as given(
+             insert into payments (kind, id, order_id, amount, method, owner, expires_at, next_ask_at)
+             select kind, id, "orderId", amount, method, owner, "expiresAt", "expiresAt" + interval '1 second' from json_to_recordset($1) as given(
                kind text, id text, "orderId" text, amount bigint, method text, owner text, "expiresAt" timestamptz)
              on conflict do nothing returning kind, id, owner),
            told as (

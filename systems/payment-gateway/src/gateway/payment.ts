@@ -5,8 +5,8 @@
  *                     reply                          reply: the worker's or the provider's word
  *   (none) ──▶ pending ────────▶ approved | declined | failed
  *     ▲          │  │                      ▲
- *     │ not sent │  │ timeout, or its      │ late reply, or the answer of the provider when asked
- *     └──────────┘  │ gateway died         │
+ *     │ not sent │  │ timeout, or its      │ late or recovered reply, or what the workers or the provider
+ *     └──────────┘  │ gateway died         │ say when they are asked
  *                   └──────▶ unknown ──────┘
  *
  * An unknown payment is never sent again. It is settled as `failed` only when the provider has not heard of it and
@@ -78,9 +78,13 @@ export type EventName =
   | 'worker-error'
   /** Nobody knows the outcome: no reply in time, or none that tells it. A dead letter is kept. */
   | 'unknown'
-  /** The gateway that was waiting died. A dead letter is kept. */
+  /** The gateway that was waiting did not say what came of it. A dead letter is kept. */
   | 'gateway-lost'
   /** The reply came after the caller had been answered. */
   | 'late-reply'
+  /** The gateway was killed, and its successor received the reply. */
+  | 'recovered'
+  /** The workers were asked what they have stored. */
+  | 'reconciled'
   /** The provider was asked and told the outcome. */
   | 'asked-provider'

@@ -4,6 +4,7 @@ import { type App, problem, ProblemError, unavailable } from '@milena/hosting'
 import { answer } from './answer.ts'
 import { NotNow, type Gateway } from './gateway.ts'
 import type { PaymentStore } from './payment-store.ts'
+import type { Reconciler } from './reconciler.ts'
 import { refundIdOf, type Payment } from './payment.ts'
 import {
   approvedSchema,
@@ -26,7 +27,15 @@ const outcomes = {
   504: unknownSchema,
 }
 
-export function addPaymentRoutes(app: App, gateway: Gateway, store: PaymentStore): void {
+/** Milliseconds after which a payment that is not settled is asked about when somebody wants to see it. */
+const unsettledFor = 1_000
+
+export function addPaymentRoutes(
+  app: App,
+  gateway: Gateway,
+  store: PaymentStore,
+  reconciler: Reconciler,
+): void {
   app.post(
     '/payments',
     {
@@ -87,9 +96,10 @@ export function addPaymentRoutes(app: App, gateway: Gateway, store: PaymentStore
       },
     },
     async ({ params: { orderId } }) => {
-      const charge = await store.find({ kind: 'charge', id: orderId })
-      if (charge === undefined) throw new ProblemError(404, 'No such payment', { orderId })
-      const refunds = await store.refundsOf(orderId)
+      const found = await store.find({ kind: 'charge', id: orderId })
+      if (found === undefined) throw new ProblemError(404, 'No such payment', { orderId })
+      const charge = await asItIsNow(found)
+      const refunds = await Promise.all((await store.refundsOf(orderId)).map(asItIsNow))
       return {
         orderId,
         method: charge.method,
@@ -102,6 +112,14 @@ export function addPaymentRoutes(app: App, gateway: Gateway, store: PaymentStore
       }
     },
   )
+
+  async function asItIsNow(payment: Payment): Promise<Payment> {
+    const isSettled = payment.state !== 'pending' && payment.state !== 'unknown'
+    if (isSettled || Date.now() - payment.createdAt.getTime() < unsettledFor) return payment
+    // Whoever cannot be asked now will be, until it is settled.
+    await reconciler.reconcile(payment).catch(() => {})
+    return (await store.find(payment)) ?? payment
+  }
 }
 
 function refuseNow(error: unknown): never {

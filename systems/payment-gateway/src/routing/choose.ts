@@ -35,6 +35,11 @@ export function needsRedis(name: RoutingName): boolean {
   return name === 'redisRelay' || name === 'redisPolling'
 }
 
+/** Whether a gateway that was killed can receive, under this routing, what came for it meanwhile. */
+export function canResume(name: RoutingName): boolean {
+  return !needsRedis(name) && name !== 'sameGroup'
+}
+
 /** The reply topic of the routings that need Redis: workers relay its replies, and no others. */
 export function relayedTopic(prefix: string): string {
   return `${prefix}payment_relayed`

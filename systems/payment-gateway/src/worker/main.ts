@@ -1,7 +1,9 @@
 /** Entry: a worker takes payment requests, has them carried out by the provider, and replies. */
-import { createReplier } from '@milena/request-reply'
+import { postgresIdempotency } from '@milena/postgres'
 import { relayReplies } from '@milena/redis'
+import { createReplier, idempotency } from '@milena/request-reply'
 import { explainBrokers, JsonClient, runChild } from '@milena/hosting'
+import { connect, schemaOf } from '../database/connect.ts'
 import { defineOperations, workerGroup } from '../operations.ts'
 import { relayedTopic } from '../routing/choose.ts'
 import { ProviderCalls } from './provider-calls.ts'
@@ -10,6 +12,7 @@ export interface WorkerConfig {
   readonly name: string
   readonly brokers: string
   readonly prefix: string
+  readonly databaseUrl: string
   readonly providerUrl: string
   /** Where there is one, replies to the relayed topic go there too. */
   readonly redisUrl: string | undefined
@@ -24,9 +27,15 @@ export interface WorkerConfig {
   readonly returns: boolean
 }
 
+/** Connections to the database. */
+const databaseConnections = 8
+/** Milliseconds after which the payments of a worker that was killed are anybody's. */
+const lease = 3_000
+
 runChild(async (config: WorkerConfig) => {
-  const { name, brokers, prefix, providerUrl, redisUrl, concurrency, linger, returns } = config
+  const { name, brokers, prefix, databaseUrl, providerUrl, redisUrl, concurrency, linger, returns } = config
   const client = new JsonClient(providerUrl, concurrency)
+  const pool = await connect(databaseUrl, prefix, databaseConnections)
   const calls = new ProviderCalls(client, name)
   const replier = createReplier({
     kafka: { brokers: brokers.split(','), clientId: `${prefix}${name}`, linger },
@@ -40,6 +49,9 @@ runChild(async (config: WorkerConfig) => {
   })
   if (redisUrl !== undefined)
     replier.useRecords(relayReplies({ url: redisUrl, replyTopics: [relayedTopic(prefix)] }))
+  // The provider's work is not in our database, so there is no transaction to share with it: see `ProviderCalls`.
+  const outcomes = postgresIdempotency({ pool, schema: schemaOf(prefix), transactions: false })
+  replier.useRecords(idempotency({ store: outcomes, lease }))
   const operations = defineOperations(prefix, 'key')
   replier.handle(operations.approve, (request) => calls.charge(request))
   replier.handle(operations.refund, (request) => calls.refund(request))
@@ -49,6 +61,7 @@ runChild(async (config: WorkerConfig) => {
     async close({ orphaned }) {
       if (!orphaned) await replier.close()
       client.close()
+      await pool.end()
     },
   }
 })

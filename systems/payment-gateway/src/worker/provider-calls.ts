@@ -51,12 +51,15 @@ export class ProviderCalls {
         trouble = `it answered ${answer.status}`
       } catch (error) {
         if (error instanceof ReplyError) throw error
-        if (error instanceof HttpTimeout) throw new ReplyError(workerErrors.providerSilent, error.message)
+        if (error instanceof HttpTimeout)
+          throw new ReplyError(workerErrors.providerSilent, error.message, { retryable: true })
         trouble = messageOf(error)
       }
       // Beyond the deadline the provider would begin nothing.
       if (Date.now() + wait > expiresAt) {
-        throw new ReplyError(workerErrors.providerUnreachable, `the provider cannot be reached: ${trouble}`)
+        throw new ReplyError(workerErrors.providerUnreachable, `the provider cannot be reached: ${trouble}`, {
+          retryable: true,
+        })
       }
       await sleep(wait)
     }

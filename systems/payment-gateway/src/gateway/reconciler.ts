@@ -1,0 +1,84 @@
+/**
+ * Settles payments whose outcome their caller was not told: by what the workers have stored of them, and where a worker
+ * itself does not know, by what the provider says. Every gateway does so with a few at a time, and at once for whoever asks.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Operation, Requester } from '@milena/request-reply'
+import { type JsonClient, messageOf } from '@milena/hosting'
+import type { Operations, ProviderOutcome } from '../operations.ts'
+import { outcomeOf, outcomeOfError } from './outcomes.ts'
+import type { PaymentStore } from './payment-store.ts'
+import type { Payment } from './payment.ts'
+import { askProvider } from './provider-questions.ts'
+
+export interface ReconcilerOptions {
+  readonly store: PaymentStore
+  readonly requester: Requester
+  readonly operations: Operations
+  readonly provider: JsonClient
+}
+
+/** Milliseconds between looks, and that the workers have to say what they have stored. */
+const interval = 300
+const patience = 1_000
+
+export class Reconciler {
+  readonly #options: ReconcilerOptions
+  readonly #stop = new AbortController()
+  #running: Promise<void> = Promise.resolve()
+  #trouble = ''
+
+  constructor(options: ReconcilerOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    this.#running = this.#run()
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort()
+    await this.#running
+  }
+
+  /** Settles it if its outcome can be known by now. Rejects when nobody can be asked. */
+  async reconcile(payment: Payment): Promise<void> {
+    const { store, provider } = this.#options
+    const stored = await this.#askWorkers(payment)
+    if (stored !== undefined) return void (await store.settle(payment, stored, 'reconciled', {}))
+    const told = await askProvider(provider, payment)
+    if (told !== undefined) await store.settle(payment, told, 'asked-provider', {})
+  }
+
+  async #askWorkers({ kind, id }: Payment) {
+    const { requester, operations } = this.#options
+    const ask = <Request>(operation: Operation<Request, Request, ProviderOutcome, ProviderOutcome>) =>
+      requester.outcome(operation, id, { timeout: patience }).catch(() => undefined)
+    const found = await (kind === 'charge' ? ask(operations.approve) : ask(operations.refund))
+    if (found?.state !== 'done') return undefined
+    return found.reply === undefined ? outcomeOfError(found.error) : outcomeOf(found.reply.value)
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop
+    while (!signal.aborted) {
+      await sleep(interval, undefined, { signal }).catch(() => {})
+      if (!signal.aborted) await this.#look()
+    }
+  }
+
+  async #look(): Promise<void> {
+    try {
+      const due = await this.#options.store.takeDue()
+      const asked = await Promise.allSettled(due.map((payment) => this.reconcile(payment)))
+      const failed = asked.find((result) => result.status === 'rejected')
+      if (failed !== undefined) throw failed.reason
+      this.#trouble = ''
+    } catch (error) {
+      // It goes on trying; the same trouble is told once.
+      const trouble = messageOf(error)
+      if (trouble !== this.#trouble) console.error(`resolving unknown payments: ${trouble}; trying again`)
+      this.#trouble = trouble
+    }
+  }
+}
