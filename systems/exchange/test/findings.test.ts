@@ -43,7 +43,7 @@ test('options have defaults, and a name of its own for each run', () => {
   const [first, second] = [readOptions([]), readOptions([])]
   assert.ok(first !== 'help' && second !== 'help')
   assert.notEqual(first.prefix, second.prefix)
-  assert.deepEqual([first.exchanges, first.rate, first.kills, first.down], [1_600, 40, 4, 20])
+  assert.deepEqual([first.exchanges, first.rate, first.kills, first.down], [1_400, 40, 4, 20])
 })
 
 test('every option that cannot work is told', () => {
