@@ -6,7 +6,7 @@ import { Breaking } from './breaking.ts'
 import { find } from './findings.ts'
 import { Letters } from './letters.ts'
 import { runLoad, type Answers } from './load.ts'
-import { problemsOfCounts, quantile, type Outcome } from './outcome.ts'
+import { problemsOfCounts, waitOf, type Outcome } from './outcome.ts'
 import { audit, countOpen, settle, settlement } from './settling.ts'
 
 /** Milliseconds between two looks at how it goes. */
@@ -27,7 +27,7 @@ export async function run(
     undone: new Set(),
     unanswered: new Set(),
     askedAgain: 0,
-    waits: [],
+    waits: { done: [], undone: [] },
   }
   await breaking.begin()
 
@@ -63,7 +63,6 @@ export async function run(
     find(system.databases, answers),
     letters.count(),
   ])
-  const sorted = answers.waits.toSorted((a, b) => a - b)
   return {
     exchanges,
     counted: findings.counted,
@@ -74,9 +73,11 @@ export async function run(
     duplicates: await copies(system),
     kills: breaking.broken.kills,
     downFor: breaking.broken.downFor,
-    p50: quantile(sorted, 0.5),
-    p99: quantile(sorted, 0.99),
-    max: sorted.at(-1) ?? Number.NaN,
+    waits: {
+      all: waitOf([...answers.waits.done, ...answers.waits.undone]),
+      done: waitOf(answers.waits.done),
+      undone: waitOf(answers.waits.undone),
+    },
     loadFor,
     settledIn,
     money: findings.money,
