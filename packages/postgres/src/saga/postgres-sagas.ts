@@ -1,5 +1,6 @@
 import {
   OptionsError,
+  TransactionRefused,
   type ClaimedSaga,
   type SagaChanges,
   type SagaClaim,
@@ -151,11 +152,17 @@ class PostgresSagas implements SagaStore<PoolClient> {
   ): Promise<SagaClaim | undefined> {
     const next = { ...claim, version: claim.version + 1 }
     if (typeof change !== 'function') return (await this.#update(claim, change)) ? next : undefined
-    return this.#unlessInVain(async (transaction) => {
-      const saved = await change(transaction)
-      if (!(await this.#update(claim, saved, transaction))) throw new NothingToDo()
-      return next
-    })
+    let ended = false
+    try {
+      return await this.#unlessInVain(async (transaction) => {
+        const saved = await change(transaction)
+        ended = true
+        if (!(await this.#update(claim, saved, transaction))) throw new NothingToDo()
+        return next
+      })
+    } catch (error) {
+      throw ended ? refusedOr(error) : error
+    }
   }
 
   async #update(claim: SagaClaim, { status, free }: SavedSaga, on?: Queryable): Promise<boolean> {
@@ -288,4 +295,18 @@ class PostgresSagas implements SagaStore<PoolClient> {
       throw error
     }
   }
+}
+
+/**
+ * What a transaction is refused for whose own statements went well, or seemed to: a constraint that is looked at when it
+ * ends, a trigger, a statement that failed unnoticed.
+ */
+function refusedOr(error: unknown): unknown {
+  const { code } = Object(error) as { readonly code?: unknown }
+  if (typeof code !== 'string' || !/^(23|44|P0)...$|^25P02$/.test(code)) return error
+  const what =
+    code === '25P02'
+      ? 'a statement of it has failed, and the error was not passed on'
+      : (error as Error).message
+  return new TransactionRefused(`the transaction cannot be committed: ${what}`, { cause: error })
 }
