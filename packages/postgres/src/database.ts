@@ -24,6 +24,7 @@ export class Database {
   /** @param migration the last one that this store needs, such as `002-outbox` */
   constructor({ pool, schema }: StoreOptions, migration: string) {
     this.pool = pool
+    hearErrors(pool)
     this.schema = readSchema(schema)
     this.#migration = migration
   }
@@ -72,6 +73,19 @@ export class Database {
       `call migrate(pool, { schema }) of @milena/postgres before, or run what printMigrations() gives`
     return new MilenaError('MILENA_NOT_MIGRATED', message, { cause: error })
   }
+}
+
+/** Pools whose `error` event is heard. */
+const heard = new WeakSet<Pool>()
+
+/**
+ * A pool tells of an idle connection that was lost, by a restart of PostgreSQL, as an `error` event, which ends the process
+ * when nobody hears it. It opens another one when it needs one, and whoever needs one is told when it cannot.
+ */
+function hearErrors(pool: Pool | undefined): void {
+  if (typeof pool?.on !== 'function' || heard.has(pool)) return
+  heard.add(pool)
+  pool.on('error', () => undefined)
 }
 
 /**
