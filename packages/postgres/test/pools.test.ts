@@ -34,5 +34,6 @@ test('a restart of the database does not end the process by an idle connection',
     await pool.end()
   }
   // oxlint-disable-next-line no-await-in-loop -- each kills all connections
-  for (const open of [...stores, ({ pool }: StoreOptions) => migrate(pool)]) await lost((pool) => open({ pool }))
+  for (const open of [...stores, ({ pool }: StoreOptions) => migrate(pool)])
+    await lost((pool) => open({ pool }))
 })
