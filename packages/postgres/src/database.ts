@@ -118,9 +118,44 @@ function isMissing(error: unknown): boolean {
 /** @throws OptionsError when it is no name that PostgreSQL can take */
 export function readSchema(schema: string | undefined): string {
   const name: unknown = schema ?? 'public'
-  if (typeof name === 'string' && name !== '' && Buffer.byteLength(name) <= 63 && !name.includes('\0'))
-    return name
-  throw new OptionsError('schema', [`must be a name of 1 to 63 bytes, not ${JSON.stringify(name)}`])
+  if (isSchema(name)) return name
+  throw new OptionsError('@milena/postgres', [badSchema(name)])
+}
+
+/**
+ * What is wrong with the pool of these options, their schema, and their names.
+ *
+ * @param own the options beside `pool` and `schema`
+ */
+export function storeProblems(options: unknown, own: readonly string[] = []): string[] {
+  if (typeof options !== 'object' || options === null) return ['the options must be an object with a pool']
+  const { pool, schema } = options as { readonly pool?: unknown; readonly schema?: unknown }
+  const known = new Set(['pool', 'schema', ...own])
+  const unknown = Object.keys(options).filter((name) => !known.has(name))
+  return [
+    ...(isPool(pool) ? [] : ['pool must be a Pool of pg']),
+    ...(isSchema(schema ?? 'public') ? [] : [badSchema(schema)]),
+    ...unknown.map((name) => `there is no option ${name}`),
+  ]
+}
+
+/** @throws OptionsError that lists every problem */
+export function checkStore(name: string, options: unknown, own?: readonly string[]): void {
+  const problems = storeProblems(options, own)
+  if (problems.length > 0) throw new OptionsError(name, problems)
+}
+
+function isPool(given: unknown): boolean {
+  const { connect, query } = Object(given) as { readonly connect?: unknown; readonly query?: unknown }
+  return typeof connect === 'function' && typeof query === 'function'
+}
+
+function isSchema(name: unknown): name is string {
+  return typeof name === 'string' && name !== '' && Buffer.byteLength(name) <= 63 && !name.includes('\0')
+}
+
+function badSchema(name: unknown): string {
+  return `schema must be a name of 1 to 63 bytes, not ${JSON.stringify(name)}`
 }
 
 /** An identifier in a statement, whatever characters are in it. */

@@ -7,8 +7,10 @@ import {
   postgresJournal,
   postgresOutbox,
   postgresSagas,
+  printMigrations,
   type StoreOptions,
 } from '@milena/postgres'
+import { OptionsError } from '@milena/request-reply'
 import { Pool } from 'pg'
 import { openTestDatabase } from '../../../test/support/database.ts'
 import { waitFor } from '../../../test/support/wait-for.ts'
@@ -36,4 +38,29 @@ test('a restart of the database does not end the process by an idle connection',
   // oxlint-disable-next-line no-await-in-loop -- each kills all connections
   for (const open of [...stores, ({ pool }: StoreOptions) => migrate(pool)])
     await lost((pool) => open({ pool }))
+})
+
+test('options that cannot work are refused before anything is done, all of them at once', async () => {
+  for (const open of stores) {
+    const wrong = { pool: 'postgres://…', schema: '', scheme: 'milena' } as never
+    assert.throws(
+      () => open(wrong),
+      (error: unknown) =>
+        error instanceof OptionsError &&
+        error.message.startsWith(`${open.name}: `) &&
+        error.problems.length === 3 &&
+        error.problems.includes('there is no option scheme'),
+      open.name,
+    )
+    for (const none of [undefined, {}]) {
+      assert.throws(() => open(none as never), { code: 'MILENA_OPTIONS_INVALID' }, open.name)
+    }
+  }
+  // A name that was misspelt would be the schema public.
+  const pool = new Pool()
+  await assert.rejects(migrate(pool, { scheme: 'milena' } as never), { code: 'MILENA_OPTIONS_INVALID' })
+  await assert.rejects(migrate(undefined as never), { code: 'MILENA_OPTIONS_INVALID' })
+  assert.throws(() => printMigrations({ after: '2' } as never), { code: 'MILENA_OPTIONS_INVALID' })
+  assert.throws(() => printMigrations({ scheme: 'x' } as never), { code: 'MILENA_OPTIONS_INVALID' })
+  await pool.end()
 })

@@ -438,7 +438,10 @@ describe('sagas', () => {
         (...args: unknown[]) => {
           if (away && name === 'renew') asked++
           if (away) return never
-          return (target[name as keyof MemorySagaStore] as (...args: unknown[]) => unknown).apply(target, args)
+          return (target[name as keyof MemorySagaStore] as (...args: unknown[]) => unknown).apply(
+            target,
+            args,
+          )
         },
     })
     await using set = await setUp([saga], { lease: 3_000 }, { clock, store })
@@ -452,6 +455,15 @@ describe('sagas', () => {
     await clock.advance(60_000)
     assert.equal(asked, 3, 'what hangs does not gather')
     away = false
+  })
+
+  test('are listed by a filter that can be one', async () => {
+    await using set = await setUp([defineSaga({ name: 's' }).step('a', () => 1)])
+    const wrong = { state: 'done', since: NaN, limit: 0, after: "'; DROP", sinse: 1 } as never
+    assert.throws(
+      () => set.sagas.list(wrong),
+      (error: unknown) => error instanceof OptionsError && error.problems.length === 5,
+    )
   })
 
   test('list every problem of their options', () => {

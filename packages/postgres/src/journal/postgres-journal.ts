@@ -19,7 +19,7 @@ import {
   type OpenJournal,
   type ScheduledTimer,
 } from '@milena/request-reply'
-import { Database, type StoreOptions } from '../database.ts'
+import { Database, storeProblems, type StoreOptions } from '../database.ts'
 import { Ownership } from './ownership.ts'
 import { JournalRows, type Finished } from './rows.ts'
 
@@ -46,8 +46,8 @@ const expireEvery = 60_000
 
 /** @throws OptionsError `MILENA_OPTIONS_INVALID` */
 export function postgresJournal(options: PostgresJournalOptions): JournalStore {
-  const { lease = 3_000, timeout = 5_000 } = options
-  const problems: string[] = []
+  const problems = storeProblems(options, ['lease', 'timeout'])
+  const { lease = 3_000, timeout = 5_000 } = (options ?? {}) as Partial<PostgresJournalOptions>
   if (!(Number.isFinite(lease) && lease >= 300)) problems.push(`lease must be at least 300 ms, not ${lease}`)
   if (!(Number.isFinite(timeout) && timeout >= 1))
     problems.push(`timeout must be at least 1 ms, not ${timeout}`)

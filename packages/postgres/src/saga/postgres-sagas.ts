@@ -1,5 +1,4 @@
 import {
-  OptionsError,
   TransactionRefused,
   type ClaimedSaga,
   type SagaChanges,
@@ -13,7 +12,7 @@ import {
   type SavedSaga,
 } from '@milena/request-reply'
 import type { PoolClient } from 'pg'
-import { Database, type Queryable, type StoreOptions } from '../database.ts'
+import { checkStore, Database, type Queryable, type StoreOptions } from '../database.ts'
 import { claimedColumns, claimedOf, statusOf, valuesOf, type ClaimedRow, type StatusRow } from './rows.ts'
 
 /** Thrown to roll back what need not be. */
@@ -30,9 +29,7 @@ class NothingToDo extends Error {}
  * @throws OptionsError
  */
 export function postgresSagas(options: StoreOptions): SagaStore<PoolClient> {
-  const given = options as Partial<StoreOptions> | undefined
-  if (typeof given?.pool?.connect !== 'function')
-    throw new OptionsError('postgresSagas', ['pool must be a Pool'])
+  checkStore('postgresSagas', options)
   return new PostgresSagas(new Database(options, '004-saga'))
 }
 
@@ -220,7 +217,7 @@ class PostgresSagas implements SagaStore<PoolClient> {
     where('saga =', saga)
     where('state =', state)
     where('stuck =', stuck)
-    where('started_at >=', since)
+    where('started_at >=', since && Math.ceil(since))
     const rows = await this.#database.query<StatusRow & { readonly place: string }>(
       `SELECT place, status::text AS status FROM ${this.#sagas}
        WHERE ${conditions.join(' AND ')} ORDER BY place LIMIT $2`,

@@ -10,6 +10,7 @@ import { Completing } from './completing.ts'
 import type { AnySaga, Saga } from './definition.ts'
 import { toDocument } from './documents.ts'
 import { isTried } from './driver.ts'
+import { checkFilter } from './filter.ts'
 import type { SagaHealth } from './health.ts'
 import { Lease } from './lease.ts'
 import { readSagasOptions, type SagasOptions, type SagasSettings } from './options.ts'
@@ -109,10 +110,7 @@ export class OpenSagas implements Sagas {
   }
 
   list(filter: SagaFilter = {}): Promise<SagaPage> {
-    const { limit } = filter
-    if (limit !== undefined && !(Number.isSafeInteger(limit) && limit >= 1 && limit <= 1_000)) {
-      throw new OptionsError('sagas.list', [`limit must be a whole number from 1 to 1000, not ${limit}`])
-    }
+    checkFilter(filter)
     return this.#settings.store.list(filter)
   }
 
