@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { after, before, test, type TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createReplier, defineOperation, fileJournal, openKafka, string } from '@milena/request-reply'
-import { finishesWhatADeadInstanceHadAccepted } from '../../packages/request-reply/test/journal-case.ts'
+import { finishesWhatADeadInstanceHadAccepted } from '../../packages/request-reply/test/journal-case-contract.ts'
 import { openTestCluster, uniqueName, type TestCluster } from '../support/cluster.ts'
 import { waitFor } from '../support/wait-for.ts'
 import type { JournalWorkerMessage, JournalWorkerOptions } from './journal-worker.ts'
@@ -88,13 +88,10 @@ test('a second process does not start; one that is stopped is fenced by it, and 
   const first = await world.start({ run: 1 })
   assert.deepEqual(first.told[0], { ready: true })
   await waitFor(() => world.handled.size >= 60, { what: 'requests that are handled' })
-  const refused = await world.start({ run: 2, mode: 'idle' })
-  assert.deepEqual(refused.told, [{ code: 'MILENA_JOURNAL_TAKEN' }])
-
   first.child.kill('SIGSTOP')
-  const stillRefused = await world.start({ run: 3, mode: 'idle' })
-  assert.deepEqual(stillRefused.told, [{ code: 'MILENA_JOURNAL_TAKEN' }], 'it is alive')
-  const second = await world.start({ run: 4, mode: 'drain', takeOver: 'fence' })
+  const refused = await world.start({ run: 2, mode: 'idle' })
+  assert.deepEqual(refused.told, [{ code: 'MILENA_JOURNAL_TAKEN' }], 'it is alive')
+  const second = await world.start({ run: 3, mode: 'drain', takeOver: 'fence' })
   assert.deepEqual(second.told[0], { ready: true })
   await waitFor(() => second.told.some(({ drained }) => drained), { what: 'the end of what was left' })
   await second.exited
@@ -103,15 +100,10 @@ test('a second process does not start; one that is stopped is fenced by it, and 
   await waitFor(() => first.told.filter(({ taken }) => taken === 'MILENA_JOURNAL_TAKEN').length === 40, {
     what: 'the first one to learn that it was fenced',
   })
-  const third = await world.start({ run: 5 })
-  assert.deepEqual(third.told[0], { ready: true })
-  await waitFor(() => world.handled.size >= handled.size + 60, { what: 'requests of the third' })
-  third.child.kill('SIGKILL')
-  await third.exited
   const outcomes = await world.outcomes()
   for (const [value, times] of world.handled) {
     assert.equal(times, 1, `${value} was handled ${times} times`)
-    if (handled.has(value) || value.startsWith('5-')) continue
+    if (handled.has(value)) continue
     // Written before it was fenced, and on its way when it was stopped: its successor has it.
     const successor = outcomes.get(value)?.some(({ how }) => how === 'recovered')
     assert.ok(successor, `${value} was accepted by the one that was fenced`)

@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { postgresJournal } from '@milena/postgres'
+import { createMemoryBroker } from '@milena/request-reply/testing'
 import { migrate } from '../src/migrate.ts'
 import { entry, ids, opened, testJournal, unfinished } from '../../request-reply/test/journal-contract.ts'
+import { finishesWhatADeadInstanceHadAccepted } from '../../request-reply/test/journal-case-contract.ts'
 import { openTestDatabase, type TestDatabase } from '../../../test/support/database.ts'
 import { waitFor } from '../../../test/support/wait-for.ts'
 
@@ -27,13 +29,36 @@ testJournal('PostgreSQL', async () => {
   const schema = await ownSchema()
   return {
     store: postgresJournal({ pool: database.pool, schema, lease: 600 }),
-    async abandon(instanceId) {
-      await database.pool.query(
-        `UPDATE ${schema}.milena_journal_owners SET renewed_at = '-infinity' WHERE instance_id = $1`,
-        [instanceId],
-      )
-    },
+    abandon: (instanceId) => abandon(schema, instanceId),
   }
+})
+
+/** Whatever it renews. */
+async function abandon(schema: string, instanceId: string): Promise<void> {
+  await database.pool.query(
+    `UPDATE ${schema}.milena_journal_owners SET released = true WHERE instance_id = $1`,
+    [instanceId],
+  )
+}
+
+test('a journal in PostgreSQL finishes what a dead instance had accepted', async () => {
+  const schema = await ownSchema()
+  const broker = createMemoryBroker({
+    topics: [
+      { name: 'work_request', partitions: 2 },
+      { name: 'work_reply', partitions: 3 },
+    ],
+  })
+  await finishesWhatADeadInstanceHadAccepted({
+    requests: 'work_request',
+    replies: 'work_reply',
+    store: postgresJournal({ pool: database.pool, schema }),
+    abandon: (instanceId) => abandon(schema, instanceId),
+    connect: async () => {
+      const transport = broker.connect()
+      return { transport, die: () => transport.kill() }
+    },
+  })
 })
 
 test('a process that was killed is taken for dead when its lease has ended, not before', async () => {
@@ -57,13 +82,11 @@ test('while the database is away nothing is written, and that is told; what is f
   await using first = await opened(store)
   const [one, two, three] = [entry(), entry(), entry()]
   await first.journal.append(one)
-  const { query } = pool
+  const query = pool.query.bind(pool) as (...given: never[]) => unknown
   let away = true
   const hanging: (() => void)[] = []
   pool.query = ((...given: never[]) =>
-    away
-      ? new Promise<void>((resolve) => hanging.push(resolve))
-      : (query as (...given: never[]) => unknown).apply(pool, given)) as never
+    away ? new Promise<void>((resolve) => hanging.push(resolve)) : query(...given)) as never
   first.journal.finish(one.correlationId)
   await assert.rejects(first.journal.append(two), { code: 'MILENA_JOURNAL_FAILED' })
   assert.match(first.journal.stats().trouble!.error.message, /not answered within 200 ms/)

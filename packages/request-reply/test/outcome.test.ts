@@ -156,7 +156,7 @@ test('never seen is not said by a store that may have forgotten', async (t) => {
 })
 
 test('never seen is not said while the request still waits in the log behind others of its key', async (t) => {
-  const { requester, gates } = await open(t, oldStore(0))
+  const { requester, gates, late } = await open(t, oldStore(0))
   gates.shut('first')
   const sent = { key: 'k', timeout: 60_000 }
   const ahead = requester.request(pay, 'first', sent)
@@ -171,6 +171,9 @@ test('never seen is not said while the request still waits in the log behind oth
   assert.deepEqual((await ahead).value, { approved: 'first' })
   assert.deepEqual((await behind).value, { approved: 'second' })
   assert.equal((await asking).state, 'done')
+  // The first question's answer came before that of the second, and too late.
+  assert.ok(requester.stats().operations['milena.outcome/pay']?.timedOut === 1)
+  assert.deepEqual(late, [], 'who has asked, asks again: late answers are nobody’s')
 })
 
 test('unknown: nobody answers, the store is away, or its repliers have no idempotency', async (t) => {

@@ -62,6 +62,12 @@ async function open(t: TestContext): Promise<Scene> {
 const names = (count: number, prefix = 'r'): string[] =>
   Array.from({ length: count }, (_, i) => `${prefix}${i}`)
 
+function giveAway(replier: Replier): void {
+  replier.useRecords((request, next) =>
+    String(request.value) === '"given away"' ? { kind: 'handed over' } : next(),
+  )
+}
+
 test('one is stuck and 999 behind it are answered: after a crash the one comes again, and nothing else', async (t) => {
   const { worker, askAll, asking, gates, handled, warned, committed } = await open(t)
   gates.shut('stuck')
@@ -110,19 +116,14 @@ test('what was passed over or handed over is finished too, and its hook does not
   const { worker, askAll, asking, gates, handled, committed } = await open(t)
   gates.shut('stuck')
   const finished: string[] = []
-  const set = (replier: Replier): void => {
-    replier.useRecords((request, next) =>
-      String(request.value) === '"given away"' ? { kind: 'handed over' } : next(),
-    )
-  }
   const beforeFinish: ReplierOptions['beforeFinish'] = ({ outcome }) => void finished.push(outcome.kind)
-  const first = await worker('first', set, { beforeFinish })
+  const first = await worker('first', giveAway, { beforeFinish })
   await askAll(['stuck', 'given away'])
   await asking.ask('nobody can be told', { correlationId: null, key: 'k' })
   const [last] = await askAll(['last'])
   await asking.reply(last!)
   await first.crash(3)
-  const second = await worker('second', set, { beforeFinish })
+  const second = await worker('second', giveAway, { beforeFinish })
   await until('the others have come again', () => second.replier.stats().repeated === 3)
   gates.open('stuck')
   await until('all is committed', () => committed() === 4)

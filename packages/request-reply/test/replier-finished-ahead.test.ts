@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { describeFinished, FinishedAhead, longestMetadata } from '../src/replier/finished-ahead.ts'
 import { OffsetTracker, type Tracked } from '../src/replier/offset-tracker.ts'
-import type { IncomingRecord } from '../src/transport/transport.ts'
+import type { IncomingRecord, UnreadableRange } from '../src/transport/transport.ts'
 
 class Item implements Tracked<Item> {
   readonly offset: number
@@ -23,6 +23,10 @@ const timestampOf = ({ offset }: { readonly offset: number }): number => 1_790_0
 
 function record(offset: number, timestamp = timestampOf({ offset })): IncomingRecord {
   return { topic: 't', partition: 0, offset, timestamp, key: null, value: null, headers: [], size: 0 }
+}
+
+function stretch(offset: number, next: number): UnreadableRange {
+  return { topic: 't', partition: 0, offset, next, bytes: 1, reason: '' }
 }
 
 /** The records from `from` to before `to` are read; those that `isFinished` are. */
@@ -121,7 +125,7 @@ describe('what is finished above the lowest unfinished record', () => {
         .filter((item) =>
           item.next === item.offset + 1
             ? ahead?.hasRecord(record(item.offset))
-            : ahead?.hasStretch({ topic: 't', partition: 0, bytes: 1, reason: '', ...item }),
+            : ahead?.hasStretch(stretch(item.offset, item.next)),
         )
       const wanted = [...finished].filter((one) => one >= next)
       assert.deepEqual(
@@ -222,10 +226,7 @@ describe('the next owner passes over nothing', () => {
 
   test('when it cannot be read', () => {
     const ahead = read(500, metadata)!
-    assert.equal(
-      ahead.hasStretch({ topic: 't', partition: 0, offset: 500, next: 520, bytes: 1, reason: '' }),
-      false,
-    )
+    assert.equal(ahead.hasStretch(stretch(500, 520)), false)
     assert.deepEqual(passedOver(ahead, 520, 1_500), [])
   })
 
@@ -240,10 +241,7 @@ describe('the next owner passes over nothing', () => {
   test('of an unreadable stretch that is finished in part only', () => {
     const ahead = read(500, metadata)!
     assert.equal(ahead.hasRecord(record(500)), false)
-    assert.equal(
-      ahead.hasStretch({ topic: 't', partition: 0, offset: 600, next: 1_501, bytes: 1, reason: '' }),
-      false,
-    )
+    assert.equal(ahead.hasStretch(stretch(600, 1_501)), false)
   })
 
   test('of metadata that is not ours, or damaged', () => {

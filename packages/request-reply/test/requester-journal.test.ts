@@ -11,7 +11,7 @@ import { replyPartition } from '../src/routing/reply-partition.ts'
 import { createMemoryBroker, type MemoryBroker } from '../src/transport/memory/broker.ts'
 import type { MemoryTransport } from '../src/transport/memory/transport.ts'
 import { answering, type Answering } from './answering.ts'
-import { finishesWhatADeadInstanceHadAccepted } from './journal-case.ts'
+import { finishesWhatADeadInstanceHadAccepted } from './journal-case-contract.ts'
 import { code, echo, opened, StagedRouting, until, warningsSeen } from './requesting.ts'
 
 const other = defineOperation({ name: 'other', topic: 'requests', request: bytes(), reply: bytes() })

@@ -1,5 +1,5 @@
 /** The commands between the exchange service and the account services, and the names of topics and groups: those of the exchange document. */
-import { defineOperation, type Operation } from '@milena/request-reply'
+import { bytes, defineOperation, type Operation } from '@milena/request-reply'
 import { z } from 'zod'
 
 /** BUY: the customer pays in KRW and gets foreign currency. SELL: the reverse. */
@@ -49,8 +49,8 @@ export type CancelOperation = Operation<CancelRequest, CancelRequest, Cancelled,
 export interface AccountCommands {
   readonly cancel: Readonly<Record<MovementKind, CancelOperation>>
   readonly requestTopic: string
-  /** What stands in the response topic, as the exchange service reads it: nobody answers a reply. */
-  readonly cancelled: Operation<Cancelled, Cancelled, void, void>
+  /** Whatever stands in the response topic and answers no command that somebody waits for: it came a second time. */
+  readonly stray: Operation<Uint8Array, Buffer, void, void>
   readonly responseTopic: string
 }
 
@@ -72,11 +72,7 @@ export function defineCommands(prefix: string): Commands {
     return {
       cancel: { withdrawal: cancel('withdrawal'), deposit: cancel('deposit') },
       requestTopic,
-      cancelled: defineOperation({
-        name: `${service}.cancelled`,
-        topic: responseTopic,
-        request: cancelledSchema,
-      }),
+      stray: defineOperation({ name: `${service}.stray-reply`, topic: responseTopic, request: bytes() }),
       responseTopic,
     }
   }

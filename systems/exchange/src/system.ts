@@ -11,6 +11,7 @@ import {
   SupervisedChild,
   type BrokerConfig,
   type BrokerFacts,
+  type ChildSpec,
   type DatabaseFacts,
   type DatabaseOptions,
 } from '@milena/hosting'
@@ -67,8 +68,10 @@ export class ExchangeSystem {
   readonly #services = new Map<Service, SupervisedChild>()
   readonly #configs = new Map<Service, AccountConfig | ExchangeConfig>()
   readonly #behaviours = new Map<AccountService, Behaviour>()
-  /** Taken down, and not brought up yet. */
+  /** Killed, and not ready again. */
   readonly #away = new Set<Service>()
+  /** Taken down, and not brought up yet. */
+  readonly #down = new Set<Service>()
   #auditor: SupervisedChild | undefined
   #interference: SupervisedChild | undefined
   #brokers: string | undefined
@@ -119,9 +122,14 @@ export class ExchangeSystem {
     return (this.#interference?.facts as ServiceFacts | undefined)?.url
   }
 
-  /** Whether its process is there; after a kill, it may still be starting. */
+  /** Whether it was ready, and was not killed since. */
   isUp(service: Service): boolean {
-    return !this.#away.has(service) && this.#services.get(service)?.alive === true
+    return !this.#away.has(service) && this.isThere(service)
+  }
+
+  /** Whether its process is there; it may still be starting, or recovering. */
+  isThere(service: Service): boolean {
+    return !this.#down.has(service) && this.#services.get(service)?.alive === true
   }
 
   /** How an account service is to behave from its next start on; `PUT /behaviour` tells the one that runs. */
@@ -135,12 +143,13 @@ export class ExchangeSystem {
 
   /** Kills it with SIGKILL; it is started again at once. */
   kill(service: Service): void {
+    this.#away.add(service)
     this.#services.get(service)!.kill()
   }
 
   /** Kills it; it stays away until `bringUp`. */
   async takeDown(service: Service): Promise<void> {
-    this.#away.add(service)
+    this.#down.add(service)
     const child = this.#services.get(service)!
     const stopped = child.stop()
     child.kill()
@@ -149,6 +158,7 @@ export class ExchangeSystem {
 
   async bringUp(service: Service): Promise<void> {
     await this.#startService(service, this.#services.get(service)!.facts)
+    this.#down.delete(service)
     this.#away.delete(service)
   }
 
@@ -158,7 +168,7 @@ export class ExchangeSystem {
     await this.#interference?.stop()
     await this.#services.get('exchange')?.stop()
     const rest = [...accountServices.map((service) => this.#services.get(service)), this.#auditor]
-    await Promise.all(rest.map((child) => child?.stop()))
+    await Promise.all(rest.map(async (child) => child?.stop()))
     const cleaned = await Promise.allSettled([
       this.#brokers !== undefined && !this.#ownsBrokers && deleteTopics(this.#brokers, prefix),
       this.#serverUrl !== undefined && !this.#ownsDatabase && dropDatabases(this.#serverUrl, prefix),
@@ -192,7 +202,11 @@ export class ExchangeSystem {
     const { prefix, customers } = this.#options
     const databaseUrl = databases[service]
     const pool = await connect(databaseUrl, 1)
-    await new Ledger(pool).open(customers, currenciesOf[service], opening).finally(() => pool.end())
+    try {
+      await new Ledger(pool).open(customers, currenciesOf[service], opening)
+    } finally {
+      await pool.end()
+    }
     this.#configs.set(service, {
       service,
       port: 0,
@@ -240,7 +254,8 @@ export class ExchangeSystem {
       return behaviour === undefined ? config : { ...config, behaviour }
     }
     const config = facts === undefined ? this.#configs.get(service) : restartConfig(facts)
-    const child = this.#child(service, entry, config, restartConfig)
+    const onRestart = (): void => void this.#away.delete(service)
+    const child = this.#child(service, entry, config, { restartConfig, onRestart })
     this.#services.set(service, child)
     await child.start()
   }
@@ -249,11 +264,11 @@ export class ExchangeSystem {
     name: string,
     entry: URL,
     config: unknown,
-    restartConfig?: (facts: unknown) => unknown,
+    returns?: Pick<ChildSpec, 'restartConfig' | 'onRestart'>,
   ): SupervisedChild {
-    const spec = { name, entry, config, restartConfig }
+    const spec = { name, entry, config, ...returns }
     const { log } = this.#options
-    return new SupervisedChild(spec, { restart: restartConfig !== undefined, onChange: () => {}, log })
+    return new SupervisedChild(spec, { restart: returns !== undefined, onChange: () => {}, log })
   }
 }
 

@@ -40,7 +40,10 @@ const received: Effect = { exchangeId: 'x-1', customerId: 'c', currency: 'USD', 
 test('an exchange that took place has moved both amounts, each in its direction', () => {
   assert.deepEqual(problemsOfExchanges([buy], [paid, received]), [])
   const sell = { ...buy, direction: 'SELL' } as const
-  const reversed = [paid, received].map((effect) => ({ ...effect, amount: -effect.amount }))
+  const reversed = [
+    { ...paid, amount: 1_386 },
+    { ...received, amount: -100 },
+  ]
   assert.deepEqual(problemsOfExchanges([sell], reversed), [])
 })
 

@@ -63,7 +63,7 @@ export function fileJournal(options: FileJournalOptions): JournalStore {
 type Settings = Required<FileJournalOptions>
 
 async function openFileJournal(settings: Settings, opening: JournalOpening): Promise<OpenJournal> {
-  const { instanceId, clock, warn } = opening
+  const { instanceId, clock } = opening
   const folder = join(settings.directory, `journal-${instanceId}`)
   let owner: FileOwner | undefined
   try {
@@ -71,7 +71,7 @@ async function openFileJournal(settings: Settings, opening: JournalOpening): Pro
     owner = await FileOwner.take(folder, opening)
     if (owner !== undefined) {
       const segments = await listSegments(folder)
-      const index = new FileIndex(segments, clock.now(), warn)
+      const index = new FileIndex(segments, clock.now(), (error) => opening.warn(error))
       await index.read()
       await takeSegments(folder, owner.number, segments)
       if (await owner.holds()) return new FileJournal(folder, settings, opening, owner, index)

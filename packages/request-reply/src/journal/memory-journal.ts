@@ -61,7 +61,6 @@ class MemoryJournalOfInstance implements OpenJournal {
   readonly #of: Instance
   readonly #opening: JournalOpening
   readonly #onAppend: () => MemoryJournal['onAppend']
-  readonly #before: readonly JournalHead[]
   #order: Promise<void> = Promise.resolve()
   #writing = 0
   #appended = 0
@@ -74,11 +73,16 @@ class MemoryJournalOfInstance implements OpenJournal {
     this.#onAppend = onAppend
     for (const [id, { keptUntil }] of of.entries)
       if (keptUntil !== undefined && keptUntil <= opening.clock.now()) of.entries.delete(id)
-    this.#before = [...of.entries.values()].map(({ entry, keptUntil }) => ({ ...entry, keptUntil }))
   }
 
   async *unfinished(): AsyncIterable<readonly JournalHead[]> {
-    yield this.#before
+    const kept = [...this.#of.entries.values()]
+    yield kept.map(({ entry: { correlationId, deadline, repliesFrom }, keptUntil }): JournalHead => ({
+      correlationId,
+      deadline,
+      repliesFrom,
+      keptUntil,
+    }))
   }
 
   async read(correlationIds: readonly Buffer[]): Promise<readonly JournalEntry[]> {

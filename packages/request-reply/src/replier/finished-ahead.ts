@@ -1,7 +1,7 @@
 /**
  * What a commit says of the records above its offset: which of them are finished, so that whoever has the partition next
  * passes over them. It stands in the commit's metadata, the free text that Kafka keeps beside a committed offset
- * (OffsetCommit, `CommittedMetadata`; the brokers take 4 096 bytes of it, `offset.metadata.max.bytes`):
+ * (OffsetCommit, `CommittedMetadata`; the brokers take 4 096 characters of it, `offset.metadata.max.bytes`):
  *
  *     milena1:<offset><timestamp><unfinished><finished><unfinished><finished>…
  *
@@ -18,7 +18,7 @@ const version = 'milena1:'
 export const longestMetadata = 4_096
 
 const digits = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
-const values: ReadonlyMap<string, number> = new Map([...digits].map((digit, value) => [digit, value]))
+const values: ReadonlyMap<string, number> = new Map(Array.from(digits).map((digit, value) => [digit, value]))
 
 export interface FinishedMetadata {
   /** Empty when there is nothing to say, or nothing that is certain. */

@@ -1,7 +1,7 @@
 /**
  * Who owns which reply address, written where everybody can read it and nobody needs a right on another topic: in the
  * metadata of committed offsets of a group that has no members (OffsetCommit with generation −1; the metadata is free
- * text of up to 4 096 bytes). There is no group protocol and so no rebalance; the last writer wins.
+ * text of up to 4 096 characters). There is no group protocol and so no rebalance; the last writer wins.
  *
  * A lease only keeps the house in order. Two owners of one address, or none, cost bytes; they never cost a reply.
  */

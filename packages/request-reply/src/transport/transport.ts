@@ -200,7 +200,10 @@ export interface TopicSpec {
   readonly configs?: Readonly<Record<string, string>> | undefined
 }
 
-/** A committed offset with its metadata, the free text of at most 4 096 bytes that Kafka keeps beside it. */
+/**
+ * A committed offset with its metadata, the free text that Kafka keeps beside it: at most 4 096 characters
+ * (`offset.metadata.max.bytes`, which despite its name counts characters).
+ */
 export interface OffsetNote extends RecordPosition {
   readonly metadata: string
 }

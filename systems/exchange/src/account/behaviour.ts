@@ -34,6 +34,9 @@ export const faultless: Behaviour = {
   cancelSkipped: 0,
 }
 
+/** What fails on purpose. */
+export class PlantedFailure extends Error {}
+
 /** Whether an exchange is of this share of them; each fault has its own draw. */
 export function isOf(share: number, fault: keyof Behaviour, exchangeId: string): boolean {
   if (share === 0) return false

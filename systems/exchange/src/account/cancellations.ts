@@ -3,7 +3,7 @@ import { createReplier, deadLetter, fixed, idempotency, retry, type Replier } fr
 import { postgresIdempotency } from '@milena/postgres'
 import type { Pool } from 'pg'
 import { groupOf, movementKinds, type AccountCommands, type AccountService } from '../operations.ts'
-import { isOf, type Behaviour } from './behaviour.ts'
+import { isOf, PlantedFailure, type Behaviour } from './behaviour.ts'
 import type { Ledger } from './ledger.ts'
 
 export interface CancellationsOptions {
@@ -30,6 +30,7 @@ export function createCancellations(options: CancellationsOptions): Replier {
     heartbeatInterval: 500,
     concurrency: cancelConcurrency,
     createTopics: true,
+    logger: { warn },
   })
   const useRecords = [
     idempotency({ store: postgresIdempotency({ pool }), lease: 3_000 }),
@@ -51,7 +52,13 @@ export function createCancellations(options: CancellationsOptions): Replier {
   return replier
 }
 
+/** One line on standard error each; what fails on purpose is no news. */
+function warn(message: string, details: Readonly<Record<string, unknown>>, error?: unknown): void {
+  if (!(error instanceof PlantedFailure)) console.error(`${message} ${JSON.stringify(details)}`)
+}
+
 function fail({ cancelBroken, cancelFlaky }: Behaviour, exchangeId: string, attempt: number): void {
-  if (isOf(cancelBroken, 'cancelBroken', exchangeId)) throw new Error('broken on purpose')
-  if (attempt === 1 && isOf(cancelFlaky, 'cancelFlaky', exchangeId)) throw new Error('fails once, on purpose')
+  if (isOf(cancelBroken, 'cancelBroken', exchangeId)) throw new PlantedFailure('broken on purpose')
+  if (attempt === 1 && isOf(cancelFlaky, 'cancelFlaky', exchangeId))
+    throw new PlantedFailure('fails once, on purpose')
 }

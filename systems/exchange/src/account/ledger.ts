@@ -29,7 +29,7 @@ export type Moved =
   /** The exchange has a movement of this kind with another content. */
   | { readonly state: 'conflict' }
 
-export type Refusal = 'INSUFFICIENT_FUNDS' | 'NO_SUCH_ACCOUNT'
+export type Refusal = 'INSUFFICIENT_FUNDS' | 'NO_SUCH_ACCOUNT' | 'DEPOSIT_REFUSED'
 
 interface MovementRow {
   readonly state: 'done' | 'refused' | 'cancelled'
@@ -64,8 +64,9 @@ export class Ledger {
     )
   }
 
-  move(movement: Movement): Promise<Moved> {
-    return inTransaction(this.#pool, (tx) => this.#move(tx, movement))
+  /** @param refusal why it is refused, if it is not known yet: it is refused from then on */
+  move(movement: Movement, refusal?: Refusal): Promise<Moved> {
+    return inTransaction(this.#pool, (tx) => this.#move(tx, movement, refusal))
   }
 
   /**
@@ -116,7 +117,7 @@ export class Ledger {
     return rows
   }
 
-  async #move(tx: ClientBase, movement: Movement): Promise<Moved> {
+  async #move(tx: ClientBase, movement: Movement, given?: Refusal): Promise<Moved> {
     const { exchangeId, kind, customerId, currency, amount } = movement
     const { rowCount } = await tx.query(
       `insert into movements (exchange_id, kind, state, customer_id, currency, amount)
@@ -124,7 +125,7 @@ export class Ledger {
       [exchangeId, kind, customerId, currency, amount],
     )
     if (rowCount !== 1) return repeated((await this.#lock(tx, exchangeId, kind))!, movement)
-    const refusal = await this.#refusal(tx, movement)
+    const refusal = given ?? (await this.#refusal(tx, movement))
     if (refusal === undefined) {
       await this.#book(tx, movement, 'movement')
       return { state: 'done', again: false }

@@ -51,8 +51,9 @@ runChild(async (config: AccountConfig) => {
   return {
     facts,
     async close({ orphaned }) {
+      if (orphaned) return
       await app.close()
-      if (!orphaned) await replier.close()
+      await replier.close()
       await pool.end()
     },
   }

@@ -7,10 +7,9 @@ import { idSchema, amountSchema } from '../schemas.ts'
 import { behaviourSchema, isOf, type Behaviour } from './behaviour.ts'
 import type { Ledger, Moved } from './ledger.ts'
 
-/** What a refused movement says, in `code` of its problem. */
-export const accountErrors = {
-  insufficientFunds: 'INSUFFICIENT_FUNDS',
-  noSuchAccount: 'NO_SUCH_ACCOUNT',
+/** What a refused movement says, in `code` of its problem; besides, why the ledger refuses it. */
+const accountErrors = {
+  /** On purpose. */
   depositRefused: 'DEPOSIT_REFUSED',
   /** It was cancelled, before it came or since. */
   cancelled: 'CANCELLED',
@@ -64,11 +63,13 @@ export function addAccountRoutes(app: App, account: AccountRoutes): void {
         const { behaviour } = account
         if (Math.random() < behaviour.busy) throw unavailable('busy')
         if (kind === 'deposit') {
-          if (isOf(behaviour.refused, 'refused', exchangeId))
-            throw refusal(422, accountErrors.depositRefused, exchangeId)
           if (isOf(behaviour.late, 'late', exchangeId)) await sleep(behaviour.lateMs)
         }
-        const moved = await ledger.move({ ...body, kind })
+        const isRefused = kind === 'deposit' && isOf(behaviour.refused, 'refused', exchangeId)
+        const moved = await ledger.move(
+          { ...body, kind },
+          isRefused ? accountErrors.depositRefused : undefined,
+        )
         if (kind === 'deposit' && isOf(behaviour.lost, 'lost', exchangeId)) {
           reply.hijack()
           raw.socket.destroy()
@@ -123,7 +124,7 @@ function done(moved: Moved, exchangeId: string): z.infer<typeof doneSchema> {
       throw refusal(422, moved.reason, exchangeId)
     case 'cancelled':
       throw refusal(409, accountErrors.cancelled, exchangeId)
-    case 'conflict':
+    default:
       throw refusal(409, accountErrors.conflict, exchangeId)
   }
 }

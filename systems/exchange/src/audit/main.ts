@@ -21,8 +21,9 @@ export const auditSchema = z.object({
 })
 export type Audit = z.infer<typeof auditSchema>
 
-/** Milliseconds between two rounds. */
+/** Milliseconds between two rounds, at least; and so many times as long as the last one took. */
 const pause = 500
+const pauseFactor = 4
 const mostTold = 50
 
 runChild(async ({ databases }: AuditConfig) => {
@@ -48,12 +49,14 @@ runChild(async ({ databases }: AuditConfig) => {
     tell(last.flatMap(problemsOfBooks))
   }
   async function goOn(): Promise<void> {
+    const began = performance.now()
     try {
       await round()
     } catch (error) {
       if (!closed) console.error(`auditor: a round failed: ${messageOf(error)}`)
     }
-    if (!closed) timer = setTimeout(() => void goOn(), pause)
+    const took = performance.now() - began
+    if (!closed) timer = setTimeout(() => void goOn(), Math.max(pause, pauseFactor * took))
   }
   function audit(): Audit {
     return { rounds, problems: [...problems], problemCount, money: last.flatMap(({ totals }) => totals) }

@@ -1,5 +1,5 @@
 /** Asks an account service for a movement, over HTTP; what goes wrong says what it has done, as far as that is known. */
-import { HttpTimeout, JsonClient, messageOf, type HttpAnswer } from '@milena/hosting'
+import { HttpTimeout, JsonClient, messageOf, type HttpAnswer, type HttpCall } from '@milena/hosting'
 import { StepError, type StepContext } from '@milena/request-reply'
 import { BrokenCircuitError, circuitBreaker, ConsecutiveBreaker, handleAll } from 'cockatiel'
 import type { Currency, MovementKind } from '../operations.ts'
@@ -16,6 +16,8 @@ const connections = 64
 /** After so many calls in a row without an answer the service is not asked for a second: its callers hear of it at once. */
 const silences = 20
 const restFor = 1_000
+/** Milliseconds after which a call comes a second time, at most. */
+const latestRepeat = 3_000
 
 export class AccountClient {
   readonly #http: JsonClient
@@ -47,42 +49,52 @@ export class AccountClient {
     try {
       answer = await this.#breaker.execute(() => this.#http.call(call))
     } catch (error) {
-      throw unanswered(error)
-    } finally {
-      if (Math.random() < this.#repeats)
-        setTimeout(() => void this.#http.call(call).catch(() => {}), Math.random() * 3_000).unref()
+      const isSent = !isUnsent(error)
+      if (isSent) this.#repeatLater(call)
+      throw unanswered(error, isSent)
     }
+    this.#repeatLater(call)
     if (answer.status !== 200) throw refused(answer)
   }
 
   close(): void {
     this.#http.close()
   }
+
+  #repeatLater(call: HttpCall): void {
+    if (Math.random() >= this.#repeats) return
+    setTimeout(() => void this.#http.call(call).catch(() => {}), Math.random() * latestRepeat).unref()
+  }
 }
 
-function unanswered(error: unknown): StepError {
-  const certain = error instanceof BrokenCircuitError || isRefused(error)
-  const code = certain ? 'ACCOUNT_SERVICE_DOWN' : error instanceof HttpTimeout ? 'NO_ANSWER' : 'ANSWER_LOST'
+function unanswered(error: unknown, isSent: boolean): StepError {
+  const unknown = error instanceof HttpTimeout ? 'NO_ANSWER' : 'ANSWER_LOST'
   return new StepError(messageOf(error), {
-    code,
-    effect: certain ? 'none' : 'unknown',
+    code: isSent ? unknown : 'ACCOUNT_SERVICE_DOWN',
+    effect: isSent ? 'unknown' : 'none',
     retryable: true,
     cause: error,
   })
 }
 
-/** Nobody listens there, so nobody has heard it. */
-function isRefused(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED'
+/** Nobody listens there, or it was not even tried: nobody can ever have heard it. */
+function isUnsent(error: unknown): boolean {
+  return (
+    error instanceof BrokenCircuitError ||
+    (error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED')
+  )
 }
 
+/**
+ * A refusal stands in the ledger: whatever comes later is refused too. That the server could not do it just now, or has
+ * failed, says nothing of another copy of the call that may be under way.
+ */
 function refused({ status, body }: HttpAnswer): StepError {
   const { code, title } = (body ?? {}) as { code?: unknown; title?: unknown }
-  // A server that fails does not know itself how far it came; 503 says that it has done nothing.
-  const effect = status >= 500 && status !== 503 ? 'unknown' : 'none'
+  const isFinal = status < 500
   return new StepError(`${status} ${String(title)}`, {
     code: typeof code === 'string' ? code : `HTTP_${status}`,
-    effect,
-    retryable: status >= 500,
+    effect: isFinal ? 'none' : 'unknown',
+    retryable: !isFinal,
   })
 }

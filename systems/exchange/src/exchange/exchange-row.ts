@@ -2,7 +2,7 @@
 import type { SagaState, SagaStatus } from '@milena/request-reply'
 import type { ClientBase } from 'pg'
 import type { Exchange, ExchangeStatus } from '../schemas.ts'
-import type { Terms } from './exchange.ts'
+import type { Terms } from './terms.ts'
 
 const statuses: Readonly<Record<SagaState, ExchangeStatus>> = {
   running: 'RUNNING',
@@ -45,6 +45,6 @@ export async function writeExchange(saga: SagaStatus, tx: ClientBase): Promise<v
 }
 
 function retriesOf({ steps }: SagaStatus): number {
-  const beyond = (tries: number): number => Math.max(0, tries - 1)
-  return steps.reduce((sum, step) => sum + beyond(step.attempts) + beyond(step.compensations), 0)
+  const tries = steps.flatMap(({ attempts, compensations }) => [attempts, compensations])
+  return tries.reduce((sum, one) => sum + Math.max(0, one - 1), 0)
 }

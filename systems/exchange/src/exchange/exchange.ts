@@ -4,11 +4,8 @@
  */
 import { command, defineSaga, fixed, type CommandWork, type Saga } from '@milena/request-reply'
 import type { ClientBase } from 'pg'
-import { z } from 'zod'
 import {
   depositsTo,
-  directions,
-  foreignCurrencies,
   withdrawsFrom,
   type AccountService,
   type Cancelled,
@@ -17,16 +14,7 @@ import {
 } from '../operations.ts'
 import type { AccountClient, Asked } from './account-client.ts'
 import { writeExchange } from './exchange-row.ts'
-
-export const termsSchema = z.object({
-  direction: z.enum(directions),
-  customerId: z.string(),
-  currency: z.enum(foreignCurrencies),
-  amount: z.int().positive(),
-  krwAmount: z.int().positive(),
-  rate: z.int().positive(),
-})
-export type Terms = z.infer<typeof termsSchema>
+import { termsSchema, type Terms } from './terms.ts'
 
 export type Accounts = Readonly<Record<AccountService, AccountClient>>
 export type ExchangeSaga = Saga<
@@ -38,7 +26,7 @@ export type ExchangeSaga = Saga<
 
 export function defineExchange(accounts: Accounts, commands: Commands): ExchangeSaga {
   const tries = { timeout: 5_000, retry: { attempts: 2, backoff: fixed(200) } }
-  const compensation = { timeout: 120_000 }
+  const compensation = { timeout: 120_000, stuckAfterAttempts: 20, stuckAfter: 300_000 }
 
   return defineSaga({ name: 'exchange', input: termsSchema, changed: writeExchange })
     .step('withdrawal', (step) => accounts[from(step)].move('withdrawal', step, paid(step.input)), {

@@ -51,7 +51,7 @@ runChild(async (config: ExchangeConfig) => {
     createTopics: true,
   })
   for (const service of accountServices)
-    replier.handle(commands[service].cancelled, () => {}, { useRecords: [sagas.replies] })
+    replier.handle(commands[service].stray, () => {}, { useRecords: [sagas.replies] })
   const relay = outbox.relay({ kafka })
   await sagas.start()
   await explainBrokers(config.brokers, replier.start())
@@ -71,12 +71,12 @@ runChild(async (config: ExchangeConfig) => {
   return {
     facts,
     async close({ orphaned }) {
-      if (!orphaned) {
-        await sagas.close()
-        await app.close()
-        await replier.close()
-        await relay.close()
-      }
+      if (orphaned) return
+      // Replies complete sagas, and callers wait for them: each is closed before what it needs.
+      await replier.close()
+      await sagas.close()
+      await app.close()
+      await relay.close()
       for (const service of accountServices) accounts[service].close()
       await pool.end()
     },

@@ -5,8 +5,9 @@ import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import { exchangeRequestSchema, exchangeSchema, idSchema, type ExchangeRequest } from '../schemas.ts'
 import { toExchange } from './exchange-row.ts'
-import type { ExchangeSaga, Terms } from './exchange.ts'
+import type { ExchangeSaga } from './exchange.ts'
 import { rateAt, toKrw } from './rates.ts'
+import type { Terms } from './terms.ts'
 
 export function addExchangeRoutes(app: App, sagas: Sagas, exchange: ExchangeSaga): void {
   app.post(

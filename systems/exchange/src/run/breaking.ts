@@ -37,6 +37,8 @@ const faulty: Behaviour = {
 /** Which service is down, from which share of the load on. */
 const downService: AccountService = 'fx-account'
 const downFrom = 0.15
+/** The share of kills that take whatever process is there, also one that is just starting, or recovering. */
+const killedEarly = 0.1
 /** Milliseconds before it goes, in which its answers are lost: what it has done then is undone when it is back. */
 const losesAnswersFor = 700
 
@@ -46,7 +48,6 @@ export class Breaking {
   readonly #options: BreakingOptions
   readonly #behaviours: Record<AccountService, Behaviour>
   #downPeriod: Promise<void> | undefined
-  #isDown = false
   #killsBegun = 0
 
   constructor(system: ExchangeSystem, options: BreakingOptions) {
@@ -62,8 +63,7 @@ export class Breaking {
   /** What is wrong at the moment, for the progress line. */
   get now(): string {
     const away = services.filter((service) => !this.#system.isUp(service))
-    if (this.#isDown) return `${downService} is down`
-    return away.length === 0 ? 'all are up' : `${away.join(', ')} just killed`
+    return away.length === 0 ? 'all are up' : `away: ${away.join(', ')}`
   }
 
   async begin(): Promise<void> {
@@ -73,7 +73,11 @@ export class Breaking {
   /** To be called before each exchange, with how many were sent. */
   advance(sent: number): void {
     const { exchanges, kills, down } = this.#options
-    if (down > 0 && sent >= exchanges * downFrom) this.#downPeriod ??= this.#takeDown(down * 1_000)
+    if (down > 0 && sent >= exchanges * downFrom && this.#downPeriod === undefined) {
+      this.#downPeriod = this.#takeDown(down * 1_000)
+      // `end` tells it.
+      this.#downPeriod.catch(() => {})
+    }
     while (
       this.#killsBegun < Math.floor(((sent + 1) * (kills + 1)) / (exchanges + 1)) &&
       this.#killsBegun < kills
@@ -97,7 +101,10 @@ export class Breaking {
   }
 
   #kill(): void {
-    const up = services.filter((service) => this.#system.isUp(service))
+    const early = Math.random() < killedEarly
+    const up = services.filter((service) =>
+      early ? this.#system.isThere(service) : this.#system.isUp(service),
+    )
     if (this.broken.owed === 0 || up.length === 0) return
     const victim = up[Math.floor(Math.random() * up.length)]!
     this.broken.owed--
@@ -111,14 +118,12 @@ export class Breaking {
       void this.#behave(downService, { ...usual, lost: 1 })
       await sleep(losesAnswersFor)
     }
-    this.#isDown = true
     const began = performance.now()
     this.#system.setBehaviour(downService, usual)
     await this.#system.takeDown(downService)
     await sleep(duration)
     await this.#system.bringUp(downService)
     this.broken.downFor = performance.now() - began
-    this.#isDown = false
   }
 
   /** Tells the one that runs, as soon as it answers, and the next one that starts. */

@@ -1,5 +1,6 @@
 /** An open load of exchanges: each goes out at its own time, however long the others take. */
 import type { HttpAnswer, JsonClient } from '@milena/hosting'
+import { exponential } from '@milena/request-reply'
 import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { directions, foreignCurrencies } from '../operations.ts'
@@ -31,10 +32,11 @@ export interface Answers {
 
 /** Milliseconds that an answer is waited for before it is asked again, and altogether. */
 const answerTimeout = 10_000
-const patience = 90_000
-const pause = 300
+const patience = 300_000
+/** Milliseconds before it is asked again: full jitter, so that a service that comes back is not asked by all at once. */
+const pauses = exponential({ first: 400, most: 4_000 })
 /** Callers that wait; beyond that the load waits too. */
-const mostOpen = 1_000
+const mostOpen = 300
 
 export async function runLoad(load: Load, answers: Answers): Promise<void> {
   const { client, exchanges, rate, customers, idPrefix, onSend } = load
@@ -60,7 +62,7 @@ export async function runLoad(load: Load, answers: Answers): Promise<void> {
       amount: someAmount(),
     }
     const call = { method: 'POST', path: '/exchanges', body, timeout: answerTimeout } as const
-    while (performance.now() - due < patience) {
+    for (let tries = 1; performance.now() - due < patience; tries++) {
       const answer = await client.call(call).catch((): HttpAnswer | undefined => undefined)
       if (answer?.status === 200 || answer?.status === 422) {
         const told = answer.status === 200 ? answers.done : answers.undone
@@ -69,7 +71,7 @@ export async function runLoad(load: Load, answers: Answers): Promise<void> {
         return
       }
       answers.askedAgain++
-      await sleep(pause)
+      await sleep(pauses(tries, Math.random))
     }
     answers.unanswered.add(exchangeId)
   }

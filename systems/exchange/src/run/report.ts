@@ -51,7 +51,6 @@ function verdict({ problems }: Outcome): string {
 }
 
 function table([titles, ...lines]: Cells): string {
-  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
   const rule = titles!.map((_, column) => (column === 0 ? '---' : '---:'))
-  return [line(titles!), line(rule), ...lines.map(line)].join('\n')
+  return [titles!, rule, ...lines].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
 }

@@ -19,7 +19,7 @@ export async function run(
   show: (step: string, detail?: string) => void,
 ): Promise<Outcome> {
   const { exchanges, rate } = options
-  const client = new JsonClient(system.urlOf('exchange'), 1_000)
+  const client = new JsonClient(system.urlOf('exchange'), 300)
   const breaking = new Breaking(system, options)
   await using letters = new Letters(system.brokers, options.prefix)
   const answers: Answers = {
@@ -32,8 +32,10 @@ export async function run(
   await breaking.begin()
 
   let sent = 0
+  let isOver = false
   const timer = setInterval(() => {
     void Promise.all([countOpen(client), audit(system).catch(() => undefined)]).then(([open, told]) => {
+      if (isOver) return
       const asked = `: ${sent} of ${exchanges} asked, ${answers.done.size} done, ${answers.undone.size} undone`
       const seen = told === undefined ? '' : `, audited ${told.rounds} times: ${told.problemCount} problems`
       show('exchanging', `${asked}, ${open ?? '?'} open${seen}; ${breaking.now}`)
@@ -44,6 +46,7 @@ export async function run(
     const onSend = (index: number): void => breaking.advance((sent = index + 1))
     await runLoad({ client, exchanges, rate, customers, idPrefix: 'x-', onSend }, answers)
   } finally {
+    isOver = true
     clearInterval(timer)
   }
   const loadFor = performance.now() - began

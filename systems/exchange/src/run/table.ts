@@ -19,8 +19,8 @@ export function figures(outcome: Outcome): Cells {
     ['dead-lettered', String(outcome.deadLettered)],
     ['of those replayed', String(outcome.replayed)],
     ['commands and replies written twice, in another order', String(outcome.duplicates)],
-    ['callers that asked again', String(outcome.askedAgain)],
-    ['killed', killed.join(', ')],
+    ['times that a caller asked again', String(outcome.askedAgain)],
+    ['services killed with SIGKILL', killed.join(', ')],
     ['fx-account was down for', seconds(outcome.downFor)],
     ["the caller's answer: p50", `${outcome.p50.toFixed(0)} ms`],
     ["the caller's answer: p99", `${outcome.p99.toFixed(0)} ms`],
@@ -51,12 +51,16 @@ export function money(outcome: Outcome): Cells {
   ]
 }
 
+/** In columns; two of them read as a list. */
 export function format(cells: Cells): string {
+  const isText = (column: number): boolean => column === 0 || cells[0]!.length === 2
   const widths = cells[0]!.map((_, column) => Math.max(...cells.map((line) => line[column]!.length)))
   return cells
     .map((line) =>
       line
-        .map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!)))
+        .map((cell, column) =>
+          isText(column) ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!),
+        )
         .join('  ')
         .trimEnd(),
     )

@@ -8,6 +8,7 @@ import {
   TimeoutError,
   type LateReply,
   type Recovered,
+  type Reply,
   type Requester,
 } from '@milena/request-reply'
 import type { Pool } from 'pg'
@@ -82,12 +83,7 @@ export class Gateway {
       const { store, owner, timeout } = this.#options
       const expiresAt = new Date(Date.now() + timeout)
       const charge: NewPayment = { kind: 'charge', id: orderId, orderId, amount, method, owner, expiresAt }
-      if (await this.#writeDown(charge)) {
-        const request = { orderId, amount, method, expiresAt: expiresAt.getTime() }
-        return this.#send(charge, () =>
-          this.#options.requester.request(this.#options.operations.approve, request, { timeout }),
-        )
-      }
+      if (await this.#writeDown(charge)) return this.#send(charge)
       const first = await store.find(charge)
       if (first === undefined) throw new NotNow('the first request for this order could not be sent')
       return first.amount === amount && first.method === method ? this.#awaitOutcome(first) : undefined
@@ -110,20 +106,12 @@ export class Gateway {
     amount: number | undefined,
   ): Promise<Answered | Exclude<OpenedRefund, { refund: Payment }>> {
     return this.#counted(async () => {
-      const { pool, store, owner, timeout, requester, operations } = this.#options
+      const { pool, store, owner, timeout } = this.#options
       const expiresAt = new Date(Date.now() + timeout)
       const opened = await openRefund(pool, store, { orderId, refundId, amount, owner, expiresAt })
       if (opened.result === 'exists') return this.#awaitOutcome(opened.refund)
       if (opened.result !== 'opened') return opened
-      const { refund } = opened
-      const request = {
-        orderId,
-        refundId,
-        amount: refund.amount,
-        method: refund.method,
-        expiresAt: expiresAt.getTime(),
-      }
-      return this.#send(refund, () => requester.request(operations.refund, request, { timeout }))
+      return this.#send(opened.refund)
     })
   }
 
@@ -177,12 +165,9 @@ export class Gateway {
     }
   }
 
-  async #send(
-    payment: NewPayment | Payment,
-    request: () => Promise<{ value: ProviderOutcome }>,
-  ): Promise<Answered> {
+  async #send(payment: NewPayment): Promise<Answered> {
     try {
-      return await this.#sendAndSettle(payment, request)
+      return await this.#sendAndSettle(payment)
     } catch (error) {
       if (error instanceof NotNow) throw error
       // The database was lost while the payment was on its way. It is still written down as pending, so it comes due, and
@@ -194,17 +179,24 @@ export class Gateway {
     }
   }
 
-  async #sendAndSettle(
-    payment: NewPayment | Payment,
-    request: () => Promise<{ value: ProviderOutcome }>,
-  ): Promise<Answered> {
+  /** The same request, byte for byte, whoever sends it. */
+  #request({ kind, id, orderId, amount, method, expiresAt }: NewPayment): Promise<Reply<ProviderOutcome>> {
+    const { requester, operations } = this.#options
+    const timeout = Math.max(1, expiresAt.getTime() - Date.now())
+    const request = { orderId, amount, method, expiresAt: expiresAt.getTime() }
+    return kind === 'charge'
+      ? requester.request(operations.approve, request, { timeout })
+      : requester.request(operations.refund, { ...request, refundId: id }, { timeout })
+  }
+
+  async #sendAndSettle(payment: NewPayment): Promise<Answered> {
     const { store, owner } = this.#options
     let outcome: Outcome | undefined
     let settled = false
     let providerMs: number | undefined
     let workerError: RemoteError | undefined
     try {
-      const { value } = await request()
+      const { value } = await this.#request(payment)
       providerMs = value.providerMs
       outcome = outcomeOf(value)
       settled = await store.settle(payment, outcome, 'reply', {
@@ -231,6 +223,10 @@ export class Gateway {
     return { payment: (await store.find(payment))!, providerMs, workerError }
   }
 
+  /**
+   * Another call is waiting for it already, perhaps at another gateway, which may be dead. So after a while the workers are
+   * asked for it again: under its idempotency key it is done once, whoever asks, and whether or not that was sent.
+   */
   async #awaitOutcome(first: Payment): Promise<Answered> {
     const { store, timeout, reconciler } = this.#options
     const until = Date.now() + timeout + patience
@@ -239,6 +235,7 @@ export class Gateway {
     while (payment.state === 'pending' && Date.now() < until) {
       await sleep(lookAgain)
       if (Date.now() - asked >= askAgain) {
+        if (Date.now() < payment.expiresAt.getTime()) return this.#send(payment)
         await reconciler.reconcile(payment).catch(() => {})
         asked = Date.now()
       }
@@ -250,7 +247,7 @@ export class Gateway {
   }
 }
 
-function settledAs(payment: NewPayment | Payment, outcome: Outcome): Answered['payment'] {
+function settledAs(payment: NewPayment, outcome: Outcome): Answered['payment'] {
   const { state, approvalId, reason } = outcome
   return { ...payment, state, approvalId: approvalId ?? null, reason: reason ?? null }
 }
