@@ -90,6 +90,7 @@ test('while the database is away nothing is written, and that is told; what is f
   first.journal.finish(one.correlationId)
   await assert.rejects(first.journal.append(two), { code: 'MILENA_JOURNAL_FAILED' })
   assert.match(first.journal.stats().trouble!.error.message, /not answered within 200 ms/)
+  await assert.rejects(first.journal.read([one.correlationId]), /not answered within 200 ms/)
   away = false
   await first.journal.append(three)
   assert.equal(first.journal.stats().trouble, undefined)
@@ -102,7 +103,7 @@ test('a database that is away is told though nobody asks for anything, and so is
   const schema = await ownSchema()
   const pool = database.openPool()
   await using idle = await opened(postgresJournal({ pool, schema, lease: 300 }))
-  const { query } = pool
+  const query = pool.query.bind(pool)
   pool.query = () => Promise.reject(new Error('connect ECONNREFUSED')) as never
   await waitFor(() => idle.journal.stats().trouble !== undefined, { what: 'the trouble' })
   assert.match(idle.journal.stats().trouble!.error.message, /ECONNREFUSED/)
@@ -114,12 +115,12 @@ test('that signs of life can be given says nothing of entries that cannot be wri
   const schema = await ownSchema()
   const pool = database.openPool()
   await using full = await opened(postgresJournal({ pool, schema, lease: 300 }))
-  const { query } = pool
+  const query = pool.query.bind(pool)
   let signs = 0
   pool.query = ((text: string, ...rest: never[]) => {
     if (text.includes('INSERT')) return Promise.reject(new Error('no space left'))
     signs++
-    return (query as (...given: unknown[]) => unknown).call(pool, text, ...rest)
+    return query(text, ...rest)
   }) as never
   await assert.rejects(full.journal.append(entry()), { code: 'MILENA_JOURNAL_FAILED' })
   const before = signs
@@ -131,7 +132,7 @@ test('what cannot be written while the database is away does not gather without 
   const schema = await ownSchema()
   const pool = database.openPool()
   await using first = await opened(postgresJournal({ pool, schema }))
-  const { query } = pool
+  const query = pool.query.bind(pool)
   pool.query = () => Promise.reject(new Error('connect ECONNREFUSED')) as never
   const id = entry().correlationId
   const before = process.memoryUsage().heapUsed

@@ -124,7 +124,7 @@ class PostgresJournal implements OpenJournal {
   }
 
   read(correlationIds: readonly Buffer[]): Promise<readonly JournalEntry[]> {
-    return this.#rows.read(correlationIds)
+    return this.#within(this.#rows.read(correlationIds))
   }
 
   append(entry: JournalEntry): Promise<void> {
