@@ -273,6 +273,7 @@ export function describeSagaContract<Transaction>(name: string, target: SagaStor
       assert.deepEqual(await listed({ state: 'compensating' }), [4, 5])
       assert.deepEqual(await listed({ stuck: true }), [3])
       assert.deepEqual(await listed({ stuck: false, since: 2 }), [2, 4, 5])
+      assert.deepEqual(await listed({ since: 4.5 }), [5])
       const first = await store.list({ saga, limit: 3 })
       assert.equal(first.sagas.length, 3)
       const second = await store.list({ saga, limit: 3, after: first.cursor })

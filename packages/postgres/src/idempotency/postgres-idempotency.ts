@@ -10,7 +10,7 @@ import {
   type StoredOutcome,
   systemClock,
 } from '@milena/request-reply'
-import { Database, type StoreOptions } from '../database.ts'
+import { Database, storeProblems, type StoreOptions } from '../database.ts'
 import { Entries } from './entries.ts'
 import { beginTransaction, type PostgresTransaction } from './transaction.ts'
 
@@ -44,13 +44,7 @@ export interface PostgresIdempotencyStore
 const migration = '001-idempotency'
 /** A claim that finds the key's state changed, each time it looks, is not made more often than that. */
 const mostTries = 100
-const known: ReadonlySet<string> = new Set<keyof PostgresIdempotencyOptions>([
-  'pool',
-  'schema',
-  'cleanInterval',
-  'transactions',
-  'clock',
-])
+const own: readonly (keyof PostgresIdempotencyOptions)[] = ['cleanInterval', 'transactions', 'clock']
 
 /**
  * **Guarantee**: that of `IdempotencyStore`, for all processes that use the database, with its durability: what was
@@ -67,10 +61,9 @@ export function postgresIdempotency(
 ): PlainPostgresIdempotencyStore
 export function postgresIdempotency(options: PostgresIdempotencyOptions): PostgresIdempotencyStore
 export function postgresIdempotency(options: PostgresIdempotencyOptions): PlainPostgresIdempotencyStore {
-  const { cleanInterval = 10_000, transactions = true, clock = systemClock } = options
-  const problems = Object.keys(options)
-    .filter((name) => !known.has(name))
-    .map((name) => `there is no option ${name}`)
+  const problems = storeProblems(options, own)
+  const given: Partial<PostgresIdempotencyOptions> = options ?? {}
+  const { cleanInterval = 10_000, transactions = true, clock = systemClock } = given
   if (!(cleanInterval >= 0)) problems.push('cleanInterval must be a number of milliseconds')
   if (problems.length > 0) throw new OptionsError('postgresIdempotency', problems)
   const database = new Database(options, migration)

@@ -19,7 +19,7 @@ import {
   type OpenJournal,
   type ScheduledTimer,
 } from '@milena/request-reply'
-import { Database, type StoreOptions } from '../database.ts'
+import { Database, storeProblems, type StoreOptions } from '../database.ts'
 import { Ownership } from './ownership.ts'
 import { JournalRows, type Finished } from './rows.ts'
 
@@ -36,6 +36,8 @@ export interface PostgresJournalOptions extends StoreOptions {
 const name = 'postgresJournal'
 const finishWithin = 50
 const pauseAfterFailure = 1_000
+/** The most entries that wait to be finished. */
+const mostFinished = 100_000
 /** The most entries, and bytes of keys and values, of one statement. */
 const groupEntries = 1_000
 const groupBytes = 4 * 1024 * 1024
@@ -44,8 +46,8 @@ const expireEvery = 60_000
 
 /** @throws OptionsError `MILENA_OPTIONS_INVALID` */
 export function postgresJournal(options: PostgresJournalOptions): JournalStore {
-  const { lease = 3_000, timeout = 5_000 } = options
-  const problems: string[] = []
+  const problems = storeProblems(options, ['lease', 'timeout'])
+  const { lease = 3_000, timeout = 5_000 } = (options ?? {}) as Partial<PostgresJournalOptions>
   if (!(Number.isFinite(lease) && lease >= 300)) problems.push(`lease must be at least 300 ms, not ${lease}`)
   if (!(Number.isFinite(timeout) && timeout >= 1))
     problems.push(`timeout must be at least 1 ms, not ${timeout}`)
@@ -102,7 +104,10 @@ class PostgresJournal implements OpenJournal {
   #closed = false
   #groups = 0
   #appended = 0
+  /** Entries cannot be written. */
   #trouble: JournalStats['trouble']
+  /** No sign of life can be given: told though nothing is to be written. */
+  #silence: JournalStats['trouble']
 
   constructor(opening: JournalOpening, owner: Ownership, rows: JournalRows, lease: number, timeout: number) {
     this.#opening = opening
@@ -119,7 +124,7 @@ class PostgresJournal implements OpenJournal {
   }
 
   read(correlationIds: readonly Buffer[]): Promise<readonly JournalEntry[]> {
-    return this.#rows.read(correlationIds)
+    return this.#within(this.#rows.read(correlationIds))
   }
 
   append(entry: JournalEntry): Promise<void> {
@@ -133,6 +138,8 @@ class PostgresJournal implements OpenJournal {
 
   finish(correlationId: Buffer, keepUntil?: number): void {
     if (this.#taken !== undefined) return
+    // The database is away: these are requests that could not be written, and most likely are not there.
+    if (this.#finished.length >= mostFinished) return
     this.#finished.push({ correlationId, keepUntil })
     this.#finishLater(finishWithin)
   }
@@ -142,7 +149,7 @@ class PostgresJournal implements OpenJournal {
       writing: this.#waiting.length + this.#inGroup,
       groups: this.#groups,
       appended: this.#appended,
-      trouble: this.#trouble,
+      trouble: this.#trouble ?? this.#silence,
     }
   }
 
@@ -201,8 +208,7 @@ class PostgresJournal implements OpenJournal {
 
   #failed(group: readonly Waiting[], thrown: unknown): void {
     const error = thrown instanceof Error ? thrown : new Error(String(thrown))
-    if (this.#taken === undefined)
-      this.#trouble = { since: this.#trouble?.since ?? this.#opening.clock.now(), error }
+    if (this.#taken === undefined) this.#trouble = this.#since(this.#trouble, error)
     const told = this.#taken ?? journalFailed(name, 'the journal cannot be written', error)
     for (const { reject } of group) reject(told)
     if (this.#taken !== undefined) for (const { reject } of this.#waiting.splice(0)) reject(told)
@@ -233,17 +239,22 @@ class PostgresJournal implements OpenJournal {
     if (this.#closed || this.#taken !== undefined) return
     this.#leaseTimer = this.#opening.clock.schedule(this.#lease / 3, () => {
       this.#renew()
-        .catch(() => undefined) // what cannot be written now is told when something has to be
+        .catch((thrown: Error) => void (this.#silence = this.#since(this.#silence, thrown)))
         .finally(() => this.#renewLater())
     })
   }
 
   async #renew(): Promise<void> {
     if (!(await this.#within(this.#owner.renew()))) this.#lose()
+    this.#silence = undefined
     const { clock } = this.#opening
     if (this.#taken !== undefined || clock.monotonic() - this.#expiredAt < expireEvery) return
     this.#expiredAt = clock.monotonic()
     await this.#within(this.#rows.expire(clock.now()))
+  }
+
+  #since(trouble: JournalStats['trouble'], error: Error): JournalStats['trouble'] {
+    return { since: trouble?.since ?? this.#opening.clock.now(), error }
   }
 
   /** @throws when it takes longer than a write may */
