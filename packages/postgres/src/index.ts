@@ -1,4 +1,5 @@
 export type { Queryable, StoreOptions } from './database.ts'
+export { GroupCommit, type GroupCommitOptions } from './group-commit.ts'
 export { postgresJournal, type PostgresJournalOptions } from './journal/postgres-journal.ts'
 export {
   listMigrations,

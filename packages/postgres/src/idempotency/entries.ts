@@ -3,13 +3,11 @@
  */
 import {
   decodeStoredOutcome,
-  encodeStoredOutcome,
   type ClaimOptions,
   type Found,
   type IdempotencyId,
   type RunningEntry,
   type StoredEntry,
-  type StoredOutcome,
 } from '@milena/request-reply'
 import type { Database, Queryable } from '../database.ts'
 
@@ -21,6 +19,41 @@ export type Entry =
   /** Its time to live is over, and nobody has forgotten it yet. */
   | { readonly kind: 'expired' }
   | Extract<Found, { readonly kind: 'nothing' }>
+
+/** A claim to be changed, if it is still this token's. */
+export interface Held {
+  readonly id: IdempotencyId
+  readonly token: number
+}
+
+export interface Renewal extends Held {
+  readonly lease: number
+}
+
+export interface Completion extends Held {
+  /** Encoded. */
+  readonly outcome: Buffer
+  readonly ttl: number
+}
+
+export interface NewClaim {
+  readonly id: IdempotencyId
+  readonly options: ClaimOptions
+}
+
+/** What is done with a row that somebody else has locked, such as a transaction that has not ended. */
+export type Locked = 'wait' | 'skip'
+
+interface Update {
+  /** In what state they have to be. */
+  readonly where: string
+  readonly locked: Locked
+  /** Further columns and types of what is given, and their arrays. */
+  readonly more?: Readonly<Record<string, string>>
+  readonly values?: readonly unknown[][]
+  readonly set?: string
+  readonly on?: Queryable | undefined
+}
 
 interface RawEntry {
   readonly known_since: number
@@ -96,47 +129,98 @@ export class Entries {
     return toEntry(row)
   }
 
-  /** The lease begins anew; whether the claim is this token's. */
-  async renew({ scope, key }: IdempotencyId, token: number, lease: number): Promise<boolean> {
-    const rows = await this.#database.query(
-      `UPDATE ${this.#table} SET lease_ends = ${later('$4')}, changed_at = ${now},
-        expires_at = ${later('greatest($4::float8, ttl::float8)')}
-      WHERE scope = $1 AND key = $2 AND token = $3 AND state = 'claimed' AND expires_at > ${now} RETURNING 1`,
-      [scope, key, token, lease],
+  /** Those of which nothing is known; the tokens, by place. */
+  async claimNew(claims: readonly NewClaim[]): Promise<(number | undefined)[]> {
+    const rows = await this.#database.query<IdempotencyId & { readonly token: string }>(
+      `INSERT INTO ${this.#table}
+        (scope, key, fingerprint, state, token, owner, lease_ends, changed_at, ttl, expires_at)
+      SELECT scope, key, decode(fingerprint, 'hex'), 'claimed', ${this.#tokens}, owner, ${later('lease')}, ${now},
+        ttl::bigint, ${later('greatest(lease, ttl)')}
+      FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::float8[], $6::float8[])
+        AS given(scope, key, fingerprint, owner, lease, ttl)
+      WHERE NOT EXISTS (
+        SELECT FROM ${this.#table} AS known WHERE known.scope = given.scope AND known.key = given.key)
+      ORDER BY scope COLLATE "C", key COLLATE "C"
+      ON CONFLICT (scope, key) DO NOTHING RETURNING scope, key, token`,
+      [
+        claims.map(({ id }) => id.scope),
+        claims.map(({ id }) => id.key),
+        claims.map(({ options }) => options.fingerprint),
+        claims.map(({ options }) => options.owner),
+        claims.map(({ options }) => options.lease),
+        claims.map(({ options }) => options.ttl),
+      ],
     )
-    return rows.length > 0
+    const tokens = new Map(rows.map((row) => [nameOf(row), Number(row.token)]))
+    return claims.map(({ id }) => tokens.get(nameOf(id)))
   }
 
-  /** An outcome that is stored already stays. */
-  async complete(
-    { scope, key }: IdempotencyId,
-    token: number,
-    outcome: StoredOutcome,
-    ttl: number,
-    on?: Queryable,
-  ): Promise<'completed' | 'fenced'> {
-    const rows = await this.#database.query(
-      `UPDATE ${this.#table} SET
-        state = 'stored',
-        outcome = CASE state WHEN 'claimed' THEN $4 ELSE outcome END,
+  /** The lease begins anew; of each, whether the claim is its token's. */
+  renew(renewals: readonly Renewal[], locked: Locked): Promise<boolean[]> {
+    return this.#update(renewals, {
+      where: `entry.state = 'claimed'`,
+      locked,
+      more: { lease: 'float8' },
+      set: `lease_ends = ${later('held.lease')}, changed_at = ${now},
+        expires_at = ${later('greatest(held.lease, ttl::float8)')}`,
+      values: [renewals.map(({ lease }) => lease)],
+    })
+  }
+
+  /** Of each, whether it is stored: an outcome that is stored already stays. */
+  complete(completions: readonly Completion[], locked: Locked, on?: Queryable): Promise<boolean[]> {
+    return this.#update(completions, {
+      where: `entry.state <> 'released'`,
+      locked,
+      more: { stored: 'bytea', time: 'float8' },
+      set: `state = 'stored',
+        outcome = CASE state WHEN 'claimed' THEN held.stored ELSE outcome END,
         changed_at = CASE state WHEN 'claimed' THEN ${now} ELSE changed_at END,
-        ttl = CASE state WHEN 'claimed' THEN $5::float8::bigint ELSE ttl END,
-        expires_at = CASE state WHEN 'claimed' THEN ${later('$5')} ELSE expires_at END
-      WHERE scope = $1 AND key = $2 AND token = $3 AND state <> 'released' AND expires_at > ${now} RETURNING 1`,
-      [scope, key, token, encodeStoredOutcome(outcome), ttl],
+        ttl = CASE state WHEN 'claimed' THEN held.time::bigint ELSE ttl END,
+        expires_at = CASE state WHEN 'claimed' THEN ${later('held.time')} ELSE expires_at END`,
+      values: [completions.map(({ outcome }) => outcome), completions.map(({ ttl }) => ttl)],
+      on,
+    })
+  }
+
+  /** Of each, whether the claim was its token's. */
+  release(releases: readonly Held[], trace: boolean, locked: Locked): Promise<boolean[]> {
+    return this.#update(releases, {
+      where: `entry.state = 'claimed'`,
+      locked,
+      ...(trace && { set: `state = 'released', changed_at = ${now}, expires_at = ${later('ttl')}` }),
+    })
+  }
+
+  /**
+   * Changes, or without `set` removes, those that are still their token's; of each, whether it was. They are locked in the
+   * order of their keys; those that others have locked are left out where `locked` says so.
+   */
+  async #update(
+    held: readonly Held[],
+    { where, locked, more = {}, values = [], set, on }: Update,
+  ): Promise<boolean[]> {
+    const types = Object.values(more).map((type, place) => `, $${place + 4}::${type}[]`)
+    const names = Object.keys(more).map((name) => `${name}, `)
+    const rows = await this.#database.query<{ readonly place: number }>(
+      `WITH held AS MATERIALIZED (
+        SELECT given.* FROM unnest($1::text[], $2::text[], $3::bigint[]${types.join('')}) WITH ORDINALITY
+          AS given(scope, key, token, ${names.join('')}place)
+        JOIN ${this.#table} AS entry ON entry.scope = given.scope AND entry.key = given.key
+        WHERE entry.token = given.token AND ${where} AND entry.expires_at > ${now}
+        ORDER BY entry.scope, entry.key FOR UPDATE OF entry ${locked === 'skip' ? 'SKIP LOCKED' : ''})
+      ${set === undefined ? `DELETE FROM ${this.#table} AS entry USING` : `UPDATE ${this.#table} AS entry SET ${set} FROM`} held
+      WHERE entry.scope = held.scope AND entry.key = held.key RETURNING held.place::integer`,
+      [
+        held.map(({ id }) => id.scope),
+        held.map(({ id }) => id.key),
+        held.map(({ token }) => token),
+        ...values,
+      ],
       on,
     )
-    return rows.length > 0 ? 'completed' : 'fenced'
-  }
-
-  async release({ scope, key }: IdempotencyId, token: number, trace: boolean): Promise<void> {
-    const held = `scope = $1 AND key = $2 AND token = $3 AND state = 'claimed' AND expires_at > ${now}`
-    await this.#database.query(
-      trace
-        ? `UPDATE ${this.#table} SET state = 'released', changed_at = ${now}, expires_at = ${later('ttl')} WHERE ${held}`
-        : `DELETE FROM ${this.#table} WHERE ${held}`,
-      [scope, key, token],
-    )
+    const places = new Set(rows.map(({ place }) => place))
+    return held.map((_, place) => places.has(place + 1))
   }
 
   /** Forgets this one, whose time is over. */
@@ -185,4 +269,9 @@ function toEntry(row: RawEntry): Entry {
   }
   if (state === 'released') return { kind: 'released', fingerprint }
   return remaining > 0 ? { kind: 'running', fingerprint, owner, remaining } : { kind: 'lapsed', fingerprint }
+}
+
+/** One text for a key and its scope, as PostgreSQL gives them back. */
+export function nameOf({ scope, key }: IdempotencyId): string {
+  return `${scope}\n${key}`.toWellFormed()
 }

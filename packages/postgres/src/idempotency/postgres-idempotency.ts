@@ -12,6 +12,7 @@ import {
 } from '@milena/request-reply'
 import { Database, storeProblems, type StoreOptions } from '../database.ts'
 import { Entries } from './entries.ts'
+import { EntryGroups } from './groups.ts'
 import { beginTransaction, type PostgresTransaction } from './transaction.ts'
 
 export interface PostgresIdempotencyOptions extends StoreOptions {
@@ -23,6 +24,13 @@ export interface PostgresIdempotencyOptions extends StoreOptions {
    * more of them than the replier's `concurrency`. False is for handlers whose work is not in this database.
    */
   readonly transactions?: boolean | undefined
+  /** Milliseconds that a statement for many keys may take; default 5 000. What has taken longer rejects, and may be done. */
+  readonly timeout?: number | undefined
+  /**
+   * Milliseconds between the beginnings of two statements of a kind, at least; default 0. Where steps are frequent, more of
+   * them share a statement, and each waits for up to that; a step that is alone does not.
+   */
+  readonly pace?: number | undefined
   /** For simulations; default: the machine's. */
   readonly clock?: Clock | undefined
 }
@@ -44,7 +52,13 @@ export interface PostgresIdempotencyStore
 const migration = '001-idempotency'
 /** A claim that finds the key's state changed, each time it looks, is not made more often than that. */
 const mostTries = 100
-const own: readonly (keyof PostgresIdempotencyOptions)[] = ['cleanInterval', 'transactions', 'clock']
+const own: readonly (keyof PostgresIdempotencyOptions)[] = [
+  'cleanInterval',
+  'transactions',
+  'timeout',
+  'pace',
+  'clock',
+]
 
 /**
  * **Guarantee**: that of `IdempotencyStore`, for all processes that use the database, with its durability: what was
@@ -63,27 +77,34 @@ export function postgresIdempotency(options: PostgresIdempotencyOptions): Postgr
 export function postgresIdempotency(options: PostgresIdempotencyOptions): PlainPostgresIdempotencyStore {
   const problems = storeProblems(options, own)
   const given: Partial<PostgresIdempotencyOptions> = options ?? {}
-  const { cleanInterval = 10_000, transactions = true, clock = systemClock } = given
+  const { cleanInterval = 10_000, transactions = true, timeout = 5_000, pace = 0 } = given
+  const { clock = systemClock } = given
   if (!(cleanInterval >= 0)) problems.push('cleanInterval must be a number of milliseconds')
+  if (!(timeout >= 1)) problems.push('timeout must be at least 1 ms')
+  if (!(pace >= 0)) problems.push('pace must be a number of milliseconds')
   if (problems.length > 0) throw new OptionsError('postgresIdempotency', problems)
   const database = new Database(options, migration)
-  return new PostgresStore(database, { cleanInterval, transactions, clock })
+  return new PostgresStore(database, { cleanInterval, transactions, timeout, pace, clock })
 }
 
 interface Settings {
   readonly cleanInterval: number
   readonly transactions: boolean
+  readonly timeout: number
+  readonly pace: number
   readonly clock: Clock
 }
 
 class PostgresStore implements PlainPostgresIdempotencyStore {
   readonly begin?: () => Promise<IdempotencyTransaction<PostgresTransaction>>
   readonly #entries: Entries
+  readonly #groups: EntryGroups
   readonly #settings: Settings
   #cleanAt: number
 
   constructor(database: Database, settings: Settings) {
     this.#entries = new Entries(database)
+    this.#groups = new EntryGroups(this.#entries, settings)
     this.#settings = settings
     this.#cleanAt = settings.clock.monotonic() + settings.cleanInterval
     if (settings.transactions) this.begin = () => beginTransaction(database, this.#entries)
@@ -92,7 +113,7 @@ class PostgresStore implements PlainPostgresIdempotencyStore {
   async claim(id: IdempotencyId, options: ClaimOptions): Promise<Claim> {
     this.#cleanNowAndThen()
     for (let tries = 1; ; tries++) {
-      const claimed = await this.#entries.claim(id, options)
+      const claimed = await this.#groups.claim(id, options)
       if (claimed !== undefined) return { kind: 'claimed', ...claimed }
       const entry = await this.#entries.find(id)
       if (entry.kind === 'expired') await this.#entries.forget(id)
@@ -107,20 +128,20 @@ class PostgresStore implements PlainPostgresIdempotencyStore {
   }
 
   renew(id: IdempotencyId, token: number, lease: number): Promise<boolean> {
-    return this.#entries.renew(id, token, lease)
+    return this.#groups.renew(id, token, lease)
   }
 
-  complete(
+  async complete(
     id: IdempotencyId,
     token: number,
     outcome: StoredOutcome,
     ttl: number,
   ): Promise<'completed' | 'fenced'> {
-    return this.#entries.complete(id, token, outcome, ttl)
+    return (await this.#groups.complete(id, token, outcome, ttl)) ? 'completed' : 'fenced'
   }
 
   release(id: IdempotencyId, token: number, trace: boolean): Promise<void> {
-    return this.#entries.release(id, token, trace)
+    return this.#groups.release(id, token, trace)
   }
 
   async find(id: IdempotencyId): Promise<Found> {

@@ -4,7 +4,12 @@
  *   open ── complete ──▶ committed, or rolled back (fenced, failed)
  *      └─── rollback ──▶ rolled back
  */
-import type { IdempotencyId, IdempotencyTransaction, StoredOutcome } from '@milena/request-reply'
+import {
+  encodeStoredOutcome,
+  type IdempotencyId,
+  type IdempotencyTransaction,
+  type StoredOutcome,
+} from '@milena/request-reply'
 import type { PoolClient } from 'pg'
 import { takeClient, type Database } from '../database.ts'
 import type { Entries } from './entries.ts'
@@ -53,10 +58,11 @@ class Transaction implements IdempotencyTransaction<PostgresTransaction> {
     if (this.#over) throw new Error('the transaction is over')
     this.#over = true
     try {
-      const result = await this.#entries.complete(id, token, outcome, ttl, this.#client)
-      await this.#client.query(result === 'completed' ? 'COMMIT' : 'ROLLBACK')
+      const completion = { id, token, outcome: encodeStoredOutcome(outcome), ttl }
+      const [isStored] = await this.#entries.complete([completion], 'wait', this.#client)
+      await this.#client.query(isStored === true ? 'COMMIT' : 'ROLLBACK')
       this.#client.release()
-      return result
+      return isStored === true ? 'completed' : 'fenced'
     } catch (error) {
       // Its connection ends, and the transaction with it, unless it has just been committed.
       this.#client.release(true)

@@ -20,6 +20,8 @@ import {
   type ScheduledTimer,
 } from '@milena/request-reply'
 import { Database, storeProblems, type StoreOptions } from '../database.ts'
+import { GroupCommit } from '../group-commit.ts'
+import { within } from '../within.ts'
 import { Ownership } from './ownership.ts'
 import { JournalRows, type Finished } from './rows.ts'
 
@@ -31,43 +33,50 @@ export interface PostgresJournalOptions extends StoreOptions {
   readonly lease?: number | undefined
   /** Milliseconds that a write may take; default 5 000. What has taken longer was not sent. */
   readonly timeout?: number | undefined
+  /**
+   * Milliseconds between the beginnings of two writes, at least; default 0. Where requests are frequent, more of them share
+   * a statement, and each waits for up to that; a request that is alone does not.
+   */
+  readonly pace?: number | undefined
 }
+
+type Settings = Required<{ [Name in 'lease' | 'timeout' | 'pace']: number }>
 
 const name = 'postgresJournal'
 const finishWithin = 50
 const pauseAfterFailure = 1_000
 /** The most entries that wait to be finished. */
 const mostFinished = 100_000
-/** The most entries, and bytes of keys and values, of one statement. */
-const groupEntries = 1_000
-const groupBytes = 4 * 1024 * 1024
+/** The most that are finished in one statement. */
+const finishedTogether = 1_000
 /** Milliseconds between two lookings for what need not be kept any more. */
 const expireEvery = 60_000
 
 /** @throws OptionsError `MILENA_OPTIONS_INVALID` */
 export function postgresJournal(options: PostgresJournalOptions): JournalStore {
-  const problems = storeProblems(options, ['lease', 'timeout'])
-  const { lease = 3_000, timeout = 5_000 } = (options ?? {}) as Partial<PostgresJournalOptions>
+  const problems = storeProblems(options, ['lease', 'timeout', 'pace'])
+  const { lease = 3_000, timeout = 5_000, pace = 0 } = (options ?? {}) as Partial<PostgresJournalOptions>
   if (!(Number.isFinite(lease) && lease >= 300)) problems.push(`lease must be at least 300 ms, not ${lease}`)
   if (!(Number.isFinite(timeout) && timeout >= 1))
     problems.push(`timeout must be at least 1 ms, not ${timeout}`)
+  if (!(Number.isFinite(pace) && pace >= 0))
+    problems.push(`pace must be a number of milliseconds, not ${pace}`)
   if (problems.length > 0) throw new OptionsError(name, problems)
   const database = new Database(options, '003-journal')
-  return { name, open: (opening) => openPostgresJournal(database, lease, timeout, opening) }
+  return { name, open: (opening) => openPostgresJournal(database, { lease, timeout, pace }, opening) }
 }
 
 async function openPostgresJournal(
   database: Database,
-  lease: number,
-  timeout: number,
+  settings: Settings,
   opening: JournalOpening,
 ): Promise<OpenJournal> {
   try {
-    const owner = await Ownership.take(database, opening, lease)
+    const owner = await Ownership.take(database, opening, settings.lease)
     if (owner !== undefined) {
       const rows = new JournalRows(database, owner)
       await rows.expire(opening.clock.now())
-      return new PostgresJournal(opening, owner, rows, lease, timeout)
+      return new PostgresJournal(opening, owner, rows, settings)
     }
   } catch (error) {
     if (error instanceof MilenaError) throw error
@@ -80,23 +89,15 @@ async function openPostgresJournal(
   )
 }
 
-interface Waiting {
-  readonly entry: JournalEntry
-  readonly resolve: () => void
-  readonly reject: (error: Error) => void
-}
-
 class PostgresJournal implements OpenJournal {
   readonly #opening: JournalOpening
   readonly #owner: Ownership
   readonly #rows: JournalRows
   readonly #lease: number
   readonly #timeout: number
-  readonly #waiting: Waiting[] = []
+  readonly #appends: GroupCommit<JournalEntry>
   #finished: Finished[] = []
-  #writing: Promise<void> | undefined
   #finishing: Promise<void> | undefined
-  #inGroup = 0
   #finishTimer: ScheduledTimer | undefined
   #leaseTimer: ScheduledTimer | undefined
   #expiredAt: number
@@ -109,13 +110,21 @@ class PostgresJournal implements OpenJournal {
   /** No sign of life can be given: told though nothing is to be written. */
   #silence: JournalStats['trouble']
 
-  constructor(opening: JournalOpening, owner: Ownership, rows: JournalRows, lease: number, timeout: number) {
+  constructor(opening: JournalOpening, owner: Ownership, rows: JournalRows, settings: Settings) {
+    const { lease, timeout, pace } = settings
     this.#opening = opening
     this.#owner = owner
     this.#rows = rows
     this.#lease = lease
     this.#timeout = timeout
     this.#expiredAt = opening.clock.monotonic()
+    this.#appends = new GroupCommit<JournalEntry>({
+      pace,
+      timeout,
+      clock: opening.clock,
+      bytesOf: ({ key, value }) => (key?.length ?? 0) + (value?.length ?? 0),
+      carryOut: (entries) => this.#write(entries),
+    })
     this.#renewLater()
   }
 
@@ -130,10 +139,7 @@ class PostgresJournal implements OpenJournal {
   append(entry: JournalEntry): Promise<void> {
     if (this.#taken !== undefined) return Promise.reject(this.#taken)
     if (this.#closed) return Promise.reject(journalFailed(name, 'it is closed', undefined))
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ entry, resolve, reject })
-      this.#begin()
-    })
+    return this.#appends.add(entry).catch((error: unknown) => this.#failed(error))
   }
 
   finish(correlationId: Buffer, keepUntil?: number): void {
@@ -146,7 +152,7 @@ class PostgresJournal implements OpenJournal {
 
   stats(): JournalStats {
     return {
-      writing: this.#waiting.length + this.#inGroup,
+      writing: this.#appends.size,
       groups: this.#groups,
       appended: this.#appended,
       trouble: this.#trouble ?? this.#silence,
@@ -157,61 +163,28 @@ class PostgresJournal implements OpenJournal {
     this.#closed = true
     this.#finishTimer?.cancel()
     this.#leaseTimer?.cancel()
-    await this.#writing
+    // Whoever is told last that its entry is written may finish it at once.
+    await this.#appends.idle()
     await this.#finishing
-    // Whoever was told last that its entry is written may have finished it at once.
-    await Promise.resolve()
     if (this.#taken !== undefined) return
     await this.#finishAll()
     await this.#within(this.#owner.release())
   }
 
-  #begin(): void {
-    this.#writing ??= Promise.resolve()
-      .then(() => this.#writeAll())
-      .finally(() => {
-        this.#writing = undefined
-        if (this.#waiting.length > 0) this.#begin()
-      })
+  async #write(entries: readonly JournalEntry[]): Promise<undefined[]> {
+    if (this.#taken !== undefined) throw this.#taken
+    if (!(await this.#rows.insert(entries))) throw this.#lose()
+    this.#trouble = undefined
+    this.#groups++
+    this.#appended += entries.length
+    return entries.map(() => undefined)
   }
 
-  /** Never rejects. */
-  async #writeAll(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      const group = this.#takeGroup()
-      this.#inGroup = group.length
-      try {
-        const written = await this.#within(this.#rows.insert(group.map(({ entry }) => entry)))
-        if (!written) throw this.#lose()
-        this.#trouble = undefined
-        this.#groups++
-        this.#appended += group.length
-        for (const { resolve } of group) resolve()
-      } catch (thrown) {
-        this.#failed(group, thrown)
-      } finally {
-        this.#inGroup = 0
-      }
-    }
-  }
-
-  #takeGroup(): readonly Waiting[] {
-    let bytes = 0
-    let count = 0
-    for (const { entry } of this.#waiting) {
-      bytes += (entry.key?.length ?? 0) + (entry.value?.length ?? 0)
-      if (count === groupEntries || (count > 0 && bytes > groupBytes)) break
-      count++
-    }
-    return this.#waiting.splice(0, count)
-  }
-
-  #failed(group: readonly Waiting[], thrown: unknown): void {
+  #failed(thrown: unknown): never {
+    if (this.#taken !== undefined) throw this.#taken
     const error = thrown instanceof Error ? thrown : new Error(String(thrown))
-    if (this.#taken === undefined) this.#trouble = this.#since(this.#trouble, error)
-    const told = this.#taken ?? journalFailed(name, 'the journal cannot be written', error)
-    for (const { reject } of group) reject(told)
-    if (this.#taken !== undefined) for (const { reject } of this.#waiting.splice(0)) reject(told)
+    this.#trouble = this.#since(this.#trouble, error)
+    throw journalFailed(name, 'the journal cannot be written', error)
   }
 
   #finishLater(delay: number): void {
@@ -225,7 +198,7 @@ class PostgresJournal implements OpenJournal {
   /** What could not be finished now is finished later. Never rejects. */
   async #finishAll(): Promise<void> {
     while (this.#finished.length > 0 && this.#taken === undefined) {
-      const group = this.#finished.splice(0, groupEntries)
+      const group = this.#finished.splice(0, finishedTogether)
       try {
         await this.#within(this.#rows.finish(group))
       } catch {
@@ -258,18 +231,8 @@ class PostgresJournal implements OpenJournal {
   }
 
   /** @throws when it takes longer than a write may */
-  async #within<Result>(work: Promise<Result>): Promise<Result> {
-    let timer: ScheduledTimer | undefined
-    const late = new Promise<never>((_, reject) => {
-      timer = this.#opening.clock.schedule(this.#timeout, () =>
-        reject(new Error(`PostgreSQL has not answered within ${this.#timeout} ms`)),
-      )
-    })
-    try {
-      return await Promise.race([work, late])
-    } finally {
-      timer?.cancel()
-    }
+  #within<Result>(work: Promise<Result>): Promise<Result> {
+    return within(this.#opening.clock, this.#timeout, work)
   }
 
   #lose(): MilenaError {

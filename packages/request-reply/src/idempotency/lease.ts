@@ -1,7 +1,10 @@
 import type { Clock, ScheduledTimer } from '../clock.ts'
 import type { IdempotencyId, IdempotencyStore } from './store.ts'
 
-/** Renews a claim, three times in each lease, until it ends or is somebody else's. */
+/**
+ * Renews a claim until it ends or is somebody else's: at half of its lease, so that work shorter than that renews nothing,
+ * and where the store cannot be asked again after a sixth, so that there are three tries before the lease is over.
+ */
 export class Lease {
   readonly #store: IdempotencyStore
   readonly #clock: Clock
@@ -26,7 +29,7 @@ export class Lease {
     this.#token = token
     this.#lease = lease
     this.#onLost = onLost
-    this.#wait()
+    this.#wait(lease / 2)
   }
 
   end(): void {
@@ -34,15 +37,20 @@ export class Lease {
     this.#timer?.cancel()
   }
 
-  #wait(): void {
-    this.#timer = this.#clock.schedule(this.#lease / 3, () => void this.#renew())
+  #wait(delay: number): void {
+    this.#timer = this.#clock.schedule(delay, () => void this.#renew())
   }
 
   async #renew(): Promise<void> {
-    // A store that cannot be asked now may be asked in a while: until then the claim is what it was.
-    const held = await this.#store.renew(this.#id, this.#token, this.#lease).catch(() => true)
+    let held: boolean | undefined
+    try {
+      held = await this.#store.renew(this.#id, this.#token, this.#lease)
+    } catch {
+      // It may be asked in a while: until then the claim is what it was.
+    }
     if (this.#ended) return
-    if (held) return this.#wait()
+    if (held === undefined) return this.#wait(this.#lease / 6)
+    if (held) return this.#wait(this.#lease / 2)
     this.end()
     this.#onLost()
   }

@@ -4,8 +4,8 @@
  * A statement that changes a payment also writes its history and its dead letter, so neither is ever missing. The two
  * that every payment needs are written in batches, many payments in one statement.
  */
+import { GroupCommit } from '@milena/postgres'
 import type { Pool, PoolClient } from 'pg'
-import { Batches } from './batches.ts'
 import type { DeadLetter, EventName, Outcome, Payment, PaymentEvent, PaymentId } from './payment.ts'
 
 export type Details = Readonly<Record<string, unknown>>
@@ -28,18 +28,18 @@ const mostDue = 32
 
 export class PaymentStore {
   readonly #pool: Pool
-  readonly #inserts: Batches<NewPayment>
-  readonly #settlements: Batches<Settlement>
+  readonly #inserts: GroupCommit<NewPayment, boolean>
+  readonly #settlements: GroupCommit<Settlement, boolean>
 
-  /** `pace`: see `Batches`. */
+  /** `pace`: see `GroupCommit`. */
   constructor(pool: Pool, pace: number) {
     this.#pool = pool
-    this.#inserts = new Batches<NewPayment>({
+    this.#inserts = new GroupCommit<NewPayment, boolean>({
       pace,
       idOf: nameOf,
       carryOut: (payments) => insert(payments, pool),
     })
-    this.#settlements = new Batches<Settlement>({
+    this.#settlements = new GroupCommit<Settlement, boolean>({
       pace,
       idOf: nameOf,
       carryOut: (settlements) => settle(settlements, pool),
@@ -49,7 +49,7 @@ export class PaymentStore {
   /** Writes a payment down as pending; false when there is one with this id already. */
   async insert(payment: NewPayment, transaction?: PoolClient): Promise<boolean> {
     if (transaction === undefined) return this.#inserts.add(payment)
-    return (await insert([payment], transaction)).size === 1
+    return (await insert([payment], transaction))[0]!
   }
 
   async find({ kind, id }: PaymentId, on: Pool | PoolClient = this.#pool): Promise<Payment | undefined> {
@@ -155,8 +155,8 @@ export class PaymentStore {
   }
 }
 
-/** Names of those that there were not yet. */
-async function insert(payments: readonly NewPayment[], on: Pool | PoolClient): Promise<Set<string>> {
+/** Of each, whether there was none yet. */
+async function insert(payments: readonly NewPayment[], on: Pool | PoolClient): Promise<boolean[]> {
   const { rows } = await on.query<PaymentId>({
     name: 'insert-payments',
     text: `with inserted as (
@@ -170,11 +170,11 @@ async function insert(payments: readonly NewPayment[], on: Pool | PoolClient): P
            select kind, id from inserted`,
     values: [JSON.stringify(payments)],
   })
-  return new Set(rows.map(nameOf))
+  return foundIn(rows, payments)
 }
 
-/** Names of those that had no outcome yet. */
-async function settle(settlements: readonly Settlement[], on: Pool): Promise<Set<string>> {
+/** Of each, whether it had no outcome yet. */
+async function settle(settlements: readonly Settlement[], on: Pool): Promise<boolean[]> {
   const { rows } = await on.query<PaymentId>({
     name: 'settle-payments',
     text: `with settled as (
@@ -193,7 +193,12 @@ async function settle(settlements: readonly Settlement[], on: Pool): Promise<Set
            select kind, id from settled`,
     values: [JSON.stringify(settlements)],
   })
-  return new Set(rows.map(nameOf))
+  return foundIn(rows, settlements)
+}
+
+function foundIn(changed: readonly PaymentId[], all: readonly PaymentId[]): boolean[] {
+  const names = new Set(changed.map(nameOf))
+  return all.map((one) => names.has(nameOf(one)))
 }
 
 /** One text for both parts of a payment's id. */

@@ -18,7 +18,7 @@ export interface WorkerConfig {
   readonly redisUrl: string | undefined
   /** Payments at the provider at once. */
   readonly concurrency: number
-  /** Milliseconds that a reply may wait for company. */
+  /** Milliseconds that a reply may wait for company, and between the beginnings of two writes of a kind to the database. */
   readonly linger: number
   /**
    * Whether it comes back under its name when it dies. Then it is a static member of its group, and takes its
@@ -50,7 +50,12 @@ runChild(async (config: WorkerConfig) => {
   if (redisUrl !== undefined)
     replier.useRecords(relayReplies({ url: redisUrl, replyTopics: [relayedTopic(prefix)] }))
   // The provider's work is not in our database, so there is no transaction to share with it: see `ProviderCalls`.
-  const outcomes = postgresIdempotency({ pool, schema: schemaOf(prefix), transactions: false })
+  const outcomes = postgresIdempotency({
+    pool,
+    schema: schemaOf(prefix),
+    transactions: false,
+    pace: linger,
+  })
   replier.useRecords(idempotency({ store: outcomes, lease }))
   const operations = defineOperations(prefix, 'key')
   replier.handle(operations.approve, (request) => calls.charge(request))

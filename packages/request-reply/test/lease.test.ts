@@ -1,0 +1,28 @@
+/** When a claim is renewed. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ManualClock } from './manual-clock.ts'
+import { Lease } from '../src/idempotency/lease.ts'
+import { memoryIdempotencyStore } from '../src/idempotency/memory-store.ts'
+
+test('a claim is renewed at half of its lease, and where that fails twice more before it is over', async () => {
+  const clock = new ManualClock()
+  const begun = clock.monotonic()
+  const asked: number[] = []
+  let away = true
+  const store = memoryIdempotencyStore({ clock })
+  store.renew = async () => {
+    asked.push(clock.monotonic() - begun)
+    if (away) throw new Error('away')
+    return true
+  }
+  const lost = (): void => assert.fail('nobody has claimed it')
+  const lease = new Lease(store, clock, { scope: 's', key: 'k' }, 1, 3_000, lost)
+  for (let passed = 0; passed < 2_400; passed += 100) await clock.advance(100)
+  away = false
+  for (let passed = 0; passed < 2_600; passed += 100) await clock.advance(100)
+  assert.deepEqual(asked, [1_500, 2_000, 2_500, 4_000])
+  lease.end()
+  await clock.advance(10_000)
+  assert.equal(asked.length, 4)
+})
