@@ -119,8 +119,9 @@ test('a statement that hangs rejects those that wait for it, and holds up nobody
   assert.equal(await next, true)
 })
 
+const bytesOf = (write: number): number => write * 1024 * 1024
+
 test('a statement is bounded in steps and in bytes, and no step is too large for one of its own', async () => {
-  const bytesOf = (write: number): number => write * 1024 * 1024
   const statements = new Statements({ bytesOf, idOf: undefined })
   const all = Promise.all([9, 1, 2, 1, 1].map((write) => statements.group.add(write)))
   for (const number of [1, 2, 3]) {

@@ -5,6 +5,8 @@ import { ManualClock } from './manual-clock.ts'
 import { Lease } from '../src/idempotency/lease.ts'
 import { memoryIdempotencyStore } from '../src/idempotency/memory-store.ts'
 
+const lost = (): void => assert.fail('nobody has claimed it')
+
 test('a claim is renewed at half of its lease, and where that fails twice more before it is over', async () => {
   const clock = new ManualClock()
   const begun = clock.monotonic()
@@ -16,7 +18,6 @@ test('a claim is renewed at half of its lease, and where that fails twice more b
     if (away) throw new Error('away')
     return true
   }
-  const lost = (): void => assert.fail('nobody has claimed it')
   const lease = new Lease(store, clock, { scope: 's', key: 'k' }, 1, 3_000, lost)
   for (let passed = 0; passed < 2_400; passed += 100) await clock.advance(100)
   away = false
