@@ -4,7 +4,13 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { run } from '../support/payment-system.ts'
+import { ExchangeSystem, faultless } from '@milena/system-exchange'
+import { uniqueName } from '../support/cluster.ts'
+import { ask, run } from '../support/payment-system.ts'
+import { waitFor } from '../support/wait-for.ts'
+
+// The system's processes get what this one was started with; they are no test files.
+process.execArgv = ['--conditions=x-source']
 
 const command = 'systems/exchange/src/main.ts'
 
@@ -17,6 +23,25 @@ function figure(stdout: string, name: string): number {
   const line = stdout.split('\n').find((one) => one.startsWith(`${name}  `))
   assert.ok(line !== undefined, `no ${name} in ${stdout}`)
   return Number.parseInt(line.slice(name.length), 10)
+}
+
+async function statusOf(system: ExchangeSystem): Promise<unknown> {
+  return (await ask(`${system.urlOf('exchange')}/exchanges/x`)).body['status']
+}
+
+interface Balances {
+  readonly KRW: number
+  readonly USD: number
+}
+
+async function balances(system: ExchangeSystem): Promise<Balances> {
+  const of = { KRW: 0, USD: 0 }
+  for (const service of ['krw-account', 'fx-account'] as const) {
+    const { body } = await ask(`${system.urlOf(service)}/accounts/c`)
+    for (const { currency, balance } of body as unknown as { currency: string; balance: number }[])
+      Object.assign(of, { [currency]: balance })
+  }
+  return of
 }
 
 test('services are killed, one is away, messages come twice: no money is lost, nothing is half done', async (t) => {
@@ -49,6 +74,42 @@ test('a service that says it has cancelled, and has not, is found', async () => 
   const { status, stdout, stderr } = await exchange(...load, '--defect')
   assert.equal(status, 1, stdout + stderr)
   assert.match(stdout, /x-\d+ is CANCELLED, and customer-\d+ KRW is [+-]\d+ instead of 0/)
+})
+
+test('a cancellation waits for a service that is away, and completes the exchange of a process that was killed meanwhile', async (t) => {
+  const system = new ExchangeSystem({
+    prefix: `${uniqueName('fx')}.`,
+    port: 0,
+    customers: ['c'],
+    interferes: false,
+    log: () => {},
+  })
+  t.after(() => system.close())
+  await system.start({
+    brokers: process.env['KAFKA_BROKERS'] || undefined,
+    databaseUrl: process.env['DATABASE_URL'] || undefined,
+  })
+  const before = await balances(system)
+  // Every deposit of won comes too late: nobody knows whether it was done.
+  const late = { ...faultless, late: 1, lateMs: 4_000 }
+  assert.equal((await ask(`${system.urlOf('krw-account')}/behaviour`, 'PUT', late)).status, 200)
+  const body = { exchangeId: 'x', direction: 'SELL', customerId: 'c', currency: 'USD', amount: 10_000 }
+  const answered = ask(`${system.urlOf('exchange')}/exchanges`, 'POST', body)
+  await waitFor(async () => (await balances(system)).USD === before.USD - 10_000, { what: 'the withdrawal' })
+  await system.takeDown('fx-account')
+  const answer = await answered
+  assert.equal(answer.status, 422)
+  assert.equal(answer.body['status'], 'COMPENSATING')
+
+  system.kill('exchange')
+  await waitFor(() => system.isUp('exchange'), { what: 'the exchange service', timeout: 60_000 })
+  assert.equal(await statusOf(system), 'COMPENSATING')
+  await system.bringUp('fx-account')
+  await waitFor(async () => (await statusOf(system)) === 'CANCELLED', {
+    what: 'the end of the exchange',
+    timeout: 60_000,
+  })
+  assert.deepEqual(await balances(system), before)
 })
 
 test('options that cannot work are all told at once', async () => {

@@ -44,6 +44,7 @@ export class Database {
   /** @param migration the last one that this store needs, such as `002-outbox` */
   constructor({ pool, schema, prepared = false }: GroupedStoreOptions, migration: string) {
     this.pool = pool
+    hearErrors(pool)
     this.schema = readSchema(schema)
     this.#migration = migration
     this.#prepared = prepared
@@ -107,6 +108,19 @@ export class Database {
   }
 }
 
+/** Pools whose `error` event is heard. */
+const heard = new WeakSet<Pool>()
+
+/**
+ * A pool tells of an idle connection that was lost, by a restart of PostgreSQL, as an `error` event, which ends the process
+ * when nobody hears it. It opens another one when it needs one, and whoever needs one is told when it cannot.
+ */
+function hearErrors(pool: Pool | undefined): void {
+  if (typeof pool?.on !== 'function' || heard.has(pool)) return
+  heard.add(pool)
+  pool.on('error', () => undefined)
+}
+
 /**
  * Takes a client out of the pool, whose `error` event is heard from the first moment on: between two statements nobody
  * else hears it, and what nobody hears ends the process. Of a client that has failed every further statement rejects.
@@ -137,9 +151,44 @@ function isMissing(error: unknown): boolean {
 /** @throws OptionsError when it is no name that PostgreSQL can take */
 export function readSchema(schema: string | undefined): string {
   const name: unknown = schema ?? 'public'
-  if (typeof name === 'string' && name !== '' && Buffer.byteLength(name) <= 63 && !name.includes('\0'))
-    return name
-  throw new OptionsError('schema', [`must be a name of 1 to 63 bytes, not ${JSON.stringify(name)}`])
+  if (isSchema(name)) return name
+  throw new OptionsError('@milena/postgres', [badSchema(name)])
+}
+
+/**
+ * What is wrong with the pool of these options, their schema, and their names.
+ *
+ * @param own the options beside `pool` and `schema`
+ */
+export function storeProblems(options: unknown, own: readonly string[] = []): string[] {
+  if (typeof options !== 'object' || options === null) return ['the options must be an object with a pool']
+  const { pool, schema } = options as { readonly pool?: unknown; readonly schema?: unknown }
+  const known = new Set(['pool', 'schema', ...own])
+  const unknown = Object.keys(options).filter((name) => !known.has(name))
+  return [
+    ...(isPool(pool) ? [] : ['pool must be a Pool of pg']),
+    ...(isSchema(schema ?? 'public') ? [] : [badSchema(schema)]),
+    ...unknown.map((name) => `there is no option ${name}`),
+  ]
+}
+
+/** @throws OptionsError that lists every problem */
+export function checkStore(name: string, options: unknown, own?: readonly string[]): void {
+  const problems = storeProblems(options, own)
+  if (problems.length > 0) throw new OptionsError(name, problems)
+}
+
+function isPool(given: unknown): boolean {
+  const { connect, query } = Object(given) as { readonly connect?: unknown; readonly query?: unknown }
+  return typeof connect === 'function' && typeof query === 'function'
+}
+
+function isSchema(name: unknown): name is string {
+  return typeof name === 'string' && name !== '' && Buffer.byteLength(name) <= 63 && !name.includes('\0')
+}
+
+function badSchema(name: unknown): string {
+  return `schema must be a name of 1 to 63 bytes, not ${JSON.stringify(name)}`
 }
 
 /** An identifier in a statement, whatever characters are in it. */

@@ -5,8 +5,9 @@
  * The files are read from `src/`, which is published beside `dist/`, so that what is run is what can be read.
  */
 import { readdirSync, readFileSync } from 'node:fs'
+import { OptionsError } from '@milena/request-reply'
 import { escapeLiteral, type Pool } from 'pg'
-import { Database, quoted, readSchema } from './database.ts'
+import { checkStore, Database, quoted, readSchema } from './database.ts'
 
 export interface Migration {
   readonly number: number
@@ -49,6 +50,7 @@ export function listMigrations(): readonly Migration[] {
  * applied. It needs the right to create tables in the schema, and to create the schema if that is missing.
  */
 export async function migrate(pool: Pool, options: MigrateOptions = {}): Promise<readonly string[]> {
+  checkStore('migrate', { ...options, pool })
   const schema = readSchema(options.schema)
   return new Database({ pool, schema }, 'any').transaction(async (tx) => {
     await tx.query(preparation(schema))
@@ -65,7 +67,11 @@ export async function migrate(pool: Pool, options: MigrateOptions = {}): Promise
 
 /** The same as a text for `psql`, for who may not, or does not want to, have an application do it. */
 export function printMigrations(options: PrintOptions = {}): string {
-  const { after = 0 } = options
+  const { after = 0, schema: _, ...unknown } = options
+  const problems = Object.keys(unknown).map((name) => `there is no option ${name}`)
+  if (!Number.isSafeInteger(after) || after < 0)
+    problems.push(`after must be a migration's number, not ${after}`)
+  if (problems.length > 0) throw new OptionsError('printMigrations', problems)
   const wanted = listMigrations().filter(({ number }) => number > after)
   return `BEGIN;\n${[preparation(readSchema(options.schema)), ...wanted.map(statements)].join('\n')}COMMIT;\n`
 }

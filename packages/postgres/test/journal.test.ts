@@ -7,6 +7,7 @@ import { migrate } from '../src/migrate.ts'
 import { entry, ids, opened, testJournal, unfinished } from '../../request-reply/test/journal-contract.ts'
 import { finishesWhatADeadInstanceHadAccepted } from '../../request-reply/test/journal-case-contract.ts'
 import { openTestDatabase, type TestDatabase } from '../../../test/support/database.ts'
+import { waitFor } from '../../../test/support/wait-for.ts'
 
 let database: TestDatabase
 before(async () => {
@@ -89,12 +90,56 @@ test('while the database is away nothing is written, and that is told; what is f
   first.journal.finish(one.correlationId)
   await assert.rejects(first.journal.append(two), { code: 'MILENA_JOURNAL_FAILED' })
   assert.match(first.journal.stats().trouble!.error.message, /not answered within 200 ms/)
+  await assert.rejects(first.journal.read([one.correlationId]), /not answered within 200 ms/)
   away = false
   await first.journal.append(three)
   assert.equal(first.journal.stats().trouble, undefined)
   await first.journal.close()
   await using next = await opened(postgresJournal({ pool: database.pool, schema }))
   assert.deepEqual(ids(await unfinished(next.journal)), ids([three]))
+})
+
+test('a database that is away is told though nobody asks for anything, and so is its return', async () => {
+  const schema = await ownSchema()
+  const pool = database.openPool()
+  await using idle = await opened(postgresJournal({ pool, schema, lease: 300 }))
+  const query = pool.query.bind(pool)
+  pool.query = () => Promise.reject(new Error('connect ECONNREFUSED')) as never
+  await waitFor(() => idle.journal.stats().trouble !== undefined, { what: 'the trouble' })
+  assert.match(idle.journal.stats().trouble!.error.message, /ECONNREFUSED/)
+  pool.query = query
+  await waitFor(() => idle.journal.stats().trouble === undefined, { what: 'the end of the trouble' })
+})
+
+test('that signs of life can be given says nothing of entries that cannot be written', async () => {
+  const schema = await ownSchema()
+  const pool = database.openPool()
+  await using full = await opened(postgresJournal({ pool, schema, lease: 300 }))
+  const query = pool.query.bind(pool)
+  let signs = 0
+  pool.query = ((text: string, ...rest: never[]) => {
+    if (text.includes('INSERT')) return Promise.reject(new Error('no space left'))
+    signs++
+    return query(text, ...rest)
+  }) as never
+  await assert.rejects(full.journal.append(entry()), { code: 'MILENA_JOURNAL_FAILED' })
+  const before = signs
+  await waitFor(() => signs > before + 2, { what: 'signs of life' })
+  assert.match(full.journal.stats().trouble!.error.message, /no space left/)
+})
+
+test('what cannot be written while the database is away does not gather without end', async () => {
+  const schema = await ownSchema()
+  const pool = database.openPool()
+  await using first = await opened(postgresJournal({ pool, schema }))
+  const query = pool.query.bind(pool)
+  pool.query = () => Promise.reject(new Error('connect ECONNREFUSED')) as never
+  const id = entry().correlationId
+  const before = process.memoryUsage().heapUsed
+  for (let n = 0; n < 1_000_000; n++) first.journal.finish(id)
+  const grown = (process.memoryUsage().heapUsed - before) / 1_048_576
+  pool.query = query
+  assert.ok(grown < 32, `${grown} MiB`)
 })
 
 test('tables that are not there are an error that names the migration', async () => {

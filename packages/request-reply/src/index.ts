@@ -184,6 +184,7 @@ export {
   type StepState,
   type StepStatus,
 } from './saga/status.ts'
+export { TransactionRefused } from './saga/store.ts'
 export type {
   ClaimedSaga,
   SagaChanges,

@@ -422,6 +422,50 @@ describe('sagas', () => {
     assert.equal((await run.ended).outcome, 'completed')
   })
 
+  test('whose store does not answer say so, and give up what others may have by then', async () => {
+    let given: AbortSignal | undefined
+    const saga = defineSaga({ name: 's' }).step('a', ({ signal }) => {
+      given = signal
+      return never
+    })
+    const clock = new ManualClock(turns)
+    const kept = new MemorySagaStore({ clock })
+    let asked = 0
+    let away = false
+    const store = new Proxy(kept, {
+      get:
+        (target, name) =>
+        (...args: unknown[]) => {
+          if (away && name === 'renew') asked++
+          if (away) return never
+          return (target[name as keyof MemorySagaStore] as (...args: unknown[]) => unknown).apply(
+            target,
+            args,
+          )
+        },
+    })
+    await using set = await setUp([saga], { lease: 3_000 }, { clock, store })
+    await set.sagas.run(saga, 'x', 1)
+    away = true
+    await clock.advance(2_500)
+    assert.match(set.sagas.health().trouble!.message, /has not answered within 1000 ms/)
+    assert.equal(given!.aborted, false)
+    await clock.advance(3_000)
+    assert.equal(given!.aborted, true)
+    await clock.advance(60_000)
+    assert.equal(asked, 3, 'what hangs does not gather')
+    away = false
+  })
+
+  test('are listed by a filter that can be one', async () => {
+    await using set = await setUp([defineSaga({ name: 's' }).step('a', () => 1)])
+    const wrong = { state: 'done', since: NaN, limit: 0, after: "'; DROP", sinse: 1 } as never
+    assert.throws(
+      () => set.sagas.list(wrong),
+      (error: unknown) => error instanceof OptionsError && error.problems.length === 5,
+    )
+  })
+
   test('list every problem of their options', () => {
     const empty = defineSaga({ name: 'empty' })
     assert.throws(

@@ -11,7 +11,7 @@ deposits fail, answers are lost or late, cancellations fail, messages come twice
 killed, and one is down for a while. Ends with a table, and with status 0 only if no money was lost or made and no
 exchange is half done.
 
-  --exchanges N    exchanges that are asked for (default 1600)
+  --exchanges N    exchanges that are asked for (default 1400)
   --rate N         exchanges a second (default 40)
   --kills N        how often a service is killed with SIGKILL during the load (default 4)
   --down SECONDS   how long the foreign-currency account service is down (default 20; 0: not at all)
@@ -69,7 +69,7 @@ export function readOptions(args: readonly string[]): RunOptions | 'help' {
   if (!/^[a-z0-9._-]{1,40}$/.test(prefix))
     problems.push(`--prefix must be 1 to 40 of a-z, 0-9, '.', '_' and '-', not ${JSON.stringify(prefix)}`)
   const options: RunOptions = {
-    exchanges: number('exchanges', values.exchanges, 1_600, 1, 1_000_000),
+    exchanges: number('exchanges', values.exchanges, 1_400, 1, 1_000_000),
     rate: number('rate', values.rate, 40, 1, 2_000),
     kills: number('kills', values.kills, 4, 0, 10_000),
     down: number('down', values.down, 20, 0, 600),

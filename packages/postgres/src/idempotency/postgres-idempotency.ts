@@ -10,7 +10,7 @@ import {
   type StoredOutcome,
   systemClock,
 } from '@milena/request-reply'
-import { Database, type GroupedStoreOptions } from '../database.ts'
+import { Database, storeProblems, type GroupedStoreOptions } from '../database.ts'
 import { Entries } from './entries.ts'
 import { EntryGroups } from './groups.ts'
 import { beginTransaction, type PostgresTransaction } from './transaction.ts'
@@ -47,16 +47,14 @@ export interface PostgresIdempotencyStore
 const migration = '001-idempotency'
 /** A claim that finds the key's state changed, each time it looks, is not made more often than that. */
 const mostTries = 100
-const known: ReadonlySet<string> = new Set<keyof PostgresIdempotencyOptions>([
-  'pool',
-  'schema',
+const own: readonly (keyof PostgresIdempotencyOptions)[] = [
   'prepared',
   'cleanInterval',
   'transactions',
   'timeout',
   'pace',
   'clock',
-])
+]
 
 /**
  * **Guarantee**: that of `IdempotencyStore`, for all processes that use the database, with its durability: what was
@@ -73,11 +71,10 @@ export function postgresIdempotency(
 ): PlainPostgresIdempotencyStore
 export function postgresIdempotency(options: PostgresIdempotencyOptions): PostgresIdempotencyStore
 export function postgresIdempotency(options: PostgresIdempotencyOptions): PlainPostgresIdempotencyStore {
-  const { cleanInterval = 10_000, transactions = true, timeout = 5_000, pace = 0 } = options
-  const { clock = systemClock } = options
-  const problems = Object.keys(options)
-    .filter((name) => !known.has(name))
-    .map((name) => `there is no option ${name}`)
+  const problems = storeProblems(options, own)
+  const given: Partial<PostgresIdempotencyOptions> = options ?? {}
+  const { cleanInterval = 10_000, transactions = true, timeout = 5_000, pace = 0 } = given
+  const { clock = systemClock } = given
   if (!(cleanInterval >= 0)) problems.push('cleanInterval must be a number of milliseconds')
   if (!(timeout >= 1)) problems.push('timeout must be at least 1 ms')
   if (!(pace >= 0)) problems.push('pace must be a number of milliseconds')

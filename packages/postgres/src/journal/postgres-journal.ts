@@ -19,7 +19,7 @@ import {
   type OpenJournal,
   type ScheduledTimer,
 } from '@milena/request-reply'
-import { Database, type GroupedStoreOptions } from '../database.ts'
+import { Database, storeProblems, type GroupedStoreOptions } from '../database.ts'
 import { GroupCommit } from '../group-commit.ts'
 import { within } from '../within.ts'
 import { Ownership } from './ownership.ts'
@@ -40,6 +40,8 @@ type Settings = Required<{ [Name in 'lease' | 'timeout' | 'pace']: number }>
 const name = 'postgresJournal'
 const finishWithin = 50
 const pauseAfterFailure = 1_000
+/** The most entries that wait to be finished. */
+const mostFinished = 100_000
 /** The most that are finished in one statement. */
 const finishedTogether = 1_000
 /** Milliseconds between two lookings for what need not be kept any more. */
@@ -47,8 +49,8 @@ const expireEvery = 60_000
 
 /** @throws OptionsError `MILENA_OPTIONS_INVALID` */
 export function postgresJournal(options: PostgresJournalOptions): JournalStore {
-  const { lease = 3_000, timeout = 5_000, pace = 0 } = options
-  const problems: string[] = []
+  const problems = storeProblems(options, ['lease', 'timeout', 'pace', 'prepared'])
+  const { lease = 3_000, timeout = 5_000, pace = 0 } = (options ?? {}) as Partial<PostgresJournalOptions>
   if (!(Number.isFinite(lease) && lease >= 300)) problems.push(`lease must be at least 300 ms, not ${lease}`)
   if (!(Number.isFinite(timeout) && timeout >= 1))
     problems.push(`timeout must be at least 1 ms, not ${timeout}`)
@@ -98,7 +100,10 @@ class PostgresJournal implements OpenJournal {
   #closed = false
   #groups = 0
   #appended = 0
+  /** Entries cannot be written. */
   #trouble: JournalStats['trouble']
+  /** No sign of life can be given: told though nothing is to be written. */
+  #silence: JournalStats['trouble']
 
   constructor(opening: JournalOpening, owner: Ownership, rows: JournalRows, settings: Settings) {
     const { lease, timeout, pace } = settings
@@ -123,7 +128,7 @@ class PostgresJournal implements OpenJournal {
   }
 
   read(correlationIds: readonly Buffer[]): Promise<readonly JournalEntry[]> {
-    return this.#rows.read(correlationIds)
+    return this.#within(this.#rows.read(correlationIds))
   }
 
   append(entry: JournalEntry): Promise<void> {
@@ -134,6 +139,8 @@ class PostgresJournal implements OpenJournal {
 
   finish(correlationId: Buffer, keepUntil?: number): void {
     if (this.#taken !== undefined) return
+    // The database is away: these are requests that could not be written, and most likely are not there.
+    if (this.#finished.length >= mostFinished) return
     this.#finished.push({ correlationId, keepUntil })
     this.#finishLater(finishWithin)
   }
@@ -143,7 +150,7 @@ class PostgresJournal implements OpenJournal {
       writing: this.#appends.size,
       groups: this.#groups,
       appended: this.#appended,
-      trouble: this.#trouble,
+      trouble: this.#trouble ?? this.#silence,
     }
   }
 
@@ -171,7 +178,7 @@ class PostgresJournal implements OpenJournal {
   #failed(thrown: unknown): never {
     if (this.#taken !== undefined) throw this.#taken
     const error = thrown instanceof Error ? thrown : new Error(String(thrown))
-    this.#trouble = { since: this.#trouble?.since ?? this.#opening.clock.now(), error }
+    this.#trouble = this.#since(this.#trouble, error)
     throw journalFailed(name, 'the journal cannot be written', error)
   }
 
@@ -200,17 +207,22 @@ class PostgresJournal implements OpenJournal {
     if (this.#closed || this.#taken !== undefined) return
     this.#leaseTimer = this.#opening.clock.schedule(this.#lease / 3, () => {
       this.#renew()
-        .catch(() => undefined) // what cannot be written now is told when something has to be
+        .catch((thrown: Error) => void (this.#silence = this.#since(this.#silence, thrown)))
         .finally(() => this.#renewLater())
     })
   }
 
   async #renew(): Promise<void> {
     if (!(await this.#within(this.#owner.renew()))) this.#lose()
+    this.#silence = undefined
     const { clock } = this.#opening
     if (this.#taken !== undefined || clock.monotonic() - this.#expiredAt < expireEvery) return
     this.#expiredAt = clock.monotonic()
     await this.#within(this.#rows.expire(clock.now()))
+  }
+
+  #since(trouble: JournalStats['trouble'], error: Error): JournalStats['trouble'] {
+    return { since: trouble?.since ?? this.#opening.clock.now(), error }
   }
 
   /** @throws when it takes longer than a write may */

@@ -7,7 +7,7 @@ import {
   type RequestRecord,
 } from '@milena/request-reply'
 import type { ClientBase } from 'pg'
-import { Database } from '../database.ts'
+import { checkStore, Database } from '../database.ts'
 import type {
   Outbox,
   OutboxAddOptions,
@@ -41,6 +41,7 @@ class PostgresOutbox implements Outbox {
   readonly #options: OutboxOptions
 
   constructor(options: OutboxOptions) {
+    checkStore('postgresOutbox', options, ['notify', 'profile'])
     this.#database = new Database(options, migration)
     this.#table = this.#database.table('milena_outbox')
     this.#options = options

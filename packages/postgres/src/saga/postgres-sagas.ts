@@ -1,5 +1,5 @@
 import {
-  OptionsError,
+  TransactionRefused,
   type ClaimedSaga,
   type SagaChanges,
   type SagaClaim,
@@ -12,7 +12,7 @@ import {
   type SavedSaga,
 } from '@milena/request-reply'
 import type { PoolClient } from 'pg'
-import { Database, type Queryable, type StoreOptions } from '../database.ts'
+import { checkStore, Database, type Queryable, type StoreOptions } from '../database.ts'
 import { claimedColumns, claimedOf, statusOf, valuesOf, type ClaimedRow, type StatusRow } from './rows.ts'
 
 /** Thrown to roll back what need not be. */
@@ -29,9 +29,7 @@ class NothingToDo extends Error {}
  * @throws OptionsError
  */
 export function postgresSagas(options: StoreOptions): SagaStore<PoolClient> {
-  const given = options as Partial<StoreOptions> | undefined
-  if (typeof given?.pool?.connect !== 'function')
-    throw new OptionsError('postgresSagas', ['pool must be a Pool'])
+  checkStore('postgresSagas', options)
   return new PostgresSagas(new Database(options, '004-saga'))
 }
 
@@ -151,11 +149,17 @@ class PostgresSagas implements SagaStore<PoolClient> {
   ): Promise<SagaClaim | undefined> {
     const next = { ...claim, version: claim.version + 1 }
     if (typeof change !== 'function') return (await this.#update(claim, change)) ? next : undefined
-    return this.#unlessInVain(async (transaction) => {
-      const saved = await change(transaction)
-      if (!(await this.#update(claim, saved, transaction))) throw new NothingToDo()
-      return next
-    })
+    let ended = false
+    try {
+      return await this.#unlessInVain(async (transaction) => {
+        const saved = await change(transaction)
+        ended = true
+        if (!(await this.#update(claim, saved, transaction))) throw new NothingToDo()
+        return next
+      })
+    } catch (error) {
+      throw ended ? refusedOr(error) : error
+    }
   }
 
   async #update(claim: SagaClaim, { status, free }: SavedSaga, on?: Queryable): Promise<boolean> {
@@ -213,7 +217,7 @@ class PostgresSagas implements SagaStore<PoolClient> {
     where('saga =', saga)
     where('state =', state)
     where('stuck =', stuck)
-    where('started_at >=', since)
+    where('started_at >=', since && Math.ceil(since))
     const rows = await this.#database.query<StatusRow & { readonly place: string }>(
       `SELECT place, status::text AS status FROM ${this.#sagas}
        WHERE ${conditions.join(' AND ')} ORDER BY place LIMIT $2`,
@@ -288,4 +292,18 @@ class PostgresSagas implements SagaStore<PoolClient> {
       throw error
     }
   }
+}
+
+/**
+ * What a transaction is refused for whose own statements went well, or seemed to: a constraint that is looked at when it
+ * ends, a trigger, a statement that failed unnoticed.
+ */
+function refusedOr(error: unknown): unknown {
+  const { code } = Object(error) as { readonly code?: unknown }
+  if (typeof code !== 'string' || !/^(23|44|P0)...$|^25P02$/.test(code)) return error
+  const what =
+    code === '25P02'
+      ? 'a statement of it has failed, and the error was not passed on'
+      : (error as Error).message
+  return new TransactionRefused(`the transaction cannot be committed: ${what}`, { cause: error })
 }

@@ -65,8 +65,8 @@ export function decodeStoredOutcome(bytes: Buffer): StoredOutcome {
     case 'error':
       return {
         kind,
-        code: String(code),
-        message: String(message),
+        code: textOf(code),
+        message: textOf(message),
         effect: effect === 'none' || effect === 'done' ? effect : undefined,
         retryable: retryable === true,
         headers: read(headers),
@@ -75,7 +75,7 @@ export function decodeStoredOutcome(bytes: Buffer): StoredOutcome {
     case 'handed over':
       return { kind }
     case 'passed over':
-      return { kind, reason: String(reason), detail: String(detail) }
+      return { kind, reason: textOf(reason), detail: textOf(detail) }
     default:
       throw new TypeError('a stored outcome is of a kind that nobody knows')
   }
@@ -91,4 +91,8 @@ function read(headers: unknown): RawHeader[] {
     Buffer.from(name, 'base64'),
     value === null ? null : Buffer.from(value, 'base64'),
   ])
+}
+
+function textOf(said: unknown): string {
+  return typeof said === 'string' ? said : ''
 }

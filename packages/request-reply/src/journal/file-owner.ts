@@ -11,6 +11,7 @@
  * be seen from here, in another container or on another machine, the file's time is watched, which its owner touches
  * every second.
  */
+import { errorOf } from '../words.ts'
 import { link, readdir, readFile, readlink, rename, stat, unlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../clock.ts'
@@ -76,7 +77,7 @@ export class FileOwner {
   async holds(): Promise<boolean> {
     return stat(this.#file).then(
       () => true,
-      (error: unknown) => (isMissing(error) ? false : Promise.reject(error as Error)),
+      (error: unknown) => (isMissing(error) ? false : Promise.reject(errorOf(error))),
     )
   }
 
@@ -85,7 +86,7 @@ export class FileOwner {
     const now = clock.now() / 1000
     return utimes(this.#file, now, now).then(
       () => true,
-      (error: unknown) => (isMissing(error) ? false : Promise.reject(error as Error)),
+      (error: unknown) => (isMissing(error) ? false : Promise.reject(errorOf(error))),
     )
   }
 

@@ -4,6 +4,7 @@
  * `segments-EPOCH.json` says which of its predecessors' segments an owner has read, and how far: what a fenced one has
  * written after that is nobody's, however late it comes.
  */
+import { errorOf } from '../words.ts'
 import { open, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { isMissing, removed } from './file-owner.ts'
@@ -93,6 +94,6 @@ function padded(number: number): string {
 async function sizeOf(file: string): Promise<number | undefined> {
   return stat(file).then(
     ({ size }) => size,
-    (error: unknown) => (isMissing(error) ? undefined : Promise.reject(error as Error)),
+    (error: unknown) => (isMissing(error) ? undefined : Promise.reject(errorOf(error))),
   )
 }

@@ -2,7 +2,7 @@
 import type { Clock } from '../clock.ts'
 import { wordsOf } from '../words.ts'
 import type { SagaStatus } from './status.ts'
-import type { SagaClaim, SagaStore, SavedSaga } from './store.ts'
+import { TransactionRefused, type SagaClaim, type SagaStore, type SavedSaga } from './store.ts'
 
 /** The pause between two tries at the store, in milliseconds; it doubles up to the second. */
 const pauses = { first: 100, longest: 5_000 }
@@ -46,11 +46,13 @@ export class ClaimedStore {
    * version only one of them can be.
    *
    * @returns undefined when the saga is somebody else's by now, or when it was stopped
-   * @throws WorkFailed when `change` throws it
+   * @param work whether a part of the change is a step's own: then that is what the database refuses
+   * @throws WorkFailed when `change` throws it, or the database refuses what the step has done
    */
   async save(
     claim: SagaClaim,
     change: SavedSaga | ((transaction: unknown) => Promise<SavedSaga>),
+    work: boolean = false,
   ): Promise<Saved | undefined> {
     let written: SagaStatus | undefined
     const changing =
@@ -70,6 +72,7 @@ export class ClaimedStore {
         return saved
       } catch (thrown) {
         if (thrown instanceof WorkFailed) throw thrown
+        if (work && thrown instanceof TransactionRefused) throw new WorkFailed(thrown)
         this.#trouble.began(thrown)
         await wait(this.#clock, pause, this.#stop)
       }

@@ -324,6 +324,7 @@ export class Driver {
     const saved: Saved | undefined = await this.#store.save(
       this.#claim,
       plain ? { status: stamped(next), free } : inTransaction,
+      typeof next === 'function',
     )
     if (saved === undefined) return false
     const wasStuck = this.#stuck

@@ -6,6 +6,7 @@ import type { RawRequest } from '../replier/raw-request.ts'
 import { readError } from '../wire/milena.ts'
 import type { AnySaga } from './definition.ts'
 import type { StepOutcome } from './sagas.ts'
+import { wordsOf } from '../words.ts'
 import { StepError } from './step-error.ts'
 import { waitingStep, type SagaStatus } from './status.ts'
 import type { AnyContext } from './trying.ts'
@@ -39,7 +40,6 @@ export async function readOutcome(
     return { result: checked.value }
   } catch (cause) {
     // A reply came, so the work was done; what it gave is not known.
-    const message = cause instanceof Error ? cause.message : 'the reply cannot be read'
-    return { error: new StepError(message, { effect: 'done', cause }) }
+    return { error: new StepError(wordsOf(cause), { effect: 'done', cause }) }
   }
 }

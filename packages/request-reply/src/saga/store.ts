@@ -11,6 +11,16 @@
  */
 import type { SagaState, SagaStatus } from './status.ts'
 
+/**
+ * Thrown by `save`: the database can be used, and refuses what was done in the transaction, as it would again. Nothing was
+ * changed.
+ */
+export class TransactionRefused extends Error {
+  override get name(): string {
+    return 'TransactionRefused'
+  }
+}
+
 /** Under what a saga may be changed: who claimed it last, and what they saw. */
 export interface SagaClaim {
   readonly id: string
@@ -101,6 +111,7 @@ export interface SagaStore<Transaction> {
    *
    * @param change what is saved, or what gives it, called once with the transaction. When it throws, nothing was changed,
    *   and `save` rejects with the same error
+   * @throws TransactionRefused what `change` did cannot be committed, such as after an error that it has kept to itself
    * @returns undefined when the saga has another token or version, or is free, or gone; then nothing was changed, and what
    *   `change` did is rolled back
    */

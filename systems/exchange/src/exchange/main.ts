@@ -72,9 +72,10 @@ runChild(async (config: ExchangeConfig) => {
     facts,
     async close({ orphaned }) {
       if (orphaned) return
+      // Replies complete sagas, and callers wait for them: each is closed before what it needs.
+      await replier.close()
       await sagas.close()
       await app.close()
-      await replier.close()
       await relay.close()
       for (const service of accountServices) accounts[service].close()
       await pool.end()

@@ -26,8 +26,8 @@ export interface Answers {
   readonly unanswered: Set<string>
   /** Times that a caller asked again, under the same id. */
   askedAgain: number
-  /** Milliseconds from when each was to go out until its caller knew. */
-  readonly waits: number[]
+  /** Milliseconds from when each was to go out until its caller knew, by what he was told. */
+  readonly waits: { readonly done: number[]; readonly undone: number[] }
 }
 
 /** Milliseconds that an answer is waited for before it is asked again, and altogether. */
@@ -65,9 +65,9 @@ export async function runLoad(load: Load, answers: Answers): Promise<void> {
     for (let tries = 1; performance.now() - due < patience; tries++) {
       const answer = await client.call(call).catch((): HttpAnswer | undefined => undefined)
       if (answer?.status === 200 || answer?.status === 422) {
-        const told = answer.status === 200 ? answers.done : answers.undone
-        told.add((answer.body as Exchange).exchangeId)
-        answers.waits.push(performance.now() - due)
+        const told = answer.status === 200 ? 'done' : 'undone'
+        answers[told].add((answer.body as Exchange).exchangeId)
+        answers.waits[told].push(performance.now() - due)
         return
       }
       answers.askedAgain++

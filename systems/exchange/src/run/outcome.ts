@@ -3,6 +3,13 @@ import type { Audit } from '../audit/main.ts'
 import type { Service } from '../system.ts'
 import type { Counted, Money } from './findings.ts'
 
+/** In milliseconds. */
+export interface Wait {
+  readonly p50: number
+  readonly p99: number
+  readonly most: number
+}
+
 export interface Outcome {
   readonly exchanges: number
   readonly counted: Counted
@@ -16,9 +23,8 @@ export interface Outcome {
   readonly kills: Readonly<Record<Service, number>>
   /** Milliseconds. */
   readonly downFor: number
-  readonly p50: number
-  readonly p99: number
-  readonly max: number
+  /** How long callers waited, by what they were told. */
+  readonly waits: { readonly all: Wait; readonly done: Wait; readonly undone: Wait }
   /** Milliseconds of the load, and from its end until everything was at rest. */
   readonly loadFor: number
   readonly settledIn: number
@@ -38,6 +44,8 @@ export function problemsOfCounts(exchanges: number, { done, undone, halfDone }: 
   return problems
 }
 
-export function quantile(sorted: readonly number[], share: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN
+export function waitOf(milliseconds: readonly number[]): Wait {
+  const sorted = milliseconds.toSorted((a, b) => a - b)
+  const at = (share: number): number => sorted[Math.ceil(share * sorted.length) - 1] ?? Number.NaN
+  return { p50: at(0.5), p99: at(0.99), most: at(1) }
 }

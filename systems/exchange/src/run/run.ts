@@ -6,7 +6,7 @@ import { Breaking } from './breaking.ts'
 import { find } from './findings.ts'
 import { Letters } from './letters.ts'
 import { runLoad, type Answers } from './load.ts'
-import { problemsOfCounts, quantile, type Outcome } from './outcome.ts'
+import { problemsOfCounts, waitOf, type Outcome } from './outcome.ts'
 import { audit, countOpen, settle, settlement } from './settling.ts'
 
 /** Milliseconds between two looks at how it goes. */
@@ -27,13 +27,15 @@ export async function run(
     undone: new Set(),
     unanswered: new Set(),
     askedAgain: 0,
-    waits: [],
+    waits: { done: [], undone: [] },
   }
   await breaking.begin()
 
   let sent = 0
+  let isOver = false
   const timer = setInterval(() => {
     void Promise.all([countOpen(client), audit(system).catch(() => undefined)]).then(([open, told]) => {
+      if (isOver) return
       const asked = `: ${sent} of ${exchanges} asked, ${answers.done.size} done, ${answers.undone.size} undone`
       const seen = told === undefined ? '' : `, audited ${told.rounds} times: ${told.problemCount} problems`
       show('exchanging', `${asked}, ${open ?? '?'} open${seen}; ${breaking.now}`)
@@ -44,6 +46,7 @@ export async function run(
     const onSend = (index: number): void => breaking.advance((sent = index + 1))
     await runLoad({ client, exchanges, rate, customers, idPrefix: 'x-', onSend }, answers)
   } finally {
+    isOver = true
     clearInterval(timer)
   }
   const loadFor = performance.now() - began
@@ -60,7 +63,6 @@ export async function run(
     find(system.databases, answers),
     letters.count(),
   ])
-  const sorted = answers.waits.toSorted((a, b) => a - b)
   return {
     exchanges,
     counted: findings.counted,
@@ -71,9 +73,11 @@ export async function run(
     duplicates: await copies(system),
     kills: breaking.broken.kills,
     downFor: breaking.broken.downFor,
-    p50: quantile(sorted, 0.5),
-    p99: quantile(sorted, 0.99),
-    max: sorted.at(-1) ?? Number.NaN,
+    waits: {
+      all: waitOf([...answers.waits.done, ...answers.waits.undone]),
+      done: waitOf(answers.waits.done),
+      undone: waitOf(answers.waits.undone),
+    },
     loadFor,
     settledIn,
     money: findings.money,

@@ -1,5 +1,5 @@
 /** The outcome as lines of text, on a terminal and in a report. */
-import type { Outcome } from './outcome.ts'
+import type { Outcome, Wait } from './outcome.ts'
 
 /** A table's cells, the first line its titles. */
 export type Cells = readonly (readonly string[])[]
@@ -22,9 +22,9 @@ export function figures(outcome: Outcome): Cells {
     ['times that a caller asked again', String(outcome.askedAgain)],
     ['services killed with SIGKILL', killed.join(', ')],
     ['fx-account was down for', seconds(outcome.downFor)],
-    ["the caller's answer: p50", `${outcome.p50.toFixed(0)} ms`],
-    ["the caller's answer: p99", `${outcome.p99.toFixed(0)} ms`],
-    ["the caller's answer: the longest", `${outcome.max.toFixed(0)} ms`],
+    ["the caller's answer: p50, p99, the longest", wait(outcome.waits.all)],
+    ['where it took place', wait(outcome.waits.done)],
+    ['where it did not', wait(outcome.waits.undone)],
     ['the load took', seconds(outcome.loadFor)],
     ['after it, until everything was at rest', seconds(outcome.settledIn)],
     ['all accounts were added up', `${outcome.audit.rounds} times`],
@@ -65,6 +65,11 @@ export function format(cells: Cells): string {
         .trimEnd(),
     )
     .join('\n')
+}
+
+function wait({ p50, p99, most }: Wait): string {
+  const told = [p50, p99, most].map((one) => (Number.isNaN(one) ? '-' : one.toFixed(0)))
+  return `${told.join(', ')} ms`
 }
 
 function seconds(milliseconds: number): string {
