@@ -63,7 +63,9 @@ export class Database {
     name?: string,
   ): Promise<Row[]> {
     try {
-      return (await on.query<Row>({ text, values, ...(name !== undefined && { name }) })).rows
+      const { rows } =
+        name === undefined ? await on.query<Row>(text, values) : await on.query<Row>({ name, text, values })
+      return rows
     } catch (error) {
       throw this.explained(error)
     }
