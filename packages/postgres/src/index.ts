@@ -1,4 +1,4 @@
-export type { Queryable, StoreOptions } from './database.ts'
+export type { GroupedStoreOptions, Queryable, StoreOptions } from './database.ts'
 export { GroupCommit, type GroupCommitOptions } from './group-commit.ts'
 export { postgresJournal, type PostgresJournalOptions } from './journal/postgres-journal.ts'
 export {

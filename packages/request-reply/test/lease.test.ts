@@ -27,3 +27,21 @@ test('a claim is renewed at half of its lease, and where that fails twice more b
   await clock.advance(10_000)
   assert.equal(asked.length, 4)
 })
+
+test('a renewal that comes after its outcome was stored is no loss of the claim', async () => {
+  const clock = new ManualClock()
+  const store = memoryIdempotencyStore({ clock })
+  const id = { scope: 's', key: 'k' }
+  const claiming = { fingerprint: 'a'.repeat(64), owner: 'o', lease: 3_000, ttl: 60_000 }
+  const claim = await store.claim(id, claiming)
+  assert.ok(claim.kind === 'claimed')
+  const losses: string[] = []
+  const lease = new Lease(store, clock, id, claim.token, 3_000, () => losses.push('settling'))
+  const other = new Lease(store, clock, id, claim.token, 3_000, () => losses.push('working'))
+  lease.settle()
+  await store.complete(id, claim.token, { kind: 'done' }, 60_000)
+  await clock.advance(1_500)
+  assert.deepEqual(losses, ['working'])
+  lease.end()
+  other.end()
+})

@@ -44,7 +44,12 @@ export interface NewClaim {
 /** What is done with a row that somebody else has locked, such as a transaction that has not ended. */
 export type Locked = 'wait' | 'skip'
 
+interface Placed {
+  readonly place: number
+}
+
 interface Update {
+  readonly what: string
   /** In what state they have to be. */
   readonly where: string
   readonly locked: Locked
@@ -131,7 +136,8 @@ export class Entries {
 
   /** Those of which nothing is known; the tokens, by place. */
   async claimNew(claims: readonly NewClaim[]): Promise<(number | undefined)[]> {
-    const rows = await this.#database.query<IdempotencyId & { readonly token: string }>(
+    const rows = await this.#database.often<IdempotencyId & { readonly token: string }>(
+      'claims',
       `INSERT INTO ${this.#table}
         (scope, key, fingerprint, state, token, owner, lease_ends, changed_at, ttl, expires_at)
       SELECT scope, key, decode(fingerprint, 'hex'), 'claimed', ${this.#tokens}, owner, ${later('lease')}, ${now},
@@ -158,6 +164,7 @@ export class Entries {
   /** The lease begins anew; of each, whether the claim is its token's. */
   renew(renewals: readonly Renewal[], locked: Locked): Promise<boolean[]> {
     return this.#update(renewals, {
+      what: 'renewals',
       where: `entry.state = 'claimed'`,
       locked,
       more: { lease: 'float8' },
@@ -170,6 +177,7 @@ export class Entries {
   /** Of each, whether it is stored: an outcome that is stored already stays. */
   complete(completions: readonly Completion[], locked: Locked, on?: Queryable): Promise<boolean[]> {
     return this.#update(completions, {
+      what: 'completions',
       where: `entry.state <> 'released'`,
       locked,
       more: { stored: 'bytea', time: 'float8' },
@@ -186,6 +194,7 @@ export class Entries {
   /** Of each, whether the claim was its token's. */
   release(releases: readonly Held[], trace: boolean, locked: Locked): Promise<boolean[]> {
     return this.#update(releases, {
+      what: trace ? 'traced releases' : 'releases',
       where: `entry.state = 'claimed'`,
       locked,
       ...(trace && { set: `state = 'released', changed_at = ${now}, expires_at = ${later('ttl')}` }),
@@ -198,27 +207,28 @@ export class Entries {
    */
   async #update(
     held: readonly Held[],
-    { where, locked, more = {}, values = [], set, on }: Update,
+    { what, where, locked, more = {}, values = [], set, on }: Update,
   ): Promise<boolean[]> {
     const types = Object.values(more).map((type, place) => `, $${place + 4}::${type}[]`)
     const names = Object.keys(more).map((name) => `${name}, `)
-    const rows = await this.#database.query<{ readonly place: number }>(
-      `WITH held AS MATERIALIZED (
+    const text = `WITH held AS MATERIALIZED (
         SELECT given.* FROM unnest($1::text[], $2::text[], $3::bigint[]${types.join('')}) WITH ORDINALITY
           AS given(scope, key, token, ${names.join('')}place)
         JOIN ${this.#table} AS entry ON entry.scope = given.scope AND entry.key = given.key
         WHERE entry.token = given.token AND ${where} AND entry.expires_at > ${now}
         ORDER BY entry.scope, entry.key FOR UPDATE OF entry ${locked === 'skip' ? 'SKIP LOCKED' : ''})
       ${set === undefined ? `DELETE FROM ${this.#table} AS entry USING` : `UPDATE ${this.#table} AS entry SET ${set} FROM`} held
-      WHERE entry.scope = held.scope AND entry.key = held.key RETURNING held.place::integer`,
-      [
-        held.map(({ id }) => id.scope),
-        held.map(({ id }) => id.key),
-        held.map(({ token }) => token),
-        ...values,
-      ],
-      on,
-    )
+      WHERE entry.scope = held.scope AND entry.key = held.key RETURNING held.place::integer`
+    const parameters = [
+      held.map(({ id }) => id.scope),
+      held.map(({ id }) => id.key),
+      held.map(({ token }) => token),
+      ...values,
+    ]
+    const rows =
+      locked === 'skip'
+        ? await this.#database.often<Placed>(what, text, parameters)
+        : await this.#database.query<Placed>(text, parameters, on)
     const places = new Set(rows.map(({ place }) => place))
     return held.map((_, place) => places.has(place + 1))
   }

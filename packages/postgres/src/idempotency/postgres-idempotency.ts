@@ -10,12 +10,12 @@ import {
   type StoredOutcome,
   systemClock,
 } from '@milena/request-reply'
-import { Database, storeProblems, type StoreOptions } from '../database.ts'
+import { Database, storeProblems, type GroupedStoreOptions } from '../database.ts'
 import { Entries } from './entries.ts'
 import { EntryGroups } from './groups.ts'
 import { beginTransaction, type PostgresTransaction } from './transaction.ts'
 
-export interface PostgresIdempotencyOptions extends StoreOptions {
+export interface PostgresIdempotencyOptions extends GroupedStoreOptions {
   /** Milliseconds between two rounds in which claims have forgotten what is over; default 10 000. */
   readonly cleanInterval?: number | undefined
   /**
@@ -26,11 +26,6 @@ export interface PostgresIdempotencyOptions extends StoreOptions {
   readonly transactions?: boolean | undefined
   /** Milliseconds that a statement for many keys may take; default 5 000. What has taken longer rejects, and may be done. */
   readonly timeout?: number | undefined
-  /**
-   * Milliseconds between the beginnings of two statements of a kind, at least; default 0. Where steps are frequent, more of
-   * them share a statement, and each waits for up to that; a step that is alone does not.
-   */
-  readonly pace?: number | undefined
   /** For simulations; default: the machine's. */
   readonly clock?: Clock | undefined
 }
@@ -53,6 +48,7 @@ const migration = '001-idempotency'
 /** A claim that finds the key's state changed, each time it looks, is not made more often than that. */
 const mostTries = 100
 const own: readonly (keyof PostgresIdempotencyOptions)[] = [
+  'prepared',
   'cleanInterval',
   'transactions',
   'timeout',

@@ -19,13 +19,13 @@ import {
   type OpenJournal,
   type ScheduledTimer,
 } from '@milena/request-reply'
-import { Database, storeProblems, type StoreOptions } from '../database.ts'
+import { Database, storeProblems, type GroupedStoreOptions } from '../database.ts'
 import { GroupCommit } from '../group-commit.ts'
 import { within } from '../within.ts'
 import { Ownership } from './ownership.ts'
 import { JournalRows, type Finished } from './rows.ts'
 
-export interface PostgresJournalOptions extends StoreOptions {
+export interface PostgresJournalOptions extends GroupedStoreOptions {
   /**
    * Milliseconds after its last sign of life for which a process counts as alive; it gives three in that time. Default
    * 3 000, at least 300.
@@ -33,11 +33,6 @@ export interface PostgresJournalOptions extends StoreOptions {
   readonly lease?: number | undefined
   /** Milliseconds that a write may take; default 5 000. What has taken longer was not sent. */
   readonly timeout?: number | undefined
-  /**
-   * Milliseconds between the beginnings of two writes, at least; default 0. Where requests are frequent, more of them share
-   * a statement, and each waits for up to that; a request that is alone does not.
-   */
-  readonly pace?: number | undefined
 }
 
 type Settings = Required<{ [Name in 'lease' | 'timeout' | 'pace']: number }>
@@ -54,7 +49,7 @@ const expireEvery = 60_000
 
 /** @throws OptionsError `MILENA_OPTIONS_INVALID` */
 export function postgresJournal(options: PostgresJournalOptions): JournalStore {
-  const problems = storeProblems(options, ['lease', 'timeout', 'pace'])
+  const problems = storeProblems(options, ['lease', 'timeout', 'pace', 'prepared'])
   const { lease = 3_000, timeout = 5_000, pace = 0 } = (options ?? {}) as Partial<PostgresJournalOptions>
   if (!(Number.isFinite(lease) && lease >= 300)) problems.push(`lease must be at least 300 ms, not ${lease}`)
   if (!(Number.isFinite(timeout) && timeout >= 1))

@@ -41,7 +41,8 @@ export class JournalRows {
 
   /** All of them, in one statement; false when the journal is somebody else's, and nothing was written. */
   async insert(entries: readonly JournalEntry[]): Promise<boolean> {
-    const rows = await this.#database.query(
+    const rows = await this.#database.often(
+      'entries',
       `WITH ${this.#owner.clause}
       INSERT INTO ${this.#table} (instance_id, correlation_id, operation, topic, key, value, headers, timeout,
         accepted_at, deadline, replies_from)
@@ -88,7 +89,8 @@ export class JournalRows {
       )
     }
     if (gone.length === 0) return
-    await this.#database.query(
+    await this.#database.often(
+      'finished',
       `WITH ${this.#owner.clause}
       DELETE FROM ${this.#table} USING owner WHERE instance_id = $1 AND correlation_id = ANY($3::bytea[])`,
       [...this.#owner.parameters, gone.map(({ correlationId }) => correlationId)],

@@ -245,6 +245,7 @@ class Idempotent implements ReplierExtension {
     keeps: StoredOutcome,
   ): Promise<Outcome> {
     const { store, ttl } = this.#settings
+    lease.settle()
     const settling = this.#settling(request, () => store.complete(id, token, keeps, ttl), lease)
     const result = await settling.try()
     if (result !== undefined) return this.#settled(request, id, outcome, result)
@@ -261,6 +262,7 @@ class Idempotent implements ReplierExtension {
     keeps: StoredOutcome,
   ): Promise<Outcome> {
     const { id, token, lease } = claimed
+    lease.settle()
     try {
       const result = await transaction.complete(id, token, keeps, this.#settings.ttl)
       this.#endLease(lease)

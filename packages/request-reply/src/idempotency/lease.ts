@@ -13,6 +13,7 @@ export class Lease {
   readonly #lease: number
   readonly #onLost: () => void
   #timer: ScheduledTimer | undefined
+  #isSettling = false
   #ended = false
 
   constructor(
@@ -30,6 +31,11 @@ export class Lease {
     this.#lease = lease
     this.#onLost = onLost
     this.#wait(lease / 2)
+  }
+
+  /** Its outcome is being stored, which will be told whether it still was its owner's: a renewal may come after that. */
+  settle(): void {
+    this.#isSettling = true
   }
 
   end(): void {
@@ -52,6 +58,6 @@ export class Lease {
     if (held === undefined) return this.#wait(this.#lease / 6)
     if (held) return this.#wait(this.#lease / 2)
     this.end()
-    this.#onLost()
+    if (!this.#isSettling) this.#onLost()
   }
 }

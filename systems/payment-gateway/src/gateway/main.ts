@@ -63,7 +63,7 @@ runChild(async (config: GatewayConfig) => {
       // What a process of this name had accepted when it was killed is finished here.
       ...(canResume(config.routing) && {
         journal: {
-          store: postgresJournal({ pool, schema: schemaOf(prefix), pace: linger }),
+          store: postgresJournal({ pool, schema: schemaOf(prefix), prepared: true, pace: linger }),
           operations: [operations.approve, operations.refund],
           takeOver: 'fence',
           onRecovered: async (recovered) => (await ready.promise).takeRecovered(recovered),

@@ -54,6 +54,7 @@ runChild(async (config: WorkerConfig) => {
     pool,
     schema: schemaOf(prefix),
     transactions: false,
+    prepared: true,
     pace: linger,
   })
   replier.useRecords(idempotency({ store: outcomes, lease }))
