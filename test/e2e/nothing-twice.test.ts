@@ -76,7 +76,15 @@ async function send(asking: Asking, i: number): Promise<Accepted> {
     const partition = randomInt(partitions)
     const deadline = kind === 'short of time' ? Date.now() + 1_500 : undefined
     const to = kind === 'one-way' ? { replyTo: null, correlationId: null } : {}
-    copies.push(await asking.ask(request, { key: request.order, partition, headers, deadline, ...to }))
+    copies.push(
+      await asking.ask(request, {
+        key: request.order,
+        partition,
+        headers,
+        ...(deadline !== undefined && { deadline }),
+        ...to,
+      }),
+    )
   }
   return { ...request, kind, copies }
 }
@@ -120,7 +128,15 @@ test('workers die between any two steps, requests come up to three times: every 
   t.after(() => transport.close())
   await using asking = await new Asking(transport, topic, replies).open()
   const { brokers } = cluster
-  const options = { brokers, topic, replies, databaseUrl: database.url, sessionTimeout: 6_000, deaths, chance }
+  const options = {
+    brokers,
+    topic,
+    replies,
+    databaseUrl: database.url,
+    sessionTimeout: 6_000,
+    deaths,
+    chance,
+  }
   const workers = ['one', 'two'].map((instance) => new Worker({ ...options, instance }))
   t.after(() => Promise.all(workers.map((worker) => worker.close())))
 
