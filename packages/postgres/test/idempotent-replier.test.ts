@@ -4,10 +4,15 @@ import { randomUUID } from 'node:crypto'
 import { after, before, test, type TestContext } from 'node:test'
 import {
   createReplier,
+  deadLetter,
+  deadLetters,
   defineOperation,
+  fixed,
   idempotency,
   json,
   requestRecord,
+  retry,
+  string,
   type IncomingRecord,
 } from '@milena/request-reply'
 import { createMemoryBroker } from '@milena/request-reply/testing'
@@ -110,6 +115,47 @@ test('the database goes away while a handler works: what it did is undone, and d
   await waitFor(() => replies.length === 1, { what: 'the reply' })
   assert.equal(String(replies[0]!.value), '{"handling":3}')
   assert.deepEqual(await effects(id), [1, 1])
+})
+
+test('work that cannot be committed is the handler’s failure: its partition goes on, and what is wrong is said', async (t) => {
+  await database.pool.query(`CREATE TABLE singles (id text PRIMARY KEY);
+    CREATE TABLE owners (id text REFERENCES singles DEFERRABLE INITIALLY DEFERRED);
+    INSERT INTO singles VALUES ('there')`)
+  const broker = createMemoryBroker({ topics: [{ name: 'work', partitions: 1 }] })
+  const transport = broker.connect()
+  t.after(() => transport.close())
+  const work = defineOperation({ name: 'work', topic: 'work', request: string(), key: (what) => what })
+  await using replier = createReplier({ transport, groupId: 'w', createTopics: true, logger: { warn() {} } })
+  const store = postgresIdempotency({ pool: database.openPool() })
+  replier.handle(
+    work,
+    async (what, { transaction }) => {
+      if (what === 'caught') await transaction.query(`INSERT INTO singles VALUES ('there')`).catch(() => {})
+      if (what === 'deferred') await transaction.query(`INSERT INTO owners VALUES ('nobody')`)
+      if (what === 'committed') await transaction.query('  Commit')
+      if (what === 'saved') {
+        await transaction.query('SAVEPOINT one')
+        await transaction.query(`INSERT INTO singles VALUES ('there')`).catch(() => {})
+        await transaction.query('rollback to one')
+        await transaction.query(`INSERT INTO singles VALUES ('saved')`)
+      }
+    },
+    { useRecords: [idempotency({ store }), deadLetter(), retry({ attempts: 2, backoff: fixed(1) })] },
+  )
+  await replier.start()
+  for (const what of ['caught', 'deferred', 'committed', 'saved'])
+    await transport.send(await requestRecord(work, what, { idempotencyKey: what }))
+  await waitFor(() => broker.committed('w').some(({ offset }) => offset === 4), { what: 'all to end' })
+  await using letters = deadLetters({ transport })
+  const told = new Map<string, string>()
+  for await (const { key, attempts, message } of letters.list({ topic: 'work' }))
+    told.set(String(key), `${attempts}: ${message}`)
+  assert.equal(told.size, 3)
+  assert.match(told.get('caught')!, /2: what was done in context.transaction cannot be committed: .*aborted.*SAVEPOINT/)
+  assert.match(told.get('deferred')!, /2: what was done in context.transaction cannot be committed: .*foreign key/)
+  assert.match(told.get('committed')!, /2: the transaction of this request is ended by its outcome: throw/)
+  const { rows } = await database.pool.query('SELECT id FROM singles ORDER BY id')
+  assert.deepEqual(rows, [{ id: 'saved' }, { id: 'there' }])
 })
 
 test('without transactions handlers are given none, and the reply is stored all the same', async () => {

@@ -57,6 +57,7 @@ export class FaultyStore<Added extends object = object> implements IdempotencySt
     const transaction = await this.#do('begin', '', () => this.#store.begin!())
     return {
       added: transaction.added,
+      check: async () => transaction.check?.(),
       complete: (id, ...completion) =>
         this.#do('commit', id.key, () => transaction.complete(id, ...completion)),
       rollback: () => transaction.rollback(),

@@ -49,6 +49,23 @@ class Transaction implements IdempotencyTransaction<PostgresTransaction> {
     this.added = { transaction: this.#lent() }
   }
 
+  /**
+   * A query that has failed, and was caught, has PostgreSQL refuse all further ones; a deferred constraint says at the end
+   * only that it does not hold. Of a lost connection `complete` learns, too.
+   */
+  async check(): Promise<void> {
+    if (this.#over) return
+    try {
+      await this.#client.query('SET CONSTRAINTS ALL IMMEDIATE')
+    } catch (error) {
+      if (!isOfTheWork(error)) return
+      throw new Error(
+        `what was done in context.transaction cannot be committed: ${error.message}; a query that may fail needs a SAVEPOINT before it, and ROLLBACK TO after it`,
+        { cause: error },
+      )
+    }
+  }
+
   async complete(
     id: IdempotencyId,
     token: number,
@@ -91,6 +108,12 @@ class Transaction implements IdempotencyTransaction<PostgresTransaction> {
         return Promise.reject(
           new Error('the transaction of this request is over: its work is not part of it'),
         )
+      if (endsTransaction(given[0]))
+        return Promise.reject(
+          new Error(
+            'the transaction of this request is ended by its outcome: throw to have it rolled back; SAVEPOINT and ROLLBACK TO may be used',
+          ),
+        )
       return (this.#client.query as (...args: unknown[]) => unknown).apply(this.#client, given)
     }
     return Object.create(this.#client, {
@@ -98,6 +121,23 @@ class Transaction implements IdempotencyTransaction<PostgresTransaction> {
       release: { value: refuseRelease },
     }) as PoolClient
   }
+}
+
+/** Whether a statement begins or ends a transaction, which would tear the work from the stored outcome. */
+function endsTransaction(query: unknown): boolean {
+  const text = typeof query === 'object' && query !== null ? (query as { text?: unknown }).text : query
+  return (
+    typeof text === 'string' &&
+    /^\s*(begin|start\s+transaction|commit|end|abort|prepare\s+transaction|rollback(?!\s+(work\s+|transaction\s+)?to\b))\b/i.test(
+      text,
+    )
+  )
+}
+
+/** The transaction has failed, or a constraint is violated: nothing that another connection would mend. */
+function isOfTheWork(error: unknown): error is Error {
+  const { code } = error as { code?: unknown }
+  return error instanceof Error && typeof code === 'string' && /^(23|25P02|42|44|P0)/.test(code)
 }
 
 function refuseRelease(): never {

@@ -11,8 +11,10 @@ import { OptionsError, remoteCodes, unknownOptions } from '../errors.ts'
 import type { ReplierExtension, ReplierOpening } from '../replier/extension.ts'
 import type { Outcome } from '../replier/outcome.ts'
 import type { RawRequest } from '../replier/raw-request.ts'
-import type { RecordMiddleware } from '../replier/record-middleware.ts'
+import { depths, type RecordMiddleware } from '../replier/record-middleware.ts'
 import type { IncomingRecord, RecordPosition } from '../transport/transport.ts'
+import { replayOfName } from '../wire/dead-letter.ts'
+import { lastHeader } from '../wire/headers.ts'
 import { errorOf, wordsOf } from '../words.ts'
 import { originOf } from '../retry/origin.ts'
 import type { LetterCause, LetterDetail } from './letter-headers.ts'
@@ -54,7 +56,7 @@ export function deadLetter(options: DeadLetterOptions = {}): RecordMiddleware {
   if (problems.length > 0) throw new OptionsError('deadLetter', problems)
   const keeping = new Keeping(topic, which, detail)
   const middleware: RecordMiddleware = (request, next) => keeping.handle(request, next)
-  return Object.defineProperty(Object.assign(middleware, { extension: keeping }), 'name', {
+  return Object.defineProperty(Object.assign(middleware, { extension: keeping, depth: depths.deadLetter }), 'name', {
     value: 'deadLetter',
   })
 }
@@ -126,6 +128,7 @@ class Keeping implements ReplierExtension {
       retried: request.attempt > 1,
       answered: request.replyTo !== undefined,
       begun: request.error !== undefined,
+      replayed: lastHeader(request.record.headers, replayOfName) !== undefined,
       ignoresUnknown: this.#opening!.unknownOperations === 'ignore',
     })
     if (this.#which === undefined) return usual

@@ -33,6 +33,8 @@ export interface Circumstances {
   readonly answered: boolean
   /** Whether something was thrown, so that it had begun. */
   readonly begun: boolean
+  /** Whether it is the replay of a letter. */
+  readonly replayed: boolean
   /** Whether records without a handler are ignored on purpose. */
   readonly ignoresUnknown: boolean
 }
@@ -43,7 +45,7 @@ export interface Circumstances {
  * - Passed over: always, but for an operation that is ignored on purpose.
  * - A failure of the library's own codes (unexpected, undecodable, invalid, too large, unknown operation, a reply that
  *   cannot be sent): always.
- * - Too late to begin: when it had been tried before, or had begun, or nobody is told of it. Else the requester, who has
+ * - Too late to begin: when it had been tried before, or had begun, or is a replay, or nobody is told of it. Else the requester, who has
  *   given it up, is answered, and that is all.
  * - A `ReplyError`, or another code that the application has chosen, is an answer: "card declined" is no dead letter. It is
  *   one when a retry has given it up, or when it says `retryable` and was tried again; and, where nobody is told, when its
@@ -57,7 +59,7 @@ export function isUsuallyLetter(outcome: FailedOutcome, at: Circumstances): bool
   const { code, retryable, effect, givenUp } = outcome
   if (code === remoteCodes.deadLettered) return false
   if (failures.has(code)) return true
-  if (expired.has(code)) return at.retried || at.begun || !at.answered
+  if (expired.has(code)) return at.retried || at.begun || at.replayed || !at.answered
   if (givenUp === true || (retryable === true && at.retried)) return true
   return !at.answered && !isKnown(effect)
 }

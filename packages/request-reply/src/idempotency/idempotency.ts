@@ -15,7 +15,7 @@ import { OptionsError, remoteCodes } from '../errors.ts'
 import type { OfferedOperation, ReplierExtension, ReplierOpening } from '../replier/extension.ts'
 import type { ErrorOutcome, Outcome } from '../replier/outcome.ts'
 import type { RawRequest } from '../replier/raw-request.ts'
-import type { RecordMiddleware } from '../replier/record-middleware.ts'
+import { depths, type RecordMiddleware } from '../replier/record-middleware.ts'
 import type { IncomingRecord } from '../transport/transport.ts'
 import { replayOfName } from '../wire/dead-letter.ts'
 import { lastHeader } from '../wire/headers.ts'
@@ -53,13 +53,16 @@ export function idempotency<Added extends object = object>(
   options: IdempotencyOptions<Added>,
 ): Idempotency<Added> {
   const keeping = new Idempotent(readIdempotencyOptions(options))
-  const middleware = (request: RawRequest, next: (added?: object) => Promise<Outcome>): Promise<Outcome> =>
-    keeping.handle(request, next)
-  const whole = Object.assign(middleware, { extension: keeping, stats: () => keeping.stats() })
+  const middleware = (request: RawRequest, next: Next): Promise<Outcome> => keeping.handle(request, next)
+  const whole = Object.assign(middleware, {
+    extension: keeping,
+    depth: depths.idempotency,
+    stats: () => keeping.stats(),
+  })
   return Object.defineProperty(whole, 'name', { value: 'idempotency' }) as unknown as Idempotency<Added>
 }
 
-type Next = (added?: object) => Promise<Outcome>
+type Next = (added?: object, check?: () => Promise<void>) => Promise<Outcome>
 
 /** A request whose key was claimed. */
 interface Claimed {
@@ -211,7 +214,9 @@ class Idempotent implements ReplierExtension {
       await this.#release(request, claimed, again)
       return { kind: 'stop', error: errorOf(error) }
     }
-    const outcome = await (transaction === undefined ? next() : next(transaction.added))
+    const outcome = await (transaction === undefined
+      ? next()
+      : next(transaction.added, () => transaction.check?.() ?? Promise.resolve()))
     const verdict = verdictOn(outcome, request)
     if (verdict.keeps !== undefined && verdict.commits && transaction !== undefined)
       return this.#commit(request, claimed, transaction, outcome, verdict.keeps)
@@ -319,7 +324,8 @@ class Idempotent implements ReplierExtension {
   #running(request: RawRequest, owner: string, remaining: number): Outcome {
     const { deadline, replyTo, replier } = request
     const isOver = deadline !== undefined && replier.clock.now() > deadline
-    if (!isOver && !(this.#settings.refuses && replyTo !== undefined)) {
+    // Where nobody is told, a refusal would be the last that is heard of it.
+    if (replyTo === undefined || !(isOver || this.#settings.refuses)) {
       this.#counters.waited++
       return this.#later(request, remaining)
     }

@@ -112,6 +112,11 @@ export interface IdempotencyTransaction<Added extends object> {
   /** Given to the handler, in its context: what is done through it is part of the transaction. */
   readonly added: Added
   /**
+   * Asked when the handler has done its work, before anybody hears of it. Rejects when that can certainly not be committed,
+   * also by another try: then it has failed.
+   */
+  check?(): Promise<void>
+  /**
    * Stores the outcome within the transaction, as `IdempotencyStore.complete` does, and commits. `fenced`: rolled back. When
    * it rejects, it is not known which: a new claim tells.
    */

@@ -33,8 +33,8 @@ export function verdictOn(outcome: Outcome, request: RawRequest): Verdict {
     case 'error':
       return verdictOnError(outcome, request)
     case 'handed over':
-      // Handed to a retry topic after a failure: its delivery takes the key over.
-      return request.error === undefined ? { keeps: outcome, commits: true } : released
+      // Handed to a retry topic: its delivery takes the key over.
+      return outcome.comesAgain === true ? released : { keeps: { kind: 'handed over' }, commits: true }
     case 'passed over':
       if (outcome.reason === 'dead-lettered') return { keeps: outcome, commits: false }
       return unhandled.has(outcome.reason) ? untouched : released

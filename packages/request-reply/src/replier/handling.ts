@@ -77,9 +77,14 @@ export class RequestHandler {
     let entered = false
     const inside = (): Outcome | Promise<Outcome> => {
       entered = true
-      return this.#decide(turn, clock.now())
+      const decided = this.#decide(turn, clock.now())
+      return checks.length === 0 ? decided : this.#checked(turn, checks, decided)
     }
-    const add = (added: object): void => addToContext(turn.context, added)
+    const checks: (() => Promise<void>)[] = []
+    const add = (added: object, check: (() => Promise<void>) | undefined): void => {
+      addToContext(turn.context, added)
+      if (check !== undefined) checks.push(check)
+    }
     const failed = (middleware: string, thrown: unknown): Outcome => {
       turn.error = thrown
       const step = this.#steps.at(turn.record, turn.attempt, turn.handling?.operation.name)
@@ -93,6 +98,30 @@ export class RequestHandler {
       if (!entered) turn.run.untried()
       return decided
     })
+  }
+
+  /** Whether the work that the handler says it has done stands. */
+  async #checked(
+    turn: Turn,
+    checks: readonly (() => Promise<void>)[],
+    deciding: Outcome | Promise<Outcome>,
+  ): Promise<Outcome> {
+    const decided = await deciding
+    const isDone = decided.kind === 'error' ? decided.effect === 'done' : decided.kind !== 'passed over'
+    if (!isDone) return decided
+    try {
+      for (const check of checks) await check()
+      return decided
+    } catch (error) {
+      turn.error = error
+      const step = this.#steps.at(turn.record, turn.attempt, turn.handling?.operation.name)
+      this.#warnings.tell('what a handler has done does not stand', { ...step }, error)
+      return this.#answers.error(
+        turn.record,
+        turn.context,
+        unexpectedFailure(error, this.#settings.exposeErrors),
+      )
+    }
   }
 
   #decide(turn: Turn, now: number): Outcome | Promise<Outcome> {

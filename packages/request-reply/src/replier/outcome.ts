@@ -38,8 +38,8 @@ export type Outcome =
   | ErrorOutcome
   /** Nothing is sent, and nothing is left to do: a one-way request, or one that is taken care of. */
   | { readonly kind: 'done' }
-  /** Somebody else sends the reply, later. */
-  | { readonly kind: 'handed over' }
+  /** Somebody else sends the reply, later. `comesAgain`: it is handled again here for that, in another record. */
+  | { readonly kind: 'handed over'; readonly comesAgain?: boolean | undefined }
   /** To be handled again, from the beginning, not before a time in milliseconds since the Unix epoch; the key's later records wait. */
   | { readonly kind: 'later'; readonly notBefore: number }
   /** The partition stands still; the record is handled again, from the beginning, after a pause that grows. */

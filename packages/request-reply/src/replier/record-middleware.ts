@@ -18,17 +18,44 @@ export interface RecordMiddleware<Added extends object = object> {
   (request: RawRequest, next: NextRecord<Added>): Outcome | Promise<Outcome>
   /** Topics, operations, opening and closing, where it needs any. */
   readonly extension?: ReplierExtension | undefined
+  /** Where it stands among those that have one, by `depths`; in another order than that a replier refuses them. */
+  readonly depth?: number | undefined
 }
 
-/** @param added fields for the handler's context; needed where the middleware's type has any */
+/**
+ * Middleware that works in one order only, from the outside in. What would come of another: an outcome that is kept before
+ * it is tried again is never tried again; a letter that is written before the retry is of a request that is done after all.
+ */
+export const depths = { idempotency: 1, deadLetter: 2, retryTopics: 3, retry: 4 } as const
+
+/** What is wrong with the order of these, the outermost first, if anything. */
+export function problemOfOrder(middlewares: readonly AnyRecordMiddleware[]): string | undefined {
+  const placed = middlewares.filter(({ depth }) => depth !== undefined)
+  const at = placed.findIndex(({ depth }, i) => i > 0 && depth! < placed[i - 1]!.depth!)
+  if (at < 0) return undefined
+  return (
+    `${nameOf(placed[at - 1]!, at - 1)} stands outside of ${nameOf(placed[at]!, at)}: from the outside in it is ` +
+    `${Object.keys(depths).join(', ')}, and those of replier.useRecords stand outside of those of handle`
+  )
+}
+
+/**
+ * @param added fields for the handler's context; needed where the middleware's type has any
+ * @param check asked when the handler has done the work, before anybody else hears of it: what it throws is the handler's
+ *   failure, for all middleware inside of this one, too
+ */
 export type NextRecord<Added extends object> = keyof Added extends never
   ? () => Promise<Outcome>
-  : (added: Added) => Promise<Outcome>
+  : (added: Added, check?: () => Promise<void>) => Promise<Outcome>
 
 /** Any record middleware, where its types do not matter. */
 export interface AnyRecordMiddleware {
-  (request: RawRequest, next: (added?: object) => Promise<Outcome>): Outcome | Promise<Outcome>
+  (
+    request: RawRequest,
+    next: (added?: object, check?: () => Promise<void>) => Promise<Outcome>,
+  ): Outcome | Promise<Outcome>
   readonly extension?: ReplierExtension | undefined
+  readonly depth?: number | undefined
 }
 
 /** What a list of record middlewares adds to the context. */
@@ -42,14 +69,14 @@ export type AddedByRecords<Middlewares extends readonly unknown[]> = Middlewares
 /**
  * Never rejects.
  *
- * @param add puts fields into the handler's context
+ * @param add puts fields into the handler's context, and has its work checked
  * @param failed gives the outcome of a record whose middleware has thrown
  */
 export function throughRecordMiddleware(
   middlewares: readonly AnyRecordMiddleware[],
   request: RawRequest,
   inside: () => Outcome | Promise<Outcome>,
-  add: (added: object) => void,
+  add: (added: object, check: (() => Promise<void>) | undefined) => void,
   reserved: ReservedHeaders,
   failed: (name: string, thrown: unknown) => Outcome,
 ): Promise<Outcome> {
@@ -58,9 +85,9 @@ export function throughRecordMiddleware(
     if (middleware === undefined) return inside()
     let entered: Promise<Outcome> | undefined
     let given: Outcome | undefined
-    const next = (added?: object): Promise<Outcome> => {
+    const next = (added?: object, check?: () => Promise<void>): Promise<Outcome> => {
       if (entered !== undefined) return entered
-      if (added !== undefined) add(added)
+      if (added !== undefined) add(added, check)
       return (entered = enter(place + 1).then((outcome) => (given = outcome)))
     }
     try {

@@ -4,7 +4,7 @@ import type { HandledTopic, Handling, HandleOptions } from './dispatch.ts'
 import { wrap, type AnyHandler, type AnyMiddleware } from './middleware.ts'
 import type { FurtherTopic } from './extension.ts'
 import { Extensions } from './extensions.ts'
-import type { AnyRecordMiddleware } from './record-middleware.ts'
+import { problemOfOrder, type AnyRecordMiddleware } from './record-middleware.ts'
 import { patternsFor, problemOfAddress, ReplyTopics } from './reply-address.ts'
 
 /** An operation as it was given. */
@@ -128,6 +128,8 @@ export class Registry {
       for (const [name, gathered] of byName) {
         const handling = this.#handling(gathered)
         enter({ topic: base }, base, name, handling)
+        const disorder = problemOfOrder(handling.records)
+        if (disorder !== undefined) problems.push(`operation ${name}: ${disorder}`)
         const found = extensions.of(gathered.operation, handling.records)
         for (const topic of found.topics) enter(topic, base, name, handling)
         for (const { operation, handler } of found.operations)

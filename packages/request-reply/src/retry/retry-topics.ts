@@ -3,7 +3,7 @@ import { OptionsError, unknownOptions } from '../errors.ts'
 import type { FurtherTopic, ReplierExtension, ReplierOpening } from '../replier/extension.ts'
 import type { Outcome } from '../replier/outcome.ts'
 import type { RawRequest } from '../replier/raw-request.ts'
-import type { RecordMiddleware } from '../replier/record-middleware.ts'
+import { depths, type RecordMiddleware } from '../replier/record-middleware.ts'
 import { missingTopic, requireTopic } from '../transport/topics.ts'
 import type { IncomingRecord } from '../transport/transport.ts'
 import { errorOf } from '../words.ts'
@@ -88,13 +88,13 @@ export function retryTopics(options: RetryTopicsOptions = {}): RecordMiddleware 
     request.endLimit()
     try {
       await forwarding.write(request, nameOf(base, place + 1), dueAt)
-      return { kind: 'handed over' }
+      return { kind: 'handed over', comesAgain: true }
     } catch (error) {
       forwardings.set(record, forwarding)
       return { kind: 'stop', error: errorOf(error) }
     }
   }
-  return Object.assign(retryTopics, { extension })
+  return Object.assign(retryTopics, { extension, depth: depths.retryTopics })
 }
 
 /** @throws TransportError `MILENA_TOPIC_MISSING` where they are missing and are not to be created. */

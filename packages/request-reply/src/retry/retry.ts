@@ -1,7 +1,8 @@
 import { OptionsError, unknownOptions } from '../errors.ts'
 import type { RandomBytes } from '../random.ts'
+import type { Outcome } from '../replier/outcome.ts'
 import type { RawRequest } from '../replier/raw-request.ts'
-import type { RecordMiddleware } from '../replier/record-middleware.ts'
+import { depths, type RecordMiddleware } from '../replier/record-middleware.ts'
 import type { IncomingRecord } from '../transport/transport.ts'
 import { fixed, type Backoff } from './backoff.ts'
 import { isRetryable, type Retryable } from './classify.ts'
@@ -52,7 +53,7 @@ export function retry(options: RetryOptions = {}): RecordMiddleware {
   const random = numbersOf(options.random)
   const since = new Since()
 
-  return async function retry(request, next) {
+  async function retry(request: RawRequest, next: () => Promise<Outcome>): Promise<Outcome> {
     const { clock } = request.replier
     const began = maxTime === undefined ? 0 : since.first(request)
     const outcome = await next()
@@ -67,6 +68,7 @@ export function retry(options: RetryOptions = {}): RecordMiddleware {
     const { deadline } = request
     return deadline !== undefined && notBefore > deadline ? givenUp : { kind: 'later', notBefore }
   }
+  return Object.assign(retry, { depth: depths.retry })
 }
 
 /** When the first try of each record began; forgotten with the record. */
