@@ -23,6 +23,8 @@ export class Database {
 
   /** @param migration the last one that this store needs, such as `002-outbox` */
   constructor({ pool, schema }: StoreOptions, migration: string) {
+    if (typeof (pool as Pool | undefined)?.connect !== 'function')
+      throw new OptionsError('pool', ['must be a Pool of pg'])
     this.pool = pool
     this.schema = readSchema(schema)
     this.#migration = migration

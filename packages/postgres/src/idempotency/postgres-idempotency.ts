@@ -63,14 +63,15 @@ const known: ReadonlySet<string> = new Set<keyof PostgresIdempotencyOptions>([
  * @throws OptionsError
  */
 export function postgresIdempotency(
-  options: PostgresIdempotencyOptions & { readonly transactions: false },
-): PlainPostgresIdempotencyStore
-export function postgresIdempotency(options: PostgresIdempotencyOptions): PostgresIdempotencyStore
+  options: PostgresIdempotencyOptions & { readonly transactions?: true | undefined },
+): PostgresIdempotencyStore
+export function postgresIdempotency(options: PostgresIdempotencyOptions): PlainPostgresIdempotencyStore
 export function postgresIdempotency(options: PostgresIdempotencyOptions): PlainPostgresIdempotencyStore {
   const { cleanInterval = 10_000, transactions = true, clock = systemClock } = options
   const problems = Object.keys(options)
     .filter((name) => !known.has(name))
     .map((name) => `there is no option ${name}`)
+  if (typeof transactions !== 'boolean') problems.push('transactions must be true or false')
   if (!(cleanInterval >= 0)) problems.push('cleanInterval must be a number of milliseconds')
   if (problems.length > 0) throw new OptionsError('postgresIdempotency', problems)
   const database = new Database(options, migration)

@@ -11,6 +11,8 @@ export class Lease {
   readonly #onLost: () => void
   #timer: ScheduledTimer | undefined
   #ended = false
+  /** Whether somebody else has the claim. */
+  lost = false
 
   constructor(
     store: IdempotencyStore,
@@ -44,6 +46,7 @@ export class Lease {
     if (this.#ended) return
     if (held) return this.#wait()
     this.end()
+    this.lost = true
     this.#onLost()
   }
 }
