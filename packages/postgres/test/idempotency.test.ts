@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Pool } from 'pg'
 import type { ClaimOptions, IdempotencyId, StoredOutcome } from '@milena/request-reply'
 import { migrate, postgresIdempotency } from '@milena/postgres'
 import { describeIdempotencyContract } from '../../request-reply/test/idempotency-contract.ts'
@@ -185,6 +186,13 @@ test('what is over is forgotten in rounds, and the store says since when it know
     'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now',
   )
   assert.ok(rows[0]!.now - found.knowsSince < 60_000)
+})
+
+test('without a pool it is refused at once', () => {
+  assert.throws(() => postgresIdempotency({ pool: undefined as unknown as Pool }), {
+    code: 'MILENA_OPTIONS_INVALID',
+    message: /pool.* must be a Pool of pg/s,
+  })
 })
 
 test('before its migration it says which one', async () => {

@@ -151,11 +151,61 @@ test('work that cannot be committed is the handler’s failure: its partition go
   for await (const { key, attempts, message } of letters.list({ topic: 'work' }))
     told.set(String(key), `${attempts}: ${message}`)
   assert.equal(told.size, 3)
-  assert.match(told.get('caught')!, /2: what was done in context.transaction cannot be committed: .*aborted.*SAVEPOINT/)
-  assert.match(told.get('deferred')!, /2: what was done in context.transaction cannot be committed: .*foreign key/)
+  assert.match(
+    told.get('caught')!,
+    /2: what was done in context.transaction cannot be committed: .*aborted.*SAVEPOINT/,
+  )
+  assert.match(
+    told.get('deferred')!,
+    /2: what was done in context.transaction cannot be committed: .*foreign key/,
+  )
   assert.match(told.get('committed')!, /2: the transaction of this request is ended by its outcome: throw/)
   const { rows } = await database.pool.query('SELECT id FROM singles ORDER BY id')
   assert.deepEqual(rows, [{ id: 'saved' }, { id: 'there' }])
+})
+
+test('a handler that does not end holds no connection, and no lock, when its replier is closed or its claim is lost', async (t) => {
+  await database.pool.query('CREATE TABLE locked (id text PRIMARY KEY); INSERT INTO locked VALUES (1)')
+  const broker = createMemoryBroker({ topics: [{ name: 'hung', partitions: 1 }] })
+  const transport = broker.connect()
+  t.after(() => transport.close())
+  const hung = defineOperation({ name: 'hung', topic: 'hung', request: string() })
+  const begun = Promise.withResolvers<void>()
+  const start = async (groupId: string) => {
+    const pool = database.openPool()
+    const replier = createReplier({ transport, groupId, logger: { warn() {} } })
+    const handled = idempotency({ store: postgresIdempotency({ pool }), lease: 300, scope: () => 'hung' })
+    replier.handle(
+      hung,
+      async (_, { transaction }) => {
+        await transaction.query('UPDATE locked SET id = id')
+        begun.resolve()
+        await new Promise(() => {})
+      },
+      { useRecords: [handled] },
+    )
+    await replier.start()
+    return { pool, replier, handled }
+  }
+  const first = await start('h1')
+  await transport.send(await requestRecord(hung, 'x', { idempotencyKey: 'x' }))
+  await begun.promise
+  const stolen = `UPDATE milena_idempotency SET token = nextval('milena_idempotency_token') WHERE key = 'x'`
+  await database.pool.query(stolen)
+  await waitFor(() => first.handled.stats().lost === 1, { what: 'the claim to be lost' })
+  await database.pool.query(`SET lock_timeout = '10s'; UPDATE locked SET id = id; SET lock_timeout = 0`)
+  await first.replier.close({ timeout: 0 })
+
+  const second = await start('h2')
+  await transport.send(await requestRecord(hung, 'y', { idempotencyKey: 'y' }))
+  await waitFor(() => second.pool.totalCount > second.pool.idleCount, { what: 'it to begin' })
+  await second.replier.close({ timeout: 0 })
+  await Promise.race([
+    second.pool.end(),
+    new Promise((_, reject) =>
+      setTimeout(() => reject(new Error('a connection is held still')), 10_000).unref(),
+    ),
+  ])
 })
 
 test('without transactions handlers are given none, and the reply is stored all the same', async () => {

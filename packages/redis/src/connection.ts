@@ -19,6 +19,13 @@ export function problemOfSource({ url, client }: RedisSource): string | undefine
   return 'url must be redis://host:port or rediss://host:port'
 }
 
+/** Names that are no options: most are misspelt. */
+export function unknownOptions(options: object, known: readonly string[]): string[] {
+  return Object.keys(options)
+    .filter((name) => !known.includes(name))
+    .map((name) => `there is no option ${name}`)
+}
+
 export interface RedisConnection {
   readonly client: Redis
   close(): void

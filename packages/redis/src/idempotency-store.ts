@@ -23,7 +23,14 @@ import {
   type IdempotencyStore,
   type StoredOutcome,
 } from '@milena/request-reply'
-import { connectRedis, problemOfSource, ready, type RedisConnection, type RedisSource } from './connection.ts'
+import {
+  connectRedis,
+  problemOfSource,
+  ready,
+  unknownOptions,
+  type RedisConnection,
+  type RedisSource,
+} from './connection.ts'
 import { scripts, type ScriptName } from './idempotency-scripts.ts'
 
 export interface RedisIdempotencyOptions extends RedisSource {
@@ -45,8 +52,12 @@ const openBound = 5_000
  * @throws OptionsError `MILENA_OPTIONS_INVALID`
  */
 export function redisIdempotency(options: RedisIdempotencyOptions): RedisIdempotencyStore {
+  const problems = unknownOptions(options, ['url', 'client', 'prefix'])
+  const { prefix = '' } = options
+  if (typeof prefix !== 'string') problems.push('prefix must be a text')
   const problem = problemOfSource(options)
-  if (problem !== undefined) throw new OptionsError('redisIdempotency', [problem])
+  if (problem !== undefined) problems.push(problem)
+  if (problems.length > 0) throw new OptionsError('redisIdempotency', problems)
   return new RedisStore(options)
 }
 

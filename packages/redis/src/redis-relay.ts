@@ -21,7 +21,7 @@ import {
   type ReplyRouting,
   type RoutingContext,
 } from '@milena/request-reply'
-import { problemOfSource, type RedisSource } from './connection.ts'
+import { problemOfSource, unknownOptions, type RedisSource } from './connection.ts'
 import { RelayReading } from './relay-reading.ts'
 import { defaultPrefix } from './relay-replies.ts'
 
@@ -53,7 +53,15 @@ export function redisRelay(options: RedisRelayOptions): ReplyRouting {
     pollInterval = 1_000,
     prefix = defaultPrefix,
   } = options
-  const problems: string[] = []
+  const problems = unknownOptions(options, [
+    'url',
+    'client',
+    'topic',
+    'partitions',
+    'notify',
+    'pollInterval',
+    'prefix',
+  ])
   const problem = problemOfSource(options)
   if (problem !== undefined) problems.push(problem)
   if (typeof topic !== 'string' || topic === '') problems.push('topic must be a name')

@@ -17,7 +17,13 @@ import {
   type RecordMiddleware,
   type WireProfile,
 } from '@milena/request-reply'
-import { connectRedis, problemOfSource, type RedisConnection, type RedisSource } from './connection.ts'
+import {
+  connectRedis,
+  problemOfSource,
+  unknownOptions,
+  type RedisConnection,
+  type RedisSource,
+} from './connection.ts'
 import { encodeReply } from './relay-message.ts'
 
 export interface RelayRepliesOptions extends RedisSource {
@@ -50,7 +56,7 @@ export const defaultPrefix = 'kafka:reply:'
 /** @throws OptionsError `MILENA_OPTIONS_INVALID` */
 export function relayReplies(options: RelayRepliesOptions): ReplyRelay {
   const { replyTopics, ttl = 60_000, prefix = defaultPrefix, maxInFlight = 10_000 } = options
-  const problems: string[] = []
+  const problems = unknownOptions(options, ['url', 'client', 'replyTopics', 'ttl', 'prefix', 'maxInFlight'])
   const problem = problemOfSource(options)
   if (problem !== undefined) problems.push(problem)
   if (!Number.isSafeInteger(ttl) || ttl < 1) problems.push(`ttl must be a whole number from 1, not ${ttl}`)

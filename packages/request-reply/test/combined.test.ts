@@ -20,6 +20,7 @@ const order = Buffer.from('tea')
 const keyed = { headers: [idempotencyKeyHeader('order-1')] }
 const id = { scope: 'shop/pay', key: 'order-1' }
 const nothing: unknown = undefined
+const plain: RecordMiddleware = (_, next) => next()
 
 test('what was handed to a retry topic comes again, though nothing was thrown that can be seen', async (t) => {
   const { asking, replier } = await setUp(t)
@@ -97,7 +98,6 @@ test('dead letters whose topic was missing at first: the replier starts once it 
 test('in another order than they work in they are refused, and told which', async (t) => {
   const { replier } = await setUp(t)
   const store = memoryIdempotencyStore()
-  const plain: RecordMiddleware = (_, next) => next()
   for (const [outer, inner] of [
     [retry(), idempotency({ store })],
     [deadLetter(), idempotency({ store })],
@@ -106,7 +106,7 @@ test('in another order than they work in they are refused, and told which', asyn
     [retry(), retryTopics()],
   ] as const) {
     const shop = replier()
-    shop.useRecords(outer as RecordMiddleware)
+    shop.useRecords(outer)
     shop.handle(pay, (value) => value, { useRecords: [plain, inner as RecordMiddleware] })
     await assert.rejects(shop.start(), {
       code: 'MILENA_OPTIONS_INVALID',

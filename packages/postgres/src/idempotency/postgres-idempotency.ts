@@ -67,14 +67,15 @@ const own: readonly (keyof PostgresIdempotencyOptions)[] = [
  * @throws OptionsError
  */
 export function postgresIdempotency(
-  options: PostgresIdempotencyOptions & { readonly transactions: false },
-): PlainPostgresIdempotencyStore
-export function postgresIdempotency(options: PostgresIdempotencyOptions): PostgresIdempotencyStore
+  options: PostgresIdempotencyOptions & { readonly transactions?: true | undefined },
+): PostgresIdempotencyStore
+export function postgresIdempotency(options: PostgresIdempotencyOptions): PlainPostgresIdempotencyStore
 export function postgresIdempotency(options: PostgresIdempotencyOptions): PlainPostgresIdempotencyStore {
   const problems = storeProblems(options, own)
   const given: Partial<PostgresIdempotencyOptions> = options ?? {}
   const { cleanInterval = 10_000, transactions = true, timeout = 5_000, pace = 0 } = given
   const { clock = systemClock } = given
+  if (typeof transactions !== 'boolean') problems.push('transactions must be true or false')
   if (!(cleanInterval >= 0)) problems.push('cleanInterval must be a number of milliseconds')
   if (!(timeout >= 1)) problems.push('timeout must be at least 1 ms')
   if (!(pace >= 0)) problems.push('pace must be a number of milliseconds')

@@ -56,9 +56,13 @@ export function deadLetter(options: DeadLetterOptions = {}): RecordMiddleware {
   if (problems.length > 0) throw new OptionsError('deadLetter', problems)
   const keeping = new Keeping(topic, which, detail)
   const middleware: RecordMiddleware = (request, next) => keeping.handle(request, next)
-  return Object.defineProperty(Object.assign(middleware, { extension: keeping, depth: depths.deadLetter }), 'name', {
-    value: 'deadLetter',
-  })
+  return Object.defineProperty(
+    Object.assign(middleware, { extension: keeping, depth: depths.deadLetter }),
+    'name',
+    {
+      value: 'deadLetter',
+    },
+  )
 }
 
 /** A letter, and what is said of its record when it is written. */

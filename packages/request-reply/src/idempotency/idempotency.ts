@@ -85,6 +85,7 @@ class Idempotent implements ReplierExtension {
   readonly #counters = createIdempotencyCounters()
   readonly #settlings = new Set<{ close(): void }>()
   readonly #leases = new Set<Lease>()
+  readonly #transactions = new Set<IdempotencyTransaction<object>>()
   /** The same record object comes at every turn of a record. */
   readonly #unstored = new WeakMap<IncomingRecord, Unstored>()
   readonly #waits = new WeakMap<IncomingRecord, number>()
@@ -126,6 +127,9 @@ class Idempotent implements ReplierExtension {
     // What still runs is to be handled again elsewhere, as its signal has said.
     for (const lease of this.#leases) lease.end()
     this.#leases.clear()
+    // Nor are its locks, and its connections, held any longer.
+    for (const transaction of this.#transactions) void transaction.rollback()
+    this.#transactions.clear()
   }
 
   async handle(request: RawRequest, next: Next): Promise<Outcome> {
@@ -198,7 +202,12 @@ class Idempotent implements ReplierExtension {
   ): Promise<Outcome> {
     const { store } = this.#settings
     this.#counters.claimed++
-    const lost = (): void => this.#lost(request)
+    let transaction: IdempotencyTransaction<object> | undefined
+    const lost = (): void => {
+      this.#lost(request)
+      // It comes to nothing any more, and must not be in its successor's way.
+      void transaction?.rollback()
+    }
     const lease = new Lease(store, request.replier.clock, id, token, this.#settings.lease, lost)
     this.#leases.add(lease)
     const claimed: Claimed = { id, token, again, lease }
@@ -207,19 +216,34 @@ class Idempotent implements ReplierExtension {
       await this.#release(request, claimed, again)
       return this.#later(request, Number.POSITIVE_INFINITY)
     }
-    let transaction: IdempotencyTransaction<object> | undefined
     try {
       transaction = await store.begin?.()
+      if (transaction !== undefined) this.#transactions.add(transaction)
     } catch (error) {
       await this.#release(request, claimed, again)
       return { kind: 'stop', error: errorOf(error) }
     }
-    const outcome = await (transaction === undefined
-      ? next()
-      : next(transaction.added, () => transaction.check?.() ?? Promise.resolve()))
+    if (transaction === undefined) return this.#kept(request, claimed, undefined, await next())
+    const { added } = transaction
+    const outcome = await next(added, async () => transaction?.check?.())
+    this.#transactions.delete(transaction)
+    return this.#kept(request, claimed, transaction, outcome)
+  }
+
+  /** The handling has its outcome. */
+  async #kept(
+    request: RawRequest,
+    claimed: Claimed,
+    transaction: IdempotencyTransaction<object> | undefined,
+    outcome: Outcome,
+  ): Promise<Outcome> {
+    const { id, again, lease } = claimed
     const verdict = verdictOn(outcome, request)
-    if (verdict.keeps !== undefined && verdict.commits && transaction !== undefined)
-      return this.#commit(request, claimed, transaction, outcome, verdict.keeps)
+    if (verdict.keeps !== undefined && verdict.commits && transaction !== undefined) {
+      if (!lease.lost) return this.#commit(request, claimed, transaction, outcome, verdict.keeps)
+      this.#endLease(lease)
+      return this.#settled(request, id, outcome, 'fenced')
+    }
     await transaction?.rollback()
     if (verdict.keeps !== undefined) return this.#complete(request, claimed, outcome, verdict.keeps)
     await this.#release(request, claimed, again || verdict.trace)

@@ -15,6 +15,8 @@ export class Lease {
   #timer: ScheduledTimer | undefined
   #isSettling = false
   #ended = false
+  /** Whether somebody else has the claim. */
+  lost = false
 
   constructor(
     store: IdempotencyStore,
@@ -58,6 +60,8 @@ export class Lease {
     if (held === undefined) return this.#wait(this.#lease / 6)
     if (held) return this.#wait(this.#lease / 2)
     this.end()
-    if (!this.#isSettling) this.#onLost()
+    if (this.#isSettling) return
+    this.lost = true
+    this.#onLost()
   }
 }
