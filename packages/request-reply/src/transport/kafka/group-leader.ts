@@ -40,7 +40,7 @@ export class GroupLeader {
     const counts = new Map([...topics].map((topic) => [topic, this.#count(topic) ?? 0]))
     this.#counts = counts
     const shares = [...assignPartitions(subscriptions, counts)]
-    const all = counts.values().reduce((sum, count) => sum + count, 0)
+    const all = [...counts.values()].reduce((sum, count) => sum + count, 0)
     const shared = shares.reduce((sum, [, partitions]) => sum + partitions.length, 0)
     const isCertain = !joined.skipAssignment && shared === all
     this.#withheldUntil = isCertain ? Infinity : performance.now() + WITHHELD
