@@ -16,7 +16,7 @@ import { tables, type Order, type WorkerOptions } from './nothing-twice-worker.t
 
 const partitions = 3
 const orders = Number(process.env['ORDERS'] ?? 40)
-const deaths = Number(process.env['DEATHS'] ?? 6)
+const deaths = Number(process.env['DEATHS'] ?? 5)
 const chance = Number(process.env['CHANCE'] ?? 0.003)
 
 let cluster: TestCluster

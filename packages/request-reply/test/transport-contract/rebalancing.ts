@@ -257,6 +257,32 @@ export function describeRebalancing(bench: Bench): void {
       await membership.commit([{ topic, partition: 1 - foreign, offset: 2 }])
     })
 
+    it('leaves no partition to nobody when a static member dies while it lets go of some', async () => {
+      const conditions = new Conditions()
+      const topic = await bench.topic(4)
+      const options = { groupId: bench.freshName('group'), topics: [topic], drainTimeout: 3_000 }
+      const [a, b] = [new MemberLog('a', conditions), new MemberLog('b', conditions)]
+      const [first, second, third] = await Promise.all([bench.connect(), bench.connect(), bench.connect()])
+      const leaving = Promise.withResolvers<void>()
+      const asA = { ...options, groupInstanceId: 'worker-a' }
+      await first.join({
+        ...a.options(asA),
+        onRevoked() {
+          leaving.resolve()
+          return new Promise<void>(() => {})
+        },
+      })
+      await a.holds(4)
+      await second.join(b.options({ ...options, groupInstanceId: 'worker-b' }))
+      await leaving.promise
+      const dead = first.close()
+      const again = new MemberLog('a again', conditions)
+      await third.join(again.options(asA))
+      await Promise.all([again.holds(2), b.holds(2)])
+      assert.equal(new Set([...again.held, ...b.held]).size, 4)
+      await dead
+    })
+
     it('keeps a static member’s partitions for it while it restarts', async () => {
       const conditions = new Conditions()
       const topic = await bench.topic(4)

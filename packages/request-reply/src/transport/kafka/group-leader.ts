@@ -5,6 +5,12 @@ import type { Metadata } from './metadata.ts'
 
 /** Milliseconds between two looks for partitions that were added. */
 const LOOK_EVERY = 2_000
+/**
+ * Milliseconds for which partitions that are to move may be nobody's. Who lets go of them joins again, and that shares them
+ * out. A static member that dies before that comes back in its place with what is left to it, and nobody joins again: the
+ * group is stable, and they would be nobody's for ever.
+ */
+const WITHHELD = 5_000
 
 export class GroupLeader {
   readonly #metadata: Metadata
@@ -12,6 +18,8 @@ export class GroupLeader {
   /** How many partitions each topic had when they were shared out; `undefined` while another member leads. */
   #counts: ReadonlyMap<string, number> | undefined
   #lookAt = 0
+  /** Until when what was withheld, or may have been by a leader that this one took the place of, may be nobody's. */
+  #withheldUntil = Infinity
 
   constructor(metadata: Metadata) {
     this.#metadata = metadata
@@ -31,8 +39,13 @@ export class GroupLeader {
     await this.#metadata.refresh()
     const counts = new Map([...topics].map((topic) => [topic, this.#count(topic) ?? 0]))
     this.#counts = counts
+    const shares = [...assignPartitions(subscriptions, counts)]
+    const all = [...counts.values()].reduce((sum, count) => sum + count, 0)
+    const shared = shares.reduce((sum, [, partitions]) => sum + partitions.length, 0)
+    const isCertain = !joined.skipAssignment && shared === all
+    this.#withheldUntil = isCertain ? Infinity : performance.now() + WITHHELD
     if (joined.skipAssignment) return []
-    return [...assignPartitions(subscriptions, counts)].map(([memberId, partitions]) => ({
+    return shares.map(([memberId, partitions]) => ({
       memberId,
       assignment: encodeAssignment(partitions),
     }))
@@ -41,12 +54,14 @@ export class GroupLeader {
   /** Another member leads, and shares out. */
   follow(): [] {
     this.#counts = undefined
+    this.#withheldUntil = Infinity
     return []
   }
 
   /** Why the partitions have to be shared out anew, if so; asks for metadata now and then to learn it. */
   changed(now: number): string | undefined {
     if (this.#counts === undefined) return undefined
+    if (now >= this.#withheldUntil) return 'partitions that were to move may be nobody’s'
     for (const [topic, count] of this.#counts) {
       if ((this.#count(topic) ?? count) !== count) return `topic ${topic} has other partitions now`
     }
