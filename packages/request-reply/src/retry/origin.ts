@@ -10,13 +10,15 @@
  * Whoever can write to a topic can write these: they are read for display, and nothing is decided by them.
  */
 import type { RawRequest } from '../replier/raw-request.ts'
+import {
+  int32Header,
+  int64Header,
+  letterHeaderNames,
+  retryOriginNames as names,
+  textHeader,
+} from '../wire/dead-letter.ts'
 import { lastHeader, type RawHeader } from '../wire/headers.ts'
 
-const originalTopic = Buffer.from('kafka_original-topic')
-const originalPartition = Buffer.from('kafka_original-partition')
-const originalOffset = Buffer.from('kafka_original-offset')
-const originalTimestamp = Buffer.from('kafka_original-timestamp')
-const originalGroup = Buffer.from('kafka_dlt-original-consumer-group')
 const attempts = Buffer.from('retry_topic-attempts')
 const firstTimestamp = Buffer.from('retry_topic-original-timestamp')
 const backoffTimestamp = Buffer.from('retry_topic-backoff-timestamp')
@@ -40,9 +42,9 @@ export function originOf({ base, place, partition, offset, timestamp, record }: 
   const { headers } = record
   return {
     topic: base,
-    partition: readInt32(lastHeader(headers, originalPartition)),
-    offset: readInt64(lastHeader(headers, originalOffset)),
-    timestamp: readInt64(lastHeader(headers, originalTimestamp)),
+    partition: readInt32(lastHeader(headers, names.partition)),
+    offset: readInt64(lastHeader(headers, names.offset)),
+    timestamp: readInt64(lastHeader(headers, names.timestamp)),
   }
 }
 
@@ -57,34 +59,23 @@ export function originHeaders(request: RawRequest, dueAt: number): RawHeader[] {
   const headers: RawHeader[] = []
   if (place === 0) {
     headers.push(
-      [originalTopic, Buffer.from(topic)],
-      [originalPartition, int32(partition)],
-      [originalOffset, int64(offset)],
-      [originalTimestamp, int64(timestamp)],
-      [originalGroup, Buffer.from(request.replier.groupId)],
+      textHeader(names.topic, topic),
+      int32Header(names.partition, partition),
+      int64Header(names.offset, offset),
+      int64Header(names.timestamp, timestamp),
+      textHeader(letterHeaderNames.originalConsumerGroup, request.replier.groupId),
     )
   }
   if (place === 0 || lastHeader(record.headers, firstTimestamp) === undefined)
     headers.push([firstTimestamp, bigInteger(timestamp)])
-  headers.push([attempts, int32(attempt + 1)], [backoffTimestamp, bigInteger(Math.ceil(dueAt))])
+  headers.push(int32Header(attempts, attempt + 1), [backoffTimestamp, bigInteger(Math.ceil(dueAt))])
   return headers
-}
-
-function int32(value: number): Buffer {
-  const bytes = Buffer.allocUnsafe(4)
-  bytes.writeInt32BE(value)
-  return bytes
-}
-
-function int64(value: number): Buffer {
-  const bytes = Buffer.allocUnsafe(8)
-  bytes.writeBigInt64BE(BigInt(value))
-  return bytes
 }
 
 /** Two's complement, big-endian, in as few bytes as that takes. */
 function bigInteger(value: number): Buffer {
-  const bytes = int64(value)
+  const bytes = Buffer.allocUnsafe(8)
+  bytes.writeBigInt64BE(BigInt(value))
   const sign = value < 0 ? 0xff : 0
   let start = 0
   while (start < 7 && bytes[start] === sign && (bytes[start + 1]! & 0x80) === (sign & 0x80)) start++
