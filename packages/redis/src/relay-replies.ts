@@ -11,11 +11,10 @@
 import {
   OptionsError,
   replyHeaders,
-  springProfile,
   type Outcome,
   type RawRequest,
   type RecordMiddleware,
-  type WireProfile,
+  type ReplierParts,
 } from '@milena/request-reply'
 import {
   connectRedis,
@@ -49,8 +48,6 @@ export interface ReplyRelay extends RecordMiddleware {
   stats(): RelayStats
 }
 
-type Warn = (message: string, details: Readonly<Record<string, unknown>>, error?: unknown) => void
-
 export const defaultPrefix = 'kafka:reply:'
 
 /** @throws OptionsError `MILENA_OPTIONS_INVALID` */
@@ -66,22 +63,25 @@ export function relayReplies(options: RelayRepliesOptions): ReplyRelay {
 
   const wanted = replyTopics && new Set(replyTopics)
   let connection: RedisConnection | undefined
-  let profile: WireProfile = springProfile
-  let warn: Warn | undefined
   let [relayed, notRelayed, inFlight, away] = [0, 0, 0, false]
 
-  const failed = (error: unknown): void => {
+  const failed = (replier: ReplierParts, error: unknown): void => {
     notRelayed++
-    if (!away) warn?.('replies are not relayed through Redis; Kafka has them', {}, error)
+    if (!away) replier.warn('replies are not relayed through Redis; Kafka has them', {}, error)
     away = true
   }
 
-  function relay(correlationId: Buffer, outcome: Outcome & { kind: 'reply' | 'error' }): void {
+  function relay(
+    replier: ReplierParts,
+    correlationId: Buffer,
+    outcome: Outcome & { kind: 'reply' | 'error' },
+  ): void {
     const client = connection?.client
     if (client === undefined) return
-    if (inFlight >= maxInFlight) return failed(new Error(`${maxInFlight} replies are on their way to it`))
+    if (inFlight >= maxInFlight)
+      return failed(replier, new Error(`${maxInFlight} replies are on their way to it`))
     const value = outcome.kind === 'reply' ? outcome.value : null
-    const message = encodeReply({ value, headers: replyHeaders(profile, correlationId, outcome) })
+    const message = encodeReply({ value, headers: replyHeaders(replier.profile, correlationId, outcome) })
     const name = prefix + correlationId.toString('hex')
     inFlight++
     client
@@ -93,10 +93,10 @@ export function relayReplies(options: RelayRepliesOptions): ReplyRelay {
         const error = results?.find(([refusal]) => refusal !== null)?.[0]
         if (error) throw error
         relayed++
-        if (away) warn?.('replies are relayed through Redis again', {})
+        if (away) replier.warn('replies are relayed through Redis again', {})
         away = false
       })
-      .catch(failed)
+      .catch((error: unknown) => failed(replier, error))
       .finally(() => inFlight--)
   }
 
@@ -105,16 +105,14 @@ export function relayReplies(options: RelayRepliesOptions): ReplyRelay {
     const { correlationId, replyTo } = request
     if (outcome.kind !== 'reply' && outcome.kind !== 'error') return outcome
     if (correlationId === undefined || replyTo === undefined) return outcome
-    if (wanted === undefined || wanted.has(replyTo.topic)) relay(correlationId, outcome)
+    if (wanted === undefined || wanted.has(replyTo.topic)) relay(request.replier, correlationId, outcome)
     return outcome
   }
 
   return Object.assign(middleware, {
     stats: () => ({ relayed, notRelayed, inFlight }),
     extension: {
-      open(opening: { readonly profile: WireProfile; readonly warn: Warn }): void {
-        profile = opening.profile
-        warn = opening.warn
+      open(): void {
         connection = connectRedis(options)
       },
       close(): void {
