@@ -1,6 +1,7 @@
 export { brokerEntry, type BrokerConfig, type BrokerFacts } from './broker/entry.ts'
 export { explainBrokers } from './broker/explain.ts'
 export { checkReachable } from './broker/reachable.ts'
+export { connectDatabase, isRefusal, withoutPassword } from './database/connect.ts'
 export { databaseEntry, type DatabaseFacts } from './database/entry.ts'
 export {
   startServer as startDatabase,
@@ -18,6 +19,7 @@ export {
   type Problem,
 } from './http/problem.ts'
 export { numberReader, readArgs } from './process/arguments.ts'
+export { withCompileCache } from './process/compile-cache.ts'
 export { runChild, type RunningChild } from './process/child.ts'
 export { runCommand, type Command } from './process/command.ts'
 export { findFreePort, requireFreePort } from './process/free-port.ts'

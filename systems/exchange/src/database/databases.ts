@@ -1,9 +1,9 @@
 /** Each service has a database of its own: made for a run, gone after it. */
-import { messageOf, StartError } from '@milena/hosting'
+import { isRefusal, messageOf, StartError, withoutPassword } from '@milena/hosting'
 import { migrate } from '@milena/postgres'
 import { readFile } from 'node:fs/promises'
 import { Client, escapeIdentifier } from 'pg'
-import { connect, isRefusal, withoutPassword } from './connect.ts'
+import { connect } from './connect.ts'
 
 export const databaseNames = ['exchange', 'krw-account', 'fx-account'] as const
 export type DatabaseName = (typeof databaseNames)[number]
