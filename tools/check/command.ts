@@ -1,16 +1,13 @@
 import { spawn } from 'node:child_process'
-import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { withCompileCache } from '@milena/hosting'
 import { indent } from './print.ts'
 import type { Print } from './print.ts'
 
 /** The environment of everything the check starts: the project's own Node and tools come first on the PATH. */
 export function toolEnvironment(root: string): NodeJS.ProcessEnv {
-  // Every test file is a process, and half of what one takes to begin is compiling what others have compiled.
-  const cache = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache')
-  const compiled = process.env['NODE_COMPILE_CACHE'] ?? join(cache, 'milena', 'compiled')
   const path = [join(root, 'node_modules', '.bin'), process.env['PATH']]
-  return { ...process.env, NODE_COMPILE_CACHE: compiled, PATH: path.filter(Boolean).join(delimiter) }
+  return { ...withCompileCache(process.env), PATH: path.filter(Boolean).join(delimiter) }
 }
 
 /** Runs one tool of the project. Its output is printed when it fails; resolves with whether it succeeded. */
