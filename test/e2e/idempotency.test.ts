@@ -1,6 +1,5 @@
 /** The same work once: processes that are killed between any two of its steps, on brokers and PostgreSQL. */
 import assert from 'node:assert/strict'
-import { fork, type ChildProcess } from 'node:child_process'
 import { after, before, test } from 'node:test'
 import { createRequester, defineOperation, openKafka, replyPartition, string } from '@milena/request-reply'
 import { migrate } from '@milena/postgres'
@@ -11,6 +10,7 @@ import {
 import { openTestCluster, uniqueName, type TestCluster } from '../support/cluster.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { runPage } from '../support/run-page.ts'
+import { Worker } from '../support/worker.ts'
 import { places, tables, type WorkerOptions } from './idempotency-worker.ts'
 
 let cluster: TestCluster
@@ -25,46 +25,17 @@ after(async () => {
   await database.close()
 })
 
-/** A worker, and another one in its place each time it dies. */
-class Worker {
-  readonly #options: WorkerOptions
-  #process: ChildProcess
-  #closed = false
-
-  constructor(options: WorkerOptions) {
-    this.#options = options
-    this.#process = this.#start()
-  }
-
-  #start(): ChildProcess {
-    const child = fork(new URL('idempotency-worker.ts', import.meta.url), [JSON.stringify(this.#options)], {
-      execArgv: ['--conditions=x-source'],
-    })
-    child.once('exit', () => {
-      if (!this.#closed) this.#process = this.#start()
-    })
-    return child
-  }
-
-  async close(): Promise<void> {
-    this.#closed = true
-    const ended = new Promise((resolve) => this.#process.once('exit', resolve))
-    this.#process.kill('SIGKILL')
-    await ended
-  }
-}
-
 test('workers are killed around every step: no effect twice, none missing, and every request has its reply', async () => {
   const topic = await cluster.createTopic('idempotency_request')
   const replies = await cluster.createTopic('idempotency_reply')
-  const worker = new Worker({
+  const worker = new Worker(new URL('idempotency-worker.ts', import.meta.url), {
     brokers: cluster.brokers,
     groupId: uniqueName('idempotency'),
     topic,
     replies,
     databaseUrl: database.url,
     sessionTimeout: 6_000,
-  })
+  } satisfies WorkerOptions)
   const requester = await createRequester({
     kafka: { brokers: cluster.brokers },
     replyRouting: replyPartition({ topic: replies }),

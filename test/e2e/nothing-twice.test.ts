@@ -3,7 +3,6 @@
  * steps and requests come twice and thrice: nothing is done twice, and nothing is forgotten.
  */
 import assert from 'node:assert/strict'
-import { fork, type ChildProcess } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { deadLetters, openKafka, type DeadLetter, type Replay, type Transport } from '@milena/request-reply'
@@ -12,6 +11,7 @@ import { Asking, type Asked, type Question } from '../../packages/request-reply/
 import { openTestCluster, type TestCluster } from '../support/cluster.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { waitFor } from '../support/wait-for.ts'
+import { Worker } from '../support/worker.ts'
 import { tables, type Order, type WorkerOptions } from './nothing-twice-worker.ts'
 
 const partitions = 3
@@ -32,35 +32,6 @@ after(async () => {
   await cluster.close()
   await database.close()
 })
-
-/** A worker, and another one in its place each time it dies. */
-class Worker {
-  readonly #options: WorkerOptions
-  #process: ChildProcess
-  #closed = false
-
-  constructor(options: WorkerOptions) {
-    this.#options = options
-    this.#process = this.#start()
-  }
-
-  #start(): ChildProcess {
-    const child = fork(new URL('nothing-twice-worker.ts', import.meta.url), [JSON.stringify(this.#options)], {
-      execArgv: ['--conditions=x-source'],
-    })
-    child.once('exit', () => {
-      if (!this.#closed) this.#process = this.#start()
-    })
-    return child
-  }
-
-  async close(): Promise<void> {
-    this.#closed = true
-    const ended = new Promise((resolve) => this.#process.once('exit', resolve))
-    this.#process.kill('SIGKILL')
-    await ended
-  }
-}
 
 /** One request, and all its copies. */
 interface Accepted extends Order {
@@ -136,7 +107,10 @@ test('workers die between any two steps, requests come up to three times: every 
     deaths,
     chance,
   }
-  const workers = ['one', 'two'].slice(0, members).map((instance) => new Worker({ ...options, instance }))
+  const entry = new URL('nothing-twice-worker.ts', import.meta.url)
+  const workers = ['one', 'two']
+    .slice(0, members)
+    .map((instance) => new Worker(entry, { ...options, instance } satisfies WorkerOptions))
   t.after(() => Promise.all(workers.map((worker) => worker.close())))
 
   const accepted: Accepted[] = []
