@@ -40,7 +40,7 @@ async function ask(
 ): Promise<Gathering> {
   const ended = seenOn<RequestEndedStep>('milena:request:ended')
   const setup = await setUp(() => undefined, given)
-  const gathered = setup.requester.requestMany(echo, value, options as { readonly count: number })
+  const gathered = setup.requester.requestMany(echo, value, options)
   gathered.catch(() => undefined)
   await until(() => setup.replier.requests.length === 1)
   const request = setup.replier.requests[0]!
@@ -437,7 +437,7 @@ test('options that cannot work are refused before anything is sent', async () =>
     [{ count: 1, counts: 2 }, /there is no option counts/],
   ]
   for (const [options, message] of cases) {
-    const outcome = requester.requestMany(echo, value, options as { readonly count: number })
+    const outcome = requester.requestMany(echo, value, options)
     await assert.rejects(
       outcome,
       (error) => code('MILENA_OPTIONS_INVALID')(error) && message.test(String(error)),
