@@ -15,6 +15,8 @@ export type {
   RequestOutcome,
   RequestStep,
   RequestTrace,
+  SendEndedStep,
+  SendTrace,
   SentStep,
   StrayStep,
 } from './diagnostics.ts'
@@ -157,11 +159,13 @@ export type { OutgoingRequest, RequesterOptions } from './requester/options.ts'
 export type { FoundOutcome, OutcomeKey, StoredReply } from './requester/outcome.ts'
 export type { OutcomeOptions, SentRequest } from './requester/outcome-options.ts'
 export type { LateReply, LateReplyOf, Reply, RequestOptions } from './requester/reply.ts'
+export type { SendOptions } from './requester/send-options.ts'
 export type { PendingRequest, PreparedRequest, RegisterOptions } from './requester/stages.ts'
 export type {
   JournalHealth,
   RecoveryCounts,
   RequesterHealth,
+  OneWayCounts,
   RequesterHoldings,
   RequesterStats,
 } from './requester/stats.ts'

@@ -24,6 +24,8 @@ import type { OutcomeKey, FoundOutcome } from './outcome.ts'
 import type { Gathered, RequestManyOptions } from './gathered.ts'
 import type { OutcomeOptions } from './outcome-options.ts'
 import type { Reply, RequestOptions } from './reply.ts'
+import type { RecordPosition } from '../transport/transport.ts'
+import type { SendOptions } from './send-options.ts'
 import type { PendingRequest, PreparedRequest, RegisterOptions } from './stages.ts'
 import type { RequesterHealth, RequesterStats } from './stats.ts'
 
@@ -73,6 +75,25 @@ export interface Requester extends AsyncDisposable {
     value: RequestInput,
     options: RequestManyOptions<ReplyOutput>,
   ): Promise<Gathered<ReplyOutput>>
+  /**
+   * Sends a request that nobody waits for: without correlation id and reply address, so its replier does the work, answers
+   * nobody and commits. Resolves with where it stands, once all in-sync replicas have it; of one key, requests and what is
+   * sent one way stand in the order in which they were asked. It counts against `maxPending` and `maxPendingBytes` until then,
+   * needs no routing that can receive, and is not written into the journal (`docs/outbox.md` is for what must be sent with
+   * a transaction).
+   *
+   * It is bounded by the transport's `deliveryTimeout`, and before that, while a schema or the topic's first description is
+   * waited for, by the operation's timeout.
+   *
+   * @throws as `request` of one that is not accepted, but never `MILENA_NOT_RECEIVING`
+   * @throws TransportError `MILENA_NOT_SENT`, `MILENA_SEND_UNKNOWN`, `MILENA_RECORD_TOO_LARGE`, …: `sent` says what is known
+   * @throws MilenaError `MILENA_CANCELLED`, `MILENA_ABANDONED` (the requester was closed): likewise
+   */
+  send<RequestInput, RequestOutput, ReplyInput, ReplyOutput>(
+    operation: Operation<RequestInput, RequestOutput, ReplyInput, ReplyOutput>,
+    value: RequestInput,
+    options?: SendOptions,
+  ): Promise<RecordPosition>
   /**
    * Sends a request for each item and gives its outcome as it comes: `for await (const { item, reply, error } of …)`. At most
    * `concurrency` of them are in flight, or have ended and were not taken; the next item is asked for when there is room,
