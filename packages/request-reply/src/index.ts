@@ -154,6 +154,7 @@ export {
 } from './requester/standalone-record.ts'
 export type { JournaledOperation, RequesterJournalOptions } from './requester/journal-options.ts'
 export type { Recovered, RecoveredOf } from './requester/recovered.ts'
+export { gatheredIn, type Gathered, type RequestManyOptions } from './requester/gathered.ts'
 export type { OutgoingRequest, RequesterOptions } from './requester/options.ts'
 export type { FoundOutcome, OutcomeKey, StoredReply } from './requester/outcome.ts'
 export type { OutcomeOptions, SentRequest } from './requester/outcome-options.ts'

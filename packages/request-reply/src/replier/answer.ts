@@ -1,5 +1,5 @@
 import type { Encoded } from '../contract/coding.ts'
-import { errorHeaders } from '../wire/milena.ts'
+import { errorHeaders, groupHeader, wantsManyReplies } from '../wire/milena.ts'
 import type { WireProfile } from '../wire/profile.ts'
 import { encodeHeaders, lastHeader, type RawHeader } from '../wire/headers.ts'
 import type { IncomingRecord, OutgoingRecord } from '../transport/transport.ts'
@@ -14,19 +14,23 @@ const none: readonly RawHeader[] = []
  * Writes reply records.
  *
  * Headers in this order: copied from the request, the application's, the codec's, then our own; a reader takes the last of a name.
+ * A request that wants several replies is told which group each comes from.
  * The key is the request's, as Spring does it since 3.3; an error reply has a null value.
  */
 export class Answers {
   readonly #settings: ReplierSettings
+  readonly #group: RawHeader | undefined
 
   constructor(settings: ReplierSettings) {
     this.#settings = settings
+    this.#group = groupHeader(settings.groupId)
   }
 
   /** The record of a reply. @param withKey false leaves the request's key out: it was the trouble */
   write(to: Addressee, outcome: ReplyOutcome | ErrorOutcome, withKey = true): OutgoingRecord {
     const { topic, partition } = to.address
     const headers = replyHeaders(this.#settings.profile, to.correlationId, outcome)
+    if (this.#group !== undefined && wantsManyReplies(to.record.headers)) headers.push(this.#group)
     const value = outcome.kind === 'reply' ? outcome.value : null
     return { topic, partition, key: withKey ? to.record.key : null, value, headers }
   }
