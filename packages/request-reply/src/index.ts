@@ -108,7 +108,7 @@ export {
   type TakeOver,
 } from './journal/journal.ts'
 export { replyHeaders } from './replier/answer.ts'
-export type { HandlerContext } from './replier/context.ts'
+export type { Forwarded, HandlerContext } from './replier/context.ts'
 export type { ForeignRequest, HandleOptions, SelectOperation } from './replier/dispatch.ts'
 export type { BeforeFinish, Finished } from './replier/before-finish.ts'
 export type {

@@ -16,7 +16,8 @@ function context(clock: ManualClock, abortable: Abortable, wait: number | undefi
     size: 0,
   }
   const deadline = wait === undefined ? undefined : clock.now() + wait
-  return new RequestContext('echo', record, Buffer.alloc(16), deadline, clock, abortable)
+  const parts = { clock, forwardHeaders: [] }
+  return new RequestContext('echo', record, Buffer.alloc(16), deadline, parts, abortable)
 }
 
 test('a handler that does not ask for its signal costs no timer', () => {

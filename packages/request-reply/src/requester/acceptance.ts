@@ -14,7 +14,7 @@ import type { RequesterSettings } from './options.ts'
 import { cancelledBefore } from './outcome-errors.ts'
 import { idOf, stepOf, type PendingReply } from './pending.ts'
 import type { PendingReplies } from './pending-replies.ts'
-import { applicationHeaders, refused, tryOrRefuse } from './read-options.ts'
+import { applicationHeaders, refused, tryOrRefuse, withinDeadline } from './read-options.ts'
 import type { Receiving } from './receiving.ts'
 import { recordBytes, type RequestEncoder } from './request-record.ts'
 import { isAborted, listen, reasonOf } from './signals.ts'
@@ -75,9 +75,11 @@ export class Acceptance {
     const further = settings.headers === undefined ? traced : [...this.#hooked(pending), ...traced]
     const { clock } = settings
     const { spent, timeout } = pending
-    const left = spent === 0 ? timeout : Math.max(1, Math.ceil(timeout - spent))
+    const now = clock.now()
+    const wanted = spent === 0 ? timeout : Math.max(1, Math.ceil(timeout - spent))
+    const left = withinDeadline(pending, wanted, now)
     try {
-      pending.record = encoder.encode(pending, further, this.#options.address(), clock.now(), left)
+      pending.record = encoder.encode(pending, further, this.#options.address(), now, left)
     } catch (error) {
       topics.doubt(operation.topic, error)
       throw error

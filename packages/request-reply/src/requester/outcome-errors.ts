@@ -61,6 +61,21 @@ export function cancelledBefore(operation: AnyOperation, reason: unknown): Milen
   )
 }
 
+/**
+ * The deadline that its caller has given was over before it was accepted. Trying again, later, is in vain.
+ *
+ * @param by milliseconds
+ * @param reason why its caller's signal has fired, if it has: whoever looks for what stopped the work finds that
+ */
+export function deadlineOver(operation: AnyOperation, by: number, reason: unknown): TransportError {
+  const since = by === 0 ? 'is over' : `was over ${Math.ceil(by)} ms ago`
+  return new TransportError(
+    'MILENA_NOT_SENT',
+    `operation ${operation.name}: not sent, since its deadline ${since}`,
+    { ...neverSent, retryable: false, cause: reason },
+  )
+}
+
 /** @param cause why it was not the requester's own `close`, if it was not */
 export function abandoned(pending: PendingReply, cause: Error | undefined): MilenaError {
   const details = detailsOf(pending, cause)

@@ -53,7 +53,7 @@ export class Preparation {
   ): Promise<Result> {
     const { settings, reserved, topics, receiving } = this.#options
     const { operation, request: value } = pending
-    const givenKey = readRequestOptions(pending, given, settings.timeout, reserved)
+    const givenKey = readRequestOptions(pending, given, settings.timeout, reserved, settings.clock)
     if (isAborted(pending)) throw cancelledBefore(operation, reasonOf(pending.signal))
     receiving.refuseAnsweringItself(operation)
     // Now, while the value is as it was given.
