@@ -51,6 +51,22 @@ test('a signal that is asked for after the deadline fires', async () => {
   assert.equal(late.abandoned, false)
 })
 
+test('nothing is made for what a request made inside would carry before it is asked for', async () => {
+  const clock = new ManualClock()
+  const abortable: Abortable = new Set()
+  const given = context(clock, abortable, 1_000)
+  assert.deepEqual([clock.timers, abortable.size], [0, 0])
+  const { deadline, signal, headers } = given.forward()
+  assert.deepEqual([deadline, headers, signal], [clock.now() + 1_000, {}, given.signal])
+  assert.deepEqual([clock.timers, abortable.size], [1, 1])
+  given.release()
+  assert.deepEqual([clock.timers, abortable.size], [0, 0])
+})
+
+test('a request that states no deadline hands on none', () => {
+  assert.equal(context(new ManualClock(), new Set(), undefined).forward().deadline, undefined)
+})
+
 test('an abandoned request has its signal fired with the reason, once', async () => {
   const clock = new ManualClock()
   const given = context(clock, new Set(), 1_000)

@@ -11,13 +11,13 @@ import type { ReservedHeaders } from '../wire/reserved-headers.ts'
 import type { TopicDirectory } from './topic-directory.ts'
 import type { Caps } from './caps.ts'
 import type { RequesterSettings } from './options.ts'
-import { cancelledBefore } from './outcome-errors.ts'
+import { cancelledBefore, reasonOf } from './outcome-errors.ts'
 import { idOf, stepOf, type PendingReply } from './pending.ts'
 import type { PendingReplies } from './pending-replies.ts'
 import { applicationHeaders, refused, tryOrRefuse, withinDeadline } from './read-options.ts'
 import type { Receiving } from './receiving.ts'
 import { recordBytes, type RequestEncoder } from './request-record.ts'
-import { isAborted, listen, reasonOf } from './signals.ts'
+import { isAborted, listen } from './signals.ts'
 
 export interface AcceptanceOptions {
   readonly settings: Pick<RequesterSettings, 'clock' | 'random' | 'headers' | 'instanceId'>

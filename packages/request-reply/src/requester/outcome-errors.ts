@@ -10,6 +10,15 @@ export function sentStateOf({ acknowledged, doubtful, inFlight }: PendingReply):
   return doubtful || inFlight > 0 ? 'unknown' : 'no'
 }
 
+/** Why the caller's signal was aborted. */
+export function reasonOf(signal: AbortSignal | undefined): unknown {
+  try {
+    return signal?.reason
+  } catch (thrown) {
+    return thrown
+  }
+}
+
 /** What is certain of a request that never left this process. */
 const neverSent = { sent: 'no', outcomeKnown: true, effect: 'none', retryable: true } as const
 

@@ -14,10 +14,9 @@ import { Deadlines } from './deadlines.ts'
 import { Drain } from './drain.ts'
 import { AnsweredRequests, RecentEntries, type ReplySeen } from './memory.ts'
 import type { OutcomeName } from './operation-accounts.ts'
-import { abandoned, cancelled, rejecting, sentStateOf, timedOut, unsent } from './outcome-errors.ts'
+import { abandoned, cancelled, reasonOf, rejecting, sentStateOf, timedOut, unsent } from './outcome-errors.ts'
 import { stepOf, type PendingReply } from './pending.ts'
 import type { Reply } from './reply.ts'
-import { reasonOf } from './signals.ts'
 
 export interface PendingRepliesOptions {
   readonly instanceId: string

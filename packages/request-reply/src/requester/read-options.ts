@@ -9,10 +9,9 @@ import { encodeHeaders, type HeaderInput, type RawHeader } from '../wire/headers
 import type { ReservedHeaders } from '../wire/reserved-headers.ts'
 import { classOf, wordsOf } from '../words.ts'
 import { said } from './options.ts'
-import { deadlineOver } from './outcome-errors.ts'
+import { deadlineOver, reasonOf } from './outcome-errors.ts'
 import type { PendingReply } from './pending.ts'
 import type { RequestOptions } from './reply.ts'
-import { reasonOf } from './signals.ts'
 
 const known: ReadonlySet<string> = new Set<keyof RequestOptions>([
   'timeout',
