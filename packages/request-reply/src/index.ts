@@ -116,7 +116,7 @@ export {
   type BatchRequest,
   type BatchWork,
 } from './replier/batch-handler.ts'
-export type { HandlerContext } from './replier/context.ts'
+export type { Forwarded, HandlerContext } from './replier/context.ts'
 export type { ForeignRequest, HandleOptions, SelectOperation } from './replier/dispatch.ts'
 export type { BeforeFinish, Finished } from './replier/before-finish.ts'
 export type {
