@@ -96,6 +96,7 @@ export class OpenRequester implements AsyncDisposable {
       journal &&
       new Recovery({
         clock,
+        profile: settings.profile,
         journal,
         accounts,
         warnings,
