@@ -8,7 +8,7 @@
  */
 import { textCorrelation } from './correlation-form.ts'
 import { lastHeader, type RawHeader } from './headers.ts'
-import { cutError, type WireError } from './milena.ts'
+import { cutError, headerBounds, type WireError } from './milena.ts'
 import { decimalPartition } from './partition-form.ts'
 import type { WireProfile } from './profile.ts'
 import { threeHeaders } from './three-headers.ts'
@@ -37,8 +37,8 @@ export const nestProfile: WireProfile = {
 
   /** As Nest's own filter has an RpcException: an object with `status` and `message`; the code is ours. */
   errorHeaders({ code, message }) {
-    const error = { status: 'error', code, message: cutError(message).toString() }
-    return [[errorName, Buffer.from(JSON.stringify(error))]]
+    const bounded = { code: code.slice(0, headerBounds.errorCode), message: cutError(message).toString() }
+    return [[errorName, Buffer.from(JSON.stringify({ status: 'error', ...bounded }))]]
   },
 
   readError(headers): WireError | undefined {
@@ -55,13 +55,12 @@ function readNestError(error: Buffer | null): WireError {
   const said = error[0] === objectBegins && error.length <= longestParsed ? parse(error) : undefined
   if (said === undefined) return { code: unnamed, message: cutError(error).toString() }
   const { code, message } = said
+  const named = typeof code === 'string' || typeof code === 'number' ? String(code) : ''
   return {
-    code: typeof code === 'string' && code !== '' ? code.slice(0, longestCode) : unnamed,
+    code: named === '' ? unnamed : named.slice(0, headerBounds.errorCode),
     message: cutError(typeof message === 'string' ? message : error).toString(),
   }
 }
-
-const longestCode = 128
 
 function parse(error: Buffer): { readonly code?: unknown; readonly message?: unknown } | undefined {
   try {
