@@ -34,7 +34,7 @@ export class Answers {
   /** The record of a reply. @param withKey false leaves the request's key out: it was the trouble */
   write(to: Addressee, outcome: ReplyOutcome | ErrorOutcome, withKey = true): OutgoingRecord {
     const { topic, partition } = to.address
-    const headers = replyHeaders(this.#settings.profile, to.correlationId, outcome)
+    const headers = replyHeaders(this.#settings.profile, to.record.headers, to.correlationId, outcome)
     if (this.#group !== undefined && wantsManyReplies(to.record.headers)) headers.push(this.#group)
     const value = outcome.kind === 'reply' ? outcome.value : null
     return { topic, partition, key: withKey ? to.record.key : null, value, headers }
@@ -70,11 +70,17 @@ export class Answers {
 /** The headers of the record that carries this outcome to whoever asked. */
 export function replyHeaders(
   profile: WireProfile,
+  request: readonly RawHeader[],
   correlationId: Buffer,
   outcome: ReplyOutcome | ErrorOutcome,
 ): RawHeader[] {
-  const correlation = profile.correlationHeader(correlationId)
-  if (outcome.kind === 'error') return [...(outcome.headers ?? none), correlation, ...errorHeaders(outcome)]
+  const correlation = profile.echoHeader?.(request) ?? profile.correlationHeader(correlationId)
+  const further = profile.replyHeaders ?? none
+  if (outcome.kind === 'error') {
+    const errors = profile.errorHeaders?.(outcome) ?? none
+    return [...(outcome.headers ?? none), correlation, ...further, ...errors, ...errorHeaders(outcome)]
+  }
   // A list that grows has room for sixteen more.
-  return outcome.headers.length === 0 ? [correlation] : [...outcome.headers, correlation]
+  if (outcome.headers.length + further.length === 0) return [correlation]
+  return [...outcome.headers, correlation, ...further]
 }
