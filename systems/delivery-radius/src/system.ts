@@ -130,7 +130,9 @@ export class DeliverySystem {
     await Promise.all(this.#named('worker').map((child) => child.stop()))
     const cleaned = await Promise.allSettled([
       this.#brokers !== undefined && !this.#ownsBrokers && deleteTopics(this.#brokers, prefix),
-      this.#serverUrl !== undefined && !this.#ownsDatabase && dropDatabase(this.#serverUrl, databaseOf(prefix)),
+      this.#serverUrl !== undefined &&
+        !this.#ownsDatabase &&
+        dropDatabase(this.#serverUrl, databaseOf(prefix)),
     ])
     for (const result of cleaned)
       if (result.status === 'rejected') log(`something is left of ${prefix}: ${String(result.reason)}`)

@@ -40,8 +40,13 @@ async function inOrder(...asked: AskedChange[]): Promise<(Changed | string)[]> {
 }
 
 /** Errors by their codes. */
-function short(replies: readonly (Changed | ReplyError)[]): (Changed | string)[] {
-  return replies.map((reply) => (reply instanceof ReplyError ? reply.code : reply))
+function short(replies: readonly (Changed | Error)[]): (Changed | string)[] {
+  return replies.map((reply) => (reply instanceof Error ? codeOf(reply) : reply))
+}
+
+function codeOf(error: Error): string {
+  assert.ok(error instanceof ReplyError)
+  return error.code
 }
 
 test('each change of a batch has an outcome of its own, in the order in which they were given', async () => {
@@ -81,8 +86,9 @@ test('a change that comes again after many others of its shop is not made again'
   const all = Array.from({ length: 6 }, (_, n) => [begin(1, 2 * n), end(1, 2 * n + 1)]).flat()
   await inOrder(...all)
   const [reply] = await applyChanges(pool, [all[0]!])
-  assert.equal((reply as ReplyError).code, 'ANSWERED_BEFORE')
-  assert.equal((reply as ReplyError).effect, 'unknown')
+  assert.ok(reply instanceof ReplyError)
+  assert.equal(reply.code, 'ANSWERED_BEFORE')
+  assert.equal(reply.effect, 'unknown')
   assert.equal((await readShops(pool)).get('shop-1')!.changes, 12)
 })
 

@@ -27,7 +27,7 @@ const kept = 8
 export async function applyChanges(
   pool: Pool,
   asked: readonly AskedChange[],
-): Promise<readonly (Changed | ReplyError)[]> {
+): Promise<readonly (Changed | Error)[]> {
   const replies = new Map<AskedChange, Changed | ReplyError>()
   for (let left = asked; left.length > 0; left = left.filter((each) => !replies.has(each))) {
     const ids = left.map(({ shop }) => shop)
@@ -48,7 +48,10 @@ export async function applyChanges(
 }
 
 /** The reply to a change that has come before. */
-function replyBefore(row: ShopRow, { shop, partition, offset }: AskedChange): Changed | ReplyError | undefined {
+function replyBefore(
+  row: ShopRow,
+  { shop, partition, offset }: AskedChange,
+): Changed | ReplyError | undefined {
   if (row.offset === null || row.partition !== partition || offset > row.offset) return undefined
   const answer = row.answers.find((one) => one.offset === offset)
   return answer === undefined ? answeredBefore(shop) : toReply(shop, answer)

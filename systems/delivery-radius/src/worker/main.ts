@@ -1,9 +1,17 @@
 /** Entry: a worker applies changes to shops, many at a time, and answers each. */
 import { explainBrokers, runChild } from '@milena/hosting'
-import { batchHandler, createReplier, exponential, ReplyError, retry } from '@milena/request-reply'
+import {
+  batchHandler,
+  createReplier,
+  exponential,
+  ReplyError,
+  retry,
+  type BatchRequest,
+  type Middleware,
+} from '@milena/request-reply'
 import { connect } from '../database/connect.ts'
-import { defineChangeRadius, namesOf } from '../domain/messages.ts'
-import { applyChanges } from './changes.ts'
+import { defineChangeRadius, namesOf, type ChangeRequest } from '../domain/messages.ts'
+import { applyChanges, type AskedChange } from './changes.ts'
 
 export interface WorkerConfig {
   readonly name: string
@@ -32,12 +40,8 @@ runChild(async ({ name, brokers, databaseUrl, prefix }: WorkerConfig) => {
   replier.useRecords(retry({ attempts: 8, backoff: exponential({ first: 100, most: 5_000 }) }))
   replier.handle(
     defineChangeRadius(prefix),
-    batchHandler(
-      (requests) => {
-        return applyChanges(pool, requests.map(({value, context}) => ({ shop: value.key, ...value.data, ...context.position })))
-      },
-      { size: batch },
-    ),
+    batchHandler((requests) => applyChanges(pool, requests.map(toAsked)), { size: batch }),
+    { use: [requireKey] },
   )
   await explainBrokers(brokers, replier.start())
   return {
@@ -48,3 +52,15 @@ runChild(async ({ name, brokers, databaseUrl, prefix }: WorkerConfig) => {
     },
   }
 })
+
+function toAsked({ value, context }: BatchRequest<ChangeRequest>): AskedChange {
+  const { partition, offset } = context.position
+  return { shop: value.key, kind: value.data.kind, action: value.data.action, partition, offset }
+}
+
+/** The record's key decides about partition and order: with another one a shop's changes would be made in any order. */
+const requireKey: Middleware = (request, { key }, next) => {
+  const { key: shop } = request as ChangeRequest
+  if (key?.toString() === shop) return next()
+  throw new ReplyError('KEY_MISMATCH', `the record's key must be the shop, ${shop}`, { effect: 'none' })
+}
