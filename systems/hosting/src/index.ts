@@ -9,6 +9,7 @@ export {
   type ServerOptions as DatabaseOptions,
 } from './database/server.ts'
 export { createApp, listen, type App } from './http/app.ts'
+export { sendEvents } from './http/events.ts'
 export { HttpTimeout, JsonClient, type HttpAnswer, type HttpCall } from './http/json-client.ts'
 export {
   problem,
