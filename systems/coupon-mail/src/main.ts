@@ -6,7 +6,7 @@ import { run } from './run/run.ts'
 import { CouponSystem } from './system.ts'
 
 /** Milliseconds from when a mail is in the mailbox until its sender is told: as long as a server may take to store it. */
-const answerDelay = 40
+const answerDelay = 60
 /** Problems that are told one by one. */
 const mostTold = 20
 

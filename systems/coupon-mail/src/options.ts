@@ -11,7 +11,7 @@ again. Ends with a table, and with status 0 only if every gift came to its end, 
 mail in the mailbox, and of each that has failed there is none.
 
   --gifts N        coupons that are given (default 300)
-  --rate N         gifts a second (default 20)
+  --rate N         gifts a second (default 15)
   --kills N        how often a process is killed during the load (default 6)
   --refused N      of a hundred gifts, how many go to addresses that the SMTP server refuses (default 5)
   --window MS      milliseconds within which the SMTP server drops a mail whose Message-ID it has accepted before
@@ -78,7 +78,7 @@ export function readOptions(args: readonly string[]): RunOptions | 'help' {
     problems.push(`--domain must be a name such as example.test, not ${JSON.stringify(domain)}`)
   const options: RunOptions = {
     gifts: number('gifts', values.gifts, 300, 1, 100_000),
-    rate: number('rate', values.rate, 20, 1, 500),
+    rate: number('rate', values.rate, 15, 1, 500),
     kills: number('kills', values.kills, 6, 0, 1_000),
     refused: number('refused', values.refused, 5, 0, 100),
     window: number('window', values.window, 600_000, 0, 999_999_999),

@@ -3,7 +3,7 @@ import { createApp, listen, runChild } from '@milena/hosting'
 import { z } from 'zod'
 import type { ServiceFacts } from '../service-facts.ts'
 import { Mailbox } from './mailbox.ts'
-import { createSmtpServer } from './smtp.ts'
+import { createSmtpServer, type SmtpCounts } from './smtp.ts'
 
 export interface MailboxConfig {
   /** See `MailboxOptions`. */
@@ -29,17 +29,14 @@ const statsSchema = z.object({
   mails: z.number(),
   duplicates: z.number().describe('accepted again within the window, and dropped'),
   refused: z.number().describe('recipients that were refused'),
+  untold: z.number().describe('mails that are in the mailbox, and whose sender is not told yet'),
 })
 
 runChild(async (config: MailboxConfig) => {
   const mailbox = new Mailbox({ duplicateWindow: config.duplicateWindow, most: mostMails })
   let { answerDelay } = config
-  let refused = 0
-  const smtp = createSmtpServer({
-    mailbox,
-    answerDelay: () => answerDelay,
-    onRefused: () => void refused++,
-  })
+  const counts: SmtpCounts = { refused: 0, untold: 0 }
+  const smtp = createSmtpServer({ mailbox, answerDelay: () => answerDelay, counts })
   const smtpPort = await new Promise<number>((resolve, reject) => {
     const server = smtp.listen(0, '127.0.0.1', () => resolve((server.address() as { port: number }).port))
     server.once('error', reject)
@@ -65,7 +62,7 @@ runChild(async (config: MailboxConfig) => {
   app.get('/stats', { schema: { summary: 'In figures', response: { 200: statsSchema } } }, () => ({
     mails: mailbox.count,
     duplicates: mailbox.duplicates,
-    refused,
+    ...counts,
   }))
   app.put(
     '/answer-delay',

@@ -14,10 +14,17 @@ export interface SmtpOptions {
   readonly mailbox: Mailbox
   /** Milliseconds from when a mail is in the mailbox until its sender is told: in between nobody but us knows. */
   readonly answerDelay: () => number
-  readonly onRefused: (recipient: string) => void
+  readonly counts: SmtpCounts
 }
 
-export function createSmtpServer({ mailbox, answerDelay, onRefused }: SmtpOptions): SMTPServer {
+export interface SmtpCounts {
+  /** Recipients that were refused. */
+  refused: number
+  /** Mails that are in the mailbox, and whose sender is not told yet. */
+  untold: number
+}
+
+export function createSmtpServer({ mailbox, answerDelay, counts }: SmtpOptions): SMTPServer {
   const server = new SMTPServer({
     name: 'mailbox.test',
     // In the clear and for everybody: it listens on 127.0.0.1.
@@ -28,19 +35,28 @@ export function createSmtpServer({ mailbox, answerDelay, onRefused }: SmtpOption
     closeTimeout: closeBound,
     onRcptTo({ address }, _session, done) {
       if (!address.startsWith(unknownRecipients)) return done()
-      onRefused(address)
+      counts.refused++
       done(refusal(550, '5.1.1 no such mailbox here'))
     },
-    onData(stream, session, done) {
-      receive(stream, session).then(
-        () => done(null, 'accepted'),
-        (error: Error) => done(error),
-      )
-    },
+    onData: (stream, session, done) => void answer(stream, session, done),
   })
   // A client that goes in the middle of it.
   server.on('error', () => {})
   return server
+
+  async function answer(
+    stream: SMTPServerDataStream,
+    session: SMTPServerSession,
+    done: (error?: Error | null, message?: string) => void,
+  ): Promise<void> {
+    let refused: Error | null = null
+    try {
+      await receive(stream, session)
+    } catch (error) {
+      refused = error as Error
+    }
+    done(refused, 'accepted')
+  }
 
   async function receive(stream: SMTPServerDataStream, session: SMTPServerSession): Promise<void> {
     const chunks: Buffer[] = []
@@ -49,7 +65,9 @@ export function createSmtpServer({ mailbox, answerDelay, onRefused }: SmtpOption
     const recipients = session.envelope.rcptTo.map(({ address }) => address)
     if (!mailbox.take(Buffer.concat(chunks).toString(), recipients))
       throw refusal(452, '4.2.2 the mailbox is full')
+    counts.untold++
     await sleep(answerDelay())
+    counts.untold--
   }
 }
 

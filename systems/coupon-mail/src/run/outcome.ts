@@ -13,21 +13,23 @@ export interface Outcome {
   /** Before the previews were sent; `undefined` with another SMTP server. */
   readonly mailbox: MailboxStats | undefined
   readonly api: MailStats
+  /** Those that came to their end before anything was killed. */
+  readonly calm: readonly Gift[]
   readonly killed: Readonly<Record<Service, number>>
   readonly findings: Findings
   /** Previews whose callers got the result, by the reply topic that it came on. */
   readonly previews: ReadonlyMap<string, number>
 }
 
-export function table({ told, gifts, mailbox, api, killed, findings, previews }: Outcome): Cells {
+export function table({ told, gifts, calm, mailbox, api, killed, findings, previews }: Outcome): Cells {
   const states = giftStates.map((state) => [state, gifts.filter((gift) => gift.state === state).length])
-  const { p50, p99, most } = waitOf(gifts)
   const { mails } = findings
   return [
     ['coupons given', String(told.accepted.size + told.unanswered.size)],
     ['gifts', String(gifts.length)],
     ...states.map(([state, count]) => [`  ${state}`, String(count)]),
-    ['from gift to result: p50, p99, the longest', [p50, p99, most].map(milliseconds).join(', ')],
+    ['from gift to result: p50, p99, the longest', wait(gifts)],
+    ['before the first kill', wait(calm)],
     ['results on', topics(gifts)],
     ...(mails === undefined || mailbox === undefined
       ? [['mails in the mailbox', 'not looked at: SMTP_URL is not ours']]
@@ -57,6 +59,7 @@ function counts(of: Iterable<readonly [string, number]>): string {
   return [...of].map(([name, count]) => `${name} ${count}`).join(', ')
 }
 
-function milliseconds(one: number): string {
-  return Number.isNaN(one) ? '-' : `${one.toFixed(0)} ms`
+function wait(gifts: readonly Gift[]): string {
+  const { p50, p99, most } = waitOf(gifts)
+  return [p50, p99, most].map((one) => (Number.isNaN(one) ? '-' : `${one.toFixed(0)} ms`)).join(', ')
 }

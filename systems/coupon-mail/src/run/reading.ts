@@ -8,6 +8,7 @@ export interface MailboxStats {
   readonly mails: number
   readonly duplicates: number
   readonly refused: number
+  readonly untold: number
 }
 
 const timeout = 10_000

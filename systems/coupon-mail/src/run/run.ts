@@ -24,7 +24,7 @@ export async function run(
   const coupon = new JsonClient(system.urlOf('coupon'), 100)
   const api = new JsonClient(system.urlOf('mail-api'), 1)
   const mailbox = system.mailboxUrl === undefined ? undefined : new JsonClient(system.mailboxUrl, 1)
-  const kills = new Kills(system, options.kills, wanted)
+  const kills = new Kills(system, mailbox, options.kills, wanted)
   const told: Told = { accepted: new Map(), unanswered: new Map(), askedAgain: 0 }
   try {
     const onGive = (given: number): void => {
@@ -43,6 +43,7 @@ export async function run(
       mailbox: mailbox && (await readMailboxStats(mailbox)),
       api: await readMailStats(api),
       killed: kills.killed,
+      calm: gifts.filter(({ endedAt }) => endedAt !== undefined && Date.parse(endedAt) < kills.first),
       findings: find(told, gifts, counts),
       previews: await preview(coupon, domain),
     }

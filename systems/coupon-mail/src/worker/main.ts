@@ -3,7 +3,7 @@ import { connectDatabase, explainBrokers, runChild } from '@milena/hosting'
 import { postgresIdempotency } from '@milena/postgres'
 import { createReplier, deadLetter, exponential, idempotency, retry } from '@milena/request-reply'
 import { campaignHeader, defineMessages, kafkaOf, workerHeader } from '../messages.ts'
-import { MailApi } from './mail-api.ts'
+import { MailApi, MailApiAway } from './mail-api.ts'
 
 export interface WorkerConfig {
   readonly name: string
@@ -15,6 +15,8 @@ export interface WorkerConfig {
 
 /** Mails at once. */
 const concurrency = 16
+/** Tries of a mail after which it is told that the Mail API is away. */
+const newsFrom = 10
 
 runChild(async ({ name, brokers, databaseUrl, prefix, mailApiUrl }: WorkerConfig) => {
   const { sendMail, workerGroup, replyTopics } = defineMessages(prefix)
@@ -33,6 +35,7 @@ runChild(async ({ name, brokers, databaseUrl, prefix, mailApiUrl }: WorkerConfig
     copyHeaders: ['traceparent', 'tracestate', campaignHeader],
     replyHeaders: { [workerHeader]: name },
     createTopics: true,
+    logger: { warn },
   })
   replier.handle(sendMail, (mail) => mailApi.send(mail), {
     useRecords: [
@@ -54,3 +57,9 @@ runChild(async ({ name, brokers, databaseUrl, prefix, mailApiUrl }: WorkerConfig
     },
   }
 })
+
+/** One line on standard error each; that the Mail API is away for a moment is no news. */
+function warn(message: string, details: Readonly<Record<string, unknown>>, error?: unknown): void {
+  if (error instanceof MailApiAway && Number(details['attempt']) < newsFrom) return
+  console.error(`${message} ${JSON.stringify(details)}`)
+}
