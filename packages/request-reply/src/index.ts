@@ -108,6 +108,12 @@ export {
   type TakeOver,
 } from './journal/journal.ts'
 export { replyHeaders } from './replier/answer.ts'
+export {
+  batchHandler,
+  type BatchOptions,
+  type BatchRequest,
+  type BatchWork,
+} from './replier/batch-handler.ts'
 export type { HandlerContext } from './replier/context.ts'
 export type { ForeignRequest, HandleOptions, SelectOperation } from './replier/dispatch.ts'
 export type { BeforeFinish, Finished } from './replier/before-finish.ts'
@@ -136,6 +142,8 @@ export type { ReplierOperationStats, PassedOverReason, ReplierStats } from './re
 export type { ReplierLogger } from './replier/warnings.ts'
 export type { RandomBytes } from './random.ts'
 export type { RequesterOperationStats, OutcomeCounts } from './requester/operation-accounts.ts'
+export type { EachResult, EachResults } from './requester/each.ts'
+export type { RequestEachOptions } from './requester/each-options.ts'
 export { createRequester, type Requester } from './requester/requester.ts'
 export {
   requestRecord,

@@ -10,6 +10,8 @@ import { Acceptance } from './acceptance.ts'
 import { Caps } from './caps.ts'
 import { Closing } from './closing.ts'
 import { Dispatcher } from './dispatcher.ts'
+import { Each, type EachHost, type EachResults } from './each.ts'
+import { readEachOptions, readItems, type RequestEachOptions } from './each-options.ts'
 import { EarlyReplies } from './early-replies.ts'
 import { Journaling } from './journaling.ts'
 import { LateReplies } from './late-replies.ts'
@@ -253,6 +255,26 @@ export class OpenRequester implements AsyncDisposable {
     return this.#prepare(untyped(operation), value, options, (pending) =>
       Promise.resolve(publish<ReplyOutput>(pending)),
     )
+  }
+
+  requestEach<RequestInput, RequestOutput, ReplyInput, ReplyOutput, Item extends RequestInput>(
+    typed: Operation<RequestInput, RequestOutput, ReplyInput, ReplyOutput>,
+    items: Iterable<Item> | AsyncIterable<Item>,
+    options?: RequestEachOptions<Item>,
+  ): EachResults<Item, ReplyOutput> {
+    const operation = untyped(typed)
+    this.#accounts.of(operation)
+    const host: EachHost = {
+      clock: this.#settings.clock,
+      hasRoom: () => this.#caps.hasRoom(),
+      request: (item, requestOptions, accepted) =>
+        this.#prepare(operation, item, requestOptions, (pending) => {
+          const reply = this.#accept(pending)
+          accepted()
+          return reply
+        }),
+    }
+    return new Each(host, readItems(items), readEachOptions(operation, options)) as EachResults<never, never>
   }
 
   outcome<RequestInput, RequestOutput, ReplyInput, ReplyOutput>(

@@ -16,6 +16,8 @@
  */
 import type { Operation } from '../contract/operation.ts'
 import { openTransport } from '../transport/open.ts'
+import type { EachResults } from './each.ts'
+import type { RequestEachOptions } from './each-options.ts'
 import { OpenRequester } from './open-requester.ts'
 import { readRequesterOptions, type RequesterOptions } from './options.ts'
 import type { OutcomeKey, FoundOutcome } from './outcome.ts'
@@ -51,6 +53,23 @@ export interface Requester extends AsyncDisposable {
     value: RequestInput,
     options?: RequestOptions,
   ): Promise<Reply<ReplyOutput>>
+  /**
+   * Sends a request for each item and gives its outcome as it comes: `for await (const { item, reply, error } of …)`. At most
+   * `concurrency` of them are in flight, or have ended and were not taken; the next item is asked for when there is room,
+   * and when the one before it was accepted, so that items of one key are requested in their order. So memory stays
+   * flat however many there are.
+   *
+   * An error of a request is a result. Where others fill the requester (`MILENA_OVERLOADED`) it waits. `break` cancels what
+   * is in flight. A source that throws, and a requester that is closed meanwhile, end the iteration with that error,
+   * once all results were taken.
+   *
+   * @throws OptionsError at once, of an operation, items or options that cannot work
+   */
+  requestEach<RequestInput, RequestOutput, ReplyInput, ReplyOutput, Item extends RequestInput>(
+    operation: Operation<RequestInput, RequestOutput, ReplyInput, ReplyOutput>,
+    items: Iterable<Item> | AsyncIterable<Item>,
+    options?: RequestEachOptions<Item>,
+  ): EachResults<Item, ReplyOutput>
   /**
    * The first stage by itself: checks and encodes. Nothing is accepted or sent. Rejects as `request` does before it
    * accepts.
