@@ -49,6 +49,21 @@ export interface RequestEndedStep extends RequestStep {
   readonly error: Error | undefined
 }
 
+/** What became of a request that was sent one way. */
+export interface SendEndedStep {
+  readonly operation: string
+  readonly topic: string
+  readonly instanceId: string
+  /** Where it stands; `undefined` when it was not acknowledged. */
+  readonly position: RecordPosition | undefined
+  /** Of key, value and headers. */
+  readonly bytes: number
+  /** Milliseconds from acceptance until the transport let go of it. */
+  readonly duration: number
+  /** `undefined` when it was acknowledged. */
+  readonly error: Error | undefined
+}
+
 /** A request that was never accepted: overloaded, invalid, closed, not receiving, not sendable. */
 export interface RejectedStep {
   readonly operation: string
@@ -132,6 +147,9 @@ export interface RequestTrace extends Omit<RequestStep, 'correlationId'> {
   result?: unknown
 }
 
+/** As `RequestTrace`, of a request that is sent one way. */
+export interface SendTrace extends Omit<RequestTrace, 'correlationId'> {}
+
 /** `headers` are those of the request. What `start` subscribers enter by `bindStore` the handler runs in. */
 export interface HandlingTrace extends HandlingStep {
   readonly headers: readonly RawHeader[]
@@ -158,6 +176,8 @@ export const requestSent: Diagnostic<SentStep> = diagnostic('milena:request:sent
 export const requestEnded: Diagnostic<RequestEndedStep> = diagnostic('milena:request:ended')
 /** Requester: a request was not accepted; once for each. */
 export const requestRejected: Diagnostic<RejectedStep> = diagnostic('milena:request:rejected')
+/** Requester: the transport has let go of a request that was sent one way; once for each that was accepted. */
+export const sendEnded: Diagnostic<SendEndedStep> = diagnostic('milena:send:ended')
 /** Requester: the reply, or error reply, of a pending request has come. */
 export const replyReceived: Diagnostic<ReceivedStep> = diagnostic('milena:reply:received')
 /** Requester: the reply of a request that had been given up, or answered with an error that left its effect open. */
@@ -186,6 +206,8 @@ export const warning: Diagnostic<{ readonly context: string; readonly error: Err
 
 /** Around a request, from before its record is made to its outcome: `tracing:milena:request:start` and so on. */
 export const requestTracing: TracingChannel<unknown, RequestTrace> = tracingChannel('milena:request')
+/** Around a request that is sent one way, from before its record is made until the transport lets go of it. */
+export const sendTracing: TracingChannel<unknown, SendTrace> = tracingChannel('milena:send')
 /** Around a handler, with its middleware: `tracing:milena:handling:start` and so on. */
 export const handlingTracing: TracingChannel<unknown, HandlingTrace> = tracingChannel('milena:handling')
 
@@ -195,6 +217,7 @@ export const channelNames: readonly string[] = [
   requestSent,
   requestEnded,
   requestRejected,
+  sendEnded,
   replyReceived,
   replyLate,
   replyDuplicate,

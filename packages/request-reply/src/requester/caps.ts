@@ -40,6 +40,14 @@ export class Caps {
     )
   }
 
+  /** Whether `check` would let a request pass that has no bytes. */
+  hasRoom(): boolean {
+    const { maxPending, maxPendingBytes } = this.#options
+    return (
+      this.#held + this.#preparing.size < maxPending && this.#bytes + this.#preparing.bytes < maxPendingBytes
+    )
+  }
+
   take(bytes: number): void {
     this.#held++
     this.#bytes += bytes

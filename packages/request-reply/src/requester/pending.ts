@@ -28,6 +28,8 @@ export class PendingReply implements DeadlineEntry {
   readonly account: OperationAccount
   /** As it was given. */
   readonly request: unknown
+  /** It is sent one way: no reply is waited for. */
+  readonly oneWay: boolean
 
   /** The caller's options, read once. */
   timeout = 0
@@ -99,10 +101,11 @@ export class PendingReply implements DeadlineEntry {
   next: DeadlineEntry | undefined = undefined
   queue: DeadlineQueue | undefined = undefined
 
-  constructor(operation: AnyOperation, account: OperationAccount, request: unknown) {
+  constructor(operation: AnyOperation, account: OperationAccount, request: unknown, oneWay = false) {
     this.operation = operation
     this.account = account
     this.request = request
+    this.oneWay = oneWay
   }
 }
 

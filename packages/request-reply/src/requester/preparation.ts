@@ -55,7 +55,7 @@ export class Preparation {
     const { operation, request: value } = pending
     const givenKey = readRequestOptions(pending, given, settings.timeout, reserved, settings.clock)
     if (isAborted(pending)) throw cancelledBefore(operation, reasonOf(pending.signal))
-    receiving.refuseAnsweringItself(operation)
+    if (!pending.oneWay) receiving.refuseAnsweringItself(operation)
     // Now, while the value is as it was given.
     pending.idempotencyKey = chooseIdempotencyKey(operation, value, pending.idempotencyKey)
     const body = encodeRequest(operation, value)
@@ -73,7 +73,7 @@ export class Preparation {
     this.#takeBody(pending, body)
     const partitions = topics.partitions(operation.topic)
     if (typeof partitions !== 'number') partitions.catch(() => undefined) // it is asked for again
-    else if (!this.#order.holds(pending) && this.#isReceiving()) {
+    else if (!this.#order.holds(pending) && (pending.oneWay || this.#isReceiving())) {
       pending.partitions = partitions
       return then(pending)
     }
@@ -118,7 +118,7 @@ export class Preparation {
       waitedFor = 'an earlier request of its key'
       await before
       waitedFor = ''
-      if (settings.whileNotReceiving === 'wait') await receiving.opened()
+      if (settings.whileNotReceiving === 'wait' && !pending.oneWay) await receiving.opened()
     }
     const onTimeout = (): Error =>
       waitedFor === '' ? receiving.refusal(operation) : notReady(operation, pending.timeout, waitedFor)

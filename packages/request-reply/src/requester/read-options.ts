@@ -141,7 +141,7 @@ function copyOf(operation: AnyOperation, given: RequestOptions): RequestOptions 
   return { timeout, deadline, signal, headers, key, partition, idempotencyKey }
 }
 
-function problemOfSignal(signal: AbortSignal): string | undefined {
+export function problemOfSignal(signal: AbortSignal): string | undefined {
   const value: unknown = signal
   if (typeof value === 'object' && value !== null) {
     const { aborted, addEventListener, removeEventListener } = value as Partial<AbortSignal>

@@ -53,6 +53,20 @@ export class RequestEncoder {
     }
   }
 
+  /** The record of a request that asks for no reply. @throws as `encode` */
+  encodeOneWay(pending: PendingReply, further: readonly RawHeader[]): OutgoingRecord {
+    const { operation, key, value, headers, account, idempotencyKey } = pending
+    const own = [account.header, this.#instance]
+    if (idempotencyKey !== undefined) own.push(idempotencyKeyHeader(idempotencyKey))
+    return {
+      topic: operation.topic,
+      partition: choosePartition(pending),
+      key,
+      value,
+      headers: [...headers, ...further, ...own],
+    }
+  }
+
   #headers(
     { headers, correlationId, account, idempotencyKey }: PendingReply,
     further: readonly RawHeader[],

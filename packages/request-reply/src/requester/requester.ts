@@ -16,11 +16,15 @@
  */
 import type { Operation } from '../contract/operation.ts'
 import { openTransport } from '../transport/open.ts'
+import type { EachResults } from './each.ts'
+import type { RequestEachOptions } from './each-options.ts'
 import { OpenRequester } from './open-requester.ts'
 import { readRequesterOptions, type RequesterOptions } from './options.ts'
 import type { OutcomeKey, FoundOutcome } from './outcome.ts'
 import type { OutcomeOptions } from './outcome-options.ts'
 import type { Reply, RequestOptions } from './reply.ts'
+import type { RecordPosition } from '../transport/transport.ts'
+import type { SendOptions } from './send-options.ts'
 import type { PendingRequest, PreparedRequest, RegisterOptions } from './stages.ts'
 import type { RequesterHealth, RequesterStats } from './stats.ts'
 
@@ -51,6 +55,42 @@ export interface Requester extends AsyncDisposable {
     value: RequestInput,
     options?: RequestOptions,
   ): Promise<Reply<ReplyOutput>>
+  /**
+   * Sends a request that nobody waits for: without correlation id and reply address, so its replier does the work, answers
+   * nobody and commits. Resolves with where it stands, once all in-sync replicas have it; of one key, requests and what is
+   * sent one way stand in the order in which they were asked. It counts against `maxPending` and `maxPendingBytes` until then,
+   * needs no routing that can receive, and is not written into the journal (`docs/outbox.md` is for what must be sent with
+   * a transaction).
+   *
+   * It is bounded by the transport's `deliveryTimeout`, and before that, while a schema or the topic's first description is
+   * waited for, by the operation's timeout.
+   *
+   * @throws as `request` of one that is not accepted, but never `MILENA_NOT_RECEIVING`
+   * @throws TransportError `MILENA_NOT_SENT`, `MILENA_SEND_UNKNOWN`, `MILENA_RECORD_TOO_LARGE`, …: `sent` says what is known
+   * @throws MilenaError `MILENA_CANCELLED`, `MILENA_ABANDONED` (the requester was closed): likewise
+   */
+  send<RequestInput, RequestOutput, ReplyInput, ReplyOutput>(
+    operation: Operation<RequestInput, RequestOutput, ReplyInput, ReplyOutput>,
+    value: RequestInput,
+    options?: SendOptions,
+  ): Promise<RecordPosition>
+  /**
+   * Sends a request for each item and gives its outcome as it comes: `for await (const { item, reply, error } of …)`. At most
+   * `concurrency` of them are in flight, or have ended and were not taken; the next item is asked for when there is room,
+   * and when the one before it was accepted, so that items of one key are requested in their order. So memory stays
+   * flat however many there are.
+   *
+   * An error of a request is a result. Where others fill the requester (`MILENA_OVERLOADED`) it waits. `break` cancels what
+   * is in flight. A source that throws, and a requester that is closed meanwhile, end the iteration with that error,
+   * once all results were taken.
+   *
+   * @throws OptionsError at once, of an operation, items or options that cannot work
+   */
+  requestEach<RequestInput, RequestOutput, ReplyInput, ReplyOutput, Item extends RequestInput>(
+    operation: Operation<RequestInput, RequestOutput, ReplyInput, ReplyOutput>,
+    items: Iterable<Item> | AsyncIterable<Item>,
+    options?: RequestEachOptions<Item>,
+  ): EachResults<Item, ReplyOutput>
   /**
    * The first stage by itself: checks and encodes. Nothing is accepted or sent. Rejects as `request` does before it
    * accepts.
