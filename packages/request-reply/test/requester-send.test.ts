@@ -7,8 +7,9 @@ import type { SendEndedStep, SendTrace } from '../src/diagnostics.ts'
 import { TransportError } from '../src/errors.ts'
 import { createReplier } from '../src/replier/replier.ts'
 import type { OutgoingRecord, RecordPosition } from '../src/transport/transport.ts'
+import { readDeadline } from '../src/wire/milena.ts'
 import { springProfile } from '../src/wire/spring.ts'
-import { altered, echo, opened, seenOn, setUp, StagedRouting, until } from './requesting.ts'
+import { altered, code, echo, opened, seenOn, setUp, StagedRouting, until } from './requesting.ts'
 
 /** A transport that keeps what it is given, until the test says what becomes of it. */
 function holding() {
@@ -225,4 +226,19 @@ test('options about a reply are refused, and so is what a request would be refus
     sent: 'no',
   })
   assert.equal(requester.stats().rejected, 3)
+})
+
+test('after its deadline nobody begins it any more, and one that is over is not sent', async () => {
+  const { requester, replier, clock } = await setUp(() => undefined)
+  const deadline = clock.now() + 100
+  await requester.send(echo, Buffer.from('in time'), { deadline })
+  await until(() => replier.requests.length === 1)
+  assert.equal(readDeadline(replier.requests[0]!.headers), deadline)
+  await clock.advance(100)
+  const refused = { sent: 'no', effect: 'none', retryable: false } as const
+  await assert.rejects(
+    requester.send(echo, Buffer.from('late'), { deadline }),
+    code('MILENA_NOT_SENT', refused),
+  )
+  assert.deepEqual([requester.stats().oneWay.accepted, requester.stats().rejected], [1, 1])
 })

@@ -16,6 +16,7 @@ import { Drain } from './drain.ts'
 import type { FurtherHeaders } from './further-headers.ts'
 import { cancelledBefore, reasonOf } from './outcome-errors.ts'
 import type { PendingReply } from './pending.ts'
+import { withinDeadline } from './read-options.ts'
 import { recordBytes, type RequestEncoder } from './request-record.ts'
 import { isAborted, listen } from './signals.ts'
 import type { OneWayCounts } from './stats.ts'
@@ -109,6 +110,7 @@ export class OneWay {
   #begin(pending: PendingReply, trace: SendTrace | undefined): Promise<RecordPosition> {
     const { encoder, further, caps, clock, topics } = this.#options
     const { operation } = pending
+    withinDeadline(pending, pending.timeout, clock.now())
     let record: OutgoingRecord
     try {
       record = encoder.encodeOneWay(pending, further.of(pending, undefined, trace))

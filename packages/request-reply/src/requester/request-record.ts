@@ -55,8 +55,9 @@ export class RequestEncoder {
 
   /** The record of a request that asks for no reply. @throws as `encode` */
   encodeOneWay(pending: PendingReply, further: readonly RawHeader[]): OutgoingRecord {
-    const { operation, key, value, headers, account, idempotencyKey } = pending
+    const { operation, key, value, headers, account, deadline, idempotencyKey } = pending
     const own = [account.header, this.#instance]
+    if (deadline !== undefined) own.push(deadlineHeader(deadline))
     if (idempotencyKey !== undefined) own.push(idempotencyKeyHeader(idempotencyKey))
     return {
       topic: operation.topic,

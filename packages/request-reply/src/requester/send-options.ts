@@ -3,10 +3,17 @@ import { OptionsError, unknownOptions } from '../errors.ts'
 import { tryOrRefuse } from './read-options.ts'
 import type { RequestOptions } from './reply.ts'
 
-/** What `send` can be given: of `RequestOptions` what is not about the reply. An abort takes back what is not on the wire yet. */
-export type SendOptions = Pick<RequestOptions, 'signal' | 'headers' | 'key' | 'idempotencyKey' | 'partition'>
+/**
+ * What `send` can be given: of `RequestOptions` what is not about the reply. An abort takes back what is not on the wire yet.
+ * After its `deadline` no replier begins it any more; default none: however late, it is handled.
+ */
+export type SendOptions = Pick<
+  RequestOptions,
+  'deadline' | 'signal' | 'headers' | 'key' | 'idempotencyKey' | 'partition'
+>
 
 const known: ReadonlySet<string> = new Set<keyof SendOptions>([
+  'deadline',
   'signal',
   'headers',
   'key',
