@@ -38,14 +38,24 @@ export interface ReceivedStep extends RequestStep {
   readonly timestamp: number
 }
 
-/** How a request ended. `failed`: not sent, or a reply that cannot be read. */
-export type RequestOutcome = 'replied' | 'remote-error' | 'timed-out' | 'cancelled' | 'failed' | 'abandoned'
+/**
+ * How a request ended. `failed`: not sent, or a reply that cannot be read. `partial`: a `requestMany` that its timeout
+ * ended, with one reply at least.
+ */
+export type RequestOutcome =
+  | 'replied'
+  | 'partial'
+  | 'remote-error'
+  | 'timed-out'
+  | 'cancelled'
+  | 'failed'
+  | 'abandoned'
 
 export interface RequestEndedStep extends RequestStep {
   readonly outcome: RequestOutcome
   /** Milliseconds from acceptance. */
   readonly duration: number
-  /** `undefined` when it was replied to. */
+  /** `undefined` when it was replied to, in part too. */
   readonly error: Error | undefined
 }
 
@@ -178,11 +188,11 @@ export const requestEnded: Diagnostic<RequestEndedStep> = diagnostic('milena:req
 export const requestRejected: Diagnostic<RejectedStep> = diagnostic('milena:request:rejected')
 /** Requester: the transport has let go of a request that was sent one way; once for each that was accepted. */
 export const sendEnded: Diagnostic<SendEndedStep> = diagnostic('milena:send:ended')
-/** Requester: the reply, or error reply, of a pending request has come. */
+/** Requester: the reply, or error reply, of a pending request has come; of a `requestMany` each. */
 export const replyReceived: Diagnostic<ReceivedStep> = diagnostic('milena:reply:received')
-/** Requester: the reply of a request that had been given up, or answered with an error that left its effect open. */
+/** Requester: the reply of a request that had been given up, or answered with an error that left its effect open; of a `requestMany` that had its outcome. */
 export const replyLate: Diagnostic<ReceivedStep> = diagnostic('milena:reply:late')
-/** Requester: a second reply to a request that has its outcome. */
+/** Requester: a second reply to a request that has its outcome; of a `requestMany`, a group's second one. */
 export const replyDuplicate: Diagnostic<StrayStep> = diagnostic('milena:reply:duplicate')
 /** Requester: a reply to a request that this instance did not make, or has forgotten. */
 export const replyForeign: Diagnostic<StrayStep> = diagnostic('milena:reply:foreign')

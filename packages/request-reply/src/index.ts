@@ -154,6 +154,7 @@ export {
 } from './requester/standalone-record.ts'
 export type { JournaledOperation, RequesterJournalOptions } from './requester/journal-options.ts'
 export type { Recovered, RecoveredOf } from './requester/recovered.ts'
+export { gatheredIn, type Gathered, type RequestManyOptions } from './requester/gathered.ts'
 export type { OutgoingRequest, RequesterOptions } from './requester/options.ts'
 export type { FoundOutcome, OutcomeKey, StoredReply } from './requester/outcome.ts'
 export type { OutcomeOptions, SentRequest } from './requester/outcome-options.ts'
@@ -243,5 +244,9 @@ export type {
   UnreadableRange,
 } from './transport/transport.ts'
 export { encodeHeaders, MessageHeaders, type HeaderInput, type RawHeader } from './wire/headers.ts'
+export type { WireError } from './wire/milena.ts'
+export { nestProfile } from './wire/nest.ts'
 export type { ReplyAddress, ReplyRequest, WireProfile } from './wire/profile.ts'
+export { smallryeProfile } from './wire/smallrye.ts'
 export { springProfile } from './wire/spring.ts'
+export { springTextProfile } from './wire/spring-text.ts'

@@ -9,7 +9,7 @@ import { createReplier } from '../src/replier/replier.ts'
 import type { OutgoingRecord, RecordPosition } from '../src/transport/transport.ts'
 import { readDeadline } from '../src/wire/milena.ts'
 import { springProfile } from '../src/wire/spring.ts'
-import { altered, code, echo, opened, seenOn, setUp, StagedRouting, until } from './requesting.ts'
+import { altered, echo, opened, seenOn, setUp, StagedRouting, until } from './requesting.ts'
 
 /** A transport that keeps what it is given, until the test says what becomes of it. */
 function holding() {
@@ -213,6 +213,19 @@ test('its steps can be watched, and its headers added to', async () => {
   assert.ok(headers.includes('hooked=undefined'))
 })
 
+test('a deadline travels with it, and one that is over is not sent', async () => {
+  const { requester, replier, clock } = await setUp(() => undefined)
+  const deadline = clock.now() + 60_000
+  await requester.send(echo, Buffer.from('x'), { deadline })
+  await requester.send(echo, Buffer.from('y'))
+  await until(() => replier.requests.length === 2)
+  const deadlines = replier.requests.map(({ headers }) => readDeadline(headers))
+  assert.deepEqual(deadlines.toSorted(), [deadline, undefined])
+  const over = requester.send(echo, Buffer.from('z'), { deadline: clock.now() })
+  await assert.rejects(over, { code: 'MILENA_NOT_SENT', sent: 'no', effect: 'none' })
+  assert.equal(replier.requests.length, 2)
+})
+
 test('options about a reply are refused, and so is what a request would be refused for', async () => {
   const { requester } = await setUp(() => undefined)
   await assert.rejects(requester.send(echo, Buffer.from('x'), { timeout: 5 } as never), {
@@ -226,19 +239,4 @@ test('options about a reply are refused, and so is what a request would be refus
     sent: 'no',
   })
   assert.equal(requester.stats().rejected, 3)
-})
-
-test('after its deadline nobody begins it any more, and one that is over is not sent', async () => {
-  const { requester, replier, clock } = await setUp(() => undefined)
-  const deadline = clock.now() + 100
-  await requester.send(echo, Buffer.from('in time'), { deadline })
-  await until(() => replier.requests.length === 1)
-  assert.equal(readDeadline(replier.requests[0]!.headers), deadline)
-  await clock.advance(100)
-  const refused = { sent: 'no', effect: 'none', retryable: false } as const
-  await assert.rejects(
-    requester.send(echo, Buffer.from('late'), { deadline }),
-    code('MILENA_NOT_SENT', refused),
-  )
-  assert.deepEqual([requester.stats().oneWay.accepted, requester.stats().rejected], [1, 1])
 })

@@ -1,5 +1,5 @@
 import type { Encoded } from '../contract/coding.ts'
-import { errorHeaders } from '../wire/milena.ts'
+import { errorHeaders, groupHeader, wantsManyReplies } from '../wire/milena.ts'
 import type { WireProfile } from '../wire/profile.ts'
 import type { RawHeader } from '../wire/headers.ts'
 import type { IncomingRecord, OutgoingRecord } from '../transport/transport.ts'
@@ -17,21 +17,25 @@ const none: readonly RawHeader[] = []
  *
  * Headers in this order: those that the application chooses (`reply-headers.ts`), the codec's, then our own; a reader takes
  * the last of a name.
+ * A request that wants several replies is told which group each comes from.
  * The key is the request's, as Spring does it since 3.3; an error reply has a null value.
  */
 export class Answers {
   readonly #settings: ReplierSettings
+  readonly #group: RawHeader | undefined
   readonly #chosen: ChosenHeaders
 
   constructor(settings: ReplierSettings) {
     this.#settings = settings
     this.#chosen = new ChosenHeaders(settings.chosenHeaders, settings.reserved)
+    this.#group = groupHeader(settings.groupId)
   }
 
   /** The record of a reply. @param withKey false leaves the request's key out: it was the trouble */
   write(to: Addressee, outcome: ReplyOutcome | ErrorOutcome, withKey = true): OutgoingRecord {
     const { topic, partition } = to.address
-    const headers = replyHeaders(this.#settings.profile, to.correlationId, outcome)
+    const headers = replyHeaders(this.#settings.profile, to.record.headers, to.correlationId, outcome)
+    if (this.#group !== undefined && wantsManyReplies(to.record.headers)) headers.push(this.#group)
     const value = outcome.kind === 'reply' ? outcome.value : null
     return { topic, partition, key: withKey ? to.record.key : null, value, headers }
   }
@@ -66,11 +70,17 @@ export class Answers {
 /** The headers of the record that carries this outcome to whoever asked. */
 export function replyHeaders(
   profile: WireProfile,
+  request: readonly RawHeader[],
   correlationId: Buffer,
   outcome: ReplyOutcome | ErrorOutcome,
 ): RawHeader[] {
-  const correlation = profile.correlationHeader(correlationId)
-  if (outcome.kind === 'error') return [...(outcome.headers ?? none), correlation, ...errorHeaders(outcome)]
+  const correlation = profile.echoHeader?.(request) ?? profile.correlationHeader(correlationId)
+  const further = profile.replyHeaders ?? none
+  if (outcome.kind === 'error') {
+    const errors = profile.errorHeaders?.(outcome) ?? none
+    return [...(outcome.headers ?? none), correlation, ...further, ...errors, ...errorHeaders(outcome)]
+  }
   // A list that grows has room for sixteen more.
-  return outcome.headers.length === 0 ? [correlation] : [...outcome.headers, correlation]
+  if (outcome.headers.length + further.length === 0) return [correlation]
+  return [...outcome.headers, correlation, ...further]
 }

@@ -110,10 +110,11 @@ export class OneWay {
   #begin(pending: PendingReply, trace: SendTrace | undefined): Promise<RecordPosition> {
     const { encoder, further, caps, clock, topics } = this.#options
     const { operation } = pending
-    withinDeadline(pending, pending.timeout, clock.now())
     let record: OutgoingRecord
     try {
-      record = encoder.encodeOneWay(pending, further.of(pending, undefined, trace))
+      const now = clock.now()
+      const left = pending.deadline === undefined ? undefined : withinDeadline(pending, Infinity, now)
+      record = encoder.encodeOneWay(pending, further.of(pending, undefined, trace), now, left)
     } catch (error) {
       topics.doubt(operation.topic, error)
       throw error

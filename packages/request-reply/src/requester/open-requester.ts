@@ -20,6 +20,9 @@ import { LateReplies } from './late-replies.ts'
 import { OperationAccounts } from './operation-accounts.ts'
 import type { RequesterSettings } from './options.ts'
 import { Outcomes, type OutcomeKey, type FoundOutcome } from './outcome.ts'
+import { readManyOptions } from './gather-options.ts'
+import type { Gathered, RequestManyOptions } from './gathered.ts'
+import { Gathering } from './gathering.ts'
 import type { OutcomeOptions } from './outcome-options.ts'
 import { OneWay } from './one-way.ts'
 import { refuseSendOptions, type SendOptions } from './send-options.ts'
@@ -27,6 +30,7 @@ import { PendingReply } from './pending.ts'
 import { PendingReplies } from './pending-replies.ts'
 import { Preparation } from './preparation.ts'
 import { Preparing } from './preparing.ts'
+import { refused } from './read-options.ts'
 import { Receiving } from './receiving.ts'
 import { Recovery } from './recovery.ts'
 import { ReplyReceiver } from './reply-receiver.ts'
@@ -103,6 +107,7 @@ export class OpenRequester implements AsyncDisposable {
       journal &&
       new Recovery({
         clock,
+        profile: settings.profile,
         journal,
         accounts,
         warnings,
@@ -209,7 +214,8 @@ export class OpenRequester implements AsyncDisposable {
 
   readonly #send = (pending: PendingReply): Promise<Reply<unknown>> => {
     const reply = promiseOf<unknown>(pending)
-    if (this.#journaling?.covers(pending)) this.#journaling.write(pending, this.#routing!.positions())
+    if (this.#journaling?.covers(pending.operation))
+      this.#journaling.write(pending, this.#routing!.positions())
     else this.#dispatcher.send(pending)
     this.#pending.publishAccepted(pending)
     return reply
@@ -257,6 +263,27 @@ export class OpenRequester implements AsyncDisposable {
     options?: RequestOptions,
   ): Promise<Reply<ReplyOutput>> {
     return this.#prepare(untyped(operation), value, options, this.#accept) as Promise<Reply<ReplyOutput>>
+  }
+
+  requestMany<RequestInput, RequestOutput, ReplyInput, ReplyOutput>(
+    operation: Operation<RequestInput, RequestOutput, ReplyInput, ReplyOutput>,
+    value: RequestInput,
+    options: RequestManyOptions<ReplyOutput>,
+  ): Promise<Gathered<ReplyOutput>> {
+    const asked = untyped(operation)
+    try {
+      this.#accounts.of(asked)
+      const { plan, rest } = readManyOptions(asked, options)
+      this.#refuseMany(asked)
+      const gathered = this.#prepare(asked, value, rest, (pending) => {
+        pending.gathering = new Gathering(plan)
+        return this.#accept(pending)
+      })
+      return gathered as Promise<unknown> as Promise<Gathered<ReplyOutput>>
+    } catch (error) {
+      this.#countRejected(asked, error)
+      return Promise.reject(errorOf(error))
+    }
   }
 
   prepare<RequestInput, RequestOutput, ReplyInput, ReplyOutput>(
@@ -382,6 +409,22 @@ export class OpenRequester implements AsyncDisposable {
       this.#countRejected(operation, error)
       return Promise.reject(errorOf(error))
     }
+  }
+
+  /** Where several replies could not be had, or kept, as one can. */
+  #refuseMany(operation: AnyOperation): void {
+    if (this.#journaling?.covers(operation) === true)
+      throw refused(
+        operation,
+        'the journal keeps one outcome for each request, and this operation is one of journal.operations: ' +
+          'requestMany needs a requester without it',
+      )
+    if (this.#routing?.oneReplyEach === true)
+      throw refused(
+        operation,
+        `reply routing ${this.#settings.replyRouting.name} keeps one reply for each request: requestMany needs ` +
+          'one that reads a log, such as replyPartition',
+      )
   }
 
   #holdings(): RequesterHoldings {

@@ -4,6 +4,17 @@ import { MilenaError, TimeoutError, TransportError, type ErrorDetails, type Sent
 import { wordsOf } from '../words.ts'
 import { factsOf, type PendingReply } from './pending.ts'
 
+/** @param why such as that `until` threw; a reply has come, so it was sent */
+export function gatherFailed(
+  pending: PendingReply,
+  code: 'MILENA_UNTIL_FAILED' | 'MILENA_TOO_MANY_REPLIES',
+  why: string,
+  cause?: unknown,
+): MilenaError {
+  const message = `operation ${pending.operation.name}: ${why}; what had come is in gatheredIn(error, operation)`
+  return withoutStack(() => new MilenaError(code, message, { sent: 'yes', cause, request: factsOf(pending) }))
+}
+
 /** How far a request that is given up has come: `no` after everything of it was taken back. */
 export function sentStateOf({ acknowledged, doubtful, inFlight }: PendingReply): SentState {
   if (acknowledged) return 'yes'

@@ -13,6 +13,8 @@ import type { MilenaError, RequestFacts } from '../errors.ts'
 import type { OutgoingRecord, RecordPosition } from '../transport/transport.ts'
 import type { RawHeader } from '../wire/headers.ts'
 import type { DeadlineEntry, DeadlineQueue } from './deadlines.ts'
+import type { Gathered } from './gathered.ts'
+import type { Gathering } from './gathering.ts'
 import type { ReplySeen } from './memory.ts'
 import type { OperationAccount } from './operation-accounts.ts'
 import type { Reply } from './reply.ts'
@@ -85,13 +87,15 @@ export class PendingReply implements DeadlineEntry {
   /** Its reply has come; something asynchronous may still be reading it. */
   replied = false
   onReply: OnReply | undefined = undefined
+  /** What has come, where several replies are wanted (`requestMany`). */
+  gathering: Gathering | undefined = undefined
   /** Replies that are being read one after the other, where there may be several. */
   reading: Promise<void> | undefined = undefined
   /** The last reply that was read. */
   seen: ReplySeen | undefined = undefined
 
-  /** Gives the caller the reply, or a promise that rejects. */
-  resolve: (outcome: Reply<never> | Promise<never>) => void = ignore
+  /** Gives the caller the reply, or several, or a promise that rejects. */
+  resolve: (outcome: Reply<never> | Gathered<never> | Promise<never>) => void = ignore
   /** Stops listening to the caller's signal. */
   unlisten: (() => void) | undefined = undefined
   trace: RequestTrace | undefined = undefined

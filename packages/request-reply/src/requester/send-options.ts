@@ -5,16 +5,16 @@ import type { RequestOptions } from './reply.ts'
 
 /**
  * What `send` can be given: of `RequestOptions` what is not about the reply. An abort takes back what is not on the wire yet.
- * After its `deadline` no replier begins it any more; default none: however late, it is handled.
+ * After its `deadline` it need not be begun any more; by default it is handled however late.
  */
 export type SendOptions = Pick<
   RequestOptions,
-  'deadline' | 'signal' | 'headers' | 'key' | 'idempotencyKey' | 'partition'
+  'signal' | 'deadline' | 'headers' | 'key' | 'idempotencyKey' | 'partition'
 >
 
 const known: ReadonlySet<string> = new Set<keyof SendOptions>([
-  'deadline',
   'signal',
+  'deadline',
   'headers',
   'key',
   'idempotencyKey',
