@@ -153,8 +153,14 @@ async function interop(context: StepContext): Promise<void> {
   // So that nothing is built when only other tests are wanted.
   if (findTestFiles(context.root, patterns, context.files).length === 0) return
   if (!(await canRun(context, 'other clients', buildOtherClients))) return
-  const env = { KAFKA_BROKERS: undefined }
-  await runTestFiles({ ...context, patterns, limits: faultLimits, env, concurrency: 1 })
+  // One for all of them: no test stops a broker.
+  const cluster = await startKafka({ brokers: 1 })
+  try {
+    const env = { KAFKA_BROKERS: cluster.brokers.join(',') }
+    await runTestFiles({ ...context, patterns, limits: faultLimits, env, concurrency: 1 })
+  } finally {
+    await cluster.close()
+  }
 }
 
 async function buildOtherClients(): Promise<void> {
