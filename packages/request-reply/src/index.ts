@@ -15,6 +15,8 @@ export type {
   RequestOutcome,
   RequestStep,
   RequestTrace,
+  SendEndedStep,
+  SendTrace,
   SentStep,
   StrayStep,
 } from './diagnostics.ts'
@@ -108,7 +110,13 @@ export {
   type TakeOver,
 } from './journal/journal.ts'
 export { replyHeaders } from './replier/answer.ts'
-export type { HandlerContext } from './replier/context.ts'
+export {
+  batchHandler,
+  type BatchOptions,
+  type BatchRequest,
+  type BatchWork,
+} from './replier/batch-handler.ts'
+export type { Forwarded, HandlerContext } from './replier/context.ts'
 export type { ForeignRequest, HandleOptions, SelectOperation } from './replier/dispatch.ts'
 export type { BeforeFinish, Finished } from './replier/before-finish.ts'
 export type {
@@ -136,6 +144,8 @@ export type { ReplierOperationStats, PassedOverReason, ReplierStats } from './re
 export type { ReplierLogger } from './replier/warnings.ts'
 export type { RandomBytes } from './random.ts'
 export type { RequesterOperationStats, OutcomeCounts } from './requester/operation-accounts.ts'
+export type { EachResult, EachResults } from './requester/each.ts'
+export type { RequestEachOptions } from './requester/each-options.ts'
 export { createRequester, type Requester } from './requester/requester.ts'
 export {
   requestRecord,
@@ -144,15 +154,18 @@ export {
 } from './requester/standalone-record.ts'
 export type { JournaledOperation, RequesterJournalOptions } from './requester/journal-options.ts'
 export type { Recovered, RecoveredOf } from './requester/recovered.ts'
+export { gatheredIn, type Gathered, type RequestManyOptions } from './requester/gathered.ts'
 export type { OutgoingRequest, RequesterOptions } from './requester/options.ts'
 export type { FoundOutcome, OutcomeKey, StoredReply } from './requester/outcome.ts'
 export type { OutcomeOptions, SentRequest } from './requester/outcome-options.ts'
 export type { LateReply, LateReplyOf, Reply, RequestOptions } from './requester/reply.ts'
+export type { SendOptions } from './requester/send-options.ts'
 export type { PendingRequest, PreparedRequest, RegisterOptions } from './requester/stages.ts'
 export type {
   JournalHealth,
   RecoveryCounts,
   RequesterHealth,
+  OneWayCounts,
   RequesterHoldings,
   RequesterStats,
 } from './requester/stats.ts'

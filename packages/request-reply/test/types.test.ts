@@ -14,6 +14,8 @@ import {
   nothing,
   string,
   type EncodeContext,
+  type HandlerContext,
+  type Gathered,
   type Middleware,
   type Operation,
   type Payload,
@@ -25,6 +27,7 @@ import {
   type Reply,
   type TimeoutError,
   type ValidationError,
+  gatheredIn,
   isMilenaError,
 } from '../src/index.ts'
 
@@ -231,6 +234,32 @@ export async function uses(requester: Requester, replier: Replier): Promise<void
   // @ts-expect-error -- not what prepare gives
   requester.register(add)
 
+  const gathered = await requester.requestMany(add, { a: 1 }, { count: 3, maxReplies: 10, timeout: 5 })
+  same<typeof gathered, Gathered<{ sum: number }>>()
+  same<typeof gathered.replies, readonly Reply<{ sum: number }>[]>()
+  same<typeof gathered.errors, readonly MilenaError[]>()
+  await requester.requestMany(
+    add,
+    { a: 1 },
+    {
+      until(replies, errors) {
+        same<typeof replies, readonly Reply<{ sum: number }>[]>()
+        same<typeof errors, readonly MilenaError[]>()
+        return replies.length + errors.length > 2
+      },
+    },
+  )
+  // @ts-expect-error -- not the request's type
+  await requester.requestMany(add, { a: '1' }, { count: 3 })
+  // @ts-expect-error -- neither count nor until
+  await requester.requestMany(add, { a: 1 }, { timeout: 5 })
+  // @ts-expect-error -- both
+  await requester.requestMany(add, { a: 1 }, { count: 3, until: () => true })
+  // @ts-expect-error -- no options
+  await requester.requestMany(add, { a: 1 })
+  // @ts-expect-error -- a predicate answers at once
+  await requester.requestMany(add, { a: 1 }, { until: async () => true })
+
   const disposable: readonly AsyncDisposable[] = [requester, replier]
   assert.ok(disposable)
 }
@@ -244,6 +273,12 @@ export function narrows(error: unknown, late: LateReply): void {
     reply: z.number(),
   })
   const other = defineOperation({ name: 'other', topic, request: string(), reply: string() })
+  same<
+    ReturnType<typeof gatheredIn<{ id: string }, { id: string }, number, number>>,
+    Gathered<number> | undefined
+  >()
+  const had = gatheredIn(error, pay)
+  same<typeof had, Gathered<number> | undefined>()
   if (isMilenaError(error)) {
     if (error.code === 'MILENA_TIMEOUT') same<typeof error.timeout, TimeoutError['timeout']>()
     if (error.code === 'MILENA_REMOTE_ERROR') same<typeof error.remoteCode, RemoteError['remoteCode']>()
@@ -262,3 +297,14 @@ export function narrows(error: unknown, late: LateReply): void {
     same<typeof late.request, string>()
   }
 }
+
+test('types: what a handler hands on are options of a request', () => {
+  const operation = defineOperation({ name: 'a', topic, request: string(), reply: string() })
+  const handle = async (requester: Requester, context: HandlerContext): Promise<Reply<string>> => {
+    const forwarded = context.forward()
+    same<(typeof forwarded)['deadline'], number | undefined>()
+    await requester.prepare(operation, 'x', forwarded)
+    return requester.request(operation, 'x', { ...context.forward(), key: 'k', timeout: 5 })
+  }
+  assert.equal(typeof handle, 'function')
+})

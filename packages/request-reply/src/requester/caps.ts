@@ -1,6 +1,6 @@
 /**
- * How much a requester may hold: of requests that are being prepared, that wait for their reply, and that have their
- * outcome while the transport has not let go of them.
+ * How much a requester may hold: of requests that are being prepared, that wait for their reply (with what has been
+ * gathered of several), and that have their outcome while the transport has not let go of them.
  */
 import type { AnyOperation } from '../contract/operation.ts'
 import { MilenaError } from '../errors.ts'
@@ -37,6 +37,24 @@ export class Caps {
           `operation ${operation.name}: ${count} requests with ${held} bytes are pending or being sent; ` +
             `at most ${maxPending} (maxPending) with ${maxPendingBytes} bytes (maxPendingBytes) may be`,
         ),
+    )
+  }
+
+  /** Whether there is room for more bytes of what is held already. */
+  fits(bytes: number): boolean {
+    return this.#bytes + this.#preparing.bytes + bytes <= this.#options.maxPendingBytes
+  }
+
+  /** What is held takes so many bytes more, or less. */
+  resize(by: number): void {
+    this.#bytes += by
+  }
+
+  /** Whether `check` would let a request pass that has no bytes. */
+  hasRoom(): boolean {
+    const { maxPending, maxPendingBytes } = this.#options
+    return (
+      this.#held + this.#preparing.size < maxPending && this.#bytes + this.#preparing.bytes < maxPendingBytes
     )
   }
 

@@ -1,0 +1,253 @@
+/**
+ * Requests for each of many items, a bounded number at a time.
+ *
+ *   source ──▶ asked, one after the other ──▶ in flight ──outcome──▶ ended ──▶ taken by the caller
+ *                                             └──── at most `concurrency` ────┘
+ *
+ * The next item is asked for when the one before it is accepted, so that items of one key are requested in their order;
+ * and when there is room, so that an endless source takes no more memory than its beginning.
+ */
+import type { Clock } from '../clock.ts'
+import { MilenaError } from '../errors.ts'
+import { errorOf } from '../words.ts'
+import type { EachSettings } from './each-options.ts'
+import type { Source } from './each-source.ts'
+import type { Reply, RequestOptions } from './reply.ts'
+
+/** An item with the outcome of its request: exactly one of `reply` and `error` is there. */
+export type EachResult<Item, Value> = {
+  /** Its place in the source, from 0. */
+  readonly index: number
+  readonly item: Item
+} & (
+  | { readonly reply: Reply<Value>; readonly error?: undefined }
+  | { readonly reply?: undefined; readonly error: MilenaError }
+)
+
+/** The results, in the order in which the requests ended. */
+export interface EachResults<Item, Value> extends AsyncIterableIterator<EachResult<Item, Value>> {
+  /** Ends it, as `break` does. */
+  return(): Promise<IteratorResult<EachResult<Item, Value>, undefined>>
+  [Symbol.asyncIterator](): EachResults<Item, Value>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/** What it asks of its requester. */
+export interface EachHost {
+  readonly clock: Clock
+  /** Whether one more request can be accepted now, as far as is known. */
+  hasRoom(): boolean
+  /** As `request`; `accepted` is called when the request has been accepted, within the call where that can be. */
+  request(item: unknown, options: RequestOptions, accepted: () => void): Promise<Reply<unknown>>
+}
+
+type Result = EachResult<unknown, unknown>
+type Taken = IteratorResult<Result, undefined>
+
+/** Milliseconds after which it looks again whether others have left room. */
+const lookAgain = 10
+/** Of these no later request can be accepted either. */
+const final: ReadonlySet<string> = new Set(['MILENA_CLOSED', 'MILENA_JOURNAL_TAKEN'])
+
+export class Each implements EachResults<unknown, unknown> {
+  readonly #host: EachHost
+  readonly #source: Source
+  readonly #settings: EachSettings
+  readonly #stop = new AbortController()
+  #asking: Promise<void> | undefined
+  #asked = false
+  /** Nobody takes results any more. */
+  #left = false
+  #inFlight = 0
+  readonly #ended: Result[] = []
+  readonly #takers: { resolve(taken: Taken): void; reject(error: unknown): void }[] = []
+  /** No item is asked for any more; with what the iteration ends, once all results were taken. */
+  #over: { readonly error: unknown } | 'done' | undefined
+  #onChange: (() => void) | undefined
+  #unlisten: (() => void) | undefined
+
+  constructor(host: EachHost, source: Source, settings: EachSettings) {
+    this.#host = host
+    this.#source = source
+    this.#settings = settings
+  }
+
+  next(): Promise<Taken> {
+    this.#asking ??= this.#ask()
+    return new Promise((resolve, reject) => {
+      this.#takers.push({ resolve, reject })
+      this.#hand()
+    })
+  }
+
+  async return(): Promise<Taken> {
+    this.#left = true
+    this.#ended.length = 0
+    this.#end('done')
+    this.#stop.abort(new DOMException('the iteration over the results was ended', 'AbortError'))
+    this.#asking ??= this.#ask()
+    await this.#asking
+    return { done: true, value: undefined }
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return()
+  }
+
+  /** Takes items from the source for as long as there are any. Never rejects. */
+  async #ask(): Promise<void> {
+    this.#listen()
+    try {
+      for (let index = 0; this.#over === undefined; index++) {
+        // oxlint-disable no-await-in-loop -- one after the other, and none without room
+        while (!this.#isOver() && this.#inFlight + this.#ended.length >= this.#settings.concurrency)
+          await this.#change()
+        if (this.#isOver()) break
+        const next = this.#source.next()
+        const item = next instanceof Promise ? await this.#unlessOver(next) : next
+        if (item === undefined) break
+        if (item.done === true) this.#end('done')
+        else await this.#begin(index, item.value)
+        // oxlint-enable no-await-in-loop
+      }
+    } catch (error) {
+      this.#end({ error })
+    }
+    try {
+      await this.#source.close()
+    } catch (error) {
+      if (this.#over === 'done') this.#over = { error }
+    }
+    this.#asked = true
+    this.#hand()
+  }
+
+  #listen(): void {
+    const { signal } = this.#settings
+    if (signal === undefined) return
+    const onAbort = (): void => {
+      this.#end({ error: signal.reason })
+      this.#stop.abort(signal.reason)
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+    this.#unlisten = () => signal.removeEventListener('abort', onAbort)
+    if (signal.aborted) onAbort()
+  }
+
+  /** Resolves when its request was accepted, or refused for good. */
+  async #begin(index: number, item: unknown): Promise<void> {
+    const { requestOptions, common } = this.#settings
+    const own = requestOptions?.(item, index)
+    const signal =
+      own?.signal === undefined ? this.#stop.signal : AbortSignal.any([this.#stop.signal, own.signal])
+    const options = { ...common, ...own, signal }
+    for (;;) {
+      // oxlint-disable no-await-in-loop -- others fill the requester
+      while (!this.#isOver() && !this.#host.hasRoom()) await this.#room()
+      if (this.#isOver()) return
+      const refused = await this.#request(index, item, options)
+      if (refused === undefined) return
+      await this.#room()
+      // oxlint-enable no-await-in-loop
+    }
+  }
+
+  /** Whether it found no room; else its outcome is, or will be, a result. */
+  #request(
+    index: number,
+    item: unknown,
+    options: RequestOptions,
+  ): Promise<MilenaError | undefined> | undefined {
+    let accepted = false
+    let onAccepted: ((refused?: MilenaError) => void) | undefined
+    this.#inFlight++
+    const reply = this.#host.request(item, options, () => {
+      accepted = true
+      onAccepted?.()
+    })
+    reply.then(
+      (given) => this.#settle({ index, item, reply: given }),
+      (thrown: unknown) => {
+        const error = errorOf(thrown) as MilenaError
+        if (!accepted && error.code === 'MILENA_OVERLOADED') {
+          this.#inFlight--
+          onAccepted?.(error)
+          return
+        }
+        if (final.has(error.code)) this.#end({ error })
+        this.#settle({ index, item, error })
+        onAccepted?.()
+      },
+    )
+    // It may be set within the call, which the compiler cannot see.
+    if (accepted as boolean) return undefined
+    return new Promise((resolve) => {
+      onAccepted = resolve
+    })
+  }
+
+  #settle(result: Result): void {
+    this.#inFlight--
+    if (!this.#left) this.#ended.push(result)
+    this.#hand()
+    this.#onChange?.()
+  }
+
+  /** Gives results to those who wait for them, and the end when there are none left. */
+  #hand(): void {
+    const ended = this.#ended.length
+    while (this.#takers.length > 0 && this.#ended.length > 0)
+      this.#takers.shift()!.resolve({ done: false, value: this.#ended.shift()! })
+    if (this.#ended.length < ended) this.#onChange?.()
+    if (this.#over === undefined || !this.#asked || this.#inFlight > 0) return
+    for (const taker of this.#takers.splice(0)) {
+      const over = this.#over
+      this.#over = 'done'
+      if (over === 'done') taker.resolve({ done: true, value: undefined })
+      else taker.reject(over.error)
+    }
+  }
+
+  #isOver(): boolean {
+    return this.#over !== undefined
+  }
+
+  #end(over: { readonly error: unknown } | 'done'): void {
+    this.#over ??= over
+    this.#unlisten?.()
+    this.#onChange?.()
+  }
+
+  #unlessOver<Item>(coming: Promise<Item>): Promise<Item | undefined> {
+    return new Promise((resolve, reject) => {
+      coming.then(resolve, reject)
+      const look = (): void => {
+        if (this.#isOver()) resolve(undefined)
+        else this.#onChange = look
+      }
+      this.#onChange = look
+    })
+  }
+
+  /** Resolves when a request has ended, a result was taken, or all is over. */
+  #change(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onChange = () => {
+        this.#onChange = undefined
+        resolve()
+      }
+    })
+  }
+
+  /** Likewise, or after a while: what others let go of is not told. */
+  async #room(): Promise<void> {
+    const change = this.#change()
+    const timer = this.#host.clock.schedule(lookAgain, () => this.#onChange?.())
+    await change
+    timer.cancel()
+  }
+}
