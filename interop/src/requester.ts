@@ -14,6 +14,8 @@ export interface Order {
   readonly bytes?: number
   /** How many different keys, `key-0` and so on, in turn. Default 0: null keys. */
   readonly keys?: number
+  /** The value of all of them, for SmallRye alone. Default: by `bytes` and number. */
+  readonly text?: string
   /** `json`, for NestJS alone: an object `{ number, say }`, answered with `{ number, said }`. Default `text`. */
   readonly shape?: 'text' | 'json'
 }

@@ -1,4 +1,5 @@
 import { buildNest } from '../../interop/src/nestjs.ts'
+import { buildSmallRye } from '../../interop/src/smallrye.ts'
 import { buildSpring } from '../../interop/src/spring.ts'
 import { startKafka } from '../kafka/cluster.ts'
 import { fetchKafkaJars } from '../kafka/jars.ts'
@@ -167,6 +168,7 @@ async function buildOtherClients(): Promise<void> {
   await fetchKafkaJars()
   await buildSpring()
   await buildNest()
+  await buildSmallRye()
 }
 
 async function faults(context: StepContext): Promise<void> {
