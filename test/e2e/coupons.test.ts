@@ -3,8 +3,9 @@ import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
 import { CouponSystem, type Service } from '@milena/system-coupon-mail'
 import { Client } from 'pg'
-import { uniqueName } from '../support/cluster.ts'
+import { openTestCluster, uniqueName } from '../support/cluster.ts'
 import { ask, type Answer } from '../support/payment-system.ts'
+import { runPage } from '../support/run-page.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 // The system's processes get what this one was started with; they are no test files.
@@ -251,4 +252,11 @@ test('the Mail API is away: the worker asks again until it is back', async () =>
   await system.bringUp('mail-api')
   await becomes(answer, 'sent')
   assert.equal((await mailsTo(recipient)).length, 1)
+})
+
+test('the example of the README, of which headers a reply has, prints what it says', async (t) => {
+  const cluster = await openTestCluster()
+  t.after(() => cluster.close())
+  const page = { page: 'systems/coupon-mail/README.md', block: 0, topics: ['SEND_MAIL', 'SEND_MAIL_REPLY'] }
+  assert.equal(await runPage(cluster, page), '0 tabby undefined worker-1\n')
 })
