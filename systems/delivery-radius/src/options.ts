@@ -11,7 +11,7 @@ request-reply. Then triggers over all shops. Ends with tables, and with status 0
 applied nothing out of order and told every failure, and if every shop is what a sequential model of the log says.
 
 The storm:
-  --storm N        triggers in all (default 120; 0: no storm)
+  --storm N        triggers in all (default 60; 0: no storm)
   --rate N         triggers a second, on the whole (default 20)
   --wave N         triggers that are fired at the same moment (default 12)
   --hot N          shops that it is about (default 400)
@@ -95,7 +95,7 @@ export function readOptions(args: readonly string[]): RunOptions | 'help' {
   if (!/^[a-z0-9._-]{1,40}$/.test(prefix))
     problems.push(`--prefix must be 1 to 40 of a-z, 0-9, '.', '_' and '-', not ${JSON.stringify(prefix)}`)
   const options: RunOptions = {
-    storm: number('storm', values.storm, 120, 0, 100_000),
+    storm: number('storm', values.storm, 60, 0, 100_000),
     rate: number('rate', values.rate, 20, 1, 1_000),
     wave: number('wave', values.wave, 12, 1, 1_000),
     hot: number('hot', values.hot, 400, 1, 1_000_000),

@@ -9,7 +9,7 @@ import { bar } from './bar.ts'
 import { UsageWatch, type Memory, type Usage } from './usage.ts'
 
 export interface Everywhere {
-  readonly triggers: readonly (TriggerState & { readonly kind: Kind; readonly action: Action })[]
+  readonly triggers: readonly TriggerState[]
   readonly changes: number
   /** Milliseconds until every change had its outcome. */
   readonly took: number

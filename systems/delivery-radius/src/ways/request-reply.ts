@@ -1,6 +1,7 @@
 /** Request-reply: the system itself, as a caller over HTTP sees it. */
 import { JsonClient } from '@milena/hosting'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Action, Kind } from '../domain/radius.ts'
 import type { Trigger } from '../run/storm.ts'
 import { listChanges, type ListedChange } from './changes-list.ts'
 import type { Counters, Told, Way } from './way.ts'
@@ -11,6 +12,8 @@ const patience = 300_000
 
 export interface TriggerState {
   readonly id: string
+  readonly kind: Kind
+  readonly action: Action
   readonly total: number
   readonly done: number
   readonly failed: number
