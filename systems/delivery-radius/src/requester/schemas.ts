@@ -23,6 +23,12 @@ export const triggerRequestSchema = z.strictObject({
         .refine(({ from, to }) => from <= to, 'from must not be greater than to'),
     ])
     .describe('their ids, or the numbers of the first and the last: shop-<from> to shop-<to>'),
+  timeout: z
+    .int()
+    .min(100)
+    .max(600_000)
+    .default(60_000)
+    .describe('milliseconds that each change waits for its reply'),
 })
 export type TriggerRequest = z.infer<typeof triggerRequestSchema>
 

@@ -42,8 +42,9 @@ export class Trigger {
 
   /** Resolves when every change has its outcome, and those that were not made are stored. */
   async run({ requester, operation, store }: TriggerParts): Promise<void> {
+    const options = { concurrency, timeout: this.#request.timeout }
     try {
-      for await (const result of requester.requestEach(operation, this.#messages(), { concurrency })) {
+      for await (const result of requester.requestEach(operation, this.#messages(), options)) {
         if (result.error === undefined) {
           this.#counts.done++
           this.#roundTrips.record(Math.max(1, Math.round(result.reply.roundTrip)))
