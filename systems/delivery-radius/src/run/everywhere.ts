@@ -71,13 +71,8 @@ export async function changeAll(
       )
       if (states.every(({ finished }) => finished)) {
         const usage = watch.end()
-        const told = states.map((state, index) => ({
-          ...state,
-          kind: fired[index]!.kind,
-          action: fired[index]!.action,
-        }))
         return {
-          triggers: told,
+          triggers: states,
           changes: total,
           took: now - began,
           kills: killed,
