@@ -112,6 +112,8 @@ async function open(
   const address = { topic }
   return {
     correlationPrefix,
+    // The key has the last one, and whoever was away asks for that.
+    oneReplyEach: true,
     address: () => address,
     troubles: () => reading.troubles,
     caughtUp: () => reading.askOnce(),

@@ -38,14 +38,39 @@ export interface ReceivedStep extends RequestStep {
   readonly timestamp: number
 }
 
-/** How a request ended. `failed`: not sent, or a reply that cannot be read. */
-export type RequestOutcome = 'replied' | 'remote-error' | 'timed-out' | 'cancelled' | 'failed' | 'abandoned'
+/**
+ * How a request ended. `failed`: not sent, or a reply that cannot be read. `partial`: a `requestMany` that its timeout
+ * ended, with one reply at least.
+ */
+export type RequestOutcome =
+  | 'replied'
+  | 'partial'
+  | 'remote-error'
+  | 'timed-out'
+  | 'cancelled'
+  | 'failed'
+  | 'abandoned'
 
 export interface RequestEndedStep extends RequestStep {
   readonly outcome: RequestOutcome
   /** Milliseconds from acceptance. */
   readonly duration: number
-  /** `undefined` when it was replied to. */
+  /** `undefined` when it was replied to, in part too. */
+  readonly error: Error | undefined
+}
+
+/** What became of a request that was sent one way. */
+export interface SendEndedStep {
+  readonly operation: string
+  readonly topic: string
+  readonly instanceId: string
+  /** Where it stands; `undefined` when it was not acknowledged. */
+  readonly position: RecordPosition | undefined
+  /** Of key, value and headers. */
+  readonly bytes: number
+  /** Milliseconds from acceptance until the transport let go of it. */
+  readonly duration: number
+  /** `undefined` when it was acknowledged. */
   readonly error: Error | undefined
 }
 
@@ -132,6 +157,9 @@ export interface RequestTrace extends Omit<RequestStep, 'correlationId'> {
   result?: unknown
 }
 
+/** As `RequestTrace`, of a request that is sent one way. */
+export interface SendTrace extends Omit<RequestTrace, 'correlationId'> {}
+
 /** `headers` are those of the request. What `start` subscribers enter by `bindStore` the handler runs in. */
 export interface HandlingTrace extends HandlingStep {
   readonly headers: readonly RawHeader[]
@@ -158,11 +186,13 @@ export const requestSent: Diagnostic<SentStep> = diagnostic('milena:request:sent
 export const requestEnded: Diagnostic<RequestEndedStep> = diagnostic('milena:request:ended')
 /** Requester: a request was not accepted; once for each. */
 export const requestRejected: Diagnostic<RejectedStep> = diagnostic('milena:request:rejected')
-/** Requester: the reply, or error reply, of a pending request has come. */
+/** Requester: the transport has let go of a request that was sent one way; once for each that was accepted. */
+export const sendEnded: Diagnostic<SendEndedStep> = diagnostic('milena:send:ended')
+/** Requester: the reply, or error reply, of a pending request has come; of a `requestMany` each. */
 export const replyReceived: Diagnostic<ReceivedStep> = diagnostic('milena:reply:received')
-/** Requester: the reply of a request that had been given up, or answered with an error that left its effect open. */
+/** Requester: the reply of a request that had been given up, or answered with an error that left its effect open; of a `requestMany` that had its outcome. */
 export const replyLate: Diagnostic<ReceivedStep> = diagnostic('milena:reply:late')
-/** Requester: a second reply to a request that has its outcome. */
+/** Requester: a second reply to a request that has its outcome; of a `requestMany`, a group's second one. */
 export const replyDuplicate: Diagnostic<StrayStep> = diagnostic('milena:reply:duplicate')
 /** Requester: a reply to a request that this instance did not make, or has forgotten. */
 export const replyForeign: Diagnostic<StrayStep> = diagnostic('milena:reply:foreign')
@@ -186,6 +216,8 @@ export const warning: Diagnostic<{ readonly context: string; readonly error: Err
 
 /** Around a request, from before its record is made to its outcome: `tracing:milena:request:start` and so on. */
 export const requestTracing: TracingChannel<unknown, RequestTrace> = tracingChannel('milena:request')
+/** Around a request that is sent one way, from before its record is made until the transport lets go of it. */
+export const sendTracing: TracingChannel<unknown, SendTrace> = tracingChannel('milena:send')
 /** Around a handler, with its middleware: `tracing:milena:handling:start` and so on. */
 export const handlingTracing: TracingChannel<unknown, HandlingTrace> = tracingChannel('milena:handling')
 
@@ -195,6 +227,7 @@ export const channelNames: readonly string[] = [
   requestSent,
   requestEnded,
   requestRejected,
+  sendEnded,
   replyReceived,
   replyLate,
   replyDuplicate,

@@ -26,6 +26,8 @@ export type ErrorCode =
   | 'MILENA_CANCELLED'
   | 'MILENA_ABANDONED'
   | 'MILENA_REMOTE_ERROR'
+  | 'MILENA_UNTIL_FAILED'
+  | 'MILENA_TOO_MANY_REPLIES'
   | 'MILENA_TOPIC_MISSING'
   | 'MILENA_PARTITION_MISSING'
   | 'MILENA_NOT_AUTHORIZED'
@@ -79,6 +81,10 @@ export const errorCodes: Readonly<Record<ErrorCode, ErrorFacts>> = {
   MILENA_ABANDONED: open,
   /** The replier answered with an error; what is known beyond that depends on its code (`remoteFacts`) and on what it said itself. */
   MILENA_REMOTE_ERROR: open,
+  /** The `until` of a `requestMany` threw, or gave something else than true or false. What had come: `gatheredIn`. */
+  MILENA_UNTIL_FAILED: open,
+  /** More replies came to a `requestMany` than `maxReplies`, or the requester's `maxPendingBytes`, has room for. What had come: `gatheredIn`. */
+  MILENA_TOO_MANY_REPLIES: open,
   /** A topic does not exist; nothing is created by accident. */
   MILENA_TOPIC_MISSING: unsent,
   /** A partition number that the topic does not have. */

@@ -15,6 +15,8 @@ export type {
   RequestOutcome,
   RequestStep,
   RequestTrace,
+  SendEndedStep,
+  SendTrace,
   SentStep,
   StrayStep,
 } from './diagnostics.ts'
@@ -114,7 +116,7 @@ export {
   type BatchRequest,
   type BatchWork,
 } from './replier/batch-handler.ts'
-export type { HandlerContext } from './replier/context.ts'
+export type { Forwarded, HandlerContext } from './replier/context.ts'
 export type { ForeignRequest, HandleOptions, SelectOperation } from './replier/dispatch.ts'
 export type { BeforeFinish, Finished } from './replier/before-finish.ts'
 export type {
@@ -152,15 +154,18 @@ export {
 } from './requester/standalone-record.ts'
 export type { JournaledOperation, RequesterJournalOptions } from './requester/journal-options.ts'
 export type { Recovered, RecoveredOf } from './requester/recovered.ts'
+export { gatheredIn, type Gathered, type RequestManyOptions } from './requester/gathered.ts'
 export type { OutgoingRequest, RequesterOptions } from './requester/options.ts'
 export type { FoundOutcome, OutcomeKey, StoredReply } from './requester/outcome.ts'
 export type { OutcomeOptions, SentRequest } from './requester/outcome-options.ts'
 export type { LateReply, LateReplyOf, Reply, RequestOptions } from './requester/reply.ts'
+export type { SendOptions } from './requester/send-options.ts'
 export type { PendingRequest, PreparedRequest, RegisterOptions } from './requester/stages.ts'
 export type {
   JournalHealth,
   RecoveryCounts,
   RequesterHealth,
+  OneWayCounts,
   RequesterHoldings,
   RequesterStats,
 } from './requester/stats.ts'
@@ -239,5 +244,9 @@ export type {
   UnreadableRange,
 } from './transport/transport.ts'
 export { encodeHeaders, MessageHeaders, type HeaderInput, type RawHeader } from './wire/headers.ts'
+export type { WireError } from './wire/milena.ts'
+export { nestProfile } from './wire/nest.ts'
 export type { ReplyAddress, ReplyRequest, WireProfile } from './wire/profile.ts'
+export { smallryeProfile } from './wire/smallrye.ts'
 export { springProfile } from './wire/spring.ts'
+export { springTextProfile } from './wire/spring-text.ts'

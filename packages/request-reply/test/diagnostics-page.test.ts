@@ -7,7 +7,7 @@ const page = await readFile(new URL('../../../docs/diagnostics.md', import.meta.
 const listed = [...page.matchAll(/^\| `(milena:[a-z:-]+)` \|/gm)].map(([, name]) => name!)
 
 test('docs/diagnostics.md lists every channel, and none that there is not', () => {
-  const tracing = ['milena:request', 'milena:handling']
+  const tracing = ['milena:request', 'milena:send', 'milena:handling']
   assert.deepEqual(listed.toSorted(), [...diagnostics.channelNames, ...tracing].toSorted())
 })
 
@@ -20,5 +20,6 @@ test('channelNames has every channel', () => {
 
 test('the tracing channels have the names that the page gives', () => {
   assert.equal(diagnostics.requestTracing.start.name, 'tracing:milena:request:start')
+  assert.equal(diagnostics.sendTracing.start.name, 'tracing:milena:send:start')
   assert.equal(diagnostics.handlingTracing.start.name, 'tracing:milena:handling:start')
 })

@@ -123,11 +123,14 @@ export function seenOn<Message>(name: string): Message[] {
   return seen
 }
 
-/** Outcomes beside the counters: each accepted request has one of the six. */
+/** Outcomes beside the counters: each accepted request has one of the seven. */
 export function assertAccounted(requester: Requester): void {
-  const { accepted, pending, replied, remoteErrors, timedOut, cancelled, failed, abandoned } =
+  const { accepted, pending, replied, partial, remoteErrors, timedOut, cancelled, failed, abandoned } =
     requester.stats()
-  assert.equal(replied + remoteErrors + timedOut + cancelled + failed + abandoned + pending, accepted)
+  assert.equal(
+    replied + partial + remoteErrors + timedOut + cancelled + failed + abandoned + pending,
+    accepted,
+  )
 }
 
 /** Says whether an error has this code, and these facts. */

@@ -1,14 +1,19 @@
 export { brokerEntry, type BrokerConfig, type BrokerFacts } from './broker/entry.ts'
 export { explainBrokers } from './broker/explain.ts'
 export { checkReachable } from './broker/reachable.ts'
+export { createTopics, deleteTopics } from './broker/topics.ts'
 export { connectDatabase, isRefusal, withoutPassword } from './database/connect.ts'
+export { createDatabases, dropDatabases } from './database/databases.ts'
 export { databaseEntry, type DatabaseFacts } from './database/entry.ts'
 export {
   startServer as startDatabase,
   type Server as DatabaseServer,
   type ServerOptions as DatabaseOptions,
 } from './database/server.ts'
+export { inTransaction } from './database/transaction.ts'
+export { allSettled, Foundation, type Surroundings } from './foundation.ts'
 export { createApp, listen, type App } from './http/app.ts'
+export { sendEvents } from './http/events.ts'
 export { HttpTimeout, JsonClient, type HttpAnswer, type HttpCall } from './http/json-client.ts'
 export {
   problem,
@@ -25,4 +30,5 @@ export { runCommand, type Command } from './process/command.ts'
 export { findFreePort, requireFreePort } from './process/free-port.ts'
 export { messageOf, StartError } from './process/start-error.ts'
 export { SupervisedChild, type ChildSpec, type SupervisorOptions } from './process/supervisor.ts'
+export { formatColumns, type Cells } from './terminal/columns.ts'
 export { Progress } from './terminal/progress.ts'

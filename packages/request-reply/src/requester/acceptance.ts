@@ -6,22 +6,21 @@
  */
 import { requestTracing, type RequestTrace } from '../diagnostics.ts'
 import type { ReplyAddress } from '../wire/profile.ts'
-import type { RawHeader } from '../wire/headers.ts'
-import type { ReservedHeaders } from '../wire/reserved-headers.ts'
 import type { TopicDirectory } from './topic-directory.ts'
 import type { Caps } from './caps.ts'
+import type { FurtherHeaders } from './further-headers.ts'
 import type { RequesterSettings } from './options.ts'
-import { cancelledBefore } from './outcome-errors.ts'
+import { cancelledBefore, reasonOf } from './outcome-errors.ts'
 import { idOf, stepOf, type PendingReply } from './pending.ts'
 import type { PendingReplies } from './pending-replies.ts'
-import { applicationHeaders, refused, tryOrRefuse } from './read-options.ts'
+import { refused, withinDeadline } from './read-options.ts'
 import type { Receiving } from './receiving.ts'
 import { recordBytes, type RequestEncoder } from './request-record.ts'
-import { isAborted, listen, reasonOf } from './signals.ts'
+import { isAborted, listen } from './signals.ts'
 
 export interface AcceptanceOptions {
-  readonly settings: Pick<RequesterSettings, 'clock' | 'random' | 'headers' | 'instanceId'>
-  readonly reserved: ReservedHeaders
+  readonly settings: Pick<RequesterSettings, 'clock' | 'random' | 'instanceId'>
+  readonly further: FurtherHeaders
   readonly encoder: RequestEncoder
   readonly topics: TopicDirectory
   readonly caps: Caps
@@ -30,10 +29,7 @@ export interface AcceptanceOptions {
   address(): ReplyAddress
   /** With what a correlation id begins, if with anything. */
   correlationPrefix(): Buffer | undefined
-  warn(context: string, thrown: unknown): void
 }
-
-const none: readonly RawHeader[] = []
 
 export class Acceptance {
   readonly #options: AcceptanceOptions
@@ -56,7 +52,7 @@ export class Acceptance {
     pending.correlationId = correlationId ?? this.#newId()
     pending.id = idOf(pending.correlationId)
     if (!requestTracing.hasSubscribers) {
-      this.#register(pending, none)
+      this.#register(pending, undefined)
       return then(pending)
     }
     return this.#traced(pending, then)
@@ -68,16 +64,18 @@ export class Acceptance {
     return id
   }
 
-  #register(pending: PendingReply, traced: readonly RawHeader[]): void {
-    const { settings, encoder, topics, caps, receiving } = this.#options
+  #register(pending: PendingReply, trace: RequestTrace | undefined): void {
+    const { settings, encoder, further, topics, caps, receiving } = this.#options
     const { operation } = pending
     if (!receiving.isOpen) throw receiving.refusal(operation)
-    const further = settings.headers === undefined ? traced : [...this.#hooked(pending), ...traced]
+    const beside = further.of(pending, pending.correlationId, trace)
     const { clock } = settings
     const { spent, timeout } = pending
-    const left = spent === 0 ? timeout : Math.max(1, Math.ceil(timeout - spent))
+    const now = clock.now()
+    const wanted = spent === 0 ? timeout : Math.max(1, Math.ceil(timeout - spent))
+    const left = withinDeadline(pending, wanted, now)
     try {
-      pending.record = encoder.encode(pending, further, this.#options.address(), clock.now(), left)
+      pending.record = encoder.encode(pending, beside, this.#options.address(), now, left)
     } catch (error) {
       topics.doubt(operation.topic, error)
       throw error
@@ -100,24 +98,11 @@ export class Acceptance {
     this.#options.pending.register(pending, left)
   }
 
-  #hooked(pending: PendingReply): readonly RawHeader[] {
-    const { settings, reserved } = this.#options
-    const { operation, key } = pending
-    const outgoing = {
-      operation: operation.name,
-      topic: operation.topic,
-      key,
-      correlationId: pending.correlationId.toString('hex'),
-    }
-    const headers = tryOrRefuse(operation, 'headers', () => settings.headers!(outgoing))
-    return headers === undefined ? none : applicationHeaders(operation, headers, reserved)
-  }
-
   #traced<Result>(pending: PendingReply, then: (pending: PendingReply) => Result): Result {
     const trace: RequestTrace = { ...stepOf(pending, this.#options.settings.instanceId), headers: [] }
     return requestTracing.start.runStores(trace, () => {
       try {
-        this.#register(pending, this.#headersOf(trace))
+        this.#register(pending, trace)
         pending.trace = trace
         return then(pending)
       } catch (error) {
@@ -129,29 +114,4 @@ export class Acceptance {
       }
     })
   }
-
-  /** Those that subscribers have added. What is wrong with them is told, and is no fault of the request. */
-  #headersOf({ headers }: RequestTrace): readonly RawHeader[] {
-    const { reserved } = this.#options
-    try {
-      return [...headers].filter((header) => {
-        const usable = isHeader(header) && !reserved.has(header[0])
-        if (!usable)
-          this.#options.warn(
-            'tracing',
-            new TypeError('a subscriber added something that is no header, or one of ours'),
-          )
-        return usable
-      })
-    } catch (thrown) {
-      this.#options.warn('tracing', thrown)
-      return none
-    }
-  }
-}
-
-function isHeader(header: unknown): header is RawHeader {
-  if (!Array.isArray(header)) return false
-  const [name, value] = header as readonly unknown[]
-  return Buffer.isBuffer(name) && (value === null || Buffer.isBuffer(value))
 }

@@ -1,6 +1,6 @@
 /**
- * How much a requester may hold: of requests that are being prepared, that wait for their reply, and that have their
- * outcome while the transport has not let go of them.
+ * How much a requester may hold: of requests that are being prepared, that wait for their reply (with what has been
+ * gathered of several), and that have their outcome while the transport has not let go of them.
  */
 import type { AnyOperation } from '../contract/operation.ts'
 import { MilenaError } from '../errors.ts'
@@ -46,6 +46,16 @@ export class Caps {
     return (
       this.#held + this.#preparing.size < maxPending && this.#bytes + this.#preparing.bytes < maxPendingBytes
     )
+  }
+
+  /** Whether there is room for more bytes of what is held already. */
+  hasRoomFor(bytes: number): boolean {
+    return this.#bytes + this.#preparing.bytes + bytes <= this.#options.maxPendingBytes
+  }
+
+  /** What is held takes so many bytes more, or less. */
+  resize(by: number): void {
+    this.#bytes += by
   }
 
   take(bytes: number): void {

@@ -5,6 +5,7 @@
  */
 import { MilenaError, OptionsError } from '../errors.ts'
 import type { OpenedTransport } from '../transport/open.ts'
+import type { OneWay } from './one-way.ts'
 import { drainTimeoutIs, isDrainTimeout, said, type RequesterSettings } from './options.ts'
 import type { PendingReplies } from './pending-replies.ts'
 import type { Preparing } from './preparing.ts'
@@ -18,6 +19,7 @@ export interface ClosingOptions {
   readonly settings: Pick<RequesterSettings, 'clock' | 'drainTimeout' | 'instanceId'>
   readonly preparing: Preparing
   readonly pending: PendingReplies
+  readonly oneWay: OneWay
   readonly receiving: Receiving
   readonly opened: OpenedTransport
   readonly warnings: RequesterWarnings
@@ -59,11 +61,12 @@ export class Closing {
   }
 
   async #close(timeout: number): Promise<void> {
-    const { preparing, pending, receiving, opened } = this.#options
+    const { preparing, pending, oneWay, receiving, opened } = this.#options
     const left = await this.#drain(timeout)
     this.#drained = true
     preparing.close(() => this.error())
     pending.close()
+    oneWay.close()
     receiving.close()
     await this.#options.closeJournal(left)
     const routingClosed = this.#options.closeRouting()
@@ -80,13 +83,14 @@ export class Closing {
 
   /** What was asked before `close()` counts, also while it waits for its topic: it is pending as soon as that is known. */
   async #drain(timeout: number): Promise<number> {
-    const { settings, preparing, pending } = this.#options
+    const { settings, preparing, pending, oneWay } = this.#options
     const until = settings.clock.monotonic() + timeout
     const left = (): number => until - settings.clock.monotonic()
     do {
       await preparing.drain(left())
       await pending.drain(left())
-    } while (pending.size > 0 && left() > 0)
+      await oneWay.drain(left())
+    } while (pending.size + oneWay.size > 0 && left() > 0)
     return Math.max(0, left())
   }
 

@@ -8,6 +8,7 @@
  * Two outcomes leave the entry where it is: `close()`, so that whoever comes next takes over as after a kill, and that
  * somebody else has taken the journal. One that was told as unknown is kept for `keepUnknown`.
  */
+import type { AnyOperation } from '../contract/operation.ts'
 import type { RequestOutcome } from '../diagnostics.ts'
 import { MilenaError, OptionsError } from '../errors.ts'
 import { journalFailed, type JournalStats, type OpenJournal } from '../journal/journal.ts'
@@ -82,8 +83,8 @@ export class Journaling {
     return this.#taken
   }
 
-  covers(pending: PendingReply): boolean {
-    return this.#options.journal.operations.has(pending.operation.name)
+  covers(operation: AnyOperation): boolean {
+    return this.#options.journal.operations.has(operation.name)
   }
 
   /** Writes it down, and then sends it, if it is still wanted. Never throws. */

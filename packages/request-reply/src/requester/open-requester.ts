@@ -3,6 +3,7 @@ import { untyped, type AnyOperation, type Operation } from '../contract/operatio
 import { requestRejected } from '../diagnostics.ts'
 import { MilenaError, OptionsError } from '../errors.ts'
 import { openRouting, type CompleteReplyRouting } from '../routing/open-routing.ts'
+import type { RecordPosition } from '../transport/transport.ts'
 import type { OpenedTransport } from '../transport/open.ts'
 import { ReservedHeaders } from '../wire/reserved-headers.ts'
 import { errorOf } from '../words.ts'
@@ -13,16 +14,23 @@ import { Dispatcher } from './dispatcher.ts'
 import { Each, type EachHost, type EachResults } from './each.ts'
 import { readEachOptions, readItems, type RequestEachOptions } from './each-options.ts'
 import { EarlyReplies } from './early-replies.ts'
+import { FurtherHeaders } from './further-headers.ts'
 import { Journaling } from './journaling.ts'
 import { LateReplies } from './late-replies.ts'
 import { OperationAccounts } from './operation-accounts.ts'
 import type { RequesterSettings } from './options.ts'
 import { Outcomes, type OutcomeKey, type FoundOutcome } from './outcome.ts'
+import { readManyOptions } from './gather-options.ts'
+import type { Gathered, RequestManyOptions } from './gathered.ts'
+import { Gathering } from './gathering.ts'
 import type { OutcomeOptions } from './outcome-options.ts'
+import { OneWay } from './one-way.ts'
+import { refuseSendOptions, type SendOptions } from './send-options.ts'
 import { PendingReply } from './pending.ts'
 import { PendingReplies } from './pending-replies.ts'
 import { Preparation } from './preparation.ts'
 import { Preparing } from './preparing.ts'
+import { refused } from './read-options.ts'
 import { Receiving } from './receiving.ts'
 import { Recovery } from './recovery.ts'
 import { ReplyReceiver } from './reply-receiver.ts'
@@ -53,6 +61,7 @@ export class OpenRequester implements AsyncDisposable {
   readonly #acceptance: Acceptance
   readonly #registration: Registration
   readonly #dispatcher: Dispatcher
+  readonly #oneWay: OneWay
   readonly #pending: PendingReplies
   readonly #receiver: ReplyReceiver
   readonly #journaling: Journaling | undefined
@@ -98,6 +107,7 @@ export class OpenRequester implements AsyncDisposable {
       journal &&
       new Recovery({
         clock,
+        profile: settings.profile,
         journal,
         accounts,
         warnings,
@@ -140,18 +150,24 @@ export class OpenRequester implements AsyncDisposable {
       receiving,
       onRejected: (operation, error) => this.#countRejected(operation, error),
     })
-    this.#acceptance = new Acceptance({
+    const encoder = new RequestEncoder(settings)
+    const further = new FurtherHeaders({
       settings,
       reserved,
+      warn: (context, thrown) => warnings.tell(context, thrown),
+    })
+    this.#acceptance = new Acceptance({
+      settings,
+      further,
       topics,
       caps,
       receiving,
       pending: this.#pending,
-      encoder: new RequestEncoder(settings),
+      encoder,
       address: () => this.#routing!.address(),
       correlationPrefix: () => this.#routing!.correlationPrefix,
-      warn: (context, thrown) => warnings.tell(context, thrown),
     })
+    this.#oneWay = new OneWay({ transport, instanceId, clock, encoder, further, caps, topics })
     this.#registration = new Registration({
       acceptance: this.#acceptance,
       dispatcher: this.#dispatcher,
@@ -183,6 +199,7 @@ export class OpenRequester implements AsyncDisposable {
       opened,
       warnings,
       pending: this.#pending,
+      oneWay: this.#oneWay,
       closeJournal: async (timeout) => this.#journaling?.close(timeout),
       closeRouting: () => this.#routing?.close() ?? Promise.resolve(),
     })
@@ -197,7 +214,8 @@ export class OpenRequester implements AsyncDisposable {
 
   readonly #send = (pending: PendingReply): Promise<Reply<unknown>> => {
     const reply = promiseOf<unknown>(pending)
-    if (this.#journaling?.covers(pending)) this.#journaling.write(pending, this.#routing!.positions())
+    if (this.#journaling?.covers(pending.operation))
+      this.#journaling.write(pending, this.#routing!.positions())
     else this.#dispatcher.send(pending)
     this.#pending.publishAccepted(pending)
     return reply
@@ -247,6 +265,27 @@ export class OpenRequester implements AsyncDisposable {
     return this.#prepare(untyped(operation), value, options, this.#accept) as Promise<Reply<ReplyOutput>>
   }
 
+  requestMany<RequestInput, RequestOutput, ReplyInput, ReplyOutput>(
+    operation: Operation<RequestInput, RequestOutput, ReplyInput, ReplyOutput>,
+    value: RequestInput,
+    options: RequestManyOptions<ReplyOutput>,
+  ): Promise<Gathered<ReplyOutput>> {
+    const asked = untyped(operation)
+    try {
+      this.#accounts.of(asked)
+      const { plan, rest } = readManyOptions(asked, options)
+      this.#refuseMany(asked)
+      const gathered = this.#prepare(asked, value, rest, (pending) => {
+        pending.gathering = new Gathering(plan)
+        return this.#accept(pending)
+      })
+      return gathered as Promise<unknown> as Promise<Gathered<ReplyOutput>>
+    } catch (error) {
+      this.#countRejected(asked, error)
+      return Promise.reject(errorOf(error))
+    }
+  }
+
   prepare<RequestInput, RequestOutput, ReplyInput, ReplyOutput>(
     operation: Operation<RequestInput, RequestOutput, ReplyInput, ReplyOutput>,
     value: RequestInput,
@@ -254,6 +293,24 @@ export class OpenRequester implements AsyncDisposable {
   ): Promise<PreparedRequest<ReplyOutput>> {
     return this.#prepare(untyped(operation), value, options, (pending) =>
       Promise.resolve(publish<ReplyOutput>(pending)),
+    )
+  }
+
+  async send<RequestInput, RequestOutput, ReplyInput, ReplyOutput>(
+    typed: Operation<RequestInput, RequestOutput, ReplyInput, ReplyOutput>,
+    value: RequestInput,
+    options?: SendOptions,
+  ): Promise<RecordPosition> {
+    const operation = untyped(typed)
+    return this.#prepare(
+      operation,
+      value,
+      options,
+      (pending) => {
+        if (this.#closing.drained) throw this.#closing.error()
+        return this.#oneWay.send(pending)
+      },
+      true,
     )
   }
 
@@ -310,6 +367,7 @@ export class OpenRequester implements AsyncDisposable {
       ...this.#holdings(),
       ...this.#accounts.totals(),
       ...this.#counters,
+      oneWay: this.#oneWay.counts,
       roundTrip: this.#accounts.roundTrip(),
       operations: this.#accounts.byName(),
     }
@@ -334,6 +392,7 @@ export class OpenRequester implements AsyncDisposable {
     value: unknown,
     options: RequestOptions | undefined,
     then: (pending: PendingReply) => Promise<Result>,
+    oneWay = false,
   ): Promise<Result> {
     try {
       // First of all: a question about the topic that begins now would fail with nobody there to hear of it.
@@ -342,13 +401,30 @@ export class OpenRequester implements AsyncDisposable {
       const account = this.#accounts.of(operation)
       // Before any work: when there is too much already, a rejection must cost next to nothing.
       this.#caps.check(operation, 0)
-      if (this.#settings.whileNotReceiving === 'refuse' && !this.#receiving.isOpen)
+      if (oneWay) refuseSendOptions(operation, options)
+      else if (this.#settings.whileNotReceiving === 'refuse' && !this.#receiving.isOpen)
         throw this.#receiving.refusal(operation)
-      return this.#preparation.prepare(new PendingReply(operation, account, value), options, then)
+      return this.#preparation.prepare(new PendingReply(operation, account, value, oneWay), options, then)
     } catch (error) {
       this.#countRejected(operation, error)
       return Promise.reject(errorOf(error))
     }
+  }
+
+  /** Where several replies could not be had, or kept, as one can. */
+  #refuseMany(operation: AnyOperation): void {
+    if (this.#journaling?.covers(operation) === true)
+      throw refused(
+        operation,
+        'the journal keeps one outcome for each request, and this operation is one of journal.operations: ' +
+          'requestMany needs a requester without it',
+      )
+    if (this.#routing?.oneReplyEach === true)
+      throw refused(
+        operation,
+        `reply routing ${this.#settings.replyRouting.name} keeps one reply for each request: requestMany needs ` +
+          'one that reads a log, such as replyPartition',
+      )
   }
 
   #holdings(): RequesterHoldings {
@@ -357,8 +433,8 @@ export class OpenRequester implements AsyncDisposable {
       pendingBytes: this.#pending.bytes,
       oldestPending: this.#pending.oldestAge,
       preparing: this.#preparing.size,
-      sending: this.#dispatcher.sending,
-      sendingBytes: this.#dispatcher.sendingBytes,
+      sending: this.#dispatcher.sending + this.#oneWay.size,
+      sendingBytes: this.#dispatcher.sendingBytes + this.#oneWay.bytes,
       ...(this.#journaling && { journal: this.#journaling.health() }),
     }
   }

@@ -6,10 +6,13 @@ import { operationHeader } from '../wire/milena.ts'
 import type { RawHeader } from '../wire/headers.ts'
 import { classOf } from '../words.ts'
 
-/** How many requests were accepted, and how they ended: each in exactly one of the six. */
+/** How many requests were accepted, and how they ended: each in exactly one of the seven. */
 export interface OutcomeCounts {
   readonly accepted: number
+  /** Of `requestMany`: all that it waited for came. */
   readonly replied: number
+  /** `requestMany` that its timeout ended, with one reply at least. */
+  readonly partial: number
   /** Answered with an error by the replier. */
   readonly remoteErrors: number
   readonly timedOut: number
@@ -32,7 +35,16 @@ export type OutcomeName = Exclude<keyof OutcomeCounts, 'accepted'>
 type Counts = { -readonly [Name in keyof OutcomeCounts]: number }
 
 function noCounts(): Counts {
-  return { accepted: 0, replied: 0, remoteErrors: 0, timedOut: 0, cancelled: 0, failed: 0, abandoned: 0 }
+  return {
+    accepted: 0,
+    replied: 0,
+    partial: 0,
+    remoteErrors: 0,
+    timedOut: 0,
+    cancelled: 0,
+    failed: 0,
+    abandoned: 0,
+  }
 }
 
 interface Counted {

@@ -18,8 +18,8 @@ export interface OutgoingRequest {
   readonly operation: string
   readonly topic: string
   readonly key: Buffer | null
-  /** In hexadecimal, 32 digits. */
-  readonly correlationId: string
+  /** In hexadecimal, 32 digits; `undefined` of one that is sent one way. */
+  readonly correlationId: string | undefined
 }
 
 export interface RequesterOptions extends TransportSource {

@@ -4,10 +4,30 @@ import { MilenaError, TimeoutError, TransportError, type ErrorDetails, type Sent
 import { wordsOf } from '../words.ts'
 import { factsOf, type PendingReply } from './pending.ts'
 
+/** @param why such as that `until` threw; a reply has come, so it was sent */
+export function gatherFailed(
+  pending: PendingReply,
+  code: 'MILENA_UNTIL_FAILED' | 'MILENA_TOO_MANY_REPLIES',
+  why: string,
+  cause?: unknown,
+): MilenaError {
+  const message = `operation ${pending.operation.name}: ${why}; what had come is in gatheredIn(error, operation)`
+  return withoutStack(() => new MilenaError(code, message, { sent: 'yes', cause, request: factsOf(pending) }))
+}
+
 /** How far a request that is given up has come: `no` after everything of it was taken back. */
 export function sentStateOf({ acknowledged, doubtful, inFlight }: PendingReply): SentState {
   if (acknowledged) return 'yes'
   return doubtful || inFlight > 0 ? 'unknown' : 'no'
+}
+
+/** Why the caller's signal was aborted. */
+export function reasonOf(signal: AbortSignal | undefined): unknown {
+  try {
+    return signal?.reason
+  } catch (thrown) {
+    return thrown
+  }
 }
 
 /** What is certain of a request that never left this process. */
@@ -58,6 +78,21 @@ export function cancelledBefore(operation: AnyOperation, reason: unknown): Milen
     'MILENA_CANCELLED',
     `operation ${operation.name}: cancelled by the caller; nothing was sent`,
     { ...neverSent, cause: reason },
+  )
+}
+
+/**
+ * The deadline that its caller has given was over before it was accepted. Trying again, later, is in vain.
+ *
+ * @param by milliseconds
+ * @param reason why its caller's signal has fired, if it has: whoever looks for what stopped the work finds that
+ */
+export function deadlineOver(operation: AnyOperation, by: number, reason: unknown): TransportError {
+  const since = by === 0 ? 'is over' : `was over ${Math.ceil(by)} ms ago`
+  return new TransportError(
+    'MILENA_NOT_SENT',
+    `operation ${operation.name}: not sent, since its deadline ${since}`,
+    { ...neverSent, retryable: false, cause: reason },
   )
 }
 

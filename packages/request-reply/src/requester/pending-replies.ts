@@ -8,16 +8,27 @@ import type { Clock } from '../clock.ts'
 import { requestAccepted, requestEnded, requestTracing, type RequestOutcome } from '../diagnostics.ts'
 import type { MilenaError, TransportError } from '../errors.ts'
 import { PassingMap } from '../passing-map.ts'
-import type { RecordPosition } from '../transport/transport.ts'
+import { wordsOf } from '../words.ts'
+import type { IncomingRecord, RecordPosition } from '../transport/transport.ts'
 import type { Caps } from './caps.ts'
 import { Deadlines } from './deadlines.ts'
 import { Drain } from './drain.ts'
 import { AnsweredRequests, RecentEntries, type ReplySeen } from './memory.ts'
 import type { OutcomeName } from './operation-accounts.ts'
-import { abandoned, cancelled, rejecting, sentStateOf, timedOut, unsent } from './outcome-errors.ts'
+import { withGathered, type Gathered } from './gathered.ts'
+import {
+  abandoned,
+  cancelled,
+  gatherFailed,
+  reasonOf,
+  rejecting,
+  sentStateOf,
+  timedOut,
+  unsent,
+} from './outcome-errors.ts'
 import { stepOf, type PendingReply } from './pending.ts'
+import type { ReadReply } from './read-reply.ts'
 import type { Reply } from './reply.ts'
-import { reasonOf } from './signals.ts'
 
 export interface PendingRepliesOptions {
   readonly instanceId: string
@@ -41,6 +52,7 @@ export interface PendingRepliesOptions {
 
 const counterOf: Readonly<Record<RequestOutcome, OutcomeName>> = {
   replied: 'replied',
+  partial: 'partial',
   'remote-error': 'remoteErrors',
   'timed-out': 'timedOut',
   cancelled: 'cancelled',
@@ -53,6 +65,8 @@ export class PendingReplies {
   readonly #pending = new PassingMap<string, PendingReply>()
   readonly #deadlines: Deadlines<PendingReply>
   readonly #unanswered: RecentEntries<PendingReply>
+  /** Those that had all the replies they waited for. */
+  readonly #released: RecentEntries<PendingReply>
   readonly #answered: AnsweredRequests
   readonly #drain: Drain
   #bytes = 0
@@ -66,6 +80,7 @@ export class PendingReplies {
       () => options.catchUp(),
     )
     this.#unanswered = new RecentEntries(remember, maxPendingBytes, () => options.onForgotten())
+    this.#released = new RecentEntries(remember, maxPendingBytes, () => undefined)
     this.#answered = new AnsweredRequests(remember)
     this.#drain = new Drain(clock)
   }
@@ -138,11 +153,51 @@ export class PendingReplies {
     return true
   }
 
-  /** A request that was given up, or answered with an error that left its effect open. */
+  /** Room for one more of several replies; without it, that is its outcome. */
+  admit(pending: PendingReply, record: IncomingRecord): boolean {
+    const gathering = pending.gathering!
+    const { caps } = this.#options
+    const bytes = gathering.sizeOf(record)
+    if (!gathering.isFull && caps.hasRoomFor(bytes)) {
+      gathering.admit(bytes)
+      caps.resize(bytes)
+      this.#bytes += bytes
+      return true
+    }
+    const why = gathering.isFull
+      ? `more than ${gathering.maxReplies} replies and errors (maxReplies) came before it was enough`
+      : `what has come, and what else is pending, has more than ${this.#options.maxPendingBytes} bytes (maxPendingBytes)`
+    this.#failGather(pending, gatherFailed(pending, 'MILENA_TOO_MANY_REPLIES', why))
+    return false
+  }
+
+  /** One of several replies was read; it may be the last that is waited for. */
+  gather(pending: PendingReply, record: IncomingRecord, read: ReadReply): void {
+    const gathering = pending.gathering!
+    gathering.add(record, read)
+    let released: boolean
+    try {
+      released = gathering.isReleased()
+    } catch (thrown) {
+      const why = `its until, the release predicate, failed: ${wordsOf(thrown)}`
+      return this.#failGather(pending, gatherFailed(pending, 'MILENA_UNTIL_FAILED', why, thrown))
+    }
+    // The predicate is the application's: it may have ended the request itself.
+    if (!released || !this.#take(pending)) return
+    forgetRecord(pending)
+    this.#released.add(pending.id, pending, rememberedBytes(pending))
+    this.#handOver(pending, 'replied')
+  }
+
+  /** A request that was given up, or answered with an error that left its effect open; or that wanted several replies and has its outcome. */
   unanswered(id: string): PendingReply | undefined {
-    const pending = this.#unanswered.take(id)
-    if (pending !== undefined) this.#unanswered.add(id, pending, pending.bytes)
-    return pending
+    for (const entries of [this.#unanswered, this.#released]) {
+      const pending = entries.take(id)
+      if (pending === undefined) continue
+      entries.add(id, pending, rememberedBytes(pending))
+      return pending
+    }
+    return undefined
   }
 
   /** A reply to a request of an earlier process: what comes after it is a second one. */
@@ -220,6 +275,11 @@ export class PendingReplies {
     pending.unlisten?.()
     pending.unlisten = undefined
     if (pending.inFlight === 0 && !pending.held) this.#options.caps.letGo(pending.bytes)
+    const gathered = pending.gathering?.bytes
+    if (gathered !== undefined) {
+      this.#bytes -= gathered
+      this.#options.caps.resize(-gathered)
+    }
     if (this.#pending.size === 0) this.#drain.empty()
     return true
   }
@@ -227,6 +287,7 @@ export class PendingReplies {
   #expire(pending: PendingReply): void {
     if (!this.#take(pending)) return
     this.#giveUp(pending)
+    if (pending.gathering?.hasReplies === true) return this.#handOver(pending, 'partial')
     const why = this.#options.reasonSince(pending.acceptedAt)
     this.#fail(pending, 'timed-out', timedOut(pending, this.#options.replyTopic(), why))
   }
@@ -234,17 +295,37 @@ export class PendingReplies {
   /** Without an answer: what comes is late. With one that is still being read: what comes is a second one. */
   #giveUp(pending: PendingReply): void {
     this.#options.withdraw(pending)
-    pending.record = undefined
-    pending.further = undefined
-    pending.value = null
-    pending.headers = []
-    const { id, correlationId, replied, seen } = pending
+    forgetRecord(pending)
+    const { id, correlationId, replied, seen, gathering } = pending
     if (sentStateOf(pending) === 'no') return // nobody can answer it
-    if (replied && seen !== undefined) this.#answered.add(correlationId, seen.fingerprint, seen.position)
+    if (gathering !== undefined) this.#unanswered.add(id, pending, rememberedBytes(pending))
+    else if (replied && seen !== undefined) this.#answered.add(correlationId, seen.fingerprint, seen.position)
     else this.#unanswered.add(id, pending, pending.bytes)
   }
 
+  #failGather(pending: PendingReply, error: Error): void {
+    if (!this.#take(pending)) return
+    this.#giveUp(pending)
+    this.#fail(pending, 'failed', error)
+  }
+
+  /** Several replies, or some of them, are its outcome. */
+  #handOver(pending: PendingReply, outcome: 'replied' | 'partial'): void {
+    const gathered = this.#gathered(pending, outcome === 'replied')
+    this.#end(pending, outcome, undefined)
+    pending.resolve(gathered)
+  }
+
+  #gathered(
+    { gathering, correlationId, position, acceptedAt }: PendingReply,
+    complete: boolean,
+  ): Gathered<never> {
+    const duration = this.#options.clock.monotonic() - acceptedAt
+    return gathering!.finish(complete, correlationId.toString('hex'), position, duration)
+  }
+
   #fail(pending: PendingReply, outcome: RequestOutcome, error: Error): void {
+    if (pending.gathering !== undefined) withGathered(error, this.#gathered(pending, false))
     this.#end(pending, outcome, error)
     pending.resolve(rejecting(error))
   }
@@ -272,4 +353,17 @@ export class PendingReplies {
     requestTracing.asyncStart.publish(trace)
     requestTracing.asyncEnd.publish(trace)
   }
+}
+
+/** What goes out is not needed any more. */
+function forgetRecord(pending: PendingReply): void {
+  pending.record = undefined
+  pending.further = undefined
+  pending.value = null
+  pending.headers = []
+}
+
+/** What a request takes in memory while it is remembered. */
+function rememberedBytes({ bytes, gathering }: PendingReply): number {
+  return gathering === undefined ? bytes : bytes + gathering.rememberedBytes
 }

@@ -13,6 +13,8 @@ import type { MilenaError, RequestFacts } from '../errors.ts'
 import type { OutgoingRecord, RecordPosition } from '../transport/transport.ts'
 import type { RawHeader } from '../wire/headers.ts'
 import type { DeadlineEntry, DeadlineQueue } from './deadlines.ts'
+import type { Gathered } from './gathered.ts'
+import type { Gathering } from './gathering.ts'
 import type { ReplySeen } from './memory.ts'
 import type { OperationAccount } from './operation-accounts.ts'
 import type { Reply } from './reply.ts'
@@ -28,9 +30,13 @@ export class PendingReply implements DeadlineEntry {
   readonly account: OperationAccount
   /** As it was given. */
   readonly request: unknown
+  /** It is sent one way: no reply is waited for. */
+  readonly oneWay: boolean
 
   /** The caller's options, read once. */
   timeout = 0
+  /** In milliseconds since the Unix epoch. */
+  deadline: number | undefined = undefined
   signal: AbortSignal | undefined = undefined
   /** The partition that the caller has chosen. */
   partition: number | undefined = undefined
@@ -81,13 +87,15 @@ export class PendingReply implements DeadlineEntry {
   /** Its reply has come; something asynchronous may still be reading it. */
   replied = false
   onReply: OnReply | undefined = undefined
+  /** What has come, where several replies are wanted (`requestMany`). */
+  gathering: Gathering | undefined = undefined
   /** Replies that are being read one after the other, where there may be several. */
   reading: Promise<void> | undefined = undefined
   /** The last reply that was read. */
   seen: ReplySeen | undefined = undefined
 
-  /** Gives the caller the reply, or a promise that rejects. */
-  resolve: (outcome: Reply<never> | Promise<never>) => void = ignore
+  /** Gives the caller the reply, or several, or a promise that rejects. */
+  resolve: (outcome: Reply<never> | Gathered<never> | Promise<never>) => void = ignore
   /** Stops listening to the caller's signal. */
   unlisten: (() => void) | undefined = undefined
   trace: RequestTrace | undefined = undefined
@@ -97,10 +105,11 @@ export class PendingReply implements DeadlineEntry {
   next: DeadlineEntry | undefined = undefined
   queue: DeadlineQueue | undefined = undefined
 
-  constructor(operation: AnyOperation, account: OperationAccount, request: unknown) {
+  constructor(operation: AnyOperation, account: OperationAccount, request: unknown, oneWay = false) {
     this.operation = operation
     this.account = account
     this.request = request
+    this.oneWay = oneWay
   }
 }
 

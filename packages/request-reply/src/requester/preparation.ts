@@ -12,14 +12,14 @@ import type { Caps } from './caps.ts'
 import { encodeRequest, refuseReserved } from './encoding.ts'
 import { KeyOrder } from './key-order.ts'
 import type { RequesterSettings } from './options.ts'
-import { cancelledBefore, notReady } from './outcome-errors.ts'
+import { cancelledBefore, notReady, reasonOf } from './outcome-errors.ts'
 import type { PendingReply } from './pending.ts'
 import type { Preparing } from './preparing.ts'
 import { readRequestOptions, tryTo } from './read-options.ts'
 import type { Receiving } from './receiving.ts'
 import type { RequestOptions } from './reply.ts'
 import { chooseIdempotencyKey, chooseKey, recordBytes } from './request-record.ts'
-import { isAborted, reasonOf } from './signals.ts'
+import { isAborted } from './signals.ts'
 import type { TopicDirectory } from './topic-directory.ts'
 
 export interface PreparationOptions {
@@ -53,9 +53,9 @@ export class Preparation {
   ): Promise<Result> {
     const { settings, reserved, topics, receiving } = this.#options
     const { operation, request: value } = pending
-    const givenKey = readRequestOptions(pending, given, settings.timeout, reserved)
+    const givenKey = readRequestOptions(pending, given, settings.timeout, reserved, settings.clock)
     if (isAborted(pending)) throw cancelledBefore(operation, reasonOf(pending.signal))
-    receiving.refuseAnsweringItself(operation)
+    if (!pending.oneWay) receiving.refuseAnsweringItself(operation)
     // Now, while the value is as it was given.
     pending.idempotencyKey = chooseIdempotencyKey(operation, value, pending.idempotencyKey)
     const body = encodeRequest(operation, value)
@@ -73,7 +73,7 @@ export class Preparation {
     this.#takeBody(pending, body)
     const partitions = topics.partitions(operation.topic)
     if (typeof partitions !== 'number') partitions.catch(() => undefined) // it is asked for again
-    else if (!this.#order.holds(pending) && this.#isReceiving()) {
+    else if (!this.#order.holds(pending) && (pending.oneWay || this.#isReceiving())) {
       pending.partitions = partitions
       return then(pending)
     }
@@ -118,7 +118,7 @@ export class Preparation {
       waitedFor = 'an earlier request of its key'
       await before
       waitedFor = ''
-      if (settings.whileNotReceiving === 'wait') await receiving.opened()
+      if (settings.whileNotReceiving === 'wait' && !pending.oneWay) await receiving.opened()
     }
     const onTimeout = (): Error =>
       waitedFor === '' ? receiving.refusal(operation) : notReady(operation, pending.timeout, waitedFor)

@@ -56,10 +56,10 @@ export class Registration {
   }
 }
 
-/** Settles with the request's outcome. */
+/** Settles with the request's outcome; where several replies are wanted, with those. */
 export function promiseOf<Output>(pending: PendingReply): Promise<Reply<Output>> {
   return new Promise((resolve) => {
-    pending.resolve = resolve
+    pending.resolve = resolve as PendingReply['resolve']
   })
 }
 

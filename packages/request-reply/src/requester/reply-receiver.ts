@@ -6,6 +6,11 @@
  *   answered with an error that left its effect open ─▶ an error of that kind: as above; anything else: late
  *   of an earlier process, in the journal ─▶ recovered
  *   anything else ────────────────▶ foreign: passed over; after a restart kept for a while, its request may yet be registered
+ *
+ * Where several replies are wanted (`requestMany`), each group has one:
+ *
+ *   pending here ─▶ its group's first: gathered       has its outcome here ─▶ its group's first: late
+ *   its group's second: the same: duplicate; another one: contradicting, a warning (gathering.ts)
  */
 import {
   replyDuplicate,
@@ -17,13 +22,15 @@ import {
 } from '../diagnostics.ts'
 import type { MilenaError } from '../errors.ts'
 import type { IncomingRecord, RecordPosition } from '../transport/transport.ts'
-import { readError, type WireError } from '../wire/milena.ts'
+import type { WireError } from '../wire/milena.ts'
+import { readReplyError } from '../wire/profile.ts'
 import type { EarlyReplies } from './early-replies.ts'
 import { fingerprintOf } from './fingerprint.ts'
 import type { LateReplies } from './late-replies.ts'
 import type { ReplySeen } from './memory.ts'
 import type { OperationAccounts } from './operation-accounts.ts'
 import type { RequesterSettings } from './options.ts'
+import { kept } from './gathering.ts'
 import { idOf, stepOf, type PendingReply } from './pending.ts'
 import type { PendingReplies } from './pending-replies.ts'
 import { leavesOpen, readReply, type ReadReply } from './read-reply.ts'
@@ -79,15 +86,38 @@ export class ReplyReceiver {
   }
 
   #receiveReply(entry: PendingReply, record: IncomingRecord): void {
-    const { settings, accounts } = this.#options
     this.#countOwn(record)
-    const remote = readError(record.headers)
+    const remote = readReplyError(this.#options.settings.profile, record.headers)
     const fingerprint = fingerprintOf(record.value, remote?.code)
+    if (entry.gathering !== undefined) return this.#receiveOneOfMany(entry, record, fingerprint, remote)
     const several = entry.onReply !== undefined
     // The entry stays pending while something asynchronous has its say: that, too, must end in time.
     if (entry.replied && !several) return this.#compare(entry.seen!, record, fingerprint)
+    this.#read(entry, record, fingerprint, remote)
+  }
+
+  #receiveOneOfMany(
+    entry: PendingReply,
+    record: IncomingRecord,
+    fingerprint: number,
+    remote: WireError | undefined,
+  ): void {
+    const { pending } = this.#options
+    const first = entry.gathering!.meet(record, fingerprint, leavesOpen(remote))
+    if (first !== undefined) return this.#compare(first, record, fingerprint)
+    if (pending.admit(entry, record)) this.#read(entry, kept(record), fingerprint, remote)
+    else this.#tellLate(entry, record, remote)
+  }
+
+  #read(
+    entry: PendingReply,
+    record: IncomingRecord,
+    fingerprint: number,
+    remote: WireError | undefined,
+  ): void {
+    const { settings, accounts } = this.#options
     const roundTrip = settings.clock.monotonic() - entry.acceptedAt
-    if (!entry.replied) accounts.recordRoundTrip(entry.account, roundTrip)
+    if (!entry.replied || entry.gathering !== undefined) accounts.recordRoundTrip(entry.account, roundTrip)
     entry.replied = true
     if (replyReceived.hasSubscribers) replyReceived.publish(this.#received(entry, record, roundTrip, remote))
     const read = readReply(entry, record, remote, roundTrip, settings.maxReplyBytes)
@@ -111,7 +141,10 @@ export class ReplyReceiver {
     read: ReadReply,
   ): void {
     const { pending, counters } = this.#options
-    if (entry.stage === 'pending' && this.#wantsMore(entry, read)) return
+    if (entry.stage === 'pending') {
+      if (entry.gathering !== undefined) return pending.gather(entry, record, read)
+      if (this.#wantsMore(entry, read)) return
+    }
     // Not `instanceof MilenaError`, which asks for a brand: what comes here was made here.
     const given =
       read instanceof Error
@@ -153,7 +186,7 @@ export class ReplyReceiver {
     if (entry === undefined && answer === undefined) return this.#receiveUnknown(record, id)
     if (record.topic === entry?.operation.topic) return this.countForeign(record)
     this.#countOwn(record)
-    const remote = readError(record.headers)
+    const remote = readReplyError(this.#options.settings.profile, record.headers)
     const fingerprint = fingerprintOf(record.value, remote?.code)
     if (entry !== undefined && (answer === undefined || !leavesOpen(remote)))
       this.#receiveLate(entry, record, fingerprint, remote)
@@ -166,10 +199,18 @@ export class ReplyReceiver {
     fingerprint: number,
     remote: WireError | undefined,
   ): void {
-    const { settings, counters, pending } = this.#options
-    counters.late++
-    if (leavesOpen(remote)) pending.keepOpen(entry, seenOf(record, fingerprint))
+    const { pending } = this.#options
+    if (entry.gathering !== undefined) {
+      const first = entry.gathering.meet(record, fingerprint, leavesOpen(remote))
+      if (first !== undefined) return this.#compare(first, record, fingerprint)
+    } else if (leavesOpen(remote)) pending.keepOpen(entry, seenOf(record, fingerprint))
     else pending.answeredLate(entry, fingerprint, record)
+    this.#tellLate(entry, record, remote)
+  }
+
+  #tellLate(entry: PendingReply, record: IncomingRecord, remote: WireError | undefined): void {
+    const { settings, counters } = this.#options
+    counters.late++
     const roundTrip = settings.clock.monotonic() - entry.acceptedAt
     if (replyLate.hasSubscribers) replyLate.publish(this.#received(entry, record, roundTrip, remote))
     const read = readReply(entry, record, remote, roundTrip, settings.maxReplyBytes)
@@ -177,10 +218,12 @@ export class ReplyReceiver {
     else this.#handOver(entry, roundTrip, remote, read)
   }
 
-  /** A second reply to a request that has one. */
+  /** A second reply to a request that has one, or of a group. */
   #compare(first: ReplySeen, record: IncomingRecord, fingerprint: number): void {
-    const { counters } = this.#options
-    if (first.fingerprint === fingerprint) {
+    const { counters, settings } = this.#options
+    // A record that only says that no further reply comes is none that contradicts.
+    const isEnd = record.value === null && settings.profile.endsReplies?.(record.headers) === true
+    if (first.fingerprint === fingerprint || isEnd) {
       counters.duplicate++
     } else {
       counters.contradicting++

@@ -9,6 +9,7 @@ import {
   deadlineHeader,
   idempotencyKeyHeader,
   instanceHeader,
+  manyRepliesHeader,
   problemOfIdempotencyKey,
   timeoutHeader,
 } from '../wire/milena.ts'
@@ -53,8 +54,22 @@ export class RequestEncoder {
     }
   }
 
+  /** The record of a request that asks for no reply. @throws as `encode` */
+  encodeOneWay(pending: PendingReply, further: readonly RawHeader[]): OutgoingRecord {
+    const { operation, key, value, headers, account, idempotencyKey } = pending
+    const own = [account.header, this.#instance]
+    if (idempotencyKey !== undefined) own.push(idempotencyKeyHeader(idempotencyKey))
+    return {
+      topic: operation.topic,
+      partition: choosePartition(pending),
+      key,
+      value,
+      headers: [...headers, ...further, ...own],
+    }
+  }
+
   #headers(
-    { headers, correlationId, account, idempotencyKey }: PendingReply,
+    { headers, correlationId, account, idempotencyKey, gathering }: PendingReply,
     further: readonly RawHeader[],
     address: readonly RawHeader[],
     at: number,
@@ -66,13 +81,15 @@ export class RequestEncoder {
     const deadline = this.#headerOfDeadline(at)
     const timeout = this.#headerOfTimeout(left)
     // Written out where there are no others: a list that grows has room for sixteen more, and that for each request.
-    if (headers.length === 0 && further.length === 0 && idempotencyKey === undefined) {
+    const isPlain = idempotencyKey === undefined && gathering === undefined
+    if (isPlain && headers.length === 0 && further.length === 0) {
       const [first, second] = address
       if (address.length === 1) return [first!, correlation, header, instance, deadline, timeout]
       if (address.length === 2) return [first!, second!, correlation, header, instance, deadline, timeout]
     }
     const own = [correlation, header, instance, deadline, timeout]
     if (idempotencyKey !== undefined) own.push(idempotencyKeyHeader(idempotencyKey))
+    if (gathering !== undefined) own.push(manyRepliesHeader)
     return [...headers, ...further, ...address, ...own]
   }
 

@@ -21,8 +21,11 @@ import type { RequestEachOptions } from './each-options.ts'
 import { OpenRequester } from './open-requester.ts'
 import { readRequesterOptions, type RequesterOptions } from './options.ts'
 import type { OutcomeKey, FoundOutcome } from './outcome.ts'
+import type { Gathered, RequestManyOptions } from './gathered.ts'
 import type { OutcomeOptions } from './outcome-options.ts'
 import type { Reply, RequestOptions } from './reply.ts'
+import type { RecordPosition } from '../transport/transport.ts'
+import type { SendOptions } from './send-options.ts'
 import type { PendingRequest, PreparedRequest, RegisterOptions } from './stages.ts'
 import type { RequesterHealth, RequesterStats } from './stats.ts'
 
@@ -54,6 +57,25 @@ export interface Requester extends AsyncDisposable {
     options?: RequestOptions,
   ): Promise<Reply<ReplyOutput>>
   /**
+   * Sends a request that nobody waits for: without correlation id and reply address, so its replier does the work, answers
+   * nobody and commits. Resolves with where it stands, once all in-sync replicas have it; of one key, requests and what is
+   * sent one way stand in the order in which they were asked. It counts against `maxPending` and `maxPendingBytes` until then,
+   * needs no routing that can receive, and is not written into the journal (`docs/outbox.md` is for what must be sent with
+   * a transaction).
+   *
+   * It is bounded by the transport's `deliveryTimeout`, and before that, while a schema or the topic's first description is
+   * waited for, by the operation's timeout.
+   *
+   * @throws as `request` of one that is not accepted, but never `MILENA_NOT_RECEIVING`
+   * @throws TransportError `MILENA_NOT_SENT`, `MILENA_SEND_UNKNOWN`, `MILENA_RECORD_TOO_LARGE`, …: `sent` says what is known
+   * @throws MilenaError `MILENA_CANCELLED`, `MILENA_ABANDONED` (the requester was closed): likewise
+   */
+  send<RequestInput, RequestOutput, ReplyInput, ReplyOutput>(
+    operation: Operation<RequestInput, RequestOutput, ReplyInput, ReplyOutput>,
+    value: RequestInput,
+    options?: SendOptions,
+  ): Promise<RecordPosition>
+  /**
    * Sends a request for each item and gives its outcome as it comes: `for await (const { item, reply, error } of …)`. At most
    * `concurrency` of them are in flight, or have ended and were not taken; the next item is asked for when there is room,
    * and when the one before it was accepted, so that items of one key are requested in their order. So memory stays
@@ -70,6 +92,25 @@ export interface Requester extends AsyncDisposable {
     items: Iterable<Item> | AsyncIterable<Item>,
     options?: RequestEachOptions<Item>,
   ): EachResults<Item, ReplyOutput>
+  /**
+   * Sends one request that several consumer groups answer, and gathers their replies: until `count` have come, or the
+   * release predicate `until` says so. When the timeout comes first, it resolves all the same with what has come, if that
+   * is a reply at least: `complete` is false then. Each group counts once; an error is gathered in `errors` and counts
+   * towards nothing. What comes after the outcome goes to `onLateReply`.
+   *
+   * An error of a request that was accepted has what had come by then: `gatheredIn(error, operation)`. Not for operations
+   * that the journal covers, nor with a routing that keeps one reply for each request (`redisRelay`).
+   *
+   * @throws as `request`, without those errors that are a reply's (they are in `errors`)
+   * @throws TimeoutError `MILENA_TIMEOUT`: not one reply came.
+   * @throws MilenaError `MILENA_UNTIL_FAILED`: the release predicate failed.
+   * @throws MilenaError `MILENA_TOO_MANY_REPLIES`: more came than `maxReplies` or `maxPendingBytes` allows.
+   */
+  requestMany<RequestInput, RequestOutput, ReplyInput, ReplyOutput>(
+    operation: Operation<RequestInput, RequestOutput, ReplyInput, ReplyOutput>,
+    value: RequestInput,
+    options: RequestManyOptions<ReplyOutput>,
+  ): Promise<Gathered<ReplyOutput>>
   /**
    * The first stage by itself: checks and encodes. Nothing is accepted or sent. Rejects as `request` does before it
    * accepts.

@@ -50,6 +50,14 @@ export interface RequesterHealth extends RequesterHoldings {
   readonly troubles: readonly Trouble[]
 }
 
+/** What became of requests that were sent one way; those that are on their way are in none of the last two. */
+export interface OneWayCounts {
+  readonly accepted: number
+  readonly acknowledged: number
+  /** Certainly not in the log, or it is not known whether they are. */
+  readonly failed: number
+}
+
 /** What a requester has done since it was opened. */
 export interface RequesterStats extends RequesterHoldings, OutcomeCounts {
   readonly instanceId: string
@@ -58,6 +66,8 @@ export interface RequesterStats extends RequesterHoldings, OutcomeCounts {
   readonly replyAddress: ReplyAddress
   /** Never accepted, for whatever reason: overloaded, invalid, closed, not receiving, its topic missing. */
   readonly rejected: number
+  /** Of `send`. */
+  readonly oneWay: OneWayCounts
   /** Replies to requests that had timed out or were cancelled, or were answered with an error that left their effect open. */
   readonly late: number
   /** Second replies with the content of the first. */

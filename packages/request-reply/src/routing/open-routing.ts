@@ -36,6 +36,7 @@ export async function openRouting(
   }
   return {
     correlationPrefix,
+    oneReplyEach: routing.oneReplyEach === true,
     address: () => routing.address(),
     troubles: () => (routing.troubles === undefined ? told : routing.troubles()),
     positions: () => routing.positions?.() ?? none,

@@ -62,6 +62,11 @@ export interface OpenReplyRouting {
    */
   readonly correlationPrefix?: Buffer | undefined
   /**
+   * It hands over one reply at most of those with one correlation id, or no more than one for certain: then `requestMany`
+   * is refused. Default false.
+   */
+  readonly oneReplyEach?: boolean | undefined
+  /**
    * What keeps replies from being received now, and lasts: while the list has an entry, new requests are refused (or
    * wait) unsent. Called for every request: the same array until it changes. Without this method: what
    * `RoutingContext.onTrouble` was told last, and nothing before that.

@@ -4,7 +4,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { Effect } from '../errors.ts'
 import { foreign } from '../words.ts'
-import { lastHeader, type RawHeader } from './headers.ts'
+import { isSame, lastHeader, type RawHeader } from './headers.ts'
 
 /** The most bytes of each header that are read or written; a longer one counts as absent, or is cut when written. */
 export const headerBounds = {
@@ -13,6 +13,8 @@ export const headerBounds = {
   deadline: 16,
   timeout: 10,
   idempotencyKey: 255,
+  replies: 4,
+  group: 255,
   errorCode: 128,
   errorMessage: 2048,
   errorEffect: 7,
@@ -24,6 +26,9 @@ const instanceName = Buffer.from('milena-instance')
 const deadlineName = Buffer.from('milena-deadline')
 const timeoutName = Buffer.from('milena-timeout')
 const idempotencyKeyName = Buffer.from('milena-idempotency-key')
+const repliesName = Buffer.from('milena-replies')
+const groupName = Buffer.from('milena-group')
+const many = Buffer.from('many')
 const errorEffectName = Buffer.from('milena-error-effect')
 const errorRetryableName = Buffer.from('milena-error-retryable')
 const errorCodeName = Buffer.from('milena-error-code')
@@ -53,6 +58,21 @@ export function timeoutHeader(timeout: number): RawHeader {
 /** What makes two requests the same request, however often and by whomever they are sent. */
 export function idempotencyKeyHeader(key: string): RawHeader {
   return [idempotencyKeyName, Buffer.from(key)]
+}
+
+/** Several repliers' groups are to answer this request, and each names itself in its reply. */
+export const manyRepliesHeader: RawHeader = [repliesName, many]
+
+/** Whether the request says so. */
+export function wantsManyReplies(headers: readonly RawHeader[]): boolean {
+  const value = lastHeader(headers, repliesName)
+  return !!value && isSame(value, many)
+}
+
+/** The consumer group that a reply comes from; `undefined` for a name that is longer than it may be: cut, it could be another's. */
+export function groupHeader(groupId: string): RawHeader | undefined {
+  const value = Buffer.from(groupId)
+  return value.length > headerBounds.group ? undefined : [groupName, value]
 }
 
 /** What is wrong with an idempotency key, if anything. */
@@ -93,6 +113,11 @@ export function readOperationBytes(headers: readonly RawHeader[]): Buffer | unde
 
 export function readInstance(headers: readonly RawHeader[]): string | undefined {
   return readText(headers, instanceName, headerBounds.instance)
+}
+
+/** The group that a reply comes from, where it says so. */
+export function readGroup(headers: readonly RawHeader[]): string | undefined {
+  return readText(headers, groupName, headerBounds.group)
 }
 
 /** The deadline, or `undefined` when there is none or it is not 1 to 16 decimal digits. */
@@ -149,6 +174,11 @@ export function readError(headers: readonly RawHeader[]): WireError | undefined 
 function readText(headers: readonly RawHeader[], name: Buffer, bound: number): string | undefined {
   const value = lastHeader(headers, name)
   return value && value.length > 0 && value.length <= bound ? value.toString() : undefined
+}
+
+/** An error's message in bytes, no longer than one of ours. */
+export function cutError(message: string | Buffer): Buffer {
+  return cut(typeof message === 'string' ? Buffer.from(message) : message, headerBounds.errorMessage)
 }
 
 /** Cuts at a character's border, so that what is left is UTF-8. */

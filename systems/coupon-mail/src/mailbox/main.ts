@@ -1,0 +1,91 @@
+/** Entry: the SMTP server, and its mailbox over HTTP. */
+import { createApp, listen, runChild } from '@milena/hosting'
+import { z } from 'zod'
+import type { ServiceFacts } from '../service-facts.ts'
+import { Mailbox } from './mailbox.ts'
+import { createSmtpServer, type SmtpCounts } from './smtp.ts'
+
+export interface MailboxConfig {
+  /** See `MailboxOptions`. */
+  readonly duplicateWindow: number
+  /** See `SmtpOptions`. */
+  readonly answerDelay: number
+}
+
+export interface MailboxFacts extends ServiceFacts {
+  readonly smtpUrl: string
+}
+
+const mostMails = 200_000
+
+const mailSchema = z.object({
+  number: z.number(),
+  messageId: z.string().optional(),
+  recipients: z.array(z.string()).readonly(),
+  subject: z.string(),
+  receivedAt: z.string(),
+})
+const statsSchema = z.object({
+  mails: z.number(),
+  duplicates: z.number().describe('accepted again within the window, and dropped'),
+  refused: z.number().describe('recipients that were refused'),
+  untold: z.number().describe('mails that are in the mailbox, and whose sender is not told yet'),
+})
+
+runChild(async (config: MailboxConfig) => {
+  const mailbox = new Mailbox({ duplicateWindow: config.duplicateWindow, most: mostMails })
+  let { answerDelay } = config
+  const counts: SmtpCounts = { refused: 0, untold: 0 }
+  const smtp = createSmtpServer({ mailbox, answerDelay: () => answerDelay, counts })
+  const smtpPort = await new Promise<number>((resolve, reject) => {
+    const server = smtp.listen(0, '127.0.0.1', () => resolve((server.address() as { port: number }).port))
+    server.once('error', reject)
+  })
+
+  const app = await createApp('Mailbox', 'cut')
+  app.get(
+    '/mails',
+    {
+      schema: {
+        summary: 'What was accepted, oldest first; `after` is the number of the last one of the page before',
+        querystring: z.object({
+          recipient: z.string().optional(),
+          after: z.coerce.number().int().min(0).default(0),
+          limit: z.coerce.number().int().min(1).max(1_000).default(100),
+        }),
+        response: { 200: z.array(mailSchema).readonly() },
+      },
+    },
+    ({ query: { recipient, after, limit } }) =>
+      recipient === undefined ? mailbox.list(after, limit) : mailbox.of(recipient),
+  )
+  app.get('/stats', { schema: { summary: 'In figures', response: { 200: statsSchema } } }, () => ({
+    mails: mailbox.count,
+    duplicates: mailbox.duplicates,
+    ...counts,
+  }))
+  app.put(
+    '/answer-delay',
+    {
+      schema: {
+        summary: 'How many milliseconds pass from when a mail is in the mailbox until its sender is told',
+        body: z.number().int().min(0).max(60_000),
+        response: { 200: z.number() },
+      },
+    },
+    ({ body }) => (answerDelay = body),
+  )
+  const port = await listen(app, 0)
+  const facts: MailboxFacts = {
+    port,
+    url: `http://127.0.0.1:${port}`,
+    smtpUrl: `smtp://127.0.0.1:${smtpPort}`,
+  }
+  return {
+    facts,
+    async close() {
+      await app.close()
+      await new Promise<void>((resolve) => smtp.close(resolve))
+    },
+  }
+})
