@@ -50,6 +50,25 @@ export interface SpringRequesterOptions extends SpringOptions {
   readonly timeout?: number
 }
 
+export interface SpringAggregatingOptions extends SpringOptions {
+  /** Request topics, which are asked once each, one after the other; they must exist. */
+  readonly topics: readonly string[]
+  readonly replyTopic: string
+  /** So many replies release a request. */
+  readonly count: number
+  /** Milliseconds after which a request is released with what has come. */
+  readonly timeout: number
+}
+
+/** What Spring's aggregating template made of the replies to one request. */
+export interface SpringAggregate {
+  /** The request topic. */
+  readonly asked: string
+  /** The aggregate's pseudo topic, `aggregatedResults` or `partialResultsAfterTimeout`, or the class of what went wrong. */
+  readonly how: string
+  readonly values: readonly (string | null)[]
+}
+
 export interface SpringDeadLettersOptions extends SpringOptions {
   /** The topic whose requests fail; Spring keeps them in `<topic>-dlt`, which must exist, too. */
   readonly topic: string
@@ -112,6 +131,20 @@ export async function startSpringRetries(
   options: SpringOptions & { readonly topic: string },
 ): Promise<Program> {
   return start('retries', options, [`--topics=${options.topic}`])
+}
+
+/**
+ * Starts an AggregatingReplyingKafkaTemplate, which asks by itself: events `aggregated`, each a `SpringAggregate`. Resolves
+ * when partitions of the reply topic are assigned to it. Throws as `buildSpring` does.
+ */
+export async function startSpringAggregating(options: SpringAggregatingOptions): Promise<Program> {
+  const { topics, replyTopic, count, timeout } = options
+  return start('aggregating', options, [
+    `--topics=${topics.join(',')}`,
+    `--reply-topic=${replyTopic}`,
+    `--count=${count}`,
+    `--timeout=${timeout}`,
+  ])
 }
 
 async function start(role: string, options: SpringOptions, args: readonly string[]): Promise<Program> {
