@@ -6,6 +6,7 @@ const sources = [
   'packages/*/{src,test}/**/*.ts',
   'systems/*/{src,test}/**/*.ts',
   'bench/{src,test}/**/*.ts',
+  'examples/**/*.ts',
   'tools/**/*.ts',
   'interop/src/**/*.ts',
   'test/**/*.ts',

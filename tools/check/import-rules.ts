@@ -32,6 +32,7 @@ export const importRules: readonly ImportRule[] = [
   embeddedBrokerStandsAlone,
   packagesStandAlone,
   publicNamesOnly,
+  examplesStandAlone,
 ]
 
 function direction({ from, target }: Import): string | undefined {
@@ -76,7 +77,7 @@ function packagesStandAlone({ from, target, specifier }: Import): string | undef
     return `a package must not import a system or the benchmark (${specifier})`
   }
   if (target === undefined || target.startsWith(own)) return undefined
-  if (/^(systems|bench)\//.test(target)) return `a package must not import ${target.split('/')[0]}/`
+  if (/^(systems|bench|examples)\//.test(target)) return `a package must not import ${target.split('/')[0]}/`
   // Whoever implements a port passes its contract suite, wherever that stands.
   if (/^packages\/[^/]+\/test\/[^/]+-contract\.ts$/.test(target) && from.startsWith(`${own}test/`))
     return undefined
@@ -96,6 +97,13 @@ function publicNamesOnly({ from, target, specifier }: Import): string | undefine
     return `a system's source must not import what is outside of it (${target})`
   }
   return undefined
+}
+
+function examplesStandAlone({ from, target, specifier }: Import): string | undefined {
+  if (!from.startsWith('examples/')) return undefined
+  const inside = /^@milena\/(system-|hosting|bench)|^@milena\/[^/]+\/(src|dist)\//.test(specifier)
+  if (target === undefined && !inside) return undefined
+  return `an example is one file to copy: it imports packages by their public names only (${specifier})`
 }
 
 function part(file: string): string {

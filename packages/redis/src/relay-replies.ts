@@ -72,7 +72,7 @@ export function relayReplies(options: RelayRepliesOptions): ReplyRelay {
   }
 
   function relay(
-    replier: ReplierParts,
+    { replier, record }: RawRequest,
     correlationId: Buffer,
     outcome: Outcome & { kind: 'reply' | 'error' },
   ): void {
@@ -81,7 +81,8 @@ export function relayReplies(options: RelayRepliesOptions): ReplyRelay {
     if (inFlight >= maxInFlight)
       return failed(replier, new Error(`${maxInFlight} replies are on their way to it`))
     const value = outcome.kind === 'reply' ? outcome.value : null
-    const message = encodeReply({ value, headers: replyHeaders(replier.profile, correlationId, outcome) })
+    const headers = replyHeaders(replier.profile, record.headers, correlationId, outcome)
+    const message = encodeReply({ value, headers })
     const name = prefix + correlationId.toString('hex')
     inFlight++
     client
@@ -105,7 +106,7 @@ export function relayReplies(options: RelayRepliesOptions): ReplyRelay {
     const { correlationId, replyTo } = request
     if (outcome.kind !== 'reply' && outcome.kind !== 'error') return outcome
     if (correlationId === undefined || replyTo === undefined) return outcome
-    if (wanted === undefined || wanted.has(replyTo.topic)) relay(request.replier, correlationId, outcome)
+    if (wanted === undefined || wanted.has(replyTo.topic)) relay(request, correlationId, outcome)
     return outcome
   }
 

@@ -116,7 +116,7 @@ export {
   type BatchRequest,
   type BatchWork,
 } from './replier/batch-handler.ts'
-export type { HandlerContext } from './replier/context.ts'
+export type { Forwarded, HandlerContext } from './replier/context.ts'
 export type { ForeignRequest, HandleOptions, SelectOperation } from './replier/dispatch.ts'
 export type { BeforeFinish, Finished } from './replier/before-finish.ts'
 export type {
@@ -244,5 +244,9 @@ export type {
   UnreadableRange,
 } from './transport/transport.ts'
 export { encodeHeaders, MessageHeaders, type HeaderInput, type RawHeader } from './wire/headers.ts'
+export type { WireError } from './wire/milena.ts'
+export { nestProfile } from './wire/nest.ts'
 export type { ReplyAddress, ReplyRequest, WireProfile } from './wire/profile.ts'
+export { smallryeProfile } from './wire/smallrye.ts'
 export { springProfile } from './wire/spring.ts'
+export { springTextProfile } from './wire/spring-text.ts'

@@ -16,7 +16,8 @@ function context(clock: ManualClock, abortable: Abortable, wait: number | undefi
     size: 0,
   }
   const deadline = wait === undefined ? undefined : clock.now() + wait
-  return new RequestContext('echo', record, Buffer.alloc(16), deadline, clock, abortable)
+  const parts = { clock, forwardHeaders: [] }
+  return new RequestContext('echo', record, Buffer.alloc(16), deadline, parts, abortable)
 }
 
 test('a handler that does not ask for its signal costs no timer', () => {
@@ -48,6 +49,22 @@ test('a signal that is asked for after the deadline fires', async () => {
   await clock.advance(0)
   assert.equal(signal.aborted, true)
   assert.equal(late.abandoned, false)
+})
+
+test('nothing is made for what a request made inside would carry before it is asked for', async () => {
+  const clock = new ManualClock()
+  const abortable: Abortable = new Set()
+  const given = context(clock, abortable, 1_000)
+  assert.deepEqual([clock.timers, abortable.size], [0, 0])
+  const { deadline, signal, headers } = given.forward()
+  assert.deepEqual([deadline, headers, signal], [clock.now() + 1_000, {}, given.signal])
+  assert.deepEqual([clock.timers, abortable.size], [1, 1])
+  given.release()
+  assert.deepEqual([clock.timers, abortable.size], [0, 0])
+})
+
+test('a request that states no deadline hands on none', () => {
+  assert.equal(context(new ManualClock(), new Set(), undefined).forward().deadline, undefined)
 })
 
 test('an abandoned request has its signal fired with the reason, once', async () => {

@@ -89,7 +89,15 @@ test('each option is read once', async () => {
     },
   })
   await requester.request(echo, value, options)
-  assert.deepEqual(reads.toSorted(), ['headers', 'idempotencyKey', 'key', 'partition', 'signal', 'timeout'])
+  assert.deepEqual(reads.toSorted(), [
+    'deadline',
+    'headers',
+    'idempotencyKey',
+    'key',
+    'partition',
+    'signal',
+    'timeout',
+  ])
 })
 
 test('a signal that lets nobody listen, or fires while one begins to, is an outcome, and nothing is sent', async () => {

@@ -14,6 +14,7 @@ import {
   nothing,
   string,
   type EncodeContext,
+  type HandlerContext,
   type Gathered,
   type Middleware,
   type Operation,
@@ -296,3 +297,14 @@ export function narrows(error: unknown, late: LateReply): void {
     same<typeof late.request, string>()
   }
 }
+
+test('types: what a handler hands on are options of a request', () => {
+  const operation = defineOperation({ name: 'a', topic, request: string(), reply: string() })
+  const handle = async (requester: Requester, context: HandlerContext): Promise<Reply<string>> => {
+    const forwarded = context.forward()
+    same<(typeof forwarded)['deadline'], number | undefined>()
+    await requester.prepare(operation, 'x', forwarded)
+    return requester.request(operation, 'x', { ...context.forward(), key: 'k', timeout: 5 })
+  }
+  assert.equal(typeof handle, 'function')
+})

@@ -1,14 +1,19 @@
 export { brokerEntry, type BrokerConfig, type BrokerFacts } from './broker/entry.ts'
 export { explainBrokers } from './broker/explain.ts'
 export { checkReachable } from './broker/reachable.ts'
+export { createTopics, deleteTopics } from './broker/topics.ts'
 export { connectDatabase, isRefusal, withoutPassword } from './database/connect.ts'
+export { createDatabases, dropDatabases } from './database/databases.ts'
 export { databaseEntry, type DatabaseFacts } from './database/entry.ts'
 export {
   startServer as startDatabase,
   type Server as DatabaseServer,
   type ServerOptions as DatabaseOptions,
 } from './database/server.ts'
+export { inTransaction } from './database/transaction.ts'
+export { allSettled, Foundation, type Surroundings } from './foundation.ts'
 export { createApp, listen, type App } from './http/app.ts'
+export { sendEvents } from './http/events.ts'
 export { HttpTimeout, JsonClient, type HttpAnswer, type HttpCall } from './http/json-client.ts'
 export {
   problem,
@@ -23,6 +28,8 @@ export { withCompileCache } from './process/compile-cache.ts'
 export { runChild, type RunningChild } from './process/child.ts'
 export { runCommand, type Command } from './process/command.ts'
 export { findFreePort, requireFreePort } from './process/free-port.ts'
+export { childrenOf, cpuOf, cpuOfAll, cpuOfFamily, listeners, memoryOf, type Child } from './process/proc.ts'
 export { messageOf, StartError } from './process/start-error.ts'
 export { SupervisedChild, type ChildSpec, type SupervisorOptions } from './process/supervisor.ts'
+export { formatColumns, type Cells } from './terminal/columns.ts'
 export { Progress } from './terminal/progress.ts'

@@ -121,6 +121,21 @@ const planted: Record<string, [file: string, text: string, said: RegExp]> = {
     `import { x } from '../../other/src/a.ts'\n`,
     /a system's source must not import what is outside of it/,
   ],
+  'an example imports the inside of a package': [
+    'examples/a.ts',
+    `import { x } from '../packages/request-reply/src/clock.ts'\n`,
+    /an example is one file to copy/,
+  ],
+  'an example imports what only systems have': [
+    'examples/a.ts',
+    `import { x } from '@milena/hosting'\n`,
+    /an example is one file to copy/,
+  ],
+  'a package imports an example': [
+    `${src}/clock.ts`,
+    `import { x } from '../../../examples/first.ts'\n`,
+    /a package must not import examples\//,
+  ],
 }
 
 for (const [name, [file, text, said]] of Object.entries(planted)) {

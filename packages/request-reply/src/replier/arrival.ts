@@ -61,13 +61,12 @@ export class Arrivals {
     const { receivedAt } = run
     const deadline = deadlines.of(record.headers, { receivedAt, appendedAfter }, now, run.beganAt)
     const name = handling?.operation.name ?? ''
-    const { clock } = settings
     const context = new RequestContext(
       name,
       record,
       correlationId,
       deadline,
-      clock,
+      settings,
       run.abortable,
       topic.place + run.attempt,
     )
@@ -105,7 +104,7 @@ export class Arrivals {
     const isUnknown = failure.code === remoteCodes.operationUnknown
     const silent = to === undefined || this.#options.settings.unknownOperations === 'ignore'
     if (isUnknown && silent) return passedOver('operation-unknown', failure.message)
-    return this.#options.answers.error(record, undefined, failure)
+    return this.#options.answers.error(record, undefined, undefined, failure)
   }
 }
 

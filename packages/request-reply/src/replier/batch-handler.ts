@@ -48,7 +48,8 @@ interface Waiting {
  * @throws OptionsError `MILENA_OPTIONS_INVALID`
  */
 export function batchHandler<Request, Reply, Added extends object = object>(
-  work: BatchWork<Request, Reply, Added>,
+  // The reply is the operation's: else an Error among the outcomes would be taken for one.
+  work: BatchWork<Request, NoInfer<Reply>, Added>,
   options: BatchOptions = {},
 ): Handler<Request, Reply, Added> {
   const { size, running } = read(work, options)

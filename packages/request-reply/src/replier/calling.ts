@@ -138,7 +138,7 @@ export class Calling {
       if (checked instanceof Promise) return this.#writtenLater(turn, checked)
       const encoded = this.#encode(turn, checked)
       if (encoded instanceof Promise) return this.#writtenLater(turn, encoded)
-      return this.#options.answers.reply(turn.record, turn.context, encoded)
+      return this.#options.answers.reply(turn.record, turn.context, turn.handling, encoded)
     } catch (error) {
       return this.#badReply(turn, error)
     }
@@ -149,7 +149,7 @@ export class Calling {
     try {
       const written = await writing
       const encoded = 'headers' in written ? written : await this.#encode(turn, written)
-      return this.#options.answers.reply(turn.record, turn.context, encoded)
+      return this.#options.answers.reply(turn.record, turn.context, turn.handling, encoded)
     } catch (error) {
       return this.#badReply(turn, error)
     }
@@ -221,7 +221,7 @@ export class Calling {
   }
 
   #refuse(turn: Turn, failure: Failure): Outcome {
-    return this.#options.answers.error(turn.record, turn.context, failure)
+    return this.#options.answers.error(turn.record, turn.context, turn.handling, failure)
   }
 
   #step({ record, attempt, handling }: Turn): HandlingStep {

@@ -1,7 +1,7 @@
 import type { Clock, ScheduledTimer } from '../clock.ts'
 import { longestTimeout } from '../contract/operation.ts'
 import type { IncomingRecord, RecordPosition } from '../transport/transport.ts'
-import { MessageHeaders } from '../wire/headers.ts'
+import { lastHeader, MessageHeaders, type HeaderInput } from '../wire/headers.ts'
 import { readInstance } from '../wire/milena.ts'
 
 /** What a handler is told of its request. */
@@ -34,6 +34,35 @@ export interface HandlerContext {
    * replier, or the time in which `close()`, or a rebalance, waits for running handlers is over.
    */
   readonly signal: AbortSignal
+  /**
+   * What a request that is made while this one is handled should carry of it: options for `requester.request` and its like.
+   *
+   *     await requester.request(reserve, value, context.forward())
+   *     await requester.request(reserve, value, { ...context.forward(), key: value.sku })
+   */
+  forward(): Forwarded
+}
+
+/** What a request made inside of a handler carries of the one that is handled. */
+export interface Forwarded {
+  /** Of the handled request's headers those that `forwardHeaders` names; of each name the last. */
+  readonly headers: HeaderInput
+  /** The handled request's: what is left of it is what there is time for. `undefined` when it states none. */
+  readonly deadline: number | undefined
+  /** The handler's own: when its result is not wanted any more, neither is that of the request. */
+  readonly signal: AbortSignal
+}
+
+/** What the contexts of a replier have in common. */
+export interface ContextParts {
+  readonly clock: Clock
+  readonly forwardHeaders: readonly ForwardedName[]
+}
+
+/** A header's name, as text and as it is looked for. */
+export interface ForwardedName {
+  readonly name: string
+  readonly bytes: Buffer
 }
 
 /** The contexts whose signal somebody has asked for, to abort them together. */
@@ -48,7 +77,7 @@ export class RequestContext implements HandlerContext {
   abandoned = false
   readonly #record: IncomingRecord
   readonly #correlationId: Buffer | undefined
-  readonly #clock: Clock
+  readonly #parts: ContextParts
   readonly #abortable: Abortable
   #headers: MessageHeaders | undefined
   #abort: AbortController | undefined
@@ -59,7 +88,7 @@ export class RequestContext implements HandlerContext {
     record: IncomingRecord,
     correlationId: Buffer | undefined,
     deadline: number | undefined,
-    clock: Clock,
+    parts: ContextParts,
     abortable: Abortable,
     attempt = 1,
   ) {
@@ -68,7 +97,7 @@ export class RequestContext implements HandlerContext {
     this.deadline = deadline
     this.#record = record
     this.#correlationId = correlationId
-    this.#clock = clock
+    this.#parts = parts
     this.#abortable = abortable
   }
 
@@ -106,6 +135,15 @@ export class RequestContext implements HandlerContext {
     return this.#abort.signal
   }
 
+  forward(): Forwarded {
+    const headers: [string, Buffer | null][] = []
+    for (const { name, bytes } of this.#parts.forwardHeaders) {
+      const value = lastHeader(this.#record.headers, bytes)
+      if (value !== undefined) headers.push([name, value])
+    }
+    return { headers: Object.fromEntries(headers), deadline: this.deadline, signal: this.signal }
+  }
+
   /** Whether every context has a field of this name, so that a middleware cannot add it. */
   isOwn(name: string): boolean {
     return name in RequestContext.prototype || ownFields.has(name)
@@ -134,11 +172,14 @@ export class RequestContext implements HandlerContext {
 
   #watchDeadline(): void {
     if (this.deadline === undefined) return
-    const left = Math.max(0, this.deadline - this.#clock.now())
+    const left = this.deadline - this.#parts.clock.now()
+    if (left <= 0) return this.#deadlinePassed()
     if (left > longestTimeout) return
-    this.#timer = this.#clock.schedule(left, () =>
-      this.#abort?.abort(new DOMException('the deadline of the request has passed', 'TimeoutError')),
-    )
+    this.#timer = this.#parts.clock.schedule(left, () => this.#deadlinePassed())
+  }
+
+  #deadlinePassed(): void {
+    this.#abort?.abort(new DOMException('the deadline of the request has passed', 'TimeoutError'))
   }
 }
 

@@ -1,12 +1,14 @@
 import type { AnyOperation } from '../contract/operation.ts'
 import type { IncomingRecord } from '../transport/transport.ts'
-import { isSame, MessageHeaders } from '../wire/headers.ts'
+import { isSame, MessageHeaders, type HeaderInput } from '../wire/headers.ts'
 import { readOperationBytes } from '../wire/milena.ts'
 import type { ReplyAddress } from '../wire/profile.ts'
 import type { BeforeFinish } from './before-finish.ts'
 import type { AnyHandler } from './middleware.ts'
 import type { AnyRecordMiddleware } from './record-middleware.ts'
 import type { ReplyTopics } from './reply-address.ts'
+import type { ReplyHeaders } from './reply-headers.ts'
+import type { HandlerContext } from './context.ts'
 
 /** A request as `select` sees it: what is needed to tell which operation it is. */
 export interface ForeignRequest {
@@ -26,6 +28,13 @@ export interface HandleOptions<
 > {
   /** Where the replies go of requests that have a correlation id and name no reply topic; without it these are one-way. */
   readonly replyTo?: ReplyAddress | undefined
+  /** Headers of the request that the replies of this operation carry too, beside the replier's `copyHeaders`. Default none. */
+  readonly copyHeaders?: readonly string[] | undefined
+  /**
+   * Headers that every reply of this operation carries, error replies included, beside the replier's own; of a name that
+   * both have, copied or added, this operation's counts. As a function it is called for every request. Default none.
+   */
+  readonly replyHeaders?: HeaderInput | ((context: HandlerContext) => HeaderInput) | undefined
   /** Instead of the replier's `handlerTimeout`: milliseconds that this operation's handler may take. */
   readonly handlerTimeout?: number | undefined
   /**
@@ -44,12 +53,14 @@ export interface HandleOptions<
 }
 
 /** An operation and who handles it. */
-export interface Handling extends Omit<HandleOptions, 'use' | 'useRecords'> {
+export interface Handling extends Omit<HandleOptions, 'use' | 'useRecords' | 'copyHeaders' | 'replyHeaders'> {
   readonly operation: AnyOperation
   /** With the middleware around it. */
   readonly handler: AnyHandler
   /** The replier's, then its own. */
   readonly records: readonly AnyRecordMiddleware[]
+  /** Of its replies; none where it has said nothing of them. */
+  readonly chosenHeaders?: ReplyHeaders | undefined
   /** Whether it is an extension's, and not the application's. */
   readonly offered?: boolean
 }

@@ -90,7 +90,7 @@ export class RequestHandler {
       const step = this.#steps.at(turn.record, turn.attempt, turn.handling?.operation.name)
       this.#warnings.tell('a record middleware failed', { ...step, middleware }, thrown)
       const failure = replyErrorFailure(thrown) ?? unexpectedFailure(thrown, this.#settings.exposeErrors)
-      return this.#answers.error(turn.record, turn.handling && turn.context, failure)
+      return this.#answers.error(turn.record, turn.handling && turn.context, turn.handling, failure)
     }
     const request = new TurnRequest(turn, this.#parts)
     const outcome = throughRecordMiddleware(records, request, inside, add, reserved, failed)
@@ -119,6 +119,7 @@ export class RequestHandler {
       return this.#answers.error(
         turn.record,
         turn.context,
+        turn.handling,
         unexpectedFailure(error, this.#settings.exposeErrors),
       )
     }
@@ -126,9 +127,9 @@ export class RequestHandler {
 
   #decide(turn: Turn, now: number): Outcome | Promise<Outcome> {
     if (turn.refused !== undefined) return turn.refused
-    const { record, context, run } = turn
+    const { record, context, handling, run } = turn
     const failure = this.#deadlines.refusal(record, context.deadline, run.appendedAfter, now, run.attempt)
-    if (failure !== undefined) return this.#answers.error(record, context, failure)
+    if (failure !== undefined) return this.#answers.error(record, context, handling, failure)
     turn.error = undefined
     return this.#calling.call(turn)
   }

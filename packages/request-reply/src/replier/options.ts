@@ -3,14 +3,15 @@ import { longestTimeout } from '../contract/operation.ts'
 import { OptionsError, unknownOptions } from '../errors.ts'
 import type { TransportSource } from '../transport/open.ts'
 import type { StartPosition } from '../transport/transport.ts'
-import { encodeHeaders, type HeaderInput, type RawHeader } from '../wire/headers.ts'
+import type { HeaderInput } from '../wire/headers.ts'
 import type { WireProfile } from '../wire/profile.ts'
 import { springProfile } from '../wire/spring.ts'
 import { wordsOf } from '../words.ts'
-import type { HandlerContext } from './context.ts'
+import type { ForwardedName, HandlerContext } from './context.ts'
 import type { SelectOperation } from './dispatch.ts'
 import type { BeforeFinish } from './before-finish.ts'
 import { problemOfPattern } from './reply-address.ts'
+import { readNames, readReplyHeaders, type ReplyHeaders } from './reply-headers.ts'
 import { ReservedHeaders } from '../wire/reserved-headers.ts'
 import { StderrLogger, type ReplierLogger } from './warnings.ts'
 
@@ -64,6 +65,12 @@ export interface ReplierOptions extends TransportSource {
    * replies included. Neither these nor the copied ones can be named as the library's own headers are.
    */
   readonly replyHeaders?: HeaderInput | ((context: HandlerContext) => HeaderInput)
+  /**
+   * Headers of the request that `context.forward()` hands on to the requests which its handler makes (of each name the
+   * last); default those of a trace, `traceparent` and `tracestate` (W3C Trace Context) and `baggage` (W3C Baggage). The
+   * library's own headers cannot be named: a request has its own.
+   */
+  readonly forwardHeaders?: readonly string[]
   /**
    * Whether the error reply to a handler's unexpected failure has the failure's message and stack. Default false: a
    * general message. A `ReplyError` always shows its code and message, and never its stack.
@@ -142,9 +149,8 @@ export interface ReplierSettings {
   readonly clockTolerance: number
   readonly maxAge: number | undefined
   readonly maxRequestBytes: number
-  readonly copyHeaders: readonly Buffer[]
-  readonly addedHeaders: readonly RawHeader[]
-  readonly makeHeaders: ((context: HandlerContext) => HeaderInput) | undefined
+  readonly chosenHeaders: ReplyHeaders
+  readonly forwardHeaders: readonly ForwardedName[]
   readonly reserved: ReservedHeaders
   readonly exposeErrors: boolean
   readonly commitInterval: number
@@ -179,6 +185,7 @@ const known: ReadonlySet<string> = new Set<keyof ReplierOptions>([
   'maxAge',
   'maxRequestBytes',
   'copyHeaders',
+  'forwardHeaders',
   'replyHeaders',
   'exposeErrors',
   'commitInterval',
@@ -255,25 +262,13 @@ export function readReplierOptions(options: ReplierOptions): ReplierSettings {
     const problem = problemOfPattern(pattern)
     if (problem !== undefined) problems.push(`replyTopics: ${problem}`)
   }
-  for (const name of listOf('copyHeaders', options.copyHeaders)) {
-    if (typeof name !== 'string' || name === '') problems.push('copyHeaders must be names')
-    else if (reserved.has(Buffer.from(name)))
-      problems.push(`copyHeaders: ${name} is one of the library's own`)
-  }
   if (options.select !== undefined && typeof options.select !== 'function') {
     problems.push('select must be a function')
   }
-  const { replyHeaders } = options
-  const makeHeaders = typeof replyHeaders === 'function' ? replyHeaders : undefined
-  let addedHeaders: RawHeader[] = []
-  if (typeof replyHeaders === 'object') {
-    try {
-      addedHeaders = encodeHeaders(replyHeaders)
-      reserved.refuse(addedHeaders)
-    } catch (error) {
-      problems.push(`replyHeaders: ${wordsOf(error)}`)
-    }
-  }
+  const { copyHeaders = ['traceparent', 'tracestate'], replyHeaders } = options
+  const chosenHeaders = readReplyHeaders({ copyHeaders, replyHeaders }, reserved, problems)
+  const { forwardHeaders = ['traceparent', 'tracestate', 'baggage'] } = options
+  const forwarded = readNames('forwardHeaders', forwardHeaders, reserved, problems)
   if (options.logger !== undefined && typeof options.logger.warn !== 'function') {
     problems.push('logger must have a method warn(message, details)')
   }
@@ -288,9 +283,8 @@ export function readReplierOptions(options: ReplierOptions): ReplierSettings {
     clockTolerance: options.clockTolerance ?? 1_000,
     maxAge: options.maxAge,
     maxRequestBytes: options.maxRequestBytes ?? 8 * 1024 * 1024,
-    copyHeaders: (options.copyHeaders ?? ['traceparent', 'tracestate']).map((name) => Buffer.from(name)),
-    addedHeaders,
-    makeHeaders,
+    chosenHeaders,
+    forwardHeaders: forwarded.map((bytes) => ({ name: bytes.toString(), bytes })),
     reserved,
     exposeErrors: options.exposeErrors ?? false,
     commitInterval: options.commitInterval ?? 100,

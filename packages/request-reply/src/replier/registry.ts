@@ -6,13 +6,16 @@ import type { FurtherTopic } from './extension.ts'
 import { Extensions } from './extensions.ts'
 import { problemOfOrder, type AnyRecordMiddleware } from './record-middleware.ts'
 import { patternsFor, problemOfAddress, ReplyTopics } from './reply-address.ts'
+import { readReplyHeaders, type ReplyHeaders } from './reply-headers.ts'
+import type { ReservedHeaders } from '../wire/reserved-headers.ts'
 
 /** An operation as it was given. */
-interface Gathered extends Omit<HandleOptions, 'use' | 'useRecords'> {
+interface Gathered extends Omit<HandleOptions, 'use' | 'useRecords' | 'copyHeaders' | 'replyHeaders'> {
   readonly operation: AnyOperation
   readonly handler: AnyHandler
   readonly middlewares: readonly AnyMiddleware[]
   readonly records: readonly AnyRecordMiddleware[]
+  readonly chosenHeaders: ReplyHeaders | undefined
 }
 
 /** What a replier starts with. */
@@ -25,6 +28,8 @@ export interface BuiltRegistry {
 
 const known: ReadonlySet<string> = new Set<keyof HandleOptions>([
   'replyTo',
+  'copyHeaders',
+  'replyHeaders',
   'handlerTimeout',
   'leaveBehind',
   'beforeFinish',
@@ -37,6 +42,11 @@ export class Registry {
   readonly #topics = new Map<string, Map<string, Gathered>>()
   readonly #middlewares: AnyMiddleware[] = []
   readonly #records: AnyRecordMiddleware[] = []
+  readonly #reserved: ReservedHeaders
+
+  constructor(reserved: ReservedHeaders) {
+    this.#reserved = reserved
+  }
 
   /** The record middleware for every record. */
   get records(): readonly AnyRecordMiddleware[] {
@@ -80,16 +90,22 @@ export class Registry {
     if (beforeFinish !== undefined && typeof beforeFinish !== 'function') {
       problems.push('beforeFinish must be a function')
     }
+    const { copyHeaders, replyHeaders } = options
+    const chosenHeaders =
+      copyHeaders === undefined && replyHeaders === undefined
+        ? undefined
+        : readReplyHeaders({ copyHeaders, replyHeaders }, this.#reserved, problems)
     if (!isListOfFunctions(use)) problems.push('use must be a list of functions')
     if (!isListOfFunctions(useRecords)) problems.push('useRecords must be a list of functions')
     if (problems.length > 0) throw new OptionsError('replier.handle', problems)
     let byName = this.#topics.get(operation.topic)
     if (byName === undefined) this.#topics.set(operation.topic, (byName = new Map()))
-    const { use: _, useRecords: __, ...others } = options
+    const { use: _, useRecords: __, copyHeaders: ___, replyHeaders: ____, ...others } = options
     byName.set(operation.name, {
       ...others,
       operation,
       handler,
+      chosenHeaders,
       middlewares: [...use] as AnyMiddleware[],
       records: [...useRecords] as AnyRecordMiddleware[],
     })

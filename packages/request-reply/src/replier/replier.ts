@@ -112,7 +112,7 @@ const developmentPartitions = 6
 class GroupReplier implements Replier {
   readonly #options: ReplierOptions
   readonly #settings: ReplierSettings
-  readonly #registry = new Registry()
+  readonly #registry: Registry
   readonly #counters = new ReplierCounters()
   readonly #warnings: Warnings
   #opened: OpenedTransport | undefined
@@ -125,6 +125,7 @@ class GroupReplier implements Replier {
   constructor(options: ReplierOptions, settings: ReplierSettings) {
     this.#options = options
     this.#settings = settings
+    this.#registry = new Registry(settings.reserved)
     this.#warnings = new Warnings(settings.logger, `replier of group ${settings.groupId}`)
   }
 

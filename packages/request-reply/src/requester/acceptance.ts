@@ -10,13 +10,13 @@ import type { TopicDirectory } from './topic-directory.ts'
 import type { Caps } from './caps.ts'
 import type { FurtherHeaders } from './further-headers.ts'
 import type { RequesterSettings } from './options.ts'
-import { cancelledBefore } from './outcome-errors.ts'
+import { cancelledBefore, reasonOf } from './outcome-errors.ts'
 import { idOf, stepOf, type PendingReply } from './pending.ts'
 import type { PendingReplies } from './pending-replies.ts'
-import { refused } from './read-options.ts'
+import { refused, withinDeadline } from './read-options.ts'
 import type { Receiving } from './receiving.ts'
 import { recordBytes, type RequestEncoder } from './request-record.ts'
-import { isAborted, listen, reasonOf } from './signals.ts'
+import { isAborted, listen } from './signals.ts'
 
 export interface AcceptanceOptions {
   readonly settings: Pick<RequesterSettings, 'clock' | 'random' | 'instanceId'>
@@ -71,9 +71,11 @@ export class Acceptance {
     const beside = further.of(pending, pending.correlationId, trace)
     const { clock } = settings
     const { spent, timeout } = pending
-    const left = spent === 0 ? timeout : Math.max(1, Math.ceil(timeout - spent))
+    const now = clock.now()
+    const wanted = spent === 0 ? timeout : Math.max(1, Math.ceil(timeout - spent))
+    const left = withinDeadline(pending, wanted, now)
     try {
-      pending.record = encoder.encode(pending, beside, this.#options.address(), clock.now(), left)
+      pending.record = encoder.encode(pending, beside, this.#options.address(), now, left)
     } catch (error) {
       topics.doubt(operation.topic, error)
       throw error

@@ -107,6 +107,7 @@ export class OpenRequester implements AsyncDisposable {
       journal &&
       new Recovery({
         clock,
+        profile: settings.profile,
         journal,
         accounts,
         warnings,

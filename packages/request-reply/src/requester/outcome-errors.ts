@@ -21,6 +21,15 @@ export function sentStateOf({ acknowledged, doubtful, inFlight }: PendingReply):
   return doubtful || inFlight > 0 ? 'unknown' : 'no'
 }
 
+/** Why the caller's signal was aborted. */
+export function reasonOf(signal: AbortSignal | undefined): unknown {
+  try {
+    return signal?.reason
+  } catch (thrown) {
+    return thrown
+  }
+}
+
 /** What is certain of a request that never left this process. */
 const neverSent = { sent: 'no', outcomeKnown: true, effect: 'none', retryable: true } as const
 
@@ -69,6 +78,21 @@ export function cancelledBefore(operation: AnyOperation, reason: unknown): Milen
     'MILENA_CANCELLED',
     `operation ${operation.name}: cancelled by the caller; nothing was sent`,
     { ...neverSent, cause: reason },
+  )
+}
+
+/**
+ * The deadline that its caller has given was over before it was accepted. Trying again, later, is in vain.
+ *
+ * @param by milliseconds
+ * @param reason why its caller's signal has fired, if it has: whoever looks for what stopped the work finds that
+ */
+export function deadlineOver(operation: AnyOperation, by: number, reason: unknown): TransportError {
+  const since = by === 0 ? 'is over' : `was over ${Math.ceil(by)} ms ago`
+  return new TransportError(
+    'MILENA_NOT_SENT',
+    `operation ${operation.name}: not sent, since its deadline ${since}`,
+    { ...neverSent, retryable: false, cause: reason },
   )
 }
 

@@ -20,6 +20,7 @@ import {
   abandoned,
   cancelled,
   gatherFailed,
+  reasonOf,
   rejecting,
   sentStateOf,
   timedOut,
@@ -29,7 +30,6 @@ import { stepOf, type PendingReply } from './pending.ts'
 import type { ReadReply } from './read-reply.ts'
 import { RememberedRequests } from './remembered.ts'
 import type { Reply } from './reply.ts'
-import { reasonOf } from './signals.ts'
 
 export interface PendingRepliesOptions {
   readonly instanceId: string

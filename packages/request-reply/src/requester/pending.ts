@@ -35,6 +35,8 @@ export class PendingReply implements DeadlineEntry {
 
   /** The caller's options, read once. */
   timeout = 0
+  /** In milliseconds since the Unix epoch. */
+  deadline: number | undefined = undefined
   signal: AbortSignal | undefined = undefined
   /** The partition that the caller has chosen. */
   partition: number | undefined = undefined

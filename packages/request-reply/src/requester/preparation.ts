@@ -12,14 +12,14 @@ import type { Caps } from './caps.ts'
 import { encodeRequest, refuseReserved } from './encoding.ts'
 import { KeyOrder } from './key-order.ts'
 import type { RequesterSettings } from './options.ts'
-import { cancelledBefore, notReady } from './outcome-errors.ts'
+import { cancelledBefore, notReady, reasonOf } from './outcome-errors.ts'
 import type { PendingReply } from './pending.ts'
 import type { Preparing } from './preparing.ts'
 import { readRequestOptions, tryTo } from './read-options.ts'
 import type { Receiving } from './receiving.ts'
 import type { RequestOptions } from './reply.ts'
 import { chooseIdempotencyKey, chooseKey, recordBytes } from './request-record.ts'
-import { isAborted, reasonOf } from './signals.ts'
+import { isAborted } from './signals.ts'
 import type { TopicDirectory } from './topic-directory.ts'
 
 export interface PreparationOptions {
@@ -53,7 +53,7 @@ export class Preparation {
   ): Promise<Result> {
     const { settings, reserved, topics, receiving } = this.#options
     const { operation, request: value } = pending
-    const givenKey = readRequestOptions(pending, given, settings.timeout, reserved)
+    const givenKey = readRequestOptions(pending, given, settings.timeout, reserved, settings.clock)
     if (isAborted(pending)) throw cancelledBefore(operation, reasonOf(pending.signal))
     if (!pending.oneWay) receiving.refuseAnsweringItself(operation)
     // Now, while the value is as it was given.

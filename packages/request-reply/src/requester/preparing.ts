@@ -2,10 +2,10 @@
  * Requests that cannot be sent yet. They count as pending, and have their timeout and their signal as if they were.
  */
 import type { Clock } from '../clock.ts'
-import { cancelledBefore } from './outcome-errors.ts'
+import { cancelledBefore, reasonOf } from './outcome-errors.ts'
 import { Drain } from './drain.ts'
 import type { PendingReply } from './pending.ts'
-import { listen, reasonOf } from './signals.ts'
+import { listen } from './signals.ts'
 
 export class Preparing {
   readonly #clock: Clock

@@ -2,17 +2,20 @@
  * Reads what an application gives with a request: each property once, since a getter may give something else the second
  * time, and all of it before anything is accepted.
  */
+import type { Clock } from '../clock.ts'
 import { isTimeout, longestTimeout, type AnyOperation } from '../contract/operation.ts'
 import { OptionsError, unknownOptions } from '../errors.ts'
 import { encodeHeaders, type HeaderInput, type RawHeader } from '../wire/headers.ts'
 import type { ReservedHeaders } from '../wire/reserved-headers.ts'
 import { classOf, wordsOf } from '../words.ts'
 import { said } from './options.ts'
+import { deadlineOver, reasonOf } from './outcome-errors.ts'
 import type { PendingReply } from './pending.ts'
 import type { RequestOptions } from './reply.ts'
 
 const known: ReadonlySet<string> = new Set<keyof RequestOptions>([
   'timeout',
+  'deadline',
   'signal',
   'headers',
   'key',
@@ -28,19 +31,22 @@ export type GivenKey = string | Uint8Array | null | undefined
 /**
  * Takes the options over into the request, and gives back the key that they name.
  *
- * @throws OptionsError `MILENA_OPTIONS_INVALID`
+ * @throws OptionsError `MILENA_OPTIONS_INVALID`; TransportError `MILENA_NOT_SENT` when its deadline is over already
  */
 export function readRequestOptions(
   pending: PendingReply,
   given: RequestOptions | undefined,
   defaultTimeout: number,
   reserved: ReservedHeaders,
+  clock: Clock,
 ): GivenKey {
   const { operation } = pending
   pending.timeout = operation.timeout ?? defaultTimeout
   if (given === undefined) return undefined
-  const { timeout, signal, headers, key, partition, idempotencyKey } = tryOrRefuse(operation, 'options', () =>
-    copyOf(operation, given),
+  const { timeout, deadline, signal, headers, key, partition, idempotencyKey } = tryOrRefuse(
+    operation,
+    'options',
+    () => copyOf(operation, given),
   )
   if (timeout !== undefined) {
     if (!isTimeout(timeout))
@@ -59,7 +65,29 @@ export function readRequestOptions(
     pending.partition = partition
   }
   pending.idempotencyKey = idempotencyKey
+  if (deadline !== undefined) {
+    if (!Number.isFinite(deadline))
+      throw refused(operation, `deadline must be milliseconds since the Unix epoch, not ${said(deadline)}`)
+    pending.deadline = deadline
+    // Last of all: options that cannot work are more to the point.
+    withinDeadline(pending, pending.timeout, clock.now())
+  }
   return key
+}
+
+/**
+ * How many of these milliseconds are left of the request's deadline; its timeout, for what is told of it, is no longer.
+ *
+ * @throws TransportError `MILENA_NOT_SENT` when the deadline is over
+ */
+export function withinDeadline(pending: PendingReply, milliseconds: number, now: number): number {
+  const { operation, deadline, signal } = pending
+  if (deadline === undefined) return milliseconds
+  const left = deadline - now
+  if (left <= 0) throw deadlineOver(operation, -left, reasonOf(signal))
+  if (left >= milliseconds) return milliseconds
+  pending.timeout = Math.ceil(left)
+  return left
 }
 
 /**
@@ -109,8 +137,8 @@ function copyOf(operation: AnyOperation, given: RequestOptions): RequestOptions 
   for (const name in given)
     if (!known.has(name) && Object.hasOwn(given, name))
       throw new OptionsError(`operation ${operation.name}`, unknownOptions(given, known))
-  const { timeout, signal, headers, key, partition, idempotencyKey } = given
-  return { timeout, signal, headers, key, partition, idempotencyKey }
+  const { timeout, deadline, signal, headers, key, partition, idempotencyKey } = given
+  return { timeout, deadline, signal, headers, key, partition, idempotencyKey }
 }
 
 export function problemOfSignal(signal: AbortSignal): string | undefined {

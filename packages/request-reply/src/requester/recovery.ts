@@ -16,7 +16,7 @@ import { MilenaError, ValidationError } from '../errors.ts'
 import type { JournalEntry, OpenJournal } from '../journal/journal.ts'
 import type { CompleteReplyRouting } from '../routing/open-routing.ts'
 import type { IncomingRecord, RecordPosition } from '../transport/transport.ts'
-import { readError } from '../wire/milena.ts'
+import { readReplyError, type WireProfile } from '../wire/profile.ts'
 import { copyOf } from './early-replies.ts'
 import { fingerprintOf } from './fingerprint.ts'
 import type { JournalSettings } from './journal-options.ts'
@@ -33,6 +33,7 @@ import type { RequesterWarnings } from './warnings.ts'
 
 export interface RecoveryOptions {
   readonly clock: Clock
+  readonly profile: WireProfile
   readonly journal: JournalSettings
   readonly accounts: OperationAccounts
   readonly warnings: RequesterWarnings
@@ -137,7 +138,7 @@ export class Recovery {
       )
       return true
     }
-    const remote = readError(record.headers)
+    const remote = readReplyError(this.#options.profile, record.headers)
     const open = leavesOpen(remote) && journal.keepUnknown > 0
     if (open) waiting.late = true
     else this.#waiting.delete(id)
@@ -282,7 +283,7 @@ export class Recovery {
         : await readReply(
             pending,
             record,
-            readError(record.headers),
+            readReplyError(this.#options.profile, record.headers),
             clock.now() - acceptedAt,
             maxReplyBytes,
           ))

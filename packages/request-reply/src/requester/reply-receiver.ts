@@ -22,7 +22,8 @@ import {
 } from '../diagnostics.ts'
 import type { MilenaError } from '../errors.ts'
 import type { IncomingRecord, RecordPosition } from '../transport/transport.ts'
-import { readError, type WireError } from '../wire/milena.ts'
+import type { WireError } from '../wire/milena.ts'
+import { readReplyError } from '../wire/profile.ts'
 import type { EarlyReplies } from './early-replies.ts'
 import { fingerprintOf } from './fingerprint.ts'
 import type { LateReplies } from './late-replies.ts'
@@ -86,7 +87,7 @@ export class ReplyReceiver {
 
   #receiveReply(entry: PendingReply, record: IncomingRecord): void {
     this.#countOwn(record)
-    const remote = readError(record.headers)
+    const remote = readReplyError(this.#options.settings.profile, record.headers)
     const fingerprint = fingerprintOf(record.value, remote?.code)
     if (entry.gathering !== undefined) return this.#receiveOneOfMany(entry, record, fingerprint, remote)
     const several = entry.onReply !== undefined
@@ -186,7 +187,7 @@ export class ReplyReceiver {
     if (entry === undefined && answer === undefined) return this.#receiveUnknown(record, id)
     if (record.topic === entry?.operation.topic) return this.countForeign(record)
     this.#countOwn(record)
-    const remote = readError(record.headers)
+    const remote = readReplyError(this.#options.settings.profile, record.headers)
     const fingerprint = fingerprintOf(record.value, remote?.code)
     if (entry !== undefined && (answer === undefined || !leavesOpen(remote)))
       this.#receiveLate(entry, record, fingerprint, remote)
@@ -220,8 +221,10 @@ export class ReplyReceiver {
 
   /** A second reply to a request that has one, or of a group. */
   #compare(first: ReplySeen, record: IncomingRecord, fingerprint: number): void {
-    const { counters } = this.#options
-    if (first.fingerprint === fingerprint) {
+    const { counters, settings } = this.#options
+    // A record that only says that no further reply comes is none that contradicts.
+    const isEnd = record.value === null && settings.profile.endsReplies?.(record.headers) === true
+    if (first.fingerprint === fingerprint || isEnd) {
       counters.duplicate++
     } else {
       counters.contradicting++

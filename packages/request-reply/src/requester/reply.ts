@@ -7,6 +7,11 @@ export interface RequestOptions {
   /** Milliseconds to wait for the reply; default: the operation's, then the requester's. */
   readonly timeout?: number | undefined
   /**
+   * Milliseconds since the Unix epoch: it is waited for no longer than that, whatever its timeout says. One that is over
+   * already is refused, and nothing is sent. In a handler it is what `context.forward()` gives.
+   */
+  readonly deadline?: number | undefined
+  /**
    * Ends the wait: the request is rejected with `MILENA_CANCELLED`. What is not on the wire yet is taken back (`sent:
    * 'no'`); what is may be handled all the same.
    */

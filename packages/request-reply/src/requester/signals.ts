@@ -6,15 +6,6 @@ export function isAborted({ operation, signal }: PendingReply): boolean {
   return signal !== undefined && tryOrRefuse(operation, 'signal', () => signal.aborted)
 }
 
-/** Why it was aborted. */
-export function reasonOf(signal: AbortSignal | undefined): unknown {
-  try {
-    return signal?.reason
-  } catch (thrown) {
-    return thrown
-  }
-}
-
 /**
  * Listens, once; what is returned ends it.
  *

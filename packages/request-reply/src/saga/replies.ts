@@ -3,9 +3,9 @@ import { decodePayload, validatePayload } from '../contract/coding.ts'
 import type { AnyOperation } from '../contract/operation.ts'
 import { listIssues, RemoteError, remoteFacts } from '../errors.ts'
 import type { RawRequest } from '../replier/raw-request.ts'
-import { readError } from '../wire/milena.ts'
 import type { AnySaga } from './definition.ts'
 import type { StepOutcome } from './sagas.ts'
+import { readReplyError } from '../wire/profile.ts'
 import { wordsOf } from '../words.ts'
 import { StepError } from './step-error.ts'
 import { waitingStep, type SagaStatus } from './status.ts'
@@ -24,12 +24,12 @@ export function sentWork(saga: AnySaga, status: SagaStatus): CommandWork<never, 
 export async function readOutcome(
   work: CommandWork<never, unknown>,
   context: AnyContext,
-  { record }: RawRequest,
+  { record, replier }: RawRequest,
 ): Promise<StepOutcome> {
   try {
     const operation: AnyOperation =
       typeof work.operation === 'function' ? work.operation(context as never) : work.operation
-    const remote = readError(record.headers)
+    const remote = readReplyError(replier.profile, record.headers)
     if (remote !== undefined) {
       const facts = { ...remoteFacts(remote.code, remote), sent: 'yes' } as const
       return { error: new RemoteError(operation.name, remote.code, remote.message, facts) }

@@ -176,6 +176,11 @@ function readText(headers: readonly RawHeader[], name: Buffer, bound: number): s
   return value && value.length > 0 && value.length <= bound ? value.toString() : undefined
 }
 
+/** An error's message in bytes, no longer than one of ours. */
+export function cutError(message: string | Buffer): Buffer {
+  return cut(typeof message === 'string' ? Buffer.from(message) : message, headerBounds.errorMessage)
+}
+
 /** Cuts at a character's border, so that what is left is UTF-8. */
 function cut(bytes: Buffer, bound: number): Buffer {
   if (bytes.length <= bound) return bytes

@@ -13,7 +13,11 @@ export class ReservedHeaders {
   constructor(profile: WireProfile) {
     this.#names = [
       profile.correlationHeader(Buffer.alloc(16))[0],
-      ...profile.addressHeaders({ topic: 'any', partition: 0 }).map(([name]) => name),
+      ...[
+        ...profile.addressHeaders({ topic: 'any', partition: 0 }),
+        ...(profile.replyHeaders ?? []),
+        ...(profile.errorHeaders?.({ code: 'ANY', message: 'any' }) ?? []),
+      ].map(([name]) => name),
     ]
   }
 

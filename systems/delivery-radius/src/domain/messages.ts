@@ -2,13 +2,10 @@
  * The document's message: `key` chooses the partition, so that the changes of a shop are applied in their order; `type`
  * chooses who handles it.
  */
-import { defineOperation } from '@milena/request-reply'
+import { defineOperation, type Operation } from '@milena/request-reply'
 import { z } from 'zod'
 import { kinds } from './radius.ts'
 
-export const topic = 'delivery-radius'
-export const replyTopic = 'delivery-radius-reply'
-export const workerGroup = 'delivery-radius-worker'
 export const partitions = 12
 
 export const changeSchema = z.object({
@@ -20,18 +17,38 @@ export const changeSchema = z.object({
   key: z.string(),
   type: z.literal('delivery-radius.change'),
   data: z.object({ kind: z.enum(kinds), action: z.enum(['begin', 'end']) }),
-  requestedAt: z.iso.datetime(),
+  /** Java's `LocalDateTime`, which the document has, says no zone. */
+  requestedAt: z.iso.datetime({ local: true }),
 })
 export type ChangeRequest = z.infer<typeof changeSchema>
 
 export const changedSchema = z.object({ shop: z.string(), radius: z.number(), changes: z.number() })
 export type Changed = z.infer<typeof changedSchema>
 
-export const changeRadius = defineOperation({
-  name: 'delivery-radius.change',
-  topic,
-  request: changeSchema,
-  reply: changedSchema,
-  key: (change) => change.key,
-  timeout: 60_000,
-})
+export type ChangeRadius = Operation<ChangeRequest, ChangeRequest, Changed, Changed>
+
+/** Names on the brokers. `prefix` keeps several runs on one cluster apart. */
+export interface Names {
+  readonly topic: string
+  readonly replyTopic: string
+  readonly workerGroup: string
+}
+
+export function namesOf(prefix: string): Names {
+  return {
+    topic: `${prefix}delivery-radius`,
+    replyTopic: `${prefix}delivery-radius-reply`,
+    workerGroup: `${prefix}delivery-radius-worker`,
+  }
+}
+
+export function defineChangeRadius(prefix: string): ChangeRadius {
+  return defineOperation({
+    name: 'delivery-radius.change',
+    topic: namesOf(prefix).topic,
+    request: changeSchema,
+    reply: changedSchema,
+    key: (change) => change.key,
+    timeout: 60_000,
+  })
+}

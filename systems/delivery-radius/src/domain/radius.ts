@@ -24,7 +24,8 @@ export interface Shop {
 /** Hundredths of the base that are left. */
 const left: Readonly<Record<Kind, number>> = { 'rider-shortage': 60, 'bad-weather': 40, 'system-failure': 10 }
 
-export type Applied = { readonly shop: Shop } | { readonly refused: 'ALREADY_ACTIVE' | 'NOT_ACTIVE' }
+export type Refusal = 'ALREADY_ACTIVE' | 'NOT_ACTIVE'
+export type Applied = { readonly shop: Shop } | { readonly refused: Refusal }
 
 /** The shop after the change, or why the change cannot be made. */
 export function apply(shop: Shop, { kind, action }: Change): Applied {

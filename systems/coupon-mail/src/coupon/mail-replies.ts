@@ -1,0 +1,57 @@
+/** Reads what comes back for the gifts' mails, in whichever process of this service, and commits what is written down. */
+import { createReplier, type HandlerContext, type KafkaOptions, type Replier } from '@milena/request-reply'
+import { readResult, type Messages } from '../messages.ts'
+import type { Gifts, MailReply } from './gifts.ts'
+
+export interface MailRepliesOptions {
+  readonly kafka: KafkaOptions
+  readonly messages: Messages
+  /** Names this process in its group. */
+  readonly instanceId: string
+  readonly gifts: Gifts
+}
+
+export function createMailReplies({ kafka, messages, instanceId, gifts }: MailRepliesOptions): Replier {
+  const replier = createReplier({
+    kafka,
+    groupId: messages.couponGroup,
+    groupInstanceId: instanceId,
+    sessionTimeout: 6_000,
+    heartbeatInterval: 500,
+    createTopics: true,
+  })
+  for (const result of messages.results)
+    replier.handle(result, async (value, context) => {
+      const reply = toMailReply(value, context)
+      if (reply !== undefined) await gifts.settle(reply)
+    })
+  return replier
+}
+
+function toMailReply(
+  value: Buffer,
+  { correlationId, headers, position }: HandlerContext,
+): MailReply | undefined {
+  if (correlationId === undefined) return undefined
+  const code = headers.text('milena-error-code')
+  const result = code === undefined ? readResult(value) : undefined
+  const error =
+    code === undefined
+      ? 'the reply is neither 0 nor 1'
+      : `${code}: ${headers.text('milena-error-message') ?? ''}`
+  return {
+    correlationId,
+    result,
+    trouble: result === undefined ? error : undefined,
+    topic: position.topic,
+    headers: readable(headers),
+  }
+}
+
+/** Those that are text of the application's own. */
+export function readable(headers: HandlerContext['headers']): Record<string, string> {
+  const own = [...headers].filter(
+    ([name, value]) => value !== null && !/^(kafka|spring|milena)[_-]/.test(name),
+  )
+  return Object.fromEntries(own.map(([name, value]) => [name, value!.toString()]))
+}

@@ -1,0 +1,52 @@
+/** A preview of a coupon's mail, which the caller waits for: the document's own request and reply. */
+import { problem, ProblemError, type App } from '@milena/hosting'
+import { isMilenaError, type AnyMilenaError, type Requester } from '@milena/request-reply'
+import { randomUUID } from 'node:crypto'
+import { z } from 'zod'
+import { couponHeader, type Messages } from '../messages.ts'
+import type { Gifts } from './gifts.ts'
+import { existing } from './gift-routes.ts'
+import { readable } from './mail-replies.ts'
+import { previewMail } from './mail-text.ts'
+import { idSchema, previewRequestSchema, previewSchema } from './schemas.ts'
+
+/** Milliseconds, as the document has it. */
+const timeout = 10_000
+
+export function addPreviewRoutes(app: App, requester: Requester, messages: Messages, gifts: Gifts): void {
+  app.post(
+    '/coupons/:id/preview',
+    {
+      schema: {
+        summary: "Sends a preview of a coupon's mail, and waits for what came of it",
+        params: z.object({ id: idSchema }),
+        body: previewRequestSchema,
+        response: {
+          200: previewSchema,
+          400: problem('an invalid request; every problem is listed'),
+          404: problem('there is no such coupon'),
+          502: problem("the worker's error"),
+          503: problem('not now'),
+          504: problem('no reply within 10 s: the mail may be sent or not'),
+        },
+      },
+    },
+    async ({ params: { id }, body: { recipient } }) => {
+      const mail = previewMail(`preview-${randomUUID()}`, await existing(gifts, id), recipient)
+      const options = { timeout, headers: { [couponHeader]: id } }
+      const { value, position, headers } = await requester
+        .request(messages.sendMail, mail, options)
+        .catch((error: unknown) => {
+          throw isMilenaError(error) ? toProblem(error) : error
+        })
+      return { result: value, reply: { topic: position.topic, headers: readable(headers) } }
+    },
+  )
+}
+
+function toProblem(error: AnyMilenaError): ProblemError {
+  const more = { code: error.code, detail: error.message }
+  if (error.code === 'MILENA_TIMEOUT') return new ProblemError(504, 'No reply', more)
+  if (error.code === 'MILENA_REMOTE_ERROR') return new ProblemError(502, "The worker's error", more)
+  return new ProblemError(503, 'Not now', more)
+}

@@ -1,0 +1,120 @@
+/** The requester over HTTP. */
+import { problem, ProblemError, sendEvents, type App } from '@milena/hosting'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { z } from 'zod'
+import type { ChangeStore } from './change-store.ts'
+import {
+  acceptedSchema,
+  changeSchema,
+  changesQuery,
+  changesSchema,
+  progressSchema,
+  triggerRequestSchema,
+  type Progress,
+} from './schemas.ts'
+import type { Trigger } from './trigger.ts'
+import type { Triggers } from './triggers.ts'
+
+/** Milliseconds between two events of a trigger. */
+const interval = 250
+const idParams = z.object({ id: z.string() })
+
+export function addTriggerRoutes(app: App, triggers: Triggers): void {
+  app.post(
+    '/triggers',
+    {
+      schema: {
+        summary: 'Change the delivery radius of shops: answered at once, the changes run behind it',
+        body: triggerRequestSchema,
+        response: {
+          202: acceptedSchema,
+          400: problem('an invalid request; every problem is listed'),
+          503: problem('too many triggers run, or it is closing; nothing was begun'),
+        },
+      },
+    },
+    async ({ body }, reply) => {
+      const { id, total } = triggers.begin(body)
+      const self = `/triggers/${id}`
+      return reply
+        .code(202)
+        .header('location', self)
+        .send({ id, total, links: { self, events: `${self}/events` } })
+    },
+  )
+
+  app.get(
+    '/triggers/:id',
+    {
+      schema: {
+        summary: 'How far a trigger is',
+        params: idParams,
+        response: { 200: progressSchema, 404: problem('there is none, or it has finished long ago') },
+      },
+    },
+    async ({ params: { id } }) => find(id).progress(),
+  )
+
+  app.get(
+    '/triggers/:id/events',
+    { schema: { summary: 'How far a trigger is, again and again until it has finished', params: idParams } },
+    async ({ params: { id } }, reply) => sendEvents(reply, progressOf(find(id))),
+  )
+
+  function find(id: string): Trigger {
+    const found = triggers.get(id)
+    if (found === undefined) throw new ProblemError(404, 'No such trigger', { trigger: id })
+    return found
+  }
+}
+
+export function addChangeRoutes(app: App, triggers: Triggers, store: ChangeStore): void {
+  app.get(
+    '/changes',
+    {
+      schema: {
+        summary: 'Changes that were not made, or of which nobody knows: those of all requesters',
+        querystring: changesQuery,
+        response: { 200: changesSchema, 400: problem('an invalid request; every problem is listed') },
+      },
+    },
+    async ({ query }) => {
+      const changes = await store.list(query)
+      const last = changes.length === query.limit ? changes.at(-1) : undefined
+      return { changes, ...(last !== undefined && { next: last.id }) }
+    },
+  )
+
+  app.post(
+    '/changes/:id/retry',
+    {
+      schema: {
+        summary: 'Try a failed change again: answered with how it stands then',
+        params: idParams,
+        response: {
+          200: changeSchema,
+          404: problem('there is none'),
+          409: problem('it has not failed: it may have been made'),
+          503: problem('closing; nothing was done'),
+        },
+      },
+    },
+    async ({ params: { id } }) => {
+      const found = await store.find(id)
+      if (found === undefined) throw new ProblemError(404, 'No such change', { change: id })
+      const tried = await triggers.retry(found)
+      if (tried !== undefined) return tried
+      const { status } = (await store.find(id)) ?? found
+      throw new ProblemError(409, `This change is ${status}, not failed`, { change: id })
+    },
+  )
+}
+
+async function* progressOf(trigger: Trigger): AsyncGenerator<Progress> {
+  for (;;) {
+    const progress = trigger.progress()
+    yield progress
+    if (progress.finished) return
+    await sleep(interval)
+  }
+}
