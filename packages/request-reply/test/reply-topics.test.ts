@@ -7,7 +7,7 @@ import { instanceReplyTopic } from '../src/routing/instance-reply-topic.ts'
 import { replyPartition } from '../src/routing/reply-partition.ts'
 import type { ReplyRouting } from '../src/routing/routing.ts'
 import { sharedReplyTopic } from '../src/routing/shared-reply-topic.ts'
-import type { Trouble } from '../src/transport/transport.ts'
+import type { RecordPosition, Trouble } from '../src/transport/transport.ts'
 import { createMemoryBroker } from '../src/transport/memory/broker.ts'
 import { springProfile } from '../src/wire/spring.ts'
 import type { Answering } from './answering.ts'
@@ -37,6 +37,15 @@ function trouble(topic: string): Trouble {
     since: 1,
     error: new Error(`${topic} is away`),
   }
+}
+
+/** With what the correlation ids begin that a routing is told of as pending. */
+function pending(of: StagedRouting): string[] {
+  return [...of.context!.pending()].map((id) => id.toString('latin1', 0, 3))
+}
+
+function at(topic: string, offset: number): RecordPosition {
+  return { topic, partition: 2, offset }
 }
 
 /** One that cannot be opened. */
@@ -78,10 +87,10 @@ test('every way to ask takes it: each, many, and the stages', async () => {
   })
   for await (const { reply } of requester.requestEach(echo, [value], other)) assert.ok(reply)
   await requester.requestMany(echo, value, { ...other, count: 1 })
-  const pending = requester.register(await requester.prepare(echo, value, other))
-  assert.deepEqual([...new Set(pending.repliesFrom.map(({ topic }) => topic))], ['other_replies'])
-  await pending.dispatch()
-  await pending.reply
+  const registered = requester.register(await requester.prepare(echo, value, other))
+  assert.deepEqual([...new Set(registered.repliesFrom.map(({ topic }) => topic))], ['other_replies'])
+  await registered.dispatch()
+  await registered.reply
   assert.deepEqual(askedFor(replier), ['other_replies', 'other_replies', 'other_replies'])
   await assert.rejects(requester.send(echo, value, other as never), /there is no option replyTopic/)
 })
@@ -215,8 +224,6 @@ test('correlation ids begin as the routing of their reply topic says, and each i
   for (const options of [{}, other, { replyTopic: 'replies' }])
     requester.request(echo, value, options).catch(() => undefined)
   await until(() => replier.requests.length === 3)
-  const pending = (of: StagedRouting): string[] =>
-    [...of.context!.pending()].map((id) => id.toString('latin1', 0, 3))
   assert.deepEqual([pending(one), pending(two)], [['one', 'one'], ['two']])
 })
 
@@ -268,7 +275,6 @@ test('close ends the receiving of all of them', async () => {
 
 test('each resumes at the positions in its own topic, and positions in none of them are refused', async () => {
   const { one, two, replyRouting } = staged()
-  const at = (topic: string, offset: number) => ({ topic, partition: 2, offset })
   await setUp(undefined, { replyRouting, resumeFrom: [at('other_replies', 5), at('other_replies', 7)] })
   assert.equal(one.context!.resumeFrom, undefined)
   assert.deepEqual(two.context!.resumeFrom, [at('other_replies', 5), at('other_replies', 7)])

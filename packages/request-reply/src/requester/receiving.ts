@@ -59,7 +59,8 @@ export class Receiving {
   health(): readonly ReplyTopicHealth[] {
     return this.#routes!.all.map((routing) => {
       const troubles = routing.troubles()
-      return { ...routing.address(), receiving: troubles.length === 0, troubles }
+      const { topic, partition } = routing.address()
+      return { topic, partition, receiving: troubles.length === 0, troubles }
     })
   }
 
