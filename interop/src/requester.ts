@@ -14,6 +14,10 @@ export interface Order {
   readonly bytes?: number
   /** How many different keys, `key-0` and so on, in turn. Default 0: null keys. */
   readonly keys?: number
+  /** The value of all of them, for SmallRye alone. Default: by `bytes` and number. */
+  readonly text?: string
+  /** `json`, for NestJS alone: an object `{ number, say }`, answered with `{ number, said }`. Default `text`. */
+  readonly shape?: 'text' | 'json'
 }
 
 /** What became of the requests of an order. */
@@ -24,6 +28,8 @@ export interface OrderResult {
   readonly failed: number
   /** The last failure, empty without one. */
   readonly problem: string
+  /** NestJS: the last failure as its caller has got it. */
+  readonly failure?: unknown
   /** From the first request until all had ended. */
   readonly milliseconds: number
   /** Of those answered, in microseconds. */

@@ -2,20 +2,13 @@
  * Spring for Apache Kafka 4.1 as processes (`interop/spring`, plain Spring and no Boot): an application's
  * `@KafkaListener` with `@SendTo`, and its `ReplyingKafkaTemplate`. Keys are strings, values too or JSON.
  */
-import { spawn } from 'node:child_process'
-import { rm } from 'node:fs/promises'
-import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
-import { findJava, findMaven, startJvm } from '../../tools/kafka/jvm.ts'
-import { SetupError } from '../../tools/kafka/setup-error.ts'
-import { buildOnce } from './build-once.ts'
+import { startJvm } from '../../tools/kafka/jvm.ts'
+import { buildWithMaven, testJvmOptions } from './maven.ts'
 import { Program } from './program.ts'
 import { requesterOf, type OtherRequester } from './requester.ts'
 
 const sources = fileURLToPath(new URL('../spring', import.meta.url))
-/** For tests on a small machine: little memory, quick to start. A benchmark wants the full compiler. */
-const testJvmOptions: readonly string[] = ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
 
 /** Kafka's producer waits 5 ms for a batch to fill by default (since Kafka 4); this is what people set for latency. */
 export const springTuned: Readonly<Record<string, string>> = { 'linger.ms': '0' }
@@ -64,6 +57,25 @@ export interface SpringRequesterOptions extends SpringOptions {
   readonly checkErrors?: boolean
 }
 
+export interface SpringAggregatingOptions extends SpringOptions {
+  /** Request topics, which are asked once each, one after the other; they must exist. */
+  readonly topics: readonly string[]
+  readonly replyTopic: string
+  /** So many replies release a request. */
+  readonly count: number
+  /** Milliseconds after which a request is released with what has come. */
+  readonly timeout: number
+}
+
+/** What Spring's aggregating template made of the replies to one request. */
+export interface SpringAggregate {
+  /** The request topic. */
+  readonly asked: string
+  /** The aggregate's pseudo topic, `aggregatedResults` or `partialResultsAfterTimeout`, or the class of what went wrong. */
+  readonly how: string
+  readonly values: readonly (string | null)[]
+}
+
 export interface SpringDeadLettersOptions extends SpringOptions {
   /** The topic whose requests fail; Spring keeps them in `<topic>-dlt`, which must exist, too. */
   readonly topic: string
@@ -90,9 +102,7 @@ export interface SpringLetter {
 
 /** Builds the Spring program on first use. Throws a SetupError when Java or Maven is missing, or the build fails. */
 export async function buildSpring(): Promise<string> {
-  findJava()
-  const home = await buildOnce('spring', sources, async (staging) => runMaven(findMaven(), staging))
-  return join(home, 'target', 'jars')
+  return buildWithMaven('spring', 'Spring', sources)
 }
 
 /** One application: what `startSpring` starts. */
@@ -136,6 +146,21 @@ export function springDeadLetters(options: SpringDeadLettersOptions): SpringRole
 /** A listener that always fails, with the retry topics `<topic>-retry-0`, `-retry-1` and `-dlt`, which must exist. */
 export function springRetries(options: SpringOptions & { readonly topic: string }): SpringRole {
   return role('retries', options, [`--topics=${options.topic}`])
+}
+
+/**
+ * An AggregatingReplyingKafkaTemplate, which asks by itself: events `aggregated`, each a `SpringAggregate`. It has partitions
+ * of the reply topic before it asks.
+ */
+export function springAggregating(options: SpringAggregatingOptions): SpringRole {
+  const { topics, replyTopic, count, timeout } = options
+  const args = [
+    `--topics=${topics.join(',')}`,
+    `--reply-topic=${replyTopic}`,
+    `--count=${count}`,
+    `--timeout=${timeout}`,
+  ]
+  return role('aggregating', options, args)
 }
 
 /** Applications in one JVM, since that takes two seconds of a processor to start. */
@@ -229,25 +254,4 @@ function settingsText(settings: Readonly<Record<string, string>> = {}): string {
   return Object.entries(settings)
     .map(([name, value]) => `${name}=${value}`)
     .join(',')
-}
-
-/** With a Maven repository of its own: the shared one is not safe for two writers. */
-async function runMaven(mvn: string, staging: string): Promise<void> {
-  const repository = join(staging, 'repository')
-  const goals = ['compiler:compile', 'jar:jar', 'dependency:copy-dependencies']
-  const args = ['-B', '-q', '-f', join(staging, 'pom.xml'), `-Dmaven.repo.local=${repository}`, ...goals]
-  const child = spawn(mvn, args, { stdio: ['ignore', 'pipe', 'pipe'] })
-  const ended = new Promise<number | null>((resolve) => child.once('close', resolve))
-  const [output, problems] = await Promise.all([text(child.stdout), text(child.stderr)])
-  if ((await ended) !== 0) throw buildFailure(output + problems)
-  await rm(repository, { recursive: true, force: true })
-}
-
-/** Wrong Java is a defect of ours; everything else (no JDK, no network) is for whoever runs it to put right. */
-function buildFailure(output: string): Error {
-  const lines = output.split('\n').filter((each) => each.includes('ERROR'))
-  const reasons = lines.map((line) => line.replace(/^.*ERROR\S*\s*/, '')).filter((line) => /\w/.test(line))
-  const said = `Maven could not build the Spring program: ${reasons.slice(0, 2).join('; ') || 'no reason given'}`
-  if (/\.java:\[\d+/.test(output)) return new Error(said)
-  return new SetupError(`${said} (it needs a JDK, 17 or newer, and on first use a network)`)
 }

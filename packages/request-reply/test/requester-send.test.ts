@@ -7,6 +7,7 @@ import type { SendEndedStep, SendTrace } from '../src/diagnostics.ts'
 import { TransportError } from '../src/errors.ts'
 import { createReplier } from '../src/replier/replier.ts'
 import type { OutgoingRecord, RecordPosition } from '../src/transport/transport.ts'
+import { readDeadline } from '../src/wire/milena.ts'
 import { springProfile } from '../src/wire/spring.ts'
 import { altered, echo, opened, seenOn, setUp, StagedRouting, until } from './requesting.ts'
 
@@ -210,6 +211,19 @@ test('its steps can be watched, and its headers added to', async () => {
   const headers = replier.requests[0]!.headers.map(([name, value]) => `${name.toString()}=${String(value)}`)
   assert.ok(headers.includes('traceparent=00-1-2-01'))
   assert.ok(headers.includes('hooked=undefined'))
+})
+
+test('a deadline travels with it, and one that is over is not sent', async () => {
+  const { requester, replier, clock } = await setUp(() => undefined)
+  const deadline = clock.now() + 60_000
+  await requester.send(echo, Buffer.from('x'), { deadline })
+  await requester.send(echo, Buffer.from('y'))
+  await until(() => replier.requests.length === 2)
+  const deadlines = replier.requests.map(({ headers }) => readDeadline(headers))
+  assert.deepEqual(deadlines.toSorted(), [deadline, undefined])
+  const over = requester.send(echo, Buffer.from('z'), { deadline: clock.now() })
+  await assert.rejects(over, { code: 'MILENA_NOT_SENT', sent: 'no', effect: 'none' })
+  assert.equal(replier.requests.length, 2)
 })
 
 test('options about a reply are refused, and so is what a request would be refused for', async () => {

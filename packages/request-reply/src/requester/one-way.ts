@@ -16,6 +16,7 @@ import { Drain } from './drain.ts'
 import type { FurtherHeaders } from './further-headers.ts'
 import { cancelledBefore, reasonOf } from './outcome-errors.ts'
 import type { PendingReply } from './pending.ts'
+import { withinDeadline } from './read-options.ts'
 import { recordBytes, type RequestEncoder } from './request-record.ts'
 import { isAborted, listen } from './signals.ts'
 import type { OneWayCounts } from './stats.ts'
@@ -111,7 +112,9 @@ export class OneWay {
     const { operation } = pending
     let record: OutgoingRecord
     try {
-      record = encoder.encodeOneWay(pending, further.of(pending, undefined, trace))
+      const now = clock.now()
+      const left = pending.deadline === undefined ? undefined : withinDeadline(pending, Infinity, now)
+      record = encoder.encodeOneWay(pending, further.of(pending, undefined, trace), now, left)
     } catch (error) {
       topics.doubt(operation.topic, error)
       throw error

@@ -54,10 +54,21 @@ export class RequestEncoder {
     }
   }
 
-  /** The record of a request that asks for no reply. @throws as `encode` */
-  encodeOneWay(pending: PendingReply, further: readonly RawHeader[]): OutgoingRecord {
+  /**
+   * The record of a request that asks for no reply.
+   *
+   * @param left milliseconds until its deadline, if it has one
+   * @throws as `encode`
+   */
+  encodeOneWay(
+    pending: PendingReply,
+    further: readonly RawHeader[],
+    now: number,
+    left: number | undefined,
+  ): OutgoingRecord {
     const { operation, key, value, headers, account, idempotencyKey } = pending
     const own = [account.header, this.#instance]
+    if (left !== undefined) own.push(this.#headerOfDeadline(now + left), this.#headerOfTimeout(left))
     if (idempotencyKey !== undefined) own.push(idempotencyKeyHeader(idempotencyKey))
     return {
       topic: operation.topic,

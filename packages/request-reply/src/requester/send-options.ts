@@ -3,11 +3,18 @@ import { OptionsError, unknownOptions } from '../errors.ts'
 import { tryOrRefuse } from './read-options.ts'
 import type { RequestOptions } from './reply.ts'
 
-/** What `send` can be given: of `RequestOptions` what is not about the reply. An abort takes back what is not on the wire yet. */
-export type SendOptions = Pick<RequestOptions, 'signal' | 'headers' | 'key' | 'idempotencyKey' | 'partition'>
+/**
+ * What `send` can be given: of `RequestOptions` what is not about the reply. An abort takes back what is not on the wire yet.
+ * After its `deadline` it need not be begun any more; by default it is handled however late.
+ */
+export type SendOptions = Pick<
+  RequestOptions,
+  'signal' | 'deadline' | 'headers' | 'key' | 'idempotencyKey' | 'partition'
+>
 
 const known: ReadonlySet<string> = new Set<keyof SendOptions>([
   'signal',
+  'deadline',
   'headers',
   'key',
   'idempotencyKey',

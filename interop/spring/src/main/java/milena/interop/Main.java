@@ -29,6 +29,7 @@ public class Main {
     private static final Map<String, Class<?>> roles = Map.of(
             "replier", Replier.class,
             "requester", Requester.class,
+            "aggregating", Aggregating.class,
             "dead-letters", DeadLetters.class,
             "retries", Retries.class);
 
