@@ -226,6 +226,24 @@ test('options of one item are beside those for all', async () => {
     assert.ok(headers.some(([name, value]) => name.toString() === 'tenant' && value!.toString() === 'blue'))
 })
 
+test('all of them have one deadline: what is not sent by then is refused, each by itself', async () => {
+  const { requester, replier, clock } = await setUp(unanswered)
+  const deadline = clock.now() + 100
+  const items = ['1', '2', '3'].map((text) => Buffer.from(text))
+  const results = collect(requester.requestEach(echo, items, { deadline, timeout: 60_000, concurrency: 2 }))
+  await until(() => replier.requests.length === 2)
+  await clock.advance(100)
+  const all = (await results).toSorted((one, other) => one.index - other.index)
+  assert.deepEqual(
+    all.map(({ error }) => [error!.code, error!.sent]),
+    [
+      ['MILENA_TIMEOUT', 'yes'],
+      ['MILENA_TIMEOUT', 'yes'],
+      ['MILENA_NOT_SENT', 'no'],
+    ],
+  )
+})
+
 test('what cannot work is refused at once, with what is wrong', async () => {
   const { requester } = await setUp()
   const wrong: [() => unknown, RegExp][] = [
@@ -233,6 +251,7 @@ test('what cannot work is refused at once, with what is wrong', async () => {
     [() => requester.requestEach(echo, 'text' as never), /items must be a list/],
     [() => requester.requestEach({} as never, []), /defineOperation/],
     [() => requester.requestEach(echo, [], { concurrency: 0 }), /concurrency must be a whole number/],
+    [() => requester.requestEach(echo, [], { deadline: Number.NaN }), /deadline must be milliseconds/],
     [() => requester.requestEach(echo, [], { concurency: 3 } as never), /concurency/],
     [
       () => requester.requestEach(echo, [], { signal: new AbortController() as never }),

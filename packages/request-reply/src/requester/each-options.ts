@@ -18,6 +18,8 @@ export interface RequestEachOptions<Item> {
   readonly signal?: AbortSignal | undefined
   /** As `RequestOptions.timeout`, of each request by itself. */
   readonly timeout?: number | undefined
+  /** As `RequestOptions.deadline`, of all of them: those that are not sent by then are refused, each by itself. */
+  readonly deadline?: number | undefined
   /** As `RequestOptions.headers`, for all of them. */
   readonly headers?: HeaderInput | undefined
   /** What differs from item to item: `key`, `idempotencyKey`, … What it throws ends the iteration. Default none. */
@@ -35,6 +37,7 @@ const known: ReadonlySet<string> = new Set<keyof RequestEachOptions<unknown>>([
   'concurrency',
   'signal',
   'timeout',
+  'deadline',
   'headers',
   'requestOptions',
 ])
@@ -54,6 +57,8 @@ export function readEachOptions(
   }
   if (common.timeout !== undefined && !isTimeout(common.timeout))
     problems.push(`timeout must be 1 to ${longestTimeout} ms, not ${said(common.timeout)}`)
+  if (common.deadline !== undefined && !Number.isFinite(common.deadline))
+    problems.push(`deadline must be milliseconds since the Unix epoch, not ${said(common.deadline)}`)
   if (requestOptions !== undefined && typeof requestOptions !== 'function')
     problems.push(`requestOptions must be a function, not ${classOf(requestOptions)}`)
   if (problems.length > 0) throw new OptionsError('requestEach', problems)

@@ -1,5 +1,5 @@
 /** Headers beside a request's own: what the requester's `headers` says of it, and what subscribers of tracing have added. */
-import type { RawHeader } from '../wire/headers.ts'
+import { MessageHeaders, type RawHeader } from '../wire/headers.ts'
 import type { ReservedHeaders } from '../wire/reserved-headers.ts'
 import type { RequesterSettings } from './options.ts'
 import type { PendingReply } from './pending.ts'
@@ -32,11 +32,13 @@ export class FurtherHeaders {
     const traced = trace === undefined ? none : this.#traced(trace)
     const { headers } = this.#options.settings
     if (headers === undefined) return traced
-    const { operation, key } = pending
+    const { operation, request, key, headers: own } = pending
     const outgoing = {
       operation: operation.name,
       topic: operation.topic,
+      request,
       key,
+      headers: new MessageHeaders(own),
       correlationId: correlationId?.toString('hex'),
     }
     const given = tryOrRefuse(operation, 'headers', () => headers(outgoing))

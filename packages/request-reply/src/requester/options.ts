@@ -6,7 +6,7 @@ import { systemRandom, type RandomBytes } from '../random.ts'
 import type { ReplyRouting } from '../routing/routing.ts'
 import { eitherSource, type TransportSource } from '../transport/open.ts'
 import type { RecordPosition } from '../transport/transport.ts'
-import type { HeaderInput } from '../wire/headers.ts'
+import type { HeaderInput, MessageHeaders } from '../wire/headers.ts'
 import type { WireProfile } from '../wire/profile.ts'
 import { springProfile } from '../wire/spring.ts'
 import { classOf, foreign } from '../words.ts'
@@ -17,7 +17,11 @@ import type { LateReply } from './reply.ts'
 export interface OutgoingRequest {
   readonly operation: string
   readonly topic: string
+  /** The value as its caller gave it. */
+  readonly request: unknown
   readonly key: Buffer | null
+  /** Those that its caller gave, and its codec; what the function returns comes behind them. */
+  readonly headers: MessageHeaders
   /** In hexadecimal, 32 digits; `undefined` of one that is sent one way. */
   readonly correlationId: string | undefined
 }
@@ -54,7 +58,9 @@ export interface RequesterOptions extends TransportSource {
   readonly whileNotReceiving?: 'refuse' | 'wait'
   /**
    * Headers for each request, such as a tenant's name, beside those that its caller gives. Called before the request is
-   * accepted; what it throws ends it in `MILENA_OPTIONS_INVALID`. Names of the library's own headers are left out.
+   * accepted, in its caller's async context (`AsyncLocalStorage`); what it throws ends the request in
+   * `MILENA_OPTIONS_INVALID`. Of a name that the caller has given too the receiver takes this one, the last; who would
+   * rather have the caller's looks into `headers`. Names of the library's own headers are left out.
    */
   readonly headers?: (outgoing: OutgoingRequest) => HeaderInput | undefined
   /**

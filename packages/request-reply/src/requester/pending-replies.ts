@@ -158,7 +158,7 @@ export class PendingReplies {
     const gathering = pending.gathering!
     const { caps } = this.#options
     const bytes = gathering.sizeOf(record)
-    if (!gathering.isFull && caps.hasRoomFor(bytes)) {
+    if (!gathering.isFull && caps.fits(bytes)) {
       gathering.admit(bytes)
       caps.resize(bytes)
       this.#bytes += bytes
