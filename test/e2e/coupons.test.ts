@@ -172,6 +172,22 @@ test('what cannot be is a problem, with all that is wrong', async () => {
   assert.equal((await ask(`${system.urlOf('coupon')}/gifts/none`)).status, 404)
 })
 
+test('each service describes what it offers, as OpenAPI', async () => {
+  for (const [url, paths] of [
+    [
+      system.urlOf('coupon'),
+      ['/coupons/{id}/gift', '/gifts/{id}', '/gifts/{id}/events', '/gifts', '/coupons/{id}/preview'],
+    ],
+    [system.urlOf('mail-api'), ['/mail/send']],
+    [system.mailboxUrl!, ['/mails']],
+  ] as const) {
+    const { body } = await ask(`${url}/openapi.json`)
+    assert.equal(body['openapi'], '3.1.0')
+    for (const path of paths) assert.ok(path in (body['paths'] as object), path)
+  }
+  assert.equal((await ask(`${system.urlOf('coupon')}/stats`)).status, 200)
+})
+
 test("the worker dies between the Mail API's answer and its own reply: the mail is not sent again", async () => {
   const recipient = somebody()
   const before = await apiStats()
