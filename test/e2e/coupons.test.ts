@@ -144,12 +144,19 @@ test("a reply has those of the request's headers that are to be copied, and the 
   })
 })
 
-test('a preview is waited for', async () => {
-  const recipient = somebody()
-  const preview = await ask(`${system.urlOf('coupon')}/coupons/book/preview`, 'POST', { recipient })
-  assert.equal(preview.status, 200, JSON.stringify(preview.body))
-  assert.equal(preview.body['result'], 0)
-  assert.equal((await mailsTo(recipient)).length, 1)
+test('a preview is waited for, and its result comes on the reply topic that it names', async () => {
+  for (const [partner, topic] of [
+    [false, 'SEND_MAIL_REPLY'],
+    [true, 'SEND_MAIL_REPLY_PARTNER'],
+  ] as const) {
+    const recipient = somebody()
+    const body = { recipient, partner }
+    const preview = await ask(`${system.urlOf('coupon')}/coupons/book/preview`, 'POST', body)
+    assert.equal(preview.status, 200, JSON.stringify(preview.body))
+    const reply = { topic: prefix + topic, headers: { 'mail-worker': 'worker-1' } }
+    assert.deepEqual(preview.body, { result: 0, reply })
+    assert.equal((await mailsTo(recipient)).length, 1)
+  }
 })
 
 test('a gift that is given again under its name is the first one; with other content it is refused', async () => {
