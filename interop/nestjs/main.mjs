@@ -10,7 +10,17 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Controller, Module } from '@nestjs/common'
 import { NestFactory } from '@nestjs/core'
 import { ClientKafka, MessagePattern, RpcException, Transport } from '@nestjs/microservices'
-import { concatMap, delay, from, lastValueFrom, of, timeout as limitedTo } from 'rxjs'
+import {
+  concat,
+  concatMap,
+  delay,
+  from,
+  ignoreElements,
+  lastValueFrom,
+  of,
+  timeout as limitedTo,
+  timer,
+} from 'rxjs'
 
 const { role, brokers, groupId, topics, prefix, timeout, settings } = JSON.parse(process.argv[2])
 /** Its defaults, but that a group without offsets begins at the first record, so that nothing depends on who is up first. */
@@ -48,7 +58,11 @@ function answerTo(request) {
     case 'answer nothing':
       return undefined
     case 'answer three times':
-      return from(['one', 'two', 'three']).pipe(concatMap((each) => of(each).pipe(delay(5))))
+      // It ends later than its last value comes: so that is said in a record of its own.
+      return concat(
+        from(['one', 'two', 'three']).pipe(concatMap((each) => of(each).pipe(delay(5)))),
+        timer(5).pipe(ignoreElements()),
+      )
     default:
       return prefix + request
   }

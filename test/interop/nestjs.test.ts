@@ -23,13 +23,15 @@ import {
   type Requester,
   type Transport,
 } from '@milena/request-reply'
-import { startNestReplier, startNestRequester } from '../../interop/src/nestjs.ts'
+import { buildNest, startNestReplier, startNestRequester } from '../../interop/src/nestjs.ts'
 import type { Order, OtherRequester } from '../../interop/src/requester.ts'
 import { startKafka, type KafkaCluster } from '../../tools/kafka/cluster.ts'
 import { uniqueName } from '../support/cluster.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 const requests = 10_000
+/** And while instances come and go. */
+const requestsMeanwhile = 3_000
 const inFlight = 256
 const prefix = 'say : '
 const partitions = 3
@@ -60,6 +62,7 @@ let replier: Replier | undefined
 const log = new Map<string, IncomingRecord[]>()
 
 before(async () => {
+  await buildNest() // once, for both
   cluster = await startKafka({ brokers: 1 })
   transport = await openKafka({ brokers: cluster.brokers })
   const asked = Object.values(topics)
@@ -277,7 +280,7 @@ test('NestJS loses nothing, in either direction, while instances of ours come an
   const comeAndGo = async (): Promise<void> => {
     while (!ended) {
       const [second, asking] = await Promise.all([startReplier('milena-repliers'), openRequester()])
-      await askNest(asking, 500)
+      await askNest(asking, 300)
       await Promise.all([second.close(), asking.close()])
       taken += second.stats().handled
       turns++
@@ -286,8 +289,14 @@ test('NestJS loses nothing, in either direction, while instances of ours come an
   const going = comeAndGo()
   try {
     await Promise.all([
-      askFromNest({ topic: topics['nest-milena'], requests, inFlight, keys: 97, bytes: 40 }),
-      askNest(requester, requests),
+      askFromNest({
+        topic: topics['nest-milena'],
+        requests: requestsMeanwhile,
+        inFlight,
+        keys: 97,
+        bytes: 40,
+      }),
+      askNest(requester, requestsMeanwhile),
     ])
   } finally {
     ended = true

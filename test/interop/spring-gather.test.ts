@@ -18,7 +18,12 @@ import {
   type Replier,
   type Transport,
 } from '@milena/request-reply'
-import { startSpringAggregating, startSpringReplier, type SpringAggregate } from '../../interop/src/spring.ts'
+import {
+  springAggregating,
+  startSpring,
+  startSpringReplier,
+  type SpringAggregate,
+} from '../../interop/src/spring.ts'
 import { startKafka, type KafkaCluster } from '../../tools/kafka/cluster.ts'
 import { uniqueName } from '../support/cluster.ts'
 
@@ -95,17 +100,18 @@ test('two groups of ours answer Spring’s AggregatingReplyingKafkaTemplate: rel
   }
   await start('first', [both, one])
   await start('second', [both])
-  const spring = await startSpringAggregating({
-    brokers: cluster.brokers,
-    groupId: uniqueName('aggregating'),
-    topics: [both, one, none],
-    replyTopic: replies,
-    count: 2,
-    timeout: 8_000,
-  })
-  t.after(() => spring.close())
+  await using spring = await startSpring([
+    springAggregating({
+      brokers: cluster.brokers,
+      groupId: uniqueName('aggregating'),
+      topics: [both, one, none],
+      replyTopic: replies,
+      count: 2,
+      timeout: 8_000,
+    }),
+  ])
   const next = async (): Promise<unknown> => {
-    const { asked, how, values } = await spring.next<SpringAggregate>('aggregated')
+    const { asked, how, values } = await spring.program.next<SpringAggregate>('aggregated')
     return { asked, how, values: values.toSorted() }
   }
   assert.deepEqual(await next(), {

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { buildNest } from '../../interop/src/nestjs.ts'
+import { buildSmallRye } from '../../interop/src/smallrye.ts'
 import { buildSpring } from '../../interop/src/spring.ts'
 import { startKafka } from '../kafka/cluster.ts'
 import { fetchKafkaJars } from '../kafka/jars.ts'
@@ -184,14 +185,21 @@ async function interop(context: StepContext): Promise<void> {
   // So that nothing is built when only other tests are wanted.
   if (findTestFiles(context.root, patterns, context.files).length === 0) return
   if (!(await canRun(context, 'other clients', buildOtherClients))) return
-  const env = { KAFKA_BROKERS: undefined }
-  await runTestFiles({ ...context, patterns, limits: faultLimits, env, concurrency: clustersAtOnce })
+  // One for all of them: no test stops a broker.
+  const cluster = await startKafka({ brokers: 1 })
+  try {
+    const env = { KAFKA_BROKERS: cluster.brokers.join(',') }
+    await runTestFiles({ ...context, patterns, limits: faultLimits, env, concurrency: clustersAtOnce })
+  } finally {
+    await cluster.close()
+  }
 }
 
 async function buildOtherClients(): Promise<void> {
   await fetchKafkaJars()
   await buildSpring()
   await buildNest()
+  await buildSmallRye()
 }
 
 async function faults(context: StepContext): Promise<void> {
