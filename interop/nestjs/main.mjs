@@ -9,8 +9,18 @@ import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Controller, Module } from '@nestjs/common'
 import { NestFactory } from '@nestjs/core'
-import { ClientKafka, MessagePattern, Transport } from '@nestjs/microservices'
-import { firstValueFrom, timeout as limitedTo } from 'rxjs'
+import { ClientKafka, MessagePattern, RpcException, Transport } from '@nestjs/microservices'
+import {
+  concat,
+  concatMap,
+  delay,
+  from,
+  ignoreElements,
+  lastValueFrom,
+  of,
+  timeout as limitedTo,
+  timer,
+} from 'rxjs'
 
 const { role, brokers, groupId, topics, prefix, timeout, settings } = JSON.parse(process.argv[2])
 /** Its defaults, but that a group without offsets begins at the first record, so that nothing depends on who is up first. */
@@ -35,11 +45,34 @@ function print(event) {
   process.stdout.write(`${JSON.stringify(event)}\n`)
 }
 
+/** What is answered: text to text, JSON to JSON, and to some texts what else a handler can do. */
+function answerTo(request) {
+  if (typeof request !== 'string') return { ...request, said: prefix + request.say }
+  switch (request) {
+    case 'fail with text':
+      throw new RpcException('the card has expired')
+    case 'fail with an object':
+      throw new RpcException({ code: 'CARD_DECLINED', message: 'the card has expired' })
+    case 'fail without a word':
+      throw new Error('a secret')
+    case 'answer nothing':
+      return undefined
+    case 'answer three times':
+      // It ends later than its last value comes: so that is said in a record of its own.
+      return concat(
+        from(['one', 'two', 'three']).pipe(concatMap((each) => of(each).pipe(delay(5)))),
+        timer(5).pipe(ignoreElements()),
+      )
+    default:
+      return prefix + request
+  }
+}
+
 /** What an application writes with decorators, which a program without a build step calls as functions. */
 async function startReplier() {
   class Answering {
     answer(request) {
-      return prefix + request
+      return answerTo(request)
     }
   }
   const descriptor = Object.getOwnPropertyDescriptor(Answering.prototype, 'answer')
@@ -78,21 +111,25 @@ async function ask(client, order) {
   const begun = performance.now()
   const until = begun + number('milliseconds', Infinity)
   const latencies = createHistogram({ figures: 3 })
-  const result = { answered: 0, wrong: 0, failed: 0, problem: '' }
+  const result = { answered: 0, wrong: 0, failed: 0, problem: '', failure: undefined }
   let next = 0
 
   async function one(number, intended) {
     const text = `${number}.`
-    const value = text + 'x'.repeat(Math.max(0, bytes - text.length))
-    const message = { key: keys > 0 ? `key-${number % keys}` : null, value }
+    const say = text + 'x'.repeat(Math.max(0, bytes - text.length))
+    const isJson = order.shape === 'json'
+    const message = { key: keys > 0 ? `key-${number % keys}` : null, value: isJson ? { number, say } : say }
     try {
-      const reply = await firstValueFrom(client.send(order.topic, message).pipe(limitedTo(timeout)))
+      // The last value, so that a reply that does not end the stream is no answer.
+      const reply = await lastValueFrom(client.send(order.topic, message).pipe(limitedTo(timeout)))
       latencies.record(Math.max(1, Math.round((performance.now() - intended) * 1000)))
       result.answered++
-      if (reply !== prefix + value) result.wrong++
+      const said = prefix + say
+      if (isJson ? reply?.number !== number || reply.said !== said : reply !== said) result.wrong++
     } catch (error) {
       result.failed++
       result.problem = String(error?.message ?? error)
+      result.failure = error
     }
   }
   async function closedLoop() {

@@ -1,7 +1,6 @@
 /**
  * NestJS 12 over Apache Kafka (kafkajs) as processes (`interop/nestjs`, an npm project of its own): a controller with
- * `@MessagePattern`, and `ClientKafka`. Its headers have the names of Spring's with text for bytes, so it is no partner
- * of the `spring` profile.
+ * `@MessagePattern`, and `ClientKafka`. Its headers have the names of Spring's with text for bytes: the `nest` profile's.
  */
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'

@@ -14,6 +14,10 @@ export interface Order {
   readonly bytes?: number
   /** How many different keys, `key-0` and so on, in turn. Default 0: null keys. */
   readonly keys?: number
+  /** The value of all of them, for SmallRye alone. Default: by `bytes` and number. */
+  readonly text?: string
+  /** `json`, for NestJS alone: an object `{ number, say }`, answered with `{ number, said }`. Default `text`. */
+  readonly shape?: 'text' | 'json'
 }
 
 /** What became of the requests of an order. */
@@ -24,6 +28,8 @@ export interface OrderResult {
   readonly failed: number
   /** The last failure, empty without one. */
   readonly problem: string
+  /** NestJS: the last failure as its caller has got it. */
+  readonly failure?: unknown
   /** From the first request until all had ended. */
   readonly milliseconds: number
   /** Of those answered, in microseconds. */
@@ -42,12 +48,15 @@ export interface OtherRequester extends AsyncDisposable {
   readonly pid: number
   /** Resolves when all requests of the order have ended. One order at a time. */
   ask(order: Order): Promise<OrderResult>
-  /** Ends the process. */
+  /** Ends the process, with whatever else runs in it. */
   close(): Promise<void>
 }
 
-/** @param timeout milliseconds after which a request of this program ends without a reply */
-export function requesterOf(program: Program, timeout: number): OtherRequester {
+/**
+ * @param timeout milliseconds after which a request of this program ends without a reply
+ * @param to which part of the program asks, where it has several
+ */
+export function requesterOf(program: Program, timeout: number, to?: number): OtherRequester {
   const close = (): Promise<void> => program.close()
   return {
     pid: program.pid,
@@ -55,7 +64,7 @@ export function requesterOf(program: Program, timeout: number): OtherRequester {
       if (order.requests === undefined && order.milliseconds === undefined) {
         throw new Error('an order needs requests or milliseconds')
       }
-      program.tell(orderLine(order))
+      program.tell(to === undefined ? orderLine(order) : `to=${to} ${orderLine(order)}`)
       return program.next<OrderResult>('asked', (order.milliseconds ?? 0) + 2 * timeout + 60_000)
     },
     close,

@@ -7,11 +7,22 @@ import type { RequestEndedStep } from '../src/diagnostics.ts'
 import { MilenaError, RemoteError, remoteCodes } from '../src/errors.ts'
 import { gatheredIn, type Gathered } from '../src/requester/gathered.ts'
 import { kept } from '../src/requester/gathering.ts'
+import type { ReplyRouting } from '../src/routing/routing.ts'
 import type { IncomingRecord } from '../src/transport/transport.ts'
 import type { RawHeader } from '../src/wire/headers.ts'
 import { errorHeaders, groupHeader, wantsManyReplies } from '../src/wire/milena.ts'
 import type { Answer } from './answering.ts'
-import { assertAccounted, code, echo, seenOn, setUp, until, warningsSeen, type Setup } from './requesting.ts'
+import {
+  assertAccounted,
+  code,
+  echo,
+  seenOn,
+  setUp,
+  StagedRouting,
+  until,
+  warningsSeen,
+  type Setup,
+} from './requesting.ts'
 
 const value = Buffer.from('x')
 
@@ -364,6 +375,11 @@ test('what has been gathered counts against maxPendingBytes, and is let go of wi
   assert.equal(gatheredIn(error, echo)!.replies.length, 2)
   await until(() => asked.late.length === 1)
   assertLetGo(asked)
+  // The room is free again.
+  const next = asked.requester.request(echo, Buffer.alloc(15_000))
+  await until(() => asked.replier.requests.length === 2)
+  await asked.replier.answer(asked.replier.requests[1]!, { value })
+  await next
 })
 
 test('replies that are gathered stand in memory of their own', () => {
@@ -409,7 +425,7 @@ test('with a codec that takes its time replies are gathered in the order in whic
         new Promise<string>((resolve) => waits.push(() => resolve(String(given)))),
     },
   })
-  const { requester, replier, late } = await setUp(() => undefined)
+  const { requester, replier, late, clock } = await setUp(() => undefined)
   const gathered = requester.requestMany(slow, 1, { count: 2 })
   await until(() => replier.requests.length === 1)
   for (const name of ['a', 'b', 'c']) await replier.answer(replier.requests[0]!, from(name, name))
@@ -420,6 +436,28 @@ test('with a codec that takes its time replies are gathered in the order in whic
   assert.deepEqual([replies.map((reply) => reply.value), complete], [['a', 'b'], true])
   await until(() => late.length === 1)
   assert.equal(late[0]!.reply?.value, 'c')
+
+  const some = requester.requestMany(slow, 1, { count: 3, timeout: 50 })
+  await until(() => replier.requests.length === 2)
+  waits.splice(0)
+  for (const name of ['a', 'b']) await replier.answer(replier.requests[1]!, from(name, name))
+  await until(() => waits.length === 2)
+  waits[0]!()
+  await clock.advance(50)
+  const { replies: read, complete: all } = await some
+  assert.deepEqual([read.map((reply) => reply.value), all], [['a'], false])
+  // What was still being read, and what comes now, is late.
+  waits[1]!()
+  await replier.answer(replier.requests[1]!, from('c', 'c'))
+  await until(() => waits.length === 3)
+  waits[2]!()
+  await until(() => late.length === 3)
+  assert.deepEqual(
+    late.map(({ reply }) => reply?.value),
+    ['c', 'b', 'c'],
+  )
+  const { contradicting, duplicate } = requester.stats()
+  assert.deepEqual([contradicting, duplicate], [0, 1])
   assertAccounted(requester)
 })
 
@@ -437,7 +475,7 @@ test('options that cannot work are refused before anything is sent', async () =>
     [{ count: 1, counts: 2 }, /there is no option counts/],
   ]
   for (const [options, message] of cases) {
-    const outcome = requester.requestMany(echo, value, options as never)
+    const outcome = requester.requestMany(echo, value, options as { readonly count: number })
     await assert.rejects(
       outcome,
       (error) => code('MILENA_OPTIONS_INVALID')(error) && message.test(String(error)),
@@ -459,4 +497,48 @@ test('an error of any other request has gathered nothing', async () => {
   assert.equal(gatheredIn(await outcome, echo), undefined)
   assert.equal(gatheredIn(new Error('x'), echo), undefined)
   assert.equal(gatheredIn(undefined, echo), undefined)
+})
+
+test('a routing that keeps one reply for each request refuses requestMany, and says so', async () => {
+  const routing = new StagedRouting()
+  const oneEach: ReplyRouting = {
+    name: 'one each',
+    open: async (context) => ({ ...(await routing.open(context)), oneReplyEach: true }),
+  }
+  const { requester, replier } = await setUp(undefined, { replyRouting: oneEach })
+  await assert.rejects(
+    requester.requestMany(echo, value, { count: 1 }),
+    (error) =>
+      code('MILENA_OPTIONS_INVALID')(error) &&
+      /reply routing one each keeps one reply for each request: requestMany needs one that reads a log/.test(
+        String(error),
+      ),
+  )
+  assert.equal(replier.requests.length, 0)
+  assert.deepEqual((await requester.request(echo, value)).value, value)
+})
+
+test('a record that is read twice counts once', async () => {
+  const routing = new StagedRouting()
+  const setup = await setUp(() => undefined, { replyRouting: routing })
+  const gathered = setup.requester.requestMany(echo, value, { count: 2 })
+  await until(() => setup.replier.requests.length === 1)
+  const request = setup.replier.requests[0]!
+  const [correlation] = request.headers.filter(([name]) => String(name) === 'kafka_correlationId')
+  const record: IncomingRecord = {
+    topic: 'replies',
+    partition: 2,
+    offset: 7,
+    key: null,
+    value,
+    headers: [correlation!],
+    timestamp: 0,
+    size: 40,
+  }
+  routing.context!.receive([record, record, { ...record, partition: 3 }])
+  assert.deepEqual(
+    (await gathered).replies.map(({ position }) => position.partition),
+    [2, 3],
+  )
+  assert.equal(setup.requester.stats().duplicate, 1)
 })

@@ -487,3 +487,19 @@ test('a journal needs an instance id, operations, and a routing that knows its p
   await assert.rejects(transport, /staged cannot say from where replies can appear/)
   await start() // and what was opened for it is let go of
 })
+
+test('requestMany of an operation in the journal is refused, and not sent without it', async () => {
+  const { start, far } = await world()
+  const { requester } = await start()
+  await assert.rejects(
+    requester.requestMany(echo, Buffer.from('x'), { count: 1 }),
+    (error) =>
+      code('MILENA_OPTIONS_INVALID')(error) &&
+      /the journal keeps one outcome for each request.*requestMany needs a requester without it/.test(
+        String(error),
+      ),
+  )
+  assert.equal(far.requests.length, 0)
+  const { replies } = await requester.requestMany(other, Buffer.from('x'), { count: 1 })
+  assert.equal(replies.length, 1)
+})

@@ -15,6 +15,7 @@ import {
   string,
   type EncodeContext,
   type HandlerContext,
+  type Gathered,
   type Middleware,
   type Operation,
   type Payload,
@@ -26,6 +27,7 @@ import {
   type Reply,
   type TimeoutError,
   type ValidationError,
+  gatheredIn,
   isMilenaError,
 } from '../src/index.ts'
 
@@ -232,6 +234,32 @@ export async function uses(requester: Requester, replier: Replier): Promise<void
   // @ts-expect-error -- not what prepare gives
   requester.register(add)
 
+  const gathered = await requester.requestMany(add, { a: 1 }, { count: 3, maxReplies: 10, timeout: 5 })
+  same<typeof gathered, Gathered<{ sum: number }>>()
+  same<typeof gathered.replies, readonly Reply<{ sum: number }>[]>()
+  same<typeof gathered.errors, readonly MilenaError[]>()
+  await requester.requestMany(
+    add,
+    { a: 1 },
+    {
+      until(replies, errors) {
+        same<typeof replies, readonly Reply<{ sum: number }>[]>()
+        same<typeof errors, readonly MilenaError[]>()
+        return replies.length + errors.length > 2
+      },
+    },
+  )
+  // @ts-expect-error -- not the request's type
+  await requester.requestMany(add, { a: '1' }, { count: 3 })
+  // @ts-expect-error -- neither count nor until
+  await requester.requestMany(add, { a: 1 }, { timeout: 5 })
+  // @ts-expect-error -- both
+  await requester.requestMany(add, { a: 1 }, { count: 3, until: () => true })
+  // @ts-expect-error -- no options
+  await requester.requestMany(add, { a: 1 })
+  // @ts-expect-error -- a predicate answers at once
+  await requester.requestMany(add, { a: 1 }, { until: async () => true })
+
   const disposable: readonly AsyncDisposable[] = [requester, replier]
   assert.ok(disposable)
 }
@@ -245,6 +273,12 @@ export function narrows(error: unknown, late: LateReply): void {
     reply: z.number(),
   })
   const other = defineOperation({ name: 'other', topic, request: string(), reply: string() })
+  same<
+    ReturnType<typeof gatheredIn<{ id: string }, { id: string }, number, number>>,
+    Gathered<number> | undefined
+  >()
+  const had = gatheredIn(error, pay)
+  same<typeof had, Gathered<number> | undefined>()
   if (isMilenaError(error)) {
     if (error.code === 'MILENA_TIMEOUT') same<typeof error.timeout, TimeoutError['timeout']>()
     if (error.code === 'MILENA_REMOTE_ERROR') same<typeof error.remoteCode, RemoteError['remoteCode']>()

@@ -30,7 +30,7 @@ const hostile = [
   Buffer.from('zzzzzzzz-zzzz-zzzz-zzzz-zzzzzzzzzzzz'),
   Buffer.alloc(36, 0x2d),
   Buffer.alloc(255, 0xc3),
-  Buffer.from(`${'['.repeat(100_000)}`),
+  Buffer.from('['.repeat(100_000)),
   Buffer.from(`{"message":${'['.repeat(30_000)}`),
 ]
 

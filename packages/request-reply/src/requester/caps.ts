@@ -40,22 +40,22 @@ export class Caps {
     )
   }
 
-  /** Whether `check` would let a request pass that has no bytes. */
-  hasRoom(): boolean {
-    const { maxPending, maxPendingBytes } = this.#options
-    return (
-      this.#held + this.#preparing.size < maxPending && this.#bytes + this.#preparing.bytes < maxPendingBytes
-    )
-  }
-
   /** Whether there is room for more bytes of what is held already. */
-  hasRoomFor(bytes: number): boolean {
+  fits(bytes: number): boolean {
     return this.#bytes + this.#preparing.bytes + bytes <= this.#options.maxPendingBytes
   }
 
   /** What is held takes so many bytes more, or less. */
   resize(by: number): void {
     this.#bytes += by
+  }
+
+  /** Whether `check` would let a request pass that has no bytes. */
+  hasRoom(): boolean {
+    const { maxPending, maxPendingBytes } = this.#options
+    return (
+      this.#held + this.#preparing.size < maxPending && this.#bytes + this.#preparing.bytes < maxPendingBytes
+    )
   }
 
   take(bytes: number): void {

@@ -47,7 +47,7 @@ export interface RequesterOptions extends TransportSource {
    */
   readonly maxPending?: number
   /**
-   * The most bytes of keys, values and headers that they may have; more is rejected likewise, and a request that has more
+   * The most bytes of keys, values and headers that they may have, and of what `requestMany` has gathered; more is rejected likewise, and a request that has more
    * by itself with `MILENA_RECORD_TOO_LARGE`. Default 64 MiB.
    */
   readonly maxPendingBytes?: number
@@ -85,13 +85,13 @@ export interface RequesterOptions extends TransportSource {
   readonly drainTimeout?: number
   /**
    * Called with the reply of a request that had timed out or was cancelled, or had been answered with an error that left
-   * its effect open, together with that request. May be asynchronous; when it throws or rejects, that is a warning and
+   * its effect open, or with what comes when a `requestMany` has its outcome, together with that request. May be asynchronous; when it throws or rejects, that is a warning and
    * nothing else.
    */
   readonly onLateReply?: (late: LateReply) => void | Promise<void>
   /**
-   * How many requests without a reply, and how many with one, are remembered to tell late and duplicate replies; default
-   * 10 000 each. Those without a reply are fewer when they have more than `maxPendingBytes`. Those that are forgotten are
+   * How many requests without a reply, how many with one, and how many `requestMany` with all of theirs are remembered to
+   * tell late and duplicate replies; default 10 000 each. Those without a reply are fewer when they have more than `maxPendingBytes`. Those that are forgotten are
    * counted, and the first is a warning.
    */
   readonly remember?: number

@@ -13,7 +13,7 @@ import type { IncomingRecord, RecordPosition } from '../transport/transport.ts'
 import type { Caps } from './caps.ts'
 import { Deadlines } from './deadlines.ts'
 import { Drain } from './drain.ts'
-import { AnsweredRequests, RecentEntries, type ReplySeen } from './memory.ts'
+import type { ReplySeen } from './memory.ts'
 import type { OutcomeName } from './operation-accounts.ts'
 import { withGathered, type Gathered } from './gathered.ts'
 import {
@@ -28,6 +28,7 @@ import {
 } from './outcome-errors.ts'
 import { stepOf, type PendingReply } from './pending.ts'
 import type { ReadReply } from './read-reply.ts'
+import { RememberedRequests } from './remembered.ts'
 import type { Reply } from './reply.ts'
 
 export interface PendingRepliesOptions {
@@ -64,10 +65,8 @@ export class PendingReplies {
   readonly #options: PendingRepliesOptions
   readonly #pending = new PassingMap<string, PendingReply>()
   readonly #deadlines: Deadlines<PendingReply>
-  readonly #unanswered: RecentEntries<PendingReply>
-  /** Those that had all the replies they waited for. */
-  readonly #released: RecentEntries<PendingReply>
-  readonly #answered: AnsweredRequests
+  /** Those that have their outcome. */
+  readonly remembered: RememberedRequests
   readonly #drain: Drain
   #bytes = 0
 
@@ -79,9 +78,7 @@ export class PendingReplies {
       (pending) => this.#expire(pending),
       () => options.catchUp(),
     )
-    this.#unanswered = new RecentEntries(remember, maxPendingBytes, () => options.onForgotten())
-    this.#released = new RecentEntries(remember, maxPendingBytes, () => undefined)
-    this.#answered = new AnsweredRequests(remember)
+    this.remembered = new RememberedRequests(remember, maxPendingBytes, () => options.onForgotten())
     this.#drain = new Drain(clock)
   }
 
@@ -129,7 +126,7 @@ export class PendingReplies {
   /** The reply is its outcome; false when it has another one already. */
   reply(pending: PendingReply, reply: Reply<never>, fingerprint: number, at: RecordPosition): boolean {
     if (!this.#take(pending)) return false
-    this.#answered.add(pending.correlationId, fingerprint, at)
+    this.remembered.answered(pending.correlationId, fingerprint, at)
     this.#end(pending, 'replied', undefined, reply)
     pending.resolve(reply)
     return true
@@ -148,8 +145,8 @@ export class PendingReplies {
     keep: boolean,
   ): boolean {
     if (!this.#take(pending)) return false
-    if (keep) this.keepOpen(pending, seen)
-    else this.#answered.add(pending.correlationId, seen.fingerprint, seen.position)
+    if (keep) this.remembered.keepOpen(pending, seen)
+    else this.remembered.answered(pending.correlationId, seen.fingerprint, seen.position)
     this.#fail(pending, outcome, error)
     return true
   }
@@ -159,7 +156,7 @@ export class PendingReplies {
     const gathering = pending.gathering!
     const { caps } = this.#options
     const bytes = gathering.sizeOf(record)
-    if (!gathering.isFull && caps.hasRoomFor(bytes)) {
+    if (!gathering.isFull && caps.fits(bytes)) {
       gathering.admit(bytes)
       caps.resize(bytes)
       this.#bytes += bytes
@@ -186,41 +183,8 @@ export class PendingReplies {
     // The predicate is the application's: it may have ended the request itself.
     if (!released || !this.#take(pending)) return
     forgetRecord(pending)
-    this.#released.add(pending.id, pending, rememberedBytes(pending))
+    this.remembered.released(pending)
     this.#handOver(pending, 'replied')
-  }
-
-  /** A request that was given up, or answered with an error that left its effect open; or that wanted several replies and has its outcome. */
-  unanswered(id: string): PendingReply | undefined {
-    for (const entries of [this.#unanswered, this.#released]) {
-      const pending = entries.take(id)
-      if (pending === undefined) continue
-      entries.add(id, pending, rememberedBytes(pending))
-      return pending
-    }
-    return undefined
-  }
-
-  /** A reply to a request of an earlier process: what comes after it is a second one. */
-  answered(correlationId: Buffer, fingerprint: number, at: RecordPosition): void {
-    this.#answered.add(correlationId, fingerprint, at)
-  }
-
-  /** It has its answer, after all. */
-  answeredLate({ id, correlationId }: PendingReply, fingerprint: number, at: RecordPosition): void {
-    this.#unanswered.take(id)
-    this.#answered.add(correlationId, fingerprint, at)
-  }
-
-  /** This error may not be the last that is heard of it. */
-  keepOpen(pending: PendingReply, seen: ReplySeen): void {
-    pending.seen = seen
-    this.#unanswered.add(pending.id, pending, pending.bytes)
-  }
-
-  /** The reply that this request had. */
-  answerTo(id: string): ReplySeen | undefined {
-    return this.#answered.find(id)
   }
 
   /** Ends a request that was certainly not sent. */
@@ -297,11 +261,7 @@ export class PendingReplies {
   #giveUp(pending: PendingReply): void {
     this.#options.withdraw(pending)
     forgetRecord(pending)
-    const { id, correlationId, replied, seen, gathering } = pending
-    if (sentStateOf(pending) === 'no') return // nobody can answer it
-    if (gathering !== undefined) this.#unanswered.add(id, pending, rememberedBytes(pending))
-    else if (replied && seen !== undefined) this.#answered.add(correlationId, seen.fingerprint, seen.position)
-    else this.#unanswered.add(id, pending, pending.bytes)
+    if (sentStateOf(pending) !== 'no') this.remembered.givenUp(pending) // else nobody can answer it
   }
 
   #failGather(pending: PendingReply, error: Error): void {
@@ -362,9 +322,4 @@ function forgetRecord(pending: PendingReply): void {
   pending.further = undefined
   pending.value = null
   pending.headers = []
-}
-
-/** What a request takes in memory while it is remembered. */
-function rememberedBytes({ bytes, gathering }: PendingReply): number {
-  return gathering === undefined ? bytes : bytes + gathering.rememberedBytes
 }

@@ -145,7 +145,7 @@ export class Recovery {
     // What comes after it is a second one.
     if (!leavesOpen(remote)) {
       const correlationId = Buffer.from(id, 'latin1')
-      pending().answered(correlationId, fingerprintOf(record.value, remote?.code), record)
+      pending().remembered.answered(correlationId, fingerprintOf(record.value, remote?.code), record)
     }
     this.#bytes += record.size
     this.#turns.add({ waiting, late, record: copyOf(record), failures: 0 })

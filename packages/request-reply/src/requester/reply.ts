@@ -44,7 +44,8 @@ export interface Reply<Value> {
 }
 
 /**
- * The outcome of a request that had been given up, or that was answered with an error which left its effect open:
+ * The outcome of a request that had been given up, or that was answered with an error which left its effect open, or one
+ * more reply to a `requestMany` that had its outcome:
  * exactly one of `reply` and `error` is there.
  */
 export interface LateReply {

@@ -57,6 +57,25 @@ export interface Requester extends AsyncDisposable {
     options?: RequestOptions,
   ): Promise<Reply<ReplyOutput>>
   /**
+   * Sends one request that several consumer groups answer, and gathers their replies: until `count` have come, or the
+   * release predicate `until` says so. When the timeout comes first, it resolves all the same with what has come, if that
+   * is a reply at least: `complete` is false then. Each group counts once; an error is gathered in `errors` and counts
+   * towards nothing. What comes after the outcome goes to `onLateReply`.
+   *
+   * An error of a request that was accepted has what had come by then: `gatheredIn(error, operation)`. Not for operations
+   * that the journal covers, nor with a routing that keeps one reply for each request (`redisRelay`).
+   *
+   * @throws as `request`, without those errors that are a reply's (they are in `errors`)
+   * @throws TimeoutError `MILENA_TIMEOUT`: not one reply came.
+   * @throws MilenaError `MILENA_UNTIL_FAILED`: the release predicate failed.
+   * @throws MilenaError `MILENA_TOO_MANY_REPLIES`: more came than `maxReplies` or `maxPendingBytes` allows.
+   */
+  requestMany<RequestInput, RequestOutput, ReplyInput, ReplyOutput>(
+    operation: Operation<RequestInput, RequestOutput, ReplyInput, ReplyOutput>,
+    value: RequestInput,
+    options: RequestManyOptions<ReplyOutput>,
+  ): Promise<Gathered<ReplyOutput>>
+  /**
    * Sends a request that nobody waits for: without correlation id and reply address, so its replier does the work, answers
    * nobody and commits. Resolves with where it stands, once all in-sync replicas have it; of one key, requests and what is
    * sent one way stand in the order in which they were asked. It counts against `maxPending` and `maxPendingBytes` until then,
@@ -92,25 +111,6 @@ export interface Requester extends AsyncDisposable {
     items: Iterable<Item> | AsyncIterable<Item>,
     options?: RequestEachOptions<Item>,
   ): EachResults<Item, ReplyOutput>
-  /**
-   * Sends one request that several consumer groups answer, and gathers their replies: until `count` have come, or the
-   * release predicate `until` says so. When the timeout comes first, it resolves all the same with what has come, if that
-   * is a reply at least: `complete` is false then. Each group counts once; an error is gathered in `errors` and counts
-   * towards nothing. What comes after the outcome goes to `onLateReply`.
-   *
-   * An error of a request that was accepted has what had come by then: `gatheredIn(error, operation)`. Not for operations
-   * that the journal covers, nor with a routing that keeps one reply for each request (`redisRelay`).
-   *
-   * @throws as `request`, without those errors that are a reply's (they are in `errors`)
-   * @throws TimeoutError `MILENA_TIMEOUT`: not one reply came.
-   * @throws MilenaError `MILENA_UNTIL_FAILED`: the release predicate failed.
-   * @throws MilenaError `MILENA_TOO_MANY_REPLIES`: more came than `maxReplies` or `maxPendingBytes` allows.
-   */
-  requestMany<RequestInput, RequestOutput, ReplyInput, ReplyOutput>(
-    operation: Operation<RequestInput, RequestOutput, ReplyInput, ReplyOutput>,
-    value: RequestInput,
-    options: RequestManyOptions<ReplyOutput>,
-  ): Promise<Gathered<ReplyOutput>>
   /**
    * The first stage by itself: checks and encodes. Nothing is accepted or sent. Rejects as `request` does before it
    * accepts.

@@ -7,7 +7,7 @@ import type { RequesterOperationStats, OutcomeCounts } from './operation-account
 
 /** What a requester holds at this moment. */
 export interface RequesterHoldings {
-  /** Requests that wait for their reply now, the bytes of their keys, values and headers, and the oldest one's age in milliseconds. */
+  /** Requests that wait for their reply now, the bytes of their keys, values and headers and of what `requestMany` has gathered, and the oldest one's age in milliseconds. */
   readonly pending: number
   readonly pendingBytes: number
   readonly oldestPending: number
@@ -78,9 +78,9 @@ export interface RequesterStats extends RequesterHoldings, OutcomeCounts {
   readonly rejected: number
   /** Of `send`. */
   readonly oneWay: OneWayCounts
-  /** Replies to requests that had timed out or were cancelled, or were answered with an error that left their effect open. */
+  /** Replies to requests that had timed out or were cancelled, or were answered with an error that left their effect open; to `requestMany` that had its outcome. */
   readonly late: number
-  /** Second replies with the content of the first. */
+  /** Second replies with the content of the first; of `requestMany`, of the same group. */
   readonly duplicate: number
   /** Second replies with another content: two repliers, or two deliveries, disagree. A warning, at most once a second. */
   readonly contradicting: number

@@ -17,6 +17,22 @@ export function cpuOfFamily(pid: number): number | undefined {
   return children.reduce((sum, child) => sum + (cpuOfFamily(child) ?? 0), head.own + head.ended)
 }
 
+export interface Child {
+  readonly pid: number
+  /** The last word of its command line: that of a `SupervisedChild` is its name. */
+  readonly name: string
+}
+
+/** The processes that this one has started, and that are still there. */
+export function childrenOf(pid: number): Child[] {
+  return processes()
+    .filter((other) => statOf(other)?.parent === pid)
+    .map((child) => ({
+      pid: child,
+      name: (read(`/proc/${child}/cmdline`) ?? '').split('\0').findLast((word) => word !== '') ?? '',
+    }))
+}
+
 interface Stat {
   readonly parent: number
   /** Milliseconds of processor time. */
