@@ -53,7 +53,8 @@ runChild(async (config: RequesterConfig) => {
   return {
     facts,
     async close({ orphaned }) {
-      if (!orphaned) await triggers.close()
+      if (orphaned) return
+      await triggers.close()
       await app.close()
       await requester.close()
       await store.written()

@@ -47,7 +47,9 @@ runChild(async ({ name, brokers, databaseUrl, prefix }: WorkerConfig) => {
   return {
     facts: {},
     async close({ orphaned }) {
-      if (!orphaned) await replier.close()
+      // Whatever it has in hand comes again.
+      if (orphaned) return
+      await replier.close()
       await pool.end()
     },
   }
