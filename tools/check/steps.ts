@@ -51,6 +51,7 @@ const longest = [
   'e2e/payment-gateway',
   'e2e/coupons',
   'e2e/delivery',
+  'e2e/journal',
   'e2e/hello',
   'faults/group',
   'faults/tail',

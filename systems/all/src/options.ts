@@ -12,6 +12,7 @@ all of them did. What a system prints is kept, and shown when it fails.
   --only NAMES    only these, separated by commas
   --short         a smaller load for each, as in CI
   --verbose       shows what each system prints, too
+  --prefix TEXT   begins the names of topics, groups and databases, but for those of hello; else each chooses its own
   --output DIR    writes what each system prints into a file, DIR/NAME.txt
   --help
 
@@ -33,22 +34,29 @@ export function readOptions(args: readonly string[]): SystemsOptions | 'help' {
   const values = readArgs(() =>
     parseArgs({
       args: [...args],
-      options: { only: text, short: flag, verbose: flag, output: text, help: flag },
+      options: { only: text, short: flag, verbose: flag, prefix: text, output: text, help: flag },
     }),
   )
   if (values.help === true) return 'help'
+  const problems: string[] = []
   const only = values.only?.split(',').map((name) => name.trim())
   const unknown = only?.filter((name) => !systems.some((system) => system.name === name)) ?? []
   if (unknown.length > 0) {
     const names = systems.map(({ name }) => name).join(', ')
-    throw new StartError(
-      `--only ${unknown.join(',')}: choose from ${names}, separated by commas; --help lists the options`,
-    )
+    problems.push(`--only ${unknown.join(',')}: choose from ${names}, separated by commas`)
   }
+  const { prefix } = values
+  if (prefix !== undefined && !/^[a-z0-9._-]{1,30}$/.test(prefix))
+    problems.push(`--prefix must be 1 to 30 of a-z, 0-9, '.', '_' and '-', not ${JSON.stringify(prefix)}`)
+  if (problems.length > 0) throw new StartError(`${problems.join('; ')}; --help lists the options`)
+
   const chosen: System[] = []
   for (const system of systems) {
     if (only !== undefined && !only.includes(system.name)) continue
-    chosen.push(values.short === true ? { ...system, args: [...system.args, ...system.short] } : system)
+    const args = [...system.args]
+    if (values.short === true) args.push(...system.short)
+    if (prefix !== undefined && system.prefixed) args.push('--prefix', `${prefix}${system.name}-`)
+    chosen.push({ ...system, args })
   }
   return { chosen, verbose: values.verbose === true, output: values.output }
 }

@@ -10,6 +10,8 @@ export interface System {
   readonly args: readonly string[]
   /** What `--short` adds. */
   readonly short: readonly string[]
+  /** Whether it has an option `--prefix`, which begins its names on brokers and databases. */
+  readonly prefixed: boolean
   /** Finds what it has shown, as its first group; else that is the last line that it printed. */
   readonly shown?: RegExp
 }
@@ -20,7 +22,8 @@ export const systems: readonly System[] = [
     script: 'npm start',
     entry: 'systems/payment-gateway/src/compare/main.ts',
     args: ['--exit', '--port', '0'],
-    short: ['--rate', '40', '--seconds', '2'],
+    short: words('--rate 40 --seconds 2'),
+    prefixed: true,
     shown: /^\* the payment document's set-up: (.+)$/m,
   },
   {
@@ -28,7 +31,10 @@ export const systems: readonly System[] = [
     script: 'npm run delivery',
     entry: 'systems/delivery-radius/src/main.ts',
     args: [],
-    short: [],
+    short: words(
+      '--storm 24 --rate 40 --wave 12 --hot 60 --each 20 --shops 1500 --triggers 3 --kills 1 --requesters 2',
+    ),
+    prefixed: true,
   },
   {
     name: 'hello',
@@ -36,22 +42,29 @@ export const systems: readonly System[] = [
     entry: 'systems/prepaid/src/main.ts',
     args: ['--exit'],
     short: [],
+    prefixed: false,
   },
   {
     name: 'coupons',
     script: 'npm run coupons',
     entry: 'systems/coupon-mail/src/main.ts',
     args: [],
-    short: [],
+    short: words('--gifts 60 --rate 20 --kills 4'),
+    prefixed: true,
   },
   {
     name: 'exchange',
     script: 'npm run exchange',
     entry: 'systems/exchange/src/main.ts',
     args: [],
-    short: ['--exchanges', '150', '--rate', '30', '--kills', '3', '--down', '3'],
+    short: words('--exchanges 150 --rate 30 --kills 3 --down 3'),
+    prefixed: true,
   },
 ]
+
+function words(text: string): readonly string[] {
+  return text.split(' ')
+}
 
 /** The command with its options, as a person would type it. */
 export function typed({ script, args }: Pick<System, 'script' | 'args'>): string {

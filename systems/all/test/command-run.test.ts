@@ -13,6 +13,7 @@ const endless: System = {
   entry: 'systems/hosting/test/endless-command.ts',
   args: [],
   short: [],
+  prefixed: false,
 }
 
 test('a system that prints nothing for too long is ended, and that is why it has failed', async () => {
@@ -52,6 +53,14 @@ test('--short adds each system’s smaller load, --only keeps the systems’ own
     ['payments', 'exchange'],
   )
   assert.deepEqual(chosen[0]!.args, ['--exit', '--port', '0', '--rate', '40', '--seconds', '2'])
+})
+
+test('--prefix goes to every system that has names of its own', () => {
+  const { chosen } = readOptions(['--prefix', 'mine-', '--only', 'hello,exchange']) as SystemsOptions
+  assert.deepEqual(
+    chosen.map(({ args }) => args),
+    [['--exit'], ['--prefix', 'mine-exchange-']],
+  )
 })
 
 test('the scripts that it names are the package’s, with the same files', async () => {

@@ -43,8 +43,8 @@ export interface PendingRepliesOptions {
   /** Resolves when replies that have come by now were handed over; bounded. */
   catchUp(): Promise<void>
   /** What is known of why a reply has not come, and where it was to come. */
-  reasonSince(acceptedAt: number): string | undefined
-  replyTopic(): string
+  reasonSince(pending: PendingReply): string | undefined
+  replyTopic(pending: PendingReply): string
   /** A request without a reply is not remembered any more. */
   onForgotten(): void
   /** A request that stands in the journal has its outcome. */
@@ -113,9 +113,10 @@ export class PendingReplies {
     if (requestAccepted.hasSubscribers) requestAccepted.publish(stepOf(pending, this.#options.instanceId))
   }
 
-  /** The correlation ids of what is pending, the oldest first. */
-  *ids(): Generator<Buffer> {
-    for (const { correlationId } of this.#pending.values()) yield correlationId
+  /** The correlation ids of what is pending and is answered in this reply topic, the oldest first. */
+  *ids(of: string | undefined): Generator<Buffer> {
+    for (const { correlationId, replyTopic } of this.#pending.values())
+      if (replyTopic === of) yield correlationId
   }
 
   get(id: string): PendingReply | undefined {
@@ -252,8 +253,8 @@ export class PendingReplies {
     if (!this.#take(pending)) return
     this.#giveUp(pending)
     if (pending.gathering?.hasReplies === true) return this.#handOver(pending, 'partial')
-    const why = this.#options.reasonSince(pending.acceptedAt)
-    this.#fail(pending, 'timed-out', timedOut(pending, this.#options.replyTopic(), why))
+    const why = this.#options.reasonSince(pending)
+    this.#fail(pending, 'timed-out', timedOut(pending, this.#options.replyTopic(pending), why))
   }
 
   /** Without an answer: what comes is late. With one that is still being read: what comes is a second one. */

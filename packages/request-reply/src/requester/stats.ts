@@ -42,12 +42,20 @@ export interface JournalHealth extends RecoveryCounts, JournalStats {
   readonly taken: MilenaError | undefined
 }
 
+/** How it is with one of a requester's reply topics: what is in its way concerns the requests that are answered there. */
+export interface ReplyTopicHealth extends ReplyAddress {
+  readonly receiving: boolean
+  readonly troubles: readonly Trouble[]
+}
+
 /** How a requester is. */
 export interface RequesterHealth extends RequesterHoldings {
   /** Whether requests are accepted, and replies can be received. While they cannot, new requests are refused, or wait, unsent (`whileNotReceiving`). */
   readonly receiving: boolean
-  /** What stands in the way of receiving them, and since when; empty when all is well. */
+  /** What stands in the way of receiving them, and since when; empty when all is well. Of all reply topics. */
   readonly troubles: readonly Trouble[]
+  /** Each reply topic by itself, the default one first: one without troubles goes on while another has some. */
+  readonly replyTopics: readonly ReplyTopicHealth[]
 }
 
 /** What became of requests that were sent one way; those that are on their way are in none of the last two. */
@@ -61,9 +69,11 @@ export interface OneWayCounts {
 /** What a requester has done since it was opened. */
 export interface RequesterStats extends RequesterHoldings, OutcomeCounts {
   readonly instanceId: string
-  /** The routing's name and where the next reply is to go. */
+  /** The routing's name, or several, and where the next reply is to go. */
   readonly routing: string
   readonly replyAddress: ReplyAddress
+  /** Where replies can go: of each reply topic, the default one first. */
+  readonly replyAddresses: readonly ReplyAddress[]
   /** Never accepted, for whatever reason: overloaded, invalid, closed, not receiving, its topic missing. */
   readonly rejected: number
   /** Of `send`. */
