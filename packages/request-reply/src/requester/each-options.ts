@@ -20,6 +20,9 @@ export interface RequestEachOptions<Item> {
   readonly timeout?: number | undefined
   /** As `RequestOptions.deadline`, of all of them: those that are not sent by then are refused, each by itself. */
   readonly deadline?: number | undefined
+  /** As `RequestOptions.deadline` and `replyTopic`, for all of them. */
+  readonly deadline?: number | undefined
+  readonly replyTopic?: string | undefined
   /** As `RequestOptions.headers`, for all of them. */
   readonly headers?: HeaderInput | undefined
   /** As `RequestOptions.replyTopic`, of all of them. */
@@ -52,16 +55,21 @@ export function readEachOptions(
 ): EachSettings {
   const problems = unknownOptions(options, known)
   const { concurrency = 100, signal, requestOptions, ...common } = options
+  const { timeout, deadline, replyTopic } = common
   if (!Number.isSafeInteger(concurrency) || concurrency < 1)
     problems.push(`concurrency must be a whole number of at least 1, not ${said(concurrency)}`)
   if (signal !== undefined) {
     const problem = tryOrRefuse(operation, 'signal', () => problemOfSignal(signal))
     if (problem !== undefined) problems.push(`signal ${problem}`)
   }
-  if (common.timeout !== undefined && !isTimeout(common.timeout))
-    problems.push(`timeout must be 1 to ${longestTimeout} ms, not ${said(common.timeout)}`)
+  if (timeout !== undefined && !isTimeout(timeout))
+    problems.push(`timeout must be 1 to ${longestTimeout} ms, not ${said(timeout)}`)
   if (common.deadline !== undefined && !Number.isFinite(common.deadline))
     problems.push(`deadline must be milliseconds since the Unix epoch, not ${said(common.deadline)}`)
+  if (deadline !== undefined && !Number.isFinite(deadline))
+    problems.push(`deadline must be milliseconds since the Unix epoch, not ${said(deadline)}`)
+  if (replyTopic !== undefined && typeof replyTopic !== 'string')
+    problems.push(`replyTopic must be a topic's name, not ${classOf(replyTopic)}`)
   if (requestOptions !== undefined && typeof requestOptions !== 'function')
     problems.push(`requestOptions must be a function, not ${classOf(requestOptions)}`)
   if (problems.length > 0) throw new OptionsError('requestEach', problems)

@@ -28,7 +28,8 @@ export type RequestManyOptions<ReplyOutput> = RequestOptions & {
       }
   )
 
-/** `RequestManyOptions` as they were read: when it is enough, and how much may come. */ export interface GatherPlan {
+/** `RequestManyOptions` as they were read: when it is enough, and how much may come. */
+export interface GatherPlan {
   readonly count: number | undefined
   readonly until: ((replies: readonly Reply<never>[], errors: readonly MilenaError[]) => unknown) | undefined
   readonly maxReplies: number
