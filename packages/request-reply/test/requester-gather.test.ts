@@ -510,7 +510,7 @@ test('a routing that keeps one reply for each request refuses requestMany, and s
     requester.requestMany(echo, value, { count: 1 }),
     (error) =>
       code('MILENA_OPTIONS_INVALID')(error) &&
-      /reply routing one each keeps one reply for each request: requestMany needs one that reads a log/.test(
+      /routing of reply topic replies keeps one reply for each request: requestMany needs one that reads a log/.test(
         String(error),
       ),
   )
@@ -524,7 +524,7 @@ test('a record that is read twice counts once', async () => {
   const gathered = setup.requester.requestMany(echo, value, { count: 2 })
   await until(() => setup.replier.requests.length === 1)
   const request = setup.replier.requests[0]!
-  const [correlation] = request.headers.filter(([name]) => String(name) === 'kafka_correlationId')
+  const correlation = request.headers.find(([name]) => String(name) === 'kafka_correlationId')
   const record: IncomingRecord = {
     topic: 'replies',
     partition: 2,

@@ -16,6 +16,9 @@ import type { Reply } from './reply.ts'
 /** Bytes that a reply takes beside its record: the objects around it, and what it is known by. */
 const replyOverhead = 1_024
 
+/** After the outcome so many further replies are known by their group, or position; what comes then is late, each time it comes. */
+const mostLater = 1_000
+
 interface Answer extends ReplySeen {
   /** Another one may follow that says what became of it. */
   readonly open: boolean
@@ -65,8 +68,7 @@ export class Gathering {
     const name = group === undefined ? `${topic} ${partition} ${offset}` : `group ${group}`
     const known = this.#answers.get(name)
     if (known !== undefined && (open || !known.open)) return known
-    // After the outcome, too: what comes then is bounded by nobody else.
-    if (known === undefined && this.#answers.size >= 2 * this.#plan.maxReplies) return undefined
+    if (known === undefined && this.#answers.size >= this.#plan.maxReplies + mostLater) return undefined
     this.#answers.set(name, { fingerprint, position: { topic, partition, offset }, open })
     return undefined
   }
