@@ -362,7 +362,7 @@ export class OpenRequester implements AsyncDisposable {
   stats(): RequesterStats {
     return {
       instanceId: this.instanceId,
-      routing: this.#settings.replyRouting.map(({ name }) => name).join(', '),
+      routing: this.#routes!.all.map(({ name }) => name).join(', '),
       replyAddress: this.#routes!.address(),
       replyAddresses: this.#routes!.all.map((routing) => routing.address()),
       ...this.#holdings(),
@@ -424,7 +424,7 @@ export class OpenRequester implements AsyncDisposable {
     if (routing.oneReplyEach)
       throw refused(
         operation,
-        `the routing of reply topic ${routing.address().topic} keeps one reply for each request: requestMany needs ` +
+        `reply routing ${routing.name} keeps one reply for each request: requestMany needs ` +
           'one that reads a log, such as replyPartition',
       )
   }
