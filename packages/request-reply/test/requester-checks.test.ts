@@ -6,6 +6,7 @@ import { string } from '../src/contract/payload.ts'
 import type { RequestOptions } from '../src/requester/reply.ts'
 import type { RequesterOptions } from '../src/requester/options.ts'
 import { replyPartition } from '../src/routing/reply-partition.ts'
+import { MessageHeaders } from '../src/wire/headers.ts'
 import { altered, assertAccounted, code, echo, seenOn, setUp, StagedRouting, until } from './requesting.ts'
 
 const value = Buffer.from('x')
@@ -95,6 +96,7 @@ test('each option is read once', async () => {
     'idempotencyKey',
     'key',
     'partition',
+    'replyTopic',
     'signal',
     'timeout',
   ])
@@ -175,7 +177,9 @@ test('the headers of a requester go with each request; what its function throws 
   assert.deepEqual(outgoing, {
     operation: 'echo',
     topic: 'requests',
+    request: value,
     key: Buffer.from('k'),
+    headers: new MessageHeaders([[Buffer.from('own'), Buffer.from('1')]]),
     correlationId: reply.correlationId,
   })
   const names = replier.requests[0]!.headers.map(([name]) => name.toString())

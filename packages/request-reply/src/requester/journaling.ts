@@ -26,7 +26,7 @@ import type { Reply } from './reply.ts'
 import type { JournalHealth } from './stats.ts'
 
 export interface JournalingOptions {
-  readonly settings: Pick<RequesterSettings, 'clock' | 'random' | 'instanceId' | 'replyRouting'>
+  readonly settings: Pick<RequesterSettings, 'clock' | 'random' | 'instanceId'>
   readonly journal: JournalSettings
   readonly recovery: Recovery
   readonly dispatcher: Dispatcher
@@ -68,11 +68,11 @@ export class Journaling {
 
   /** @throws OptionsError when the routing cannot say from where replies can appear */
   begin(routes: ReplyRoutes): void {
-    const { settings, recovery } = this.#options
-    const without = routes.all.findIndex((routing) => routing.positions().length === 0)
-    if (without >= 0) {
+    const { recovery } = this.#options
+    const without = routes.all.find((routing) => routing.positions().length === 0)
+    if (without !== undefined) {
       throw new OptionsError('createRequester', [
-        `reply routing ${settings.replyRouting[without]!.name} cannot say from where replies can appear, so what stands in a ` +
+        `reply routing ${without.name} cannot say from where replies can appear, so what stands in a ` +
           'journal could not be finished after a restart; replyPartition and sharedReplyTopic can',
       ])
     }

@@ -170,7 +170,7 @@ export class OpenRequester implements AsyncDisposable {
   stats(): RequesterStats {
     return {
       instanceId: this.instanceId,
-      routing: this.#parts.settings.replyRouting.map(({ name }) => name).join(', '),
+      routing: this.#parts.routes.all.map(({ name }) => name).join(', '),
       replyAddress: this.#parts.routes.address(),
       replyAddresses: this.#parts.routes.all.map((routing) => routing.address()),
       ...this.#parts.holdings(),
@@ -236,7 +236,7 @@ export class OpenRequester implements AsyncDisposable {
     if (routing.oneReplyEach)
       throw refused(
         operation,
-        `the routing of reply topic ${routing.address().topic} keeps one reply for each request: requestMany needs ` +
+        `reply routing ${routing.name} keeps one reply for each request: requestMany needs ` +
           'one that reads a log, such as replyPartition',
       )
   }

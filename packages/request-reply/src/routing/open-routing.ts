@@ -5,7 +5,8 @@ import type { OpenReplyRouting, ReplyRouting, RoutingContext } from './routing.t
 
 /** An open routing with all its methods, each of them cheap to call. */
 export type CompleteReplyRouting = Required<Omit<OpenReplyRouting, 'correlationPrefix'>> &
-  Pick<OpenReplyRouting, 'correlationPrefix'>
+  Pick<OpenReplyRouting, 'correlationPrefix'> &
+  Pick<ReplyRouting, 'name'>
 
 /** Of a correlation id's 16 bytes at least this many are random, so that nobody can guess one. */
 const longestPrefix = 8
@@ -35,6 +36,7 @@ export async function openRouting(
     throw new OptionsError(`reply routing ${replyRouting.name}`, [problem])
   }
   return {
+    name: replyRouting.name,
     correlationPrefix,
     oneReplyEach: routing.oneReplyEach === true,
     address: () => routing.address(),
