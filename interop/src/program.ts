@@ -97,8 +97,10 @@ export class Program implements AsyncDisposable {
     if (event === undefined) {
       this.#output.push(line)
       if (this.#output.length > keptLines) this.#output.shift()
-    } else if (this.#waiting?.event === event.event) this.#waiting.resolve(event)
-    else if (this.#waiting === undefined) this.#events.push(event)
+    } else if (this.#waiting?.event === event.event) {
+      this.#waiting.resolve(event)
+      this.#waiting = undefined // the next line may be here already
+    } else if (this.#waiting === undefined) this.#events.push(event)
   }
 }
 

@@ -48,12 +48,15 @@ export interface OtherRequester extends AsyncDisposable {
   readonly pid: number
   /** Resolves when all requests of the order have ended. One order at a time. */
   ask(order: Order): Promise<OrderResult>
-  /** Ends the process. */
+  /** Ends the process, with whatever else runs in it. */
   close(): Promise<void>
 }
 
-/** @param timeout milliseconds after which a request of this program ends without a reply */
-export function requesterOf(program: Program, timeout: number): OtherRequester {
+/**
+ * @param timeout milliseconds after which a request of this program ends without a reply
+ * @param to which part of the program asks, where it has several
+ */
+export function requesterOf(program: Program, timeout: number, to?: number): OtherRequester {
   const close = (): Promise<void> => program.close()
   return {
     pid: program.pid,
@@ -61,7 +64,7 @@ export function requesterOf(program: Program, timeout: number): OtherRequester {
       if (order.requests === undefined && order.milliseconds === undefined) {
         throw new Error('an order needs requests or milliseconds')
       }
-      program.tell(orderLine(order))
+      program.tell(to === undefined ? orderLine(order) : `to=${to} ${orderLine(order)}`)
       return program.next<OrderResult>('asked', (order.milliseconds ?? 0) + 2 * timeout + 60_000)
     },
     close,

@@ -1,6 +1,6 @@
 /**
  * Spring for Apache Kafka 4.1 as processes (`interop/spring`, plain Spring and no Boot): an application's
- * `@KafkaListener` with `@SendTo`, and its `ReplyingKafkaTemplate`. Keys and values are strings.
+ * `@KafkaListener` with `@SendTo`, and its `ReplyingKafkaTemplate`. Keys are strings, values too or JSON.
  */
 import { fileURLToPath } from 'node:url'
 import { startJvm } from '../../tools/kafka/jvm.ts'
@@ -24,15 +24,24 @@ interface SpringOptions {
   readonly producer?: Readonly<Record<string, string>>
   /** Consumer settings likewise. Default: a group without offsets begins at the first record, else the defaults. */
   readonly consumer?: Readonly<Record<string, string>>
-  /** Options of the JVM. Default: a small heap and the quick compiler, for tests. */
+  /** Options of the JVM, where it is started for this alone. Default: a small heap and the quick compiler, for tests. */
   readonly jvmOptions?: readonly string[]
 }
+
+/**
+ * What requests and replies are: their text, or JSON `{ number, text }` with Spring's `JacksonJsonSerializer`, which adds
+ * the Java type as a header `__TypeId__`. Default `text`.
+ */
+export type SpringFormat = 'text' | 'json'
 
 export interface SpringReplierOptions extends SpringOptions {
   /** Request topics; they must exist. */
   readonly topics: readonly string[]
   /** Listener threads. Default 1. */
   readonly concurrency?: number
+  readonly format?: SpringFormat
+  /** Where replies go (`@SendTo("…")`), whatever a request says. Default: where the request says. */
+  readonly sendTo?: string
 }
 
 export interface SpringRequesterOptions extends SpringOptions {
@@ -41,6 +50,11 @@ export interface SpringRequesterOptions extends SpringOptions {
   readonly replyPartition?: number
   /** Milliseconds to wait for a reply. Default 30 000. */
   readonly timeout?: number
+  readonly format?: SpringFormat
+  /** How correlation ids travel: Spring's default, or its `setBinaryCorrelation(false)`. Default `binary`. */
+  readonly correlation?: 'binary' | 'text'
+  /** Whether our error replies fail the future (`ReplyErrors.java`), or are answers, as in a stock Spring. Default false. */
+  readonly checkErrors?: boolean
 }
 
 export interface SpringAggregatingOptions extends SpringOptions {
@@ -91,78 +105,149 @@ export async function buildSpring(): Promise<string> {
   return buildWithMaven('spring', 'Spring', sources)
 }
 
-/** Starts a replier; resolves when partitions are assigned to it. Throws as `buildSpring` does. */
-export async function startSpringReplier(options: SpringReplierOptions): Promise<Program> {
-  const { topics, concurrency = 1 } = options
-  return start('replier', options, [`--topics=${topics.join(',')}`, `--concurrency=${concurrency}`])
+/** One application: what `startSpring` starts. */
+export interface SpringRole {
+  readonly name: string
+  readonly args: readonly string[]
+  /** Milliseconds that a requester waits. */
+  readonly timeout?: number
 }
 
-/** Starts a requester; resolves when partitions of the reply topic are assigned to it. Throws as `buildSpring` does. */
-export async function startSpringRequester(options: SpringRequesterOptions): Promise<OtherRequester> {
-  const { replyTopic, replyPartition = -1, timeout = 30_000 } = options
-  const program = await start('requester', options, [
+/** Answers: `@KafkaListener` with `@SendTo`. */
+export function springReplier(options: SpringReplierOptions): SpringRole {
+  const { topics, concurrency = 1, format = 'text', sendTo = '' } = options
+  return role('replier', options, [
+    `--topics=${topics.join(',')}`,
+    `--concurrency=${concurrency}`,
+    `--format=${format}`,
+    `--send-to=${sendTo}`,
+  ])
+}
+
+/** Asks: `ReplyingKafkaTemplate`. */
+export function springRequester(options: SpringRequesterOptions): SpringRole {
+  const { replyTopic, replyPartition = -1, timeout = 30_000, format = 'text' } = options
+  const args = [
     `--reply-topic=${replyTopic}`,
     `--reply-partition=${replyPartition}`,
     `--timeout=${timeout}`,
-  ])
-  return requesterOf(program, timeout)
+    `--format=${format}`,
+    `--correlation=${options.correlation ?? 'binary'}`,
+    `--errors=${options.checkErrors === true ? 'checked' : ''}`,
+  ]
+  return { ...role('requester', options, args), timeout }
+}
+
+/** A listener that fails, and one that reads dead letters: events `letter`, each a `SpringLetter`. */
+export function springDeadLetters(options: SpringDeadLettersOptions): SpringRole {
+  return role('dead-letters', options, [`--topics=${options.topic}`, `--letters=${options.letters}`])
+}
+
+/** A listener that always fails, with the retry topics `<topic>-retry-0`, `-retry-1` and `-dlt`, which must exist. */
+export function springRetries(options: SpringOptions & { readonly topic: string }): SpringRole {
+  return role('retries', options, [`--topics=${options.topic}`])
 }
 
 /**
- * Starts a listener that always fails, and one that reads dead letters: events `letter`, each a `SpringLetter`. Resolves
- * when partitions are assigned to one of them. Throws as `buildSpring` does.
+ * An AggregatingReplyingKafkaTemplate, which asks by itself: events `aggregated`, each a `SpringAggregate`. It has partitions
+ * of the reply topic before it asks.
  */
-export async function startSpringDeadLetters(options: SpringDeadLettersOptions): Promise<Program> {
-  const { topic, letters } = options
-  return start('dead-letters', options, [`--topics=${topic}`, `--letters=${letters}`])
-}
-
-/** Starts a listener that always fails, with the retry topics `<topic>-retry-0`, `-retry-1` and `-dlt`, which must exist. Throws as `buildSpring` does. */
-export async function startSpringRetries(
-  options: SpringOptions & { readonly topic: string },
-): Promise<Program> {
-  return start('retries', options, [`--topics=${options.topic}`])
-}
-
-/**
- * Starts an AggregatingReplyingKafkaTemplate, which asks by itself: events `aggregated`, each a `SpringAggregate`. Resolves
- * when partitions of the reply topic are assigned to it. Throws as `buildSpring` does.
- */
-export async function startSpringAggregating(options: SpringAggregatingOptions): Promise<Program> {
+export function springAggregating(options: SpringAggregatingOptions): SpringRole {
   const { topics, replyTopic, count, timeout } = options
-  return start('aggregating', options, [
+  const args = [
     `--topics=${topics.join(',')}`,
     `--reply-topic=${replyTopic}`,
     `--count=${count}`,
     `--timeout=${timeout}`,
-  ])
+  ]
+  return role('aggregating', options, args)
 }
 
-async function start(role: string, options: SpringOptions, args: readonly string[]): Promise<Program> {
+/** Applications in one JVM, since that takes two seconds of a processor to start. */
+export class Spring implements AsyncDisposable {
+  readonly program: Program
+  readonly #roles: readonly SpringRole[]
+
+  constructor(program: Program, roles: readonly SpringRole[]) {
+    this.program = program
+    this.#roles = roles
+  }
+
+  /** One order at a time, whichever requester it is for. */
+  requester(of: SpringRole): OtherRequester {
+    return requesterOf(this.program, of.timeout ?? 0, this.#placeOf(of))
+  }
+
+  /**
+   * From now on the listener of `springDeadLetters` does not fail any more: it answers with prefix and request, and there
+   * is an event `handled` with its `value` for each. With `letters` the one that reads dead letters does so, too, and
+   * answers those who had asked.
+   */
+  async heal(what: SpringRole, which: 'requests' | 'letters' = 'requests'): Promise<void> {
+    this.program.tell(`to=${this.#placeOf(what)} heal=${which}`)
+    await this.program.next('healed')
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.program.close()
+  }
+
+  #placeOf(one: SpringRole): number {
+    const place = this.#roles.indexOf(one)
+    if (place === -1) throw new Error(`this JVM has no such ${one.name}`)
+    return place
+  }
+}
+
+/** Starts applications in one JVM; resolves when all of them have partitions. Throws as `buildSpring` does. */
+export async function startSpring(
+  roles: readonly SpringRole[],
+  jvmOptions: readonly string[] = testJvmOptions,
+): Promise<Spring> {
   const { child, pid } = await startJvm({
     jars: await buildSpring(),
     mainClass: 'milena.interop.Main',
-    args: [
-      `--role=${role}`,
-      `--brokers=${options.brokers.join(',')}`,
-      `--group=${options.groupId}`,
-      `--prefix=${options.prefix ?? ''}`,
-      `--producer=${settingsText(options.producer)}`,
-      `--consumer=${settingsText(options.consumer)}`,
-      ...args,
-    ],
-    jvmOptions: options.jvmOptions ?? testJvmOptions,
+    args: roles.flatMap(({ args }) => args),
+    jvmOptions,
     stdin: 'pipe',
     output: 'pipe',
   })
-  const program = new Program(`the Spring ${role}`, child, pid)
+  const program = new Program(`Spring (${roles.map(({ name }) => name).join(', ')})`, child, pid)
   try {
     await program.next('ready')
   } catch (error) {
     await program.close()
     throw error
   }
-  return program
+  return new Spring(program, roles)
+}
+
+/** Starts a replier alone, as `startSpring` does. */
+export async function startSpringReplier(options: SpringReplierOptions): Promise<Program> {
+  return start(springReplier(options), options)
+}
+
+/** Starts a requester alone, as `startSpring` does. */
+export async function startSpringRequester(options: SpringRequesterOptions): Promise<OtherRequester> {
+  const asking = springRequester(options)
+  return (await startSpring([asking], options.jvmOptions)).requester(asking)
+}
+
+async function start(one: SpringRole, { jvmOptions }: SpringOptions): Promise<Program> {
+  return (await startSpring([one], jvmOptions)).program
+}
+
+function role(name: string, options: SpringOptions, args: readonly string[]): SpringRole {
+  const all = [
+    `--role=${name}`,
+    `--brokers=${options.brokers.join(',')}`,
+    `--group=${options.groupId}`,
+    `--prefix=${options.prefix ?? ''}`,
+    `--producer=${settingsText(options.producer)}`,
+    `--consumer=${settingsText(options.consumer)}`,
+    ...args,
+  ]
+  return { name, args: all }
 }
 
 function settingsText(settings: Readonly<Record<string, string>> = {}): string {

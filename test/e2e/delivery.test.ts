@@ -1,7 +1,8 @@
 /** The delivery radius system, as its callers see it, while workers are killed and paused. */
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
-import { openKafka } from '@milena/request-reply'
+import { encodeHeaders, openKafka, type IncomingRecord } from '@milena/request-reply'
+import { randomBytes } from 'node:crypto'
 import { connect, DeliverySystem, readShops, type StoredShop } from '@milena/system-delivery-radius'
 import type { Pool } from 'pg'
 import { uniqueName } from '../support/cluster.ts'
@@ -74,6 +75,10 @@ async function finished(trigger: Trigger): Promise<unknown> {
   return { done, failed, unknown }
 }
 
+function someDone(trigger: Trigger): Promise<unknown> {
+  return waitFor(async () => ((await ask(trigger.url)).body['done'] as number) > 0, { what: 'some changes' })
+}
+
 async function listed(query: string, trigger: Trigger): Promise<Listed[]> {
   const { body } = await ask(`${url(2)}/changes?limit=1000&${query}`)
   return (body['changes'] as (Listed & { trigger: string })[]).filter((each) => each.trigger === trigger.id)
@@ -95,29 +100,36 @@ async function storedShops(): Promise<Record<string, State>> {
 /** The topic's changes, one after the other. */
 async function shopsByLog(): Promise<Record<string, State>> {
   const states: Record<string, State> = {}
+  await readAll(system.topics.topic, ({ key: recordKey, value }) => {
+    const { key, data } = JSON.parse(String(value)) as ChangeRequest
+    if (!key.startsWith('shop-') || String(recordKey) !== key) return
+    const before = states[key] ?? { radius: 3_000, active: [], changes: 0 }
+    const applied = apply({ base: 3_000, ...before }, data)
+    if (!('shop' in applied)) return
+    const { radius, active } = applied.shop
+    states[key] = { radius, active, changes: before.changes + 1 }
+  })
+  return states
+}
+
+/** Reads a topic up to where it ends now. */
+async function readAll(topic: string, onRecord: (record: IncomingRecord) => void): Promise<void> {
   await using transport = await openKafka({ brokers: system.brokers.split(',') })
+  let failed: unknown
   const tail = await transport.tail({
-    topic: system.topics.topic,
+    topic,
     partitions: 'all',
     from: 'earliest',
-    onRecords(records) {
-      for (const { value } of records) {
-        const { key, data } = JSON.parse(String(value)) as ChangeRequest
-        if (!key.startsWith('shop-')) continue
-        const before = states[key] ?? { radius: 3_000, active: [], changes: 0 }
-        const applied = apply({ base: 3_000, ...before }, data)
-        if (!('shop' in applied)) continue
-        const { radius, active } = applied.shop
-        states[key] = { radius, active, changes: before.changes + 1 }
-      }
-    },
+    onRecords: (records) => records.forEach(onRecord),
+    onError: (error) => (failed ??= error),
+    onUnreadable: (range) => (failed ??= range),
   })
   try {
     await tail.caughtUp()
   } finally {
     await tail.close()
   }
-  return states
+  assert.equal(failed, undefined)
 }
 
 test('client A changes A, B, C and D while client B changes B and D: both learn what became of each, and the order of acceptance counts', async () => {
@@ -179,9 +191,10 @@ test('the list of failed changes comes in pages', async () => {
   const ids: string[] = []
   for (let query = '?limit=2'; ;) {
     const { body } = await ask(`${url(1)}/changes${query}`)
-    ids.push(...(body['changes'] as Listed[]).map(({ id }) => id))
-    if (body['next'] === undefined) break
-    query = `?limit=2&after=${encodeURIComponent(String(body['next']))}`
+    const { changes, next } = body as { changes: Listed[]; next?: string }
+    ids.push(...changes.map(({ id }) => id))
+    if (next === undefined) break
+    query = `?limit=2&after=${encodeURIComponent(next)}`
   }
   assert.deepEqual(
     ids,
@@ -216,8 +229,6 @@ test('workers are killed, and one is paused for longer than its session: no chan
   const allDone = async (triggers: readonly Trigger[]): Promise<void> => {
     for (const trigger of triggers) assert.deepEqual(await finished(trigger), all)
   }
-  const someDone = (trigger: Trigger): Promise<unknown> =>
-    waitFor(async () => ((await ask(trigger.url)).body['done'] as number) > 0, { what: 'some changes' })
 
   for (const action of ['begin', 'end']) {
     const triggers = await everywhere(action)
@@ -242,6 +253,49 @@ test('workers are killed, and one is paused for longer than its session: no chan
   } finally {
     system.resume('worker-2')
   }
+})
+
+test('a sender that knows nothing of us is answered, and one that would break the order of a shop is refused', async () => {
+  const [shop] = take(1)
+  const message = {
+    id: 'theirs',
+    target: 'a shop',
+    key: shop,
+    type: 'delivery-radius.change',
+    data: { kind: 'bad-weather', action: 'begin' },
+    // Java's LocalDateTime.
+    requestedAt: '2026-11-28T18:30:00.123',
+  }
+  const send = async (key: string): Promise<string> => {
+    const correlationId = randomBytes(16)
+    await using transport = await openKafka({ brokers: system.brokers.split(',') })
+    await transport.send({
+      topic: system.topics.topic,
+      key: Buffer.from(key),
+      value: Buffer.from(JSON.stringify(message)),
+      headers: encodeHeaders({
+        kafka_replyTopic: system.topics.replyTopic,
+        kafka_correlationId: correlationId,
+      }),
+    })
+    return correlationId.toString('hex')
+  }
+  const ids = [await send(shop!), await send('another key')]
+  const replies = await waitFor(
+    async () => {
+      const found = new Map<string, IncomingRecord>()
+      await readAll(system.topics.replyTopic, (record) => {
+        for (const [name, value] of record.headers)
+          if (String(name) === 'kafka_correlationId') found.set(value!.toString('hex'), record)
+      })
+      return ids.every((id) => found.has(id)) && ids.map((id) => found.get(id)!)
+    },
+    { what: 'both replies' },
+  )
+  const changed = JSON.parse(String(replies[0]!.value)) as { readonly shop: string; readonly radius: number }
+  assert.deepEqual([changed.shop, changed.radius], [shop, 1_200])
+  const headers = replies[1]!.headers.map(([name, value]) => `${String(name)}: ${String(value)}`)
+  assert.ok(headers.includes('milena-error-code: KEY_MISMATCH'), headers.join('; '))
 })
 
 test('how far a trigger is comes as events, until it has finished', async () => {

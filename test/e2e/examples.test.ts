@@ -30,7 +30,7 @@ describe('an example prints what it promises, and ends', { concurrency: 2 }, () 
       const { stdout, stderr } = await promisify(execFile)(process.execPath, args, {
         cwd: root,
         env: { ...process.env, KAFKA_BROKERS: brokers },
-        timeout: 120_000,
+        timeout: 180_000,
       })
       assert.equal(stderr, '')
       assert.match(stdout, promised(name, text), `examples/${name}.ts printed\n${stdout}`)

@@ -40,6 +40,12 @@ function refuses(address: string): Promise<boolean> {
 test('an option that does not exist is status 2 and one line', () =>
   assertRefused(runSmall(['--galaxies', '2']), /--galaxies.*--help/))
 
+test('an option of the comparison that does not exist is status 2 and one line', () =>
+  assertRefused(
+    run(['--quickly'], {}, 'systems/payment-gateway/src/compare/main.ts'),
+    /^Unknown option '--quickly'; --help lists the options\n$/,
+  ))
+
 test('options that cannot work are all told at once', () =>
   assertRefused(runSmall(['--port', 'x', '--routing', 'pigeon']), /--routing must be one of.*--port must be/))
 

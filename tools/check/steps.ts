@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { buildNest } from '../../interop/src/nestjs.ts'
 import { buildSmallRye } from '../../interop/src/smallrye.ts'
 import { buildSpring } from '../../interop/src/spring.ts'
@@ -38,6 +39,29 @@ const minute = 60 * second
 const unitLimits: TestLimits = { test: 2 * minute, file: 10 * minute, leak: 30 * second }
 const e2eLimits: TestLimits = { test: 5 * minute, file: 20 * minute, leak: 30 * second }
 const faultLimits: TestLimits = { test: 10 * minute, file: 40 * minute, leak: 45 * second }
+
+/** Test files at once. They wait for timers, sessions and other processes for more than half of their time. */
+const atOnce = Math.min(2 * availableParallelism(), 8)
+/** Likewise where each starts clusters of its own: what these wait for are sessions and elections, but a start takes a core. */
+const clustersAtOnce = Math.min(availableParallelism(), 2)
+/** Files that take long, for `TestRunOptions.longest`. */
+const longest = [
+  'e2e/systems.test',
+  'e2e/exchange.test',
+  'e2e/payment-gateway',
+  'e2e/coupons',
+  'e2e/delivery',
+  'e2e/journal',
+  'e2e/hello',
+  'faults/group',
+  'faults/tail',
+  'faults/sender',
+  'request-reply/test/idempotency.test',
+  'kafka/group-joining',
+  'postgres/test/outbox',
+  'groups-wire',
+  'client-java',
+]
 
 const unitTests = ['packages/*/test/**/*.test.ts', 'systems/*/test/**/*.test.ts', 'bench/test/**/*.test.ts']
 const e2eTests = ['test/e2e/**/*.test.ts']
@@ -86,7 +110,14 @@ function tests(name: string, title: string, patterns: readonly string[], limits:
     run: async (context) => {
       const files = findTestFiles(context.root, patterns, context.files)
       await withTestDatabase(context.root, files, (database) =>
-        runTestFiles({ ...context, patterns, limits, env: { ...env, ...database }, concurrency: 2 }),
+        runTestFiles({
+          ...context,
+          patterns,
+          limits,
+          env: { ...env, ...database },
+          concurrency: atOnce,
+          longest,
+        }),
       )
     },
   }
@@ -117,7 +148,8 @@ async function runEndToEnd(
       patterns: e2eTests,
       limits: e2eLimits,
       env: { ...env, ...database },
-      concurrency: 2,
+      concurrency: atOnce,
+      longest,
     }),
   )
 }
@@ -137,7 +169,7 @@ async function endToEndOnKafka(context: StepContext): Promise<void> {
     patterns,
     limits: faultLimits,
     env: { KAFKA_BROKERS: undefined },
-    concurrency: 1,
+    concurrency: clustersAtOnce,
   })
   if (findTestFiles(context.root, e2eTests, context.files).length === 0) return
   const cluster = await startKafka({ brokers: 3 })
@@ -154,8 +186,14 @@ async function interop(context: StepContext): Promise<void> {
   // So that nothing is built when only other tests are wanted.
   if (findTestFiles(context.root, patterns, context.files).length === 0) return
   if (!(await canRun(context, 'other clients', buildOtherClients))) return
-  const env = { KAFKA_BROKERS: undefined }
-  await runTestFiles({ ...context, patterns, limits: faultLimits, env, concurrency: 1 })
+  // One for all of them: no test stops a broker.
+  const cluster = await startKafka({ brokers: 1 })
+  try {
+    const env = { KAFKA_BROKERS: cluster.brokers.join(',') }
+    await runTestFiles({ ...context, patterns, limits: faultLimits, env, concurrency: clustersAtOnce })
+  } finally {
+    await cluster.close()
+  }
 }
 
 async function buildOtherClients(): Promise<void> {
@@ -168,9 +206,8 @@ async function buildOtherClients(): Promise<void> {
 async function faults(context: StepContext): Promise<void> {
   if (!(await canRun(context, 'faults', fetchKafkaJars))) return
   const patterns = ['test/faults/**/*.test.ts']
-  // One at a time: each starts a cluster of its own, and timing is what these are about.
   const env = { KAFKA_BROKERS: undefined }
-  await runTestFiles({ ...context, patterns, limits: faultLimits, env, concurrency: 1 })
+  await runTestFiles({ ...context, patterns, limits: faultLimits, env, concurrency: clustersAtOnce, longest })
 }
 
 /** Whether what Java and Maven are needed for can be had here. When not, that is a failure in CI and a skip elsewhere. */

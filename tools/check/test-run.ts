@@ -12,6 +12,8 @@ export interface TestRunOptions extends TestFileOptions {
   files?: readonly string[] | undefined
   /** How many files run at once. */
   concurrency: number
+  /** Parts of the paths of files that take long, the longest first: they begin first, so that none runs on alone. */
+  longest?: readonly string[]
   tally: Tally
   print: Print
 }
@@ -32,14 +34,22 @@ export function findTestFiles(
 
 /** Runs the test files of one step and prints a line for each. A step without any says so. */
 export async function runTestFiles(options: TestRunOptions): Promise<void> {
-  const { root, patterns, files: wanted, concurrency, tally, print } = options
-  const files = findTestFiles(root, patterns, wanted)
+  const { root, patterns, files: wanted, concurrency, longest = [], tally, print } = options
+  const files = inTurn(findTestFiles(root, patterns, wanted), longest)
   if (files.length === 0) print(`  no test files (${patterns.join(', ')})`)
   const queue = files[Symbol.iterator]()
   const work = async (): Promise<void> => {
     for (const file of queue) printResult(await runTestFile(file, options), tally, print)
   }
   await Promise.all(Array.from({ length: concurrency }, work))
+}
+
+function inTurn(files: readonly string[], longest: readonly string[]): readonly string[] {
+  const place = (file: string): number => {
+    const found = longest.findIndex((part) => file.includes(part))
+    return found < 0 ? longest.length : found
+  }
+  return files.toSorted((a, b) => place(a) - place(b))
 }
 
 function printResult(result: TestFileResult, tally: Tally, print: Print): void {

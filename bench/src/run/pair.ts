@@ -5,7 +5,7 @@ import type { MeasuredBlock } from '../results.ts'
 import type { BlockPlan } from '../side/protocol.ts'
 import { usualSetting, type BenchSystem, type Setting, type Side, type SidePlan } from '../system.ts'
 import { marksOf } from './marks.ts'
-import { listeners } from './proc.ts'
+import { listeners } from '@milena/hosting'
 import { SideProcess } from './side-process.ts'
 import { watchUsage, type Parts } from './usage.ts'
 

@@ -14,7 +14,7 @@ import { baseline } from '../systems/index.ts'
 import { climb, type LadderResult, type Tell } from './ladder.ts'
 import { control, lineUp, type Lineup } from './lineup.ts'
 import type { Stage } from './pair.ts'
-import { listeners } from './proc.ts'
+import { listeners } from '@milena/hosting'
 
 type LeftOut = { readonly name: string; readonly why: string }
 

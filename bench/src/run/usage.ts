@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import { cpuOf as cpuOfProcess, cpuOfAll, memoryOf } from './proc.ts'
+import { cpuOf as cpuOfProcess, cpuOfAll, memoryOf } from '@milena/hosting'
 
 /** Processes of a block, by what they do: those of a pair, unless said otherwise. */
 export type Parts<Part extends string = PairPart> = Readonly<Record<Part, readonly number[]>>

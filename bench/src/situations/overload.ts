@@ -1,6 +1,6 @@
 import type { MeasuredBlock, TargetResult } from '../results.ts'
 import type { Pair } from '../run/pair.ts'
-import { memoryOf } from '../run/proc.ts'
+import { memoryOf } from '@milena/hosting'
 import { threeFigures } from '../statistics.ts'
 import { replyPartitionBytes } from '../systems/milena.ts'
 import type { Situation } from './situation.ts'

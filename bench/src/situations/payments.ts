@@ -12,7 +12,7 @@ import { PaymentSystem, removeTables, type SystemState } from '@milena/system-pa
 import type { SituationResult, TargetResult } from '../results.ts'
 import { marksOf } from '../run/marks.ts'
 import type { Stage } from '../run/pair.ts'
-import { cpuOf, cpuOfFamily, listeners } from '../run/proc.ts'
+import { cpuOf, cpuOfFamily, listeners } from '@milena/hosting'
 import { watchUsage, type Parts, type Usage } from '../run/usage.ts'
 import { runBlock } from '../side/block.ts'
 import type { BlockResult } from '../side/protocol.ts'

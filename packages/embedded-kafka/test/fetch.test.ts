@@ -153,6 +153,19 @@ test('reading on over many segments of the log misses nothing', async () => {
   )
 })
 
+test('what does not fit any more is not passed over for a smaller batch of the next segment', async () => {
+  await using broker = await startEmbeddedKafka({ topics: ['t'] })
+  await using client = await RawClient.open(broker.port)
+  // The first segment of a log holds 8 KiB: the last of these begins the second.
+  for (const size of [100, 6_000, 3_000])
+    await produce(client, { topic: 't', records: makeBatch({ values: ['x'.repeat(size)] }) })
+  const read = async (offset: number): Promise<number[]> => {
+    const fetched = await fetch(client, { topic: 't', offset, partitionMaxBytes: 5_000 })
+    return baseOffsets(fetched.partitions[0]?.records ?? null)
+  }
+  assert.deepEqual([await read(0), await read(1), await read(2)], [[0], [1], [2]])
+})
+
 test('a session is never granted: id 0 comes back, and an id that was not given out is unknown', async () => {
   await using broker = await startEmbeddedKafka({ topics: ['t'] })
   await using client = await RawClient.open(broker.port)

@@ -149,7 +149,8 @@ export class Partition {
       if (slice.length === 0) break
       slices.push(slice)
       total += slice.length
-      if (total >= maxBytes) break
+      // What is left of this segment comes before the next one, though a batch of that may fit.
+      if (total >= maxBytes || !segment.endsWith(slice)) break
     }
     return slices
   }

@@ -95,4 +95,9 @@ export class Segment {
     if (low === first && atLeastOne && this.#offsets[first]! < endOffset) low = first + 1
     return this.bytes.subarray(start, this.#positions[low] ?? this.#size)
   }
+
+  /** Whether nothing follows after this slice of it. */
+  endsWith(slice: Buffer): boolean {
+    return slice.byteOffset + slice.length === this.bytes.byteOffset + this.#size
+  }
 }

@@ -1,18 +1,14 @@
 /** The gifts over HTTP. */
-import { problem, ProblemError, unavailable, type App } from '@milena/hosting'
-import { Readable } from 'node:stream'
+import { problem, ProblemError, sendEvents, unavailable, type App } from '@milena/hosting'
 import { z } from 'zod'
-import { eventsOf } from './events.ts'
+import type { Watching } from './events.ts'
 import type { Gifts } from './gifts.ts'
 import type { Coupon } from './mail-text.ts'
 import { giftPageSchema, giftRequestSchema, giftSchema, giftStates, idSchema, type Gift } from './schemas.ts'
 
-/** Who may watch at once; each looks into the database now and then. */
-const mostWatchers = 100
-
 const params = z.object({ id: idSchema })
 
-export function addGiftRoutes(app: App, gifts: Gifts): void {
+export function addGiftRoutes(app: App, gifts: Gifts, watching: Watching): void {
   app.post(
     '/coupons/:id/gift',
     {
@@ -68,18 +64,12 @@ export function addGiftRoutes(app: App, gifts: Gifts): void {
     ({ query: { state, limit, after } }) => gifts.list(state, after, limit),
   )
 
-  const closing = new AbortController()
-  app.addHook('preClose', (done) => {
-    closing.abort()
-    done()
-  })
-  let watchers = 0
   app.get(
     '/gifts/:id/events',
     {
       schema: {
         summary:
-          'A gift as it goes on: server-sent events, named as its states, each with the gift; ends with its end',
+          'A gift as it goes on: server-sent events, the gift at each of its states; they end with its end',
         params,
         response: {
           200: z.any().describe('text/event-stream'),
@@ -90,11 +80,8 @@ export function addGiftRoutes(app: App, gifts: Gifts): void {
     },
     async ({ params: { id } }, reply) => {
       await known(gifts, id)
-      if (watchers >= mostWatchers) throw unavailable('too many are watching')
-      watchers++
-      const events = Readable.from(eventsOf(gifts, id, closing.signal))
-      events.once('close', () => watchers--)
-      return reply.type('text/event-stream').header('cache-control', 'no-store').send(events)
+      if (watching.isFull) throw unavailable('too many are watching')
+      return sendEvents(reply, watching.watch(id))
     },
   )
 }

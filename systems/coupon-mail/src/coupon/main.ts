@@ -4,6 +4,7 @@ import { postgresOutbox } from '@milena/postgres'
 import { createRequester, sharedReplyTopic } from '@milena/request-reply'
 import { defineMessages, kafkaOf } from '../messages.ts'
 import type { ServiceFacts } from '../service-facts.ts'
+import { Watching } from './events.ts'
 import { addGiftRoutes } from './gift-routes.ts'
 import { Gifts } from './gifts.ts'
 import { createMailReplies } from './mail-replies.ts'
@@ -30,15 +31,16 @@ runChild(async ({ port, databaseUrl, brokers, prefix }: CouponConfig) => {
   await explainBrokers(brokers, replies.start())
   const relay = outbox.relay({ kafka })
   await relay.start()
-  // For previews, whose callers wait.
+  // For previews, whose callers wait; each says on which of the reply topics its own is to come.
   const requester = await createRequester({
     kafka,
-    replyRouting: sharedReplyTopic({ topic: messages.replyTopics.own }),
+    replyRouting: Object.values(messages.replyTopics).map((topic) => sharedReplyTopic({ topic })),
     createTopics: true,
   })
 
+  const watching = new Watching(gifts)
   const app = await createApp('Coupon service', 'finish')
-  addGiftRoutes(app, gifts)
+  addGiftRoutes(app, gifts, watching)
   addPreviewRoutes(app, requester, messages, gifts)
   app.get('/coupons', { schema: { summary: 'The coupons that there are' } }, () => gifts.coupons())
   app.get('/stats', { schema: { summary: 'How it goes, in figures' } }, async () => ({
@@ -54,6 +56,7 @@ runChild(async ({ port, databaseUrl, brokers, prefix }: CouponConfig) => {
     facts,
     async close({ orphaned }) {
       if (orphaned) return
+      watching.close()
       await app.close()
       await requester.close()
       await replies.close()

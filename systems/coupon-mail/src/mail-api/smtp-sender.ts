@@ -10,8 +10,11 @@ export interface Sending {
 }
 
 const from = 'Coupons <coupons@coupon-mail.test>'
-/** Milliseconds: until the connection stands, until the server greets, and that it may say nothing. */
-const limits = { connectionTimeout: 3_000, greetingTimeout: 3_000, socketTimeout: 8_000 }
+/**
+ * Milliseconds: until the connection stands, until the server greets, and that it may say nothing. A server that takes longer
+ * to answer the mail's last line may have it all the same (RFC 5321, 4.5.3.2.6, would give it ten minutes).
+ */
+const limits = { connectionTimeout: 3_000, greetingTimeout: 3_000, socketTimeout: 60_000 }
 
 export class SmtpSender {
   readonly #transport: ReturnType<typeof createTransport>

@@ -15,7 +15,7 @@ export interface MailboxOptions {
    * Milliseconds within which a mail with a Message-ID that was accepted before is accepted and dropped; 0 keeps every mail,
    * as most servers do.
    */
-  readonly duplicateWindow: number
+  readonly duplicateWindow: () => number
   /** Mails that are kept; one more is refused for now. */
   readonly most: number
 }
@@ -46,7 +46,7 @@ export class Mailbox {
     const headers = readMailHeaders(raw)
     const messageId = headers.get('message-id')
     const before = messageId === undefined ? undefined : this.#accepted.get(messageId)
-    if (before !== undefined && now - before <= duplicateWindow) {
+    if (before !== undefined && now - before < duplicateWindow()) {
       this.#duplicates++
       return true
     }

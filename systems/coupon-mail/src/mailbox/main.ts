@@ -5,12 +5,20 @@ import type { ServiceFacts } from '../service-facts.ts'
 import { Mailbox } from './mailbox.ts'
 import { createSmtpServer, type SmtpCounts } from './smtp.ts'
 
-export interface MailboxConfig {
-  /** See `MailboxOptions`. */
-  readonly duplicateWindow: number
-  /** See `SmtpOptions`. */
-  readonly answerDelay: number
-}
+const behaviourSchema = z.strictObject({
+  duplicateWindow: z
+    .number()
+    .int()
+    .min(0)
+    .describe('milliseconds within which a mail whose Message-ID was accepted before is dropped; 0: never'),
+  answerDelay: z
+    .number()
+    .int()
+    .min(0)
+    .max(60_000)
+    .describe('milliseconds from when a mail is in the mailbox until its sender is told'),
+})
+export type MailboxConfig = z.infer<typeof behaviourSchema>
 
 export interface MailboxFacts extends ServiceFacts {
   readonly smtpUrl: string
@@ -32,11 +40,10 @@ const statsSchema = z.object({
   untold: z.number().describe('mails that are in the mailbox, and whose sender is not told yet'),
 })
 
-runChild(async (config: MailboxConfig) => {
-  const mailbox = new Mailbox({ duplicateWindow: config.duplicateWindow, most: mostMails })
-  let { answerDelay } = config
+runChild(async (behaviour: MailboxConfig) => {
+  const mailbox = new Mailbox({ duplicateWindow: () => behaviour.duplicateWindow, most: mostMails })
   const counts: SmtpCounts = { refused: 0, untold: 0 }
-  const smtp = createSmtpServer({ mailbox, answerDelay: () => answerDelay, counts })
+  const smtp = createSmtpServer({ mailbox, answerDelay: () => behaviour.answerDelay, counts })
   const smtpPort = await new Promise<number>((resolve, reject) => {
     const server = smtp.listen(0, '127.0.0.1', () => resolve((server.address() as { port: number }).port))
     server.once('error', reject)
@@ -65,15 +72,15 @@ runChild(async (config: MailboxConfig) => {
     ...counts,
   }))
   app.put(
-    '/answer-delay',
+    '/behaviour',
     {
       schema: {
-        summary: 'How many milliseconds pass from when a mail is in the mailbox until its sender is told',
-        body: z.number().int().min(0).max(60_000),
-        response: { 200: z.number() },
+        summary: 'How it behaves from now on',
+        body: behaviourSchema,
+        response: { 200: behaviourSchema },
       },
     },
-    ({ body }) => (answerDelay = body),
+    ({ body }) => Object.assign(behaviour, body),
   )
   const port = await listen(app, 0)
   const facts: MailboxFacts = {

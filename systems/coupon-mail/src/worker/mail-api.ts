@@ -4,7 +4,7 @@ import { ReplyError } from '@milena/request-reply'
 import { resultSchema, type Mail, type Result } from '../messages.ts'
 
 /** Milliseconds that an answer is waited for: longer than the API waits for its SMTP server. */
-const answerTimeout = 15_000
+const answerTimeout = 75_000
 
 /** There is no answer, or none that says what came of it. */
 export class MailApiAway extends Error {}

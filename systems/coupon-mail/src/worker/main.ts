@@ -31,13 +31,13 @@ runChild(async ({ name, brokers, databaseUrl, prefix, mailApiUrl }: WorkerConfig
     heartbeatInterval: 500,
     concurrency,
     replyTopics: Object.values(replyTopics),
-    // Of the request's headers its reply has these, and it has one more.
-    copyHeaders: ['traceparent', 'tracestate', campaignHeader],
-    replyHeaders: { [workerHeader]: name },
     createTopics: true,
     logger: { warn },
   })
   replier.handle(sendMail, (mail) => mailApi.send(mail), {
+    // Of the request's headers its reply has this one, and it has one more.
+    copyHeaders: [campaignHeader],
+    replyHeaders: { [workerHeader]: name },
     useRecords: [
       // The mail is not in this database: its result is stored when it is sent, and not with it.
       idempotency({ store: postgresIdempotency({ pool, transactions: false }), lease: 3_000 }),

@@ -16,10 +16,13 @@ const words: Readonly<Record<Refusal, string>> = {
   NOT_ACTIVE: 'this is not going on at the shop',
 }
 
-/** The reply. A refused change has done nothing, and can be asked for again: by then the shop may be another. */
+/**
+ * The reply. A refused change has done nothing, and can be asked for again, as another change of another place in the log; to
+ * try this one again mends nothing, and would hold up the shop.
+ */
 export function toReply(shop: string, { radius, changes, refused }: Answer): Changed | ReplyError {
   if (refused === undefined) return { shop, radius, changes }
-  return new ReplyError(refused, `${shop}: ${words[refused]}`, { effect: 'none', retryable: true })
+  return new ReplyError(refused, `${shop}: ${words[refused]}`, { effect: 'none' })
 }
 
 export function shopUnknown(shop: string): ReplyError {

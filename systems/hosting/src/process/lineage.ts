@@ -2,15 +2,21 @@
  * Notices that the command was started by somebody who is gone.
  *
  * `npm run` puts a shell between itself and us. A signal to npm ends npm and that shell, and never reaches us: the
- * system would stay behind. So under npm we look whether our parent, and its parent, are still the same.
+ * system would stay behind. So under npm we look whether our parent, and its parent, are still the same. A command that
+ * another command has forked has a channel to it, which closes when that one is gone.
  */
 import { readFileSync } from 'node:fs'
 
 /** Milliseconds between looks. */
 const interval = 500
 
-/** Calls `onGone` once when that happens; does nothing when npm did not start us. */
+/** Calls `onGone` once when that happens; does nothing when neither npm nor another command started us. */
 export function watchLineage(onGone: () => void): void {
+  if (process.connected) {
+    process.once('disconnect', onGone)
+    process.channel?.unref()
+    return
+  }
   if (process.env['npm_lifecycle_event'] === undefined) return
   const began = lineage()
   const timer = setInterval(() => {

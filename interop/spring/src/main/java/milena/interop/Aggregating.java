@@ -2,14 +2,13 @@ package milena.interop;
 
 import java.time.Duration;
 import java.util.Collection;
+import java.util.Map;
 import java.util.stream.Collectors;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.springframework.beans.factory.annotation.Value;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
-import org.springframework.context.event.ContextRefreshedEvent;
-import org.springframework.context.event.EventListener;
 import org.springframework.kafka.core.ConsumerFactory;
 import org.springframework.kafka.core.ProducerFactory;
 import org.springframework.kafka.listener.ContainerProperties;
@@ -48,23 +47,24 @@ public class Aggregating {
         return template;
     }
 
-    @EventListener
-    void begin(ContextRefreshedEvent event) {
-        @SuppressWarnings("unchecked")
-        var template = (AggregatingReplyingKafkaTemplate<String, String, String>)
-                event.getApplicationContext().getBean(AggregatingReplyingKafkaTemplate.class);
-        var asking = new Thread(() -> ask(template), "asking");
-        asking.setDaemon(true);
-        asking.start();
+    @Bean
+    Program asking(AggregatingReplyingKafkaTemplate<String, String, String> template) {
+        return new Program() {
+            @Override
+            public void begin() throws InterruptedException {
+                if (!template.waitForAssignment(Duration.ofSeconds(60)))
+                    throw new IllegalStateException("no partition of the reply topic");
+                var asking = new Thread(() -> ask(template), "asking");
+                asking.setDaemon(true);
+                asking.start();
+            }
+
+            @Override
+            public void take(Map<String, String> order) {}
+        };
     }
 
     private void ask(AggregatingReplyingKafkaTemplate<String, String, String> template) {
-        try {
-            if (!template.waitForAssignment(Duration.ofSeconds(60))) return;
-        } catch (InterruptedException e) {
-            return;
-        }
-        Main.print("{\"event\":\"ready\"}");
         for (var topic : topics.split(",")) {
             try {
                 var aggregate = template.sendAndReceive(new ProducerRecord<>(topic, "key", "tea")).get();

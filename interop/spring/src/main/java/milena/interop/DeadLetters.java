@@ -1,8 +1,8 @@
 package milena.interop;
 
-import java.util.Collection;
-import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
-import org.apache.kafka.common.TopicPartition;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.springframework.beans.factory.annotation.Value;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
 import org.springframework.kafka.annotation.KafkaListener;
@@ -15,11 +15,13 @@ import org.springframework.kafka.listener.DefaultErrorHandler;
 import org.springframework.kafka.support.KafkaHeaders;
 import org.springframework.messaging.handler.annotation.Header;
 import org.springframework.messaging.handler.annotation.Payload;
+import org.springframework.messaging.handler.annotation.SendTo;
 import org.springframework.util.backoff.FixedBackOff;
 
 /**
  * Fails with every request of {@code --topics}, twice, and leaves it to Spring's own dead letters; prints what an
- * application sees of the letters in {@code --letters}.
+ * application sees of the letters in {@code --letters}. Once it is told {@code heal=true} it answers requests with
+ * {@code --prefix} and their text; told {@code heal=letters} it does so with what the letters have in them.
  */
 @Configuration
 public class DeadLetters {
@@ -28,41 +30,71 @@ public class DeadLetters {
             ConsumerFactory<String, String> consumers, ProducerFactory<String, String> producers) {
         var factory = new ConcurrentKafkaListenerContainerFactory<String, String>();
         factory.setConsumerFactory(consumers);
-        var recoverer = new DeadLetterPublishingRecoverer(new KafkaTemplate<>(producers));
+        var template = new KafkaTemplate<>(producers);
+        var recoverer = new DeadLetterPublishingRecoverer(template);
         factory.setCommonErrorHandler(new DefaultErrorHandler(recoverer, new FixedBackOff(0, 1)));
-        factory.getContainerProperties().setConsumerRebalanceListener(new ConsumerRebalanceListener() {
-            @Override
-            public void onPartitionsAssigned(Collection<TopicPartition> partitions) {
-                if (!partitions.isEmpty()) Main.print("{\"event\":\"ready\"}");
-            }
-
-            @Override
-            public void onPartitionsRevoked(Collection<TopicPartition> partitions) {}
-        });
+        factory.setReplyTemplate(template);
         return factory;
     }
 
     @Bean
-    Failing failing() {
-        return new Failing();
+    Health health() {
+        return new Health();
     }
 
     @Bean
-    Reading reading() {
-        return new Reading();
+    Paying paying(Health health, @Value("${prefix:}") String prefix) {
+        return new Paying(health, prefix);
     }
 
-    public static class Failing {
-        @KafkaListener(topics = "${topics}", groupId = "${group}")
-        public void fail(String request) {
-            throw new IllegalStateException("no such account: " + request);
+    @Bean
+    Reading reading(Health health, Paying paying) {
+        return new Reading(health, paying);
+    }
+
+    static final class Health implements Program {
+        final AtomicBoolean healed = new AtomicBoolean();
+        final AtomicBoolean takesLetters = new AtomicBoolean();
+
+        @Override
+        public void take(Map<String, String> order) {
+            healed.set(true);
+            takesLetters.set("letters".equals(order.get("heal")));
+            Main.print("{\"event\":\"healed\"}");
         }
     }
 
-    /** By Spring's own names and conversions of the headers. */
+    public static class Paying {
+        private final Health health;
+        private final String prefix;
+
+        Paying(Health health, String prefix) {
+            this.health = health;
+            this.prefix = prefix;
+        }
+
+        @KafkaListener(topics = "${topics}", groupId = "${group}")
+        @SendTo
+        public String pay(String request) {
+            if (!health.healed.get()) throw new IllegalStateException("no such account: " + request);
+            Main.print("{\"event\":\"handled\",\"value\":\"%s\"}".formatted(request));
+            return prefix + request;
+        }
+    }
+
+    /** By Spring's own names and conversions of the headers. A reply goes to where the request wanted it. */
     public static class Reading {
+        private final Health health;
+        private final Paying paying;
+
+        Reading(Health health, Paying paying) {
+            this.health = health;
+            this.paying = paying;
+        }
+
         @KafkaListener(topics = "${letters}", groupId = "${group}-letters")
-        public void read(
+        @SendTo
+        public String read(
                 @Payload String value,
                 @Header(KafkaHeaders.RECEIVED_KEY) String key,
                 @Header(KafkaHeaders.RECEIVED_PARTITION) int partition,
@@ -94,6 +126,7 @@ public class DeadLetters {
                             cause,
                             message,
                             stack.lines().count()));
+            return health.takesLetters.get() ? paying.pay(value) : null;
         }
     }
 }

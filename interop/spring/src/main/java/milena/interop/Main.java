@@ -3,6 +3,7 @@ package milena.interop;
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.Map;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
@@ -10,21 +11,17 @@ import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
 import org.springframework.beans.factory.annotation.Value;
-import org.springframework.context.annotation.AnnotationConfigApplicationContext;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
-import org.springframework.core.env.SimpleCommandLinePropertySource;
 import org.springframework.kafka.annotation.EnableKafka;
-import org.springframework.kafka.core.ConsumerFactory;
 import org.springframework.kafka.core.DefaultKafkaConsumerFactory;
 import org.springframework.kafka.core.DefaultKafkaProducerFactory;
-import org.springframework.kafka.core.ProducerFactory;
 
 /**
- * One side of a conversation, as a Spring application has it. {@code --role=replier}, {@code --role=requester}, {@code --role=dead-letters} or
- * {@code --role=retries};
- * the other options are named where they are injected. Events go to standard output, one JSON object a line;
- * a requester takes its orders from standard input. When that ends, so does the process.
+ * One or more applications, each an application context of its own: every {@code --role=} begins the options of the next.
+ * The other options are named where they are injected. Events go to standard output, one JSON object a line: {@code ready}
+ * when all have partitions. Orders come from standard input, {@code to=} the number of a role. When that ends, so does the
+ * process.
  */
 @Configuration
 @EnableKafka
@@ -37,18 +34,26 @@ public class Main {
             "retries", Retries.class);
 
     public static void main(String[] args) throws Exception {
-        var options = new SimpleCommandLinePropertySource(args);
-        try (var context = new AnnotationConfigApplicationContext()) {
-            context.getEnvironment().getPropertySources().addFirst(options);
-            var requesting = "requester".equals(options.getProperty("role"));
-            context.register(Main.class, roles.get(options.getProperty("role")));
-            context.refresh();
-            var requester = requesting ? context.getBean(Requester.class) : null;
-            if (requester != null) requester.awaitAssignment();
+        var parts = new ArrayList<Part>();
+        try {
+            var options = new ArrayList<String>();
+            for (var arg : args) {
+                if (arg.startsWith("--role=") && !options.isEmpty()) {
+                    parts.add(Part.start(options, roles));
+                    options.clear();
+                }
+                options.add(arg);
+            }
+            parts.add(Part.start(options, roles));
+            for (var part : parts) part.awaitReady();
+            print("{\"event\":\"ready\"}");
             var orders = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
             for (String line; (line = orders.readLine()) != null; ) {
-                if (requester != null) requester.ask(settings(line, " "));
+                var order = settings(line, " ");
+                parts.get(Integer.parseInt(order.getOrDefault("to", "0"))).take(order);
             }
+        } finally {
+            for (var part : parts) part.close();
         }
         System.exit(0);
     }
@@ -71,9 +76,12 @@ public class Main {
         return settings;
     }
 
-    /** Spring's and Kafka's defaults, but for what {@code --producer=name=value,…} says. */
+    /**
+     * Strings, unless a role sets another serializer. Spring's and Kafka's defaults, but for what {@code --producer=name=value,…}
+     * says.
+     */
     @Bean
-    ProducerFactory<String, String> producers(
+    DefaultKafkaProducerFactory<?, ?> producers(
             @Value("${brokers}") String brokers, @Value("${producer:}") String settings) {
         var all = new HashMap<String, Object>(settings(settings, ","));
         all.put(ProducerConfig.BOOTSTRAP_SERVERS_CONFIG, brokers);
@@ -85,7 +93,7 @@ public class Main {
      * offsets begins at the first record, so that nothing depends on who is up first.
      */
     @Bean
-    ConsumerFactory<String, String> consumers(
+    DefaultKafkaConsumerFactory<?, ?> consumers(
             @Value("${brokers}") String brokers, @Value("${consumer:}") String settings) {
         var all = new HashMap<String, Object>();
         all.put(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG, "earliest");

@@ -1,8 +1,5 @@
 package milena.interop;
 
-import java.util.Collection;
-import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
-import org.apache.kafka.common.TopicPartition;
 import org.springframework.beans.factory.annotation.Value;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
@@ -26,15 +23,6 @@ public class Retries {
             ConsumerFactory<String, String> consumers) {
         var factory = new ConcurrentKafkaListenerContainerFactory<String, String>();
         factory.setConsumerFactory(consumers);
-        factory.getContainerProperties().setConsumerRebalanceListener(new ConsumerRebalanceListener() {
-            @Override
-            public void onPartitionsAssigned(Collection<TopicPartition> partitions) {
-                if (!partitions.isEmpty()) Main.print("{\"event\":\"ready\"}");
-            }
-
-            @Override
-            public void onPartitionsRevoked(Collection<TopicPartition> partitions) {}
-        });
         return factory;
     }
 

@@ -1,0 +1,32 @@
+/** One run: the storm each way, the triggers over all shops, and the check against the model. */
+import type { Pool } from 'pg'
+import type { RunOptions } from '../options.ts'
+import type { DeliverySystem } from '../system.ts'
+import { findRedis } from '../ways/redis.ts'
+import { check } from './checking.ts'
+import { changeAll } from './everywhere.ts'
+import type { Outcome } from './outcome.ts'
+import { stormAll } from './storming.ts'
+
+export interface RunParts {
+  readonly system: DeliverySystem
+  /** On the system's database. */
+  readonly pool: Pool
+  readonly options: RunOptions
+  /** Brokers that are not ours. */
+  readonly brokers: string | undefined
+  readonly show: (step: string, detail?: string) => void
+  readonly log: (line: string) => void
+}
+
+export async function run({ system, pool, options, brokers, show, log }: RunParts): Promise<Outcome> {
+  const redis = options.storm === 0 || options.alone ? undefined : await findRedis(log)
+  try {
+    const ways = await stormAll({ system, pool, options, redisUrl: redis?.url, show, log })
+    const everywhere = options.triggers === 0 ? undefined : await changeAll(system, options, brokers, show)
+    show('reading the log from its beginning, and every shop')
+    return { ways, everywhere, checked: await check(system, pool) }
+  } finally {
+    await redis?.close()
+  }
+}
