@@ -287,12 +287,12 @@ describe('NestJS answers', () => {
 
 test('NestJS loses nothing, in either direction, while instances of ours come and go', async () => {
   const requester = await openRequester()
-  let ended = false
+  const ending = new AbortController()
   let turns = 0
   let taken = 0
   // A second replier makes the group rebalance when it joins and when it leaves; a second requester takes a partition and asks.
   const comeAndGo = async (): Promise<void> => {
-    while (!ended) {
+    while (!ending.signal.aborted) {
       const [second, asking] = await Promise.all([startReplier('milena-repliers'), openRequester()])
       await askNest(asking, 300)
       await Promise.all([second.close(), asking.close()])
@@ -313,7 +313,7 @@ test('NestJS loses nothing, in either direction, while instances of ours come an
       askNest(requester, requestsMeanwhile),
     ])
   } finally {
-    ended = true
+    ending.abort()
     await going
     await requester.close()
   }

@@ -113,7 +113,7 @@ for (const way of ways) {
       const ours = topics['smallrye-milena']
       const replier = createReplier({
         kafka: { brokers: cluster.brokers },
-        groupId: uniqueName('milena-repliers'),
+        groupId: 'milena-repliers',
         profile: smallryeProfile,
         replyTopics: [replyTopic],
       })
