@@ -29,3 +29,10 @@ describeRoutingContract('sharedReplyTopic', {
   connect,
   routing: (unique) => sharedReplyTopic({ topic: `replies_${unique}` }),
 })
+describeRoutingContract('several reply topics', {
+  connect,
+  routing: (unique) => [
+    replyPartition({ topic: `replies_${unique}` }),
+    sharedReplyTopic({ topic: `replies_${unique}_shared` }),
+  ],
+})

@@ -4,7 +4,9 @@
  * held against.
  */
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { after, before, describe, test } from 'node:test'
+import { runInNewContext } from 'node:vm'
 import {
   createReplier,
   createRequester,
@@ -20,6 +22,7 @@ import {
   type Operation,
   type Replier,
   type Requester,
+  type RequestManyOptions,
   type Transport,
 } from '@milena/request-reply'
 import { buildNest, startNestReplier, startNestRequester } from '../../interop/src/nestjs.ts'
@@ -259,6 +262,17 @@ describe('NestJS answers', () => {
     })
     // Two and three: other replies than the first, and said to be that.
     assert.equal(requester.stats().contradicting, before.contradicting + 2)
+  })
+
+  test('all values of a stream come with requestMany and the predicate of docs/interop.md', async () => {
+    const page = await readFile(new URL('../../docs/interop.md', import.meta.url), 'utf8')
+    const code = /until: ([^]*?),\n}\)/.exec(page)?.[1]
+    assert.ok(code !== undefined)
+    const until = runInNewContext(code) as RequestManyOptions<string>['until'] & {}
+    const say = sayOn(topics['milena-nest'])
+    const { complete, replies } = await requester.requestMany(say, 'answer three times', { until })
+    const values = replies.map(({ value }) => value)
+    assert.deepEqual([complete, values], [true, ['one', 'two', 'three']])
   })
 
   test('a handler that returns nothing has answered: nothing() reads it, string() says that there is no text', async () => {

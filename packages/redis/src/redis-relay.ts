@@ -6,7 +6,7 @@
  *        └──────▶ Redis  SET kafka:reply:<correlationId>, PUBLISH in the channel of that name
  *                   └──▶ the requester: told at once (`subscribe`), or by asking once a second (`poll`)
  *
- * Correlation ids begin with four bytes of the instance's own, so that one subscription covers its replies and no others.
+ * Correlation ids begin with four bytes of the instance's and the topic's own, so that one subscription covers its replies and no others.
  *
  * Guaranteed: while Redis cannot be reached no request is sent (`health()` says so), and when it is back everything that is
  * pending is asked for once. Not guaranteed: a reply that was relayed while Redis was away, or lost its memory, reaches
@@ -74,6 +74,7 @@ export function redisRelay(options: RedisRelayOptions): ReplyRouting {
   if (problems.length > 0) throw new OptionsError('redisRelay', problems)
   return {
     name: notify === 'subscribe' ? 'redisRelay' : 'redisRelay, polling',
+    topicOf: () => topic,
     open: (context) => open({ ...options, topic, partitions, notify, pollInterval, prefix }, context),
   }
 }
@@ -90,7 +91,9 @@ async function open(
   if (context.resumeFrom !== undefined)
     throw new OptionsError('redisRelay', ['it reads no log, so it cannot resume (resumeFrom)'])
   await requireTopic(context.transport, { name: topic, partitions }, context.createTopics)
-  const correlationPrefix = createHash('sha256').update(context.instanceId).digest().subarray(0, 4)
+  // The topic's too: of two relays in one requester each is told of its own replies.
+  const ofWhom = `${context.instanceId} ${topic}`
+  const correlationPrefix = createHash('sha256').update(ofWhom).digest().subarray(0, 4)
   const reading = new RelayReading({
     source: options,
     topic,

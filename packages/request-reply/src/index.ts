@@ -164,6 +164,7 @@ export type { PendingRequest, PreparedRequest, RegisterOptions } from './request
 export type {
   JournalHealth,
   RecoveryCounts,
+  ReplyTopicHealth,
   RequesterHealth,
   OneWayCounts,
   RequesterHoldings,

@@ -375,6 +375,11 @@ test('what has been gathered counts against maxPendingBytes, and is let go of wi
   assert.equal(gatheredIn(error, echo)!.replies.length, 2)
   await until(() => asked.late.length === 1)
   assertLetGo(asked)
+  // The room is free again.
+  const next = asked.requester.request(echo, Buffer.alloc(15_000))
+  await until(() => asked.replier.requests.length === 2)
+  await asked.replier.answer(asked.replier.requests[1]!, { value })
+  await next
 })
 
 test('replies that are gathered stand in memory of their own', () => {
@@ -420,7 +425,7 @@ test('with a codec that takes its time replies are gathered in the order in whic
         new Promise<string>((resolve) => waits.push(() => resolve(String(given)))),
     },
   })
-  const { requester, replier, late } = await setUp(() => undefined)
+  const { requester, replier, late, clock } = await setUp(() => undefined)
   const gathered = requester.requestMany(slow, 1, { count: 2 })
   await until(() => replier.requests.length === 1)
   for (const name of ['a', 'b', 'c']) await replier.answer(replier.requests[0]!, from(name, name))
@@ -431,6 +436,28 @@ test('with a codec that takes its time replies are gathered in the order in whic
   assert.deepEqual([replies.map((reply) => reply.value), complete], [['a', 'b'], true])
   await until(() => late.length === 1)
   assert.equal(late[0]!.reply?.value, 'c')
+
+  const some = requester.requestMany(slow, 1, { count: 3, timeout: 50 })
+  await until(() => replier.requests.length === 2)
+  waits.splice(0)
+  for (const name of ['a', 'b']) await replier.answer(replier.requests[1]!, from(name, name))
+  await until(() => waits.length === 2)
+  waits[0]!()
+  await clock.advance(50)
+  const { replies: read, complete: all } = await some
+  assert.deepEqual([read.map((reply) => reply.value), all], [['a'], false])
+  // What was still being read, and what comes now, is late.
+  waits[1]!()
+  await replier.answer(replier.requests[1]!, from('c', 'c'))
+  await until(() => waits.length === 3)
+  waits[2]!()
+  await until(() => late.length === 3)
+  assert.deepEqual(
+    late.map(({ reply }) => reply?.value),
+    ['c', 'b', 'c'],
+  )
+  const { contradicting, duplicate } = requester.stats()
+  assert.deepEqual([contradicting, duplicate], [0, 1])
   assertAccounted(requester)
 })
 

@@ -220,7 +220,7 @@ test('a deadline travels with it, and one that is over is not sent', async () =>
   await requester.send(echo, Buffer.from('y'))
   await until(() => replier.requests.length === 2)
   const deadlines = replier.requests.map(({ headers }) => readDeadline(headers))
-  assert.deepEqual(deadlines.toSorted(), [deadline, undefined])
+  assert.deepEqual(new Set(deadlines), new Set([deadline, undefined]))
   const over = requester.send(echo, Buffer.from('z'), { deadline: clock.now() })
   await assert.rejects(over, { code: 'MILENA_NOT_SENT', sent: 'no', effect: 'none' })
   assert.equal(replier.requests.length, 2)

@@ -49,6 +49,7 @@ export async function setUp(
     topics: [
       { name: 'requests', partitions: 3 },
       { name: 'replies', partitions: 4 },
+      { name: 'other_replies', partitions: 4 },
     ],
   })
   const late: LateReply[] = []
@@ -80,11 +81,22 @@ export function altered(transport: Transport, methods: Partial<Transport>): Tran
 /** A routing whose state a test decides. */
 export class StagedRouting implements ReplyRouting {
   readonly name = 'staged'
-  readonly address: ReplyAddress = { topic: 'replies', partition: 2 }
+  readonly address: ReplyAddress
   context: RoutingContext | undefined
   troubles: readonly Trouble[] = []
   positions: readonly RecordPosition[] = []
   caughtUp: () => Promise<void> = () => Promise.resolve()
+  closed = false
+  readonly correlationPrefix: Buffer | undefined
+
+  constructor(topic = 'replies', correlationPrefix?: Buffer) {
+    this.address = { topic, partition: 2 }
+    this.correlationPrefix = correlationPrefix
+  }
+
+  topicOf(): string {
+    return this.address.topic
+  }
 
   tell(...troubles: readonly Trouble[]): void {
     this.troubles = troubles
@@ -94,7 +106,7 @@ export class StagedRouting implements ReplyRouting {
   async open(context: RoutingContext): Promise<OpenReplyRouting> {
     this.context = context
     const tail = await context.transport.tail({
-      topic: 'replies',
+      topic: this.address.topic,
       partitions: [2],
       from: 'latest',
       onRecords: (records) => context.receive(records),
@@ -104,7 +116,11 @@ export class StagedRouting implements ReplyRouting {
       troubles: () => this.troubles,
       positions: () => this.positions,
       caughtUp: () => this.caughtUp(),
-      close: () => tail.close(),
+      correlationPrefix: this.correlationPrefix,
+      close: () => {
+        this.closed = true
+        return tail.close()
+      },
     }
   }
 }

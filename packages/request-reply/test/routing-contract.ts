@@ -15,7 +15,7 @@ import { describeRoutingStateContract } from './routing-state-contract.ts'
 
 export interface RoutingTarget {
   /** The routing under test; `unique` makes its topics this test's own. */
-  routing(unique: string): ReplyRouting
+  routing(unique: string): ReplyRouting | readonly ReplyRouting[]
   /** A transport of a process of its own. The contract closes it. */
   connect(): Promise<Transport>
   /** What the replier's side sends with; default: as it is. */

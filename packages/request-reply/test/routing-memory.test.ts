@@ -23,3 +23,10 @@ describeRoutingContract('sharedReplyTopic, in memory', {
   connect,
   routing: (unique) => sharedReplyTopic({ topic: `replies_${unique}` }),
 })
+describeRoutingContract('several reply topics, in memory', {
+  connect,
+  routing: (unique) => [
+    replyPartition({ topic: `replies_${unique}` }),
+    sharedReplyTopic({ topic: `replies_${unique}_shared` }),
+  ],
+})

@@ -7,19 +7,19 @@ import { randomBytes } from 'node:crypto'
 import { afterEach, describe, test } from 'node:test'
 import { systemClock } from '../src/clock.ts'
 import { OptionsError } from '../src/errors.ts'
-import { openRouting, type CompleteReplyRouting } from '../src/routing/open-routing.ts'
-import type { ReplyRouting, RoutingContext } from '../src/routing/routing.ts'
+import { openRoutes, type ReplyRoutes, type RoutesContext } from '../src/routing/reply-routes.ts'
+import type { ReplyRouting } from '../src/routing/routing.ts'
 import type { IncomingRecord, RecordPosition, Transport, Trouble } from '../src/transport/transport.ts'
 
 export interface RoutingStateTarget {
   /** The routing under test; `unique` makes its topics this test's own. */
-  routing(unique: string): ReplyRouting
+  routing(unique: string): ReplyRouting | readonly ReplyRouting[]
   /** A transport of a process of its own. The contract closes it. */
   connect(): Promise<Transport>
 }
 
 interface Opened {
-  readonly routing: CompleteReplyRouting
+  readonly routing: ReplyRoutes
   readonly transport: Transport
   readonly received: string[]
   readonly told: (readonly Trouble[])[]
@@ -29,7 +29,7 @@ interface Opened {
 export function describeRoutingStateContract(name: string, target: RoutingStateTarget): void {
   describe(`routing state contract: ${name}`, () => {
     const transports: Transport[] = []
-    const routings: CompleteReplyRouting[] = []
+    const routings: ReplyRoutes[] = []
     const topics = new Set<string>()
 
     afterEach(async () => {
@@ -45,12 +45,12 @@ export function describeRoutingStateContract(name: string, target: RoutingStateT
       return transport
     }
 
-    async function open(unique: string, options: Partial<RoutingContext> = {}): Promise<Opened> {
+    async function open(unique: string, options: Partial<RoutesContext> = {}): Promise<Opened> {
       const transport = await connect()
       const received: string[] = []
       const told: (readonly Trouble[])[] = []
       const warnings: Error[] = []
-      const routing = await openRouting(target.routing(unique), {
+      const routing = await openRoutes([target.routing(unique)].flat(), {
         transport,
         instanceId: 'gw-1',
         createTopics: true,
@@ -65,7 +65,7 @@ export function describeRoutingStateContract(name: string, target: RoutingStateT
         ...options,
       })
       routings.push(routing)
-      topics.add(routing.address().topic)
+      for (const each of routing.all) topics.add(each.address().topic)
       return { routing, transport, received, told, warnings }
     }
 

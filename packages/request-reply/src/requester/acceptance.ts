@@ -26,9 +26,9 @@ export interface AcceptanceOptions {
   readonly caps: Caps
   readonly receiving: Receiving
   readonly pending: PendingReplies
-  address(): ReplyAddress
+  address(pending: PendingReply): ReplyAddress
   /** With what a correlation id begins, if with anything. */
-  correlationPrefix(): Buffer | undefined
+  correlationPrefix(pending: PendingReply): Buffer | undefined
 }
 
 export class Acceptance {
@@ -49,7 +49,7 @@ export class Acceptance {
     correlationId: Buffer | undefined,
     then: (pending: PendingReply) => Result,
   ): Result {
-    pending.correlationId = correlationId ?? this.#newId()
+    pending.correlationId = correlationId ?? this.#newId(pending)
     pending.id = idOf(pending.correlationId)
     if (!requestTracing.hasSubscribers) {
       this.#register(pending, undefined)
@@ -58,16 +58,16 @@ export class Acceptance {
     return this.#traced(pending, then)
   }
 
-  #newId(): Buffer {
+  #newId(pending: PendingReply): Buffer {
     const id = this.#options.settings.random(16)
-    this.#options.correlationPrefix()?.copy(id)
+    this.#options.correlationPrefix(pending)?.copy(id)
     return id
   }
 
   #register(pending: PendingReply, trace: RequestTrace | undefined): void {
     const { settings, encoder, further, topics, caps, receiving } = this.#options
     const { operation } = pending
-    if (!receiving.isOpen) throw receiving.refusal(operation)
+    if (!receiving.isOpenFor(pending)) throw receiving.refusal(pending)
     const beside = further.of(pending, pending.correlationId, trace)
     const { clock } = settings
     const { spent, timeout } = pending
@@ -75,7 +75,7 @@ export class Acceptance {
     const wanted = spent === 0 ? timeout : Math.max(1, Math.ceil(timeout - spent))
     const left = withinDeadline(pending, wanted, now)
     try {
-      pending.record = encoder.encode(pending, beside, this.#options.address(), now, left)
+      pending.record = encoder.encode(pending, beside, this.#options.address(pending), now, left)
     } catch (error) {
       topics.doubt(operation.topic, error)
       throw error

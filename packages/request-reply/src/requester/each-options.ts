@@ -22,6 +22,8 @@ export interface RequestEachOptions<Item> {
   readonly deadline?: number | undefined
   /** As `RequestOptions.headers`, for all of them. */
   readonly headers?: HeaderInput | undefined
+  /** As `RequestOptions.replyTopic`, of all of them. */
+  readonly replyTopic?: string | undefined
   /** What differs from item to item: `key`, `idempotencyKey`, … What it throws ends the iteration. Default none. */
   readonly requestOptions?: ((item: Item, index: number) => RequestOptions | undefined) | undefined
 }
@@ -39,6 +41,7 @@ const known: ReadonlySet<string> = new Set<keyof RequestEachOptions<unknown>>([
   'timeout',
   'deadline',
   'headers',
+  'replyTopic',
   'requestOptions',
 ])
 

@@ -12,7 +12,7 @@ import type { AnyOperation } from '../contract/operation.ts'
 import type { RequestOutcome } from '../diagnostics.ts'
 import { MilenaError, OptionsError } from '../errors.ts'
 import { journalFailed, type JournalStats, type OpenJournal } from '../journal/journal.ts'
-import type { CompleteReplyRouting } from '../routing/open-routing.ts'
+import type { ReplyRoutes } from '../routing/reply-routes.ts'
 import type { RecordPosition } from '../transport/transport.ts'
 import type { Caps } from './caps.ts'
 import type { Dispatcher } from './dispatcher.ts'
@@ -67,15 +67,16 @@ export class Journaling {
   }
 
   /** @throws OptionsError when the routing cannot say from where replies can appear */
-  begin(routing: CompleteReplyRouting): void {
+  begin(routes: ReplyRoutes): void {
     const { settings, recovery } = this.#options
-    if (routing.positions().length === 0) {
+    const without = routes.all.findIndex((routing) => routing.positions().length === 0)
+    if (without >= 0) {
       throw new OptionsError('createRequester', [
-        `reply routing ${settings.replyRouting.name} cannot say from where replies can appear, so what stands in a ` +
+        `reply routing ${settings.replyRouting[without]!.name} cannot say from where replies can appear, so what stands in a ` +
           'journal could not be finished after a restart; replyPartition and sharedReplyTopic can',
       ])
     }
-    recovery.begin(routing)
+    recovery.begin(routes)
   }
 
   /** Why no request is accepted any more: somebody else has the journal. */

@@ -2,7 +2,7 @@
 import { untyped, type AnyOperation, type Operation } from '../contract/operation.ts'
 import { requestRejected } from '../diagnostics.ts'
 import { MilenaError, OptionsError } from '../errors.ts'
-import { openRouting, type CompleteReplyRouting } from '../routing/open-routing.ts'
+import { openRoutes, type ReplyRoutes } from '../routing/reply-routes.ts'
 import type { RecordPosition } from '../transport/transport.ts'
 import type { OpenedTransport } from '../transport/open.ts'
 import { ReservedHeaders } from '../wire/reserved-headers.ts'
@@ -67,7 +67,7 @@ export class OpenRequester implements AsyncDisposable {
   readonly #journaling: Journaling | undefined
   readonly #closing: Closing
   readonly #outcomes: Outcomes
-  #routing: CompleteReplyRouting | undefined
+  #routes: ReplyRoutes | undefined
 
   constructor(settings: RequesterSettings, opened: OpenedTransport) {
     const { clock, instanceId } = settings
@@ -97,8 +97,8 @@ export class OpenRequester implements AsyncDisposable {
       maxPendingBytes: settings.maxPendingBytes,
       withdraw: (pending) => this.#dispatcher.withdraw(pending),
       catchUp: () => this.#receiving.catchUp(),
-      reasonSince: (acceptedAt) => this.#receiving.reasonSince(acceptedAt),
-      replyTopic: () => this.#routing!.address().topic,
+      reasonSince: ({ acceptedAt, replyTopic }) => this.#receiving.reasonSince(acceptedAt, replyTopic),
+      replyTopic: ({ replyTopic }) => replyTopic ?? this.#routes!.address().topic,
       onForgotten: () => this.#forgotten(),
       onJournaledEnded: (pending, outcome, came) => this.#journaling?.ended(pending, outcome, came),
     })
@@ -114,8 +114,8 @@ export class OpenRequester implements AsyncDisposable {
         pending: () => this.#pending,
         maxReplyBytes,
         maxBytes: maxPendingBytes,
-        replyTopic: () => this.#routing!.address().topic,
-        reasonSince: (openedAt) => this.#receiving.reasonSince(openedAt),
+        defaultReplyTopic: () => this.#routes!.address().topic,
+        reasonSince: (openedAt, replyTopic) => this.#receiving.reasonSince(openedAt, replyTopic),
         catchUp: () => this.#receiving.catchUp(),
       })
     const early =
@@ -164,8 +164,8 @@ export class OpenRequester implements AsyncDisposable {
       receiving,
       pending: this.#pending,
       encoder,
-      address: () => this.#routing!.address(),
-      correlationPrefix: () => this.#routing!.correlationPrefix,
+      address: ({ replyTopic }) => this.#routes!.at(replyTopic).address(),
+      correlationPrefix: ({ replyTopic }) => this.#routes!.at(replyTopic).correlationPrefix,
     })
     this.#oneWay = new OneWay({ transport, instanceId, clock, encoder, further, caps, topics })
     this.#registration = new Registration({
@@ -201,7 +201,7 @@ export class OpenRequester implements AsyncDisposable {
       pending: this.#pending,
       oneWay: this.#oneWay,
       closeJournal: async (timeout) => this.#journaling?.close(timeout),
-      closeRouting: () => this.#routing?.close() ?? Promise.resolve(),
+      closeRouting: () => this.#routes?.close() ?? Promise.resolve(),
     })
   }
 
@@ -215,7 +215,7 @@ export class OpenRequester implements AsyncDisposable {
   readonly #send = (pending: PendingReply): Promise<Reply<unknown>> => {
     const reply = promiseOf<unknown>(pending)
     if (this.#journaling?.covers(pending.operation))
-      this.#journaling.write(pending, this.#routing!.positions())
+      this.#journaling.write(pending, this.#repliesFrom(pending))
     else this.#dispatcher.send(pending)
     this.#pending.publishAccepted(pending)
     return reply
@@ -229,15 +229,15 @@ export class OpenRequester implements AsyncDisposable {
     const { replyRouting, instanceId, createTopics, clock, resumeFrom } = this.#settings
     const { transport } = this.#opened
     const unfinished = await this.#journaling?.open()
-    this.#routing = await openRouting(replyRouting, {
+    this.#routes = await openRoutes(replyRouting, {
       transport,
       instanceId,
       createTopics,
       resumeFrom: unfinished ?? resumeFrom,
       clock,
-      pending: () => this.#pending.ids(),
+      pending: (of) => this.#pending.ids(of),
       receive: (records) => this.#receiver.receive(records),
-      onTrouble: (troubles) => this.#receiving.changed(troubles),
+      onTrouble: (troubles, of) => this.#receiving.changed(troubles, of),
       unreadable: (range) => {
         const { topic, partition, offset, next, reason } = range
         this.#counters.unreadable++
@@ -253,8 +253,8 @@ export class OpenRequester implements AsyncDisposable {
         if (!ended) this.#warnings.tell('reply routing', error)
       },
     })
-    this.#receiving.begin(this.#routing)
-    this.#journaling?.begin(this.#routing)
+    this.#receiving.begin(this.#routes)
+    this.#journaling?.begin(this.#routes)
   }
 
   request<RequestInput, RequestOutput, ReplyInput, ReplyOutput>(
@@ -274,8 +274,8 @@ export class OpenRequester implements AsyncDisposable {
     try {
       this.#accounts.of(asked)
       const { plan, rest } = readManyOptions(asked, options)
-      this.#refuseMany(asked)
       const gathered = this.#prepare(asked, value, rest, (pending) => {
+        this.#refuseMany(pending)
         pending.gathering = new Gathering(plan)
         return this.#accept(pending)
       })
@@ -352,7 +352,7 @@ export class OpenRequester implements AsyncDisposable {
     try {
       if (this.#closing.begun) throw this.#closing.error()
       if (this.#journaling?.taken !== undefined) throw this.#journaling.taken
-      return this.#registration.register<ReplyOutput>(pending, options, this.#routing!.positions())
+      return this.#registration.register<ReplyOutput>(pending, options, this.#repliesFrom(pending))
     } catch (error) {
       this.#countRejected(pending.operation, error)
       throw error
@@ -362,8 +362,9 @@ export class OpenRequester implements AsyncDisposable {
   stats(): RequesterStats {
     return {
       instanceId: this.instanceId,
-      routing: this.#settings.replyRouting.name,
-      replyAddress: this.#routing!.address(),
+      routing: this.#settings.replyRouting.map(({ name }) => name).join(', '),
+      replyAddress: this.#routes!.address(),
+      replyAddresses: this.#routes!.all.map((routing) => routing.address()),
       ...this.#holdings(),
       ...this.#accounts.totals(),
       ...this.#counters,
@@ -376,7 +377,7 @@ export class OpenRequester implements AsyncDisposable {
   health(): RequesterHealth {
     const { troubles } = this.#receiving
     const receiving = troubles.length === 0 && this.#journaling?.taken === undefined
-    return { receiving, troubles, ...this.#holdings() }
+    return { receiving, troubles, replyTopics: this.#receiving.health(), ...this.#holdings() }
   }
 
   close(options?: { readonly timeout?: number | undefined }): Promise<void> {
@@ -402,8 +403,8 @@ export class OpenRequester implements AsyncDisposable {
       // Before any work: when there is too much already, a rejection must cost next to nothing.
       this.#caps.check(operation, 0)
       if (oneWay) refuseSendOptions(operation, options)
-      else if (this.#settings.whileNotReceiving === 'refuse' && !this.#receiving.isOpen)
-        throw this.#receiving.refusal(operation)
+      else if (this.#settings.whileNotReceiving === 'refuse' && this.#receiving.isShut)
+        throw this.#receiving.refusal({ operation })
       return this.#preparation.prepare(new PendingReply(operation, account, value, oneWay), options, then)
     } catch (error) {
       this.#countRejected(operation, error)
@@ -412,19 +413,25 @@ export class OpenRequester implements AsyncDisposable {
   }
 
   /** Where several replies could not be had, or kept, as one can. */
-  #refuseMany(operation: AnyOperation): void {
+  #refuseMany({ operation, replyTopic }: PendingReply): void {
     if (this.#journaling?.covers(operation) === true)
       throw refused(
         operation,
         'the journal keeps one outcome for each request, and this operation is one of journal.operations: ' +
           'requestMany needs a requester without it',
       )
-    if (this.#routing?.oneReplyEach === true)
+    const routing = this.#routes!.at(replyTopic)
+    if (routing.oneReplyEach)
       throw refused(
         operation,
-        `reply routing ${this.#settings.replyRouting.name} keeps one reply for each request: requestMany needs ` +
+        `the routing of reply topic ${routing.address().topic} keeps one reply for each request: requestMany needs ` +
           'one that reads a log, such as replyPartition',
       )
+  }
+
+  /** From where its reply can appear. */
+  #repliesFrom({ replyTopic }: PendingReply): readonly RecordPosition[] {
+    return this.#routes!.at(replyTopic).positions()
   }
 
   #holdings(): RequesterHoldings {

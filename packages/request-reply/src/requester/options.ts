@@ -3,13 +3,14 @@ import { systemClock, type Clock } from '../clock.ts'
 import { isTimeout, longestTimeout } from '../contract/operation.ts'
 import { OptionsError, unknownOptions } from '../errors.ts'
 import { systemRandom, type RandomBytes } from '../random.ts'
+import { topicsOf } from '../routing/reply-routes.ts'
 import type { ReplyRouting } from '../routing/routing.ts'
 import { eitherSource, type TransportSource } from '../transport/open.ts'
 import type { RecordPosition } from '../transport/transport.ts'
 import type { HeaderInput, MessageHeaders } from '../wire/headers.ts'
 import type { WireProfile } from '../wire/profile.ts'
 import { springProfile } from '../wire/spring.ts'
-import { classOf, foreign } from '../words.ts'
+import { classOf, foreign, wordsOf } from '../words.ts'
 import { readJournalOptions, type JournalSettings, type RequesterJournalOptions } from './journal-options.ts'
 import type { LateReply } from './reply.ts'
 
@@ -27,8 +28,12 @@ export interface OutgoingRequest {
 }
 
 export interface RequesterOptions extends TransportSource {
-  /** How replies find this instance. There is no default: the usual one is `replyPartition({ topic })`. */
-  readonly replyRouting: ReplyRouting
+  /**
+   * How replies find this instance. There is no default: the usual one is `replyPartition({ topic })`. A list where there
+   * are several reply topics, each with its own: the first is where replies go, and `RequestOptions.replyTopic` names
+   * another one.
+   */
+  readonly replyRouting: ReplyRouting | readonly ReplyRouting[]
   /**
    * This instance's own name, unique among those that are alive: 1 to 100 letters, digits, `.`, `_` and `-`.
    * Default: host name, process id and eight random hexadecimal digits.
@@ -42,7 +47,7 @@ export interface RequesterOptions extends TransportSource {
    */
   readonly maxPending?: number
   /**
-   * The most bytes of keys, values and headers that they may have; more is rejected likewise, and a request that has more
+   * The most bytes of keys, values and headers that they may have, and of what `requestMany` has gathered; more is rejected likewise, and a request that has more
    * by itself with `MILENA_RECORD_TOO_LARGE`. Default 64 MiB.
    */
   readonly maxPendingBytes?: number
@@ -80,13 +85,13 @@ export interface RequesterOptions extends TransportSource {
   readonly drainTimeout?: number
   /**
    * Called with the reply of a request that had timed out or was cancelled, or had been answered with an error that left
-   * its effect open, together with that request. May be asynchronous; when it throws or rejects, that is a warning and
+   * its effect open, or with what comes when a `requestMany` has its outcome, together with that request. May be asynchronous; when it throws or rejects, that is a warning and
    * nothing else.
    */
   readonly onLateReply?: (late: LateReply) => void | Promise<void>
   /**
-   * How many requests without a reply, and how many with one, are remembered to tell late and duplicate replies; default
-   * 10 000 each. Those without a reply are fewer when they have more than `maxPendingBytes`. Those that are forgotten are
+   * How many requests without a reply, how many with one, and how many `requestMany` with all of theirs are remembered to
+   * tell late and duplicate replies; default 10 000 each. Those without a reply are fewer when they have more than `maxPendingBytes`. Those that are forgotten are
    * counted, and the first is a warning.
    */
   readonly remember?: number
@@ -101,8 +106,8 @@ export interface RequesterOptions extends TransportSource {
 type WithoutDefault = 'onLateReply' | 'headers' | 'resumeFrom'
 
 export type RequesterSettings = Required<
-  Omit<RequesterOptions, 'kafka' | 'transport' | 'journal' | WithoutDefault>
-> & { readonly journal: JournalSettings | undefined } & {
+  Omit<RequesterOptions, 'kafka' | 'transport' | 'journal' | 'replyRouting' | WithoutDefault>
+> & { readonly journal: JournalSettings | undefined; readonly replyRouting: readonly ReplyRouting[] } & {
   readonly [Name in WithoutDefault]: RequesterOptions[Name] | undefined
 }
 
@@ -110,7 +115,7 @@ export type RequesterSettings = Required<
 export function readRequesterOptions(options: RequesterOptions): RequesterSettings {
   const random = options.random ?? systemRandom
   const settings: RequesterSettings = {
-    replyRouting: options.replyRouting,
+    replyRouting: [options.replyRouting].flat(),
     instanceId: options.instanceId ?? defaultInstanceId(random),
     timeout: options.timeout ?? 5_000,
     maxPending: options.maxPending ?? 10_000,
@@ -131,14 +136,12 @@ export function readRequesterOptions(options: RequesterOptions): RequesterSettin
   const known = new Set(['kafka', 'transport', ...Object.keys(settings)])
   const problems = unknownOptions(options, known)
   if ((options.kafka === undefined) === (options.transport === undefined)) problems.push(eitherSource)
-  if (typeof settings.replyRouting?.open !== 'function') {
-    problems.push('replyRouting is missing; the usual one is replyPartition({ topic })')
-  }
   const { instanceId } = settings as { readonly instanceId: unknown }
   if (typeof instanceId !== 'string' || !/^[A-Za-z0-9._-]{1,100}$/.test(instanceId)) {
     const given = typeof instanceId === 'string' ? JSON.stringify(foreign(instanceId, 120)) : said(instanceId)
     problems.push(`instanceId must have 1 to 100 letters, digits, '.', '_' or '-', not ${given}`)
   }
+  problems.push(...problemsOfRouting(settings.replyRouting, settings.instanceId))
   if (!isTimeout(settings.timeout))
     problems.push(`timeout must be 1 to ${longestTimeout} ms, not ${said(settings.timeout)}`)
   if (!isDrainTimeout(settings.drainTimeout))
@@ -171,6 +174,20 @@ export function readRequesterOptions(options: RequesterOptions): RequesterSettin
     problems.push('resumeFrom cannot be given with a journal, which has its own positions')
   if (problems.length > 0) throw new OptionsError('createRequester', problems)
   return journal === undefined ? settings : { ...settings, journal }
+}
+
+function problemsOfRouting(routings: readonly ReplyRouting[], instanceId: string): readonly string[] {
+  if (routings.length === 0 || routings.some((routing) => typeof routing?.open !== 'function'))
+    return ['replyRouting is missing; the usual one is replyPartition({ topic })']
+  if (routings.length === 1) return []
+  try {
+    topicsOf(routings, instanceId)
+    return []
+  } catch (error) {
+    return error instanceof OptionsError
+      ? error.problems.map((problem) => `replyRouting: ${problem}`)
+      : [wordsOf(error)]
+  }
 }
 
 /** What a bound for draining has to be, for messages. */

@@ -13,7 +13,7 @@ import type { IncomingRecord, RecordPosition } from '../transport/transport.ts'
 import type { Caps } from './caps.ts'
 import { Deadlines } from './deadlines.ts'
 import { Drain } from './drain.ts'
-import { AnsweredRequests, RecentEntries, type ReplySeen } from './memory.ts'
+import type { ReplySeen } from './memory.ts'
 import type { OutcomeName } from './operation-accounts.ts'
 import { withGathered, type Gathered } from './gathered.ts'
 import {
@@ -28,6 +28,7 @@ import {
 } from './outcome-errors.ts'
 import { stepOf, type PendingReply } from './pending.ts'
 import type { ReadReply } from './read-reply.ts'
+import { RememberedRequests } from './remembered.ts'
 import type { Reply } from './reply.ts'
 
 export interface PendingRepliesOptions {
@@ -42,8 +43,8 @@ export interface PendingRepliesOptions {
   /** Resolves when replies that have come by now were handed over; bounded. */
   catchUp(): Promise<void>
   /** What is known of why a reply has not come, and where it was to come. */
-  reasonSince(acceptedAt: number): string | undefined
-  replyTopic(): string
+  reasonSince(pending: PendingReply): string | undefined
+  replyTopic(pending: PendingReply): string
   /** A request without a reply is not remembered any more. */
   onForgotten(): void
   /** A request that stands in the journal has its outcome. */
@@ -64,10 +65,8 @@ export class PendingReplies {
   readonly #options: PendingRepliesOptions
   readonly #pending = new PassingMap<string, PendingReply>()
   readonly #deadlines: Deadlines<PendingReply>
-  readonly #unanswered: RecentEntries<PendingReply>
-  /** Those that had all the replies they waited for. */
-  readonly #released: RecentEntries<PendingReply>
-  readonly #answered: AnsweredRequests
+  /** Those that have their outcome. */
+  readonly remembered: RememberedRequests
   readonly #drain: Drain
   #bytes = 0
 
@@ -79,9 +78,7 @@ export class PendingReplies {
       (pending) => this.#expire(pending),
       () => options.catchUp(),
     )
-    this.#unanswered = new RecentEntries(remember, maxPendingBytes, () => options.onForgotten())
-    this.#released = new RecentEntries(remember, maxPendingBytes, () => undefined)
-    this.#answered = new AnsweredRequests(remember)
+    this.remembered = new RememberedRequests(remember, maxPendingBytes, () => options.onForgotten())
     this.#drain = new Drain(clock)
   }
 
@@ -116,9 +113,10 @@ export class PendingReplies {
     if (requestAccepted.hasSubscribers) requestAccepted.publish(stepOf(pending, this.#options.instanceId))
   }
 
-  /** The correlation ids of what is pending, the oldest first. */
-  *ids(): Generator<Buffer> {
-    for (const { correlationId } of this.#pending.values()) yield correlationId
+  /** The correlation ids of what is pending and is answered in this reply topic, the oldest first. */
+  *ids(of: string | undefined): Generator<Buffer> {
+    for (const { correlationId, replyTopic } of this.#pending.values())
+      if (replyTopic === of) yield correlationId
   }
 
   get(id: string): PendingReply | undefined {
@@ -128,7 +126,7 @@ export class PendingReplies {
   /** The reply is its outcome; false when it has another one already. */
   reply(pending: PendingReply, reply: Reply<never>, fingerprint: number, at: RecordPosition): boolean {
     if (!this.#take(pending)) return false
-    this.#answered.add(pending.correlationId, fingerprint, at)
+    this.remembered.answered(pending.correlationId, fingerprint, at)
     this.#end(pending, 'replied', undefined, reply)
     pending.resolve(reply)
     return true
@@ -147,8 +145,8 @@ export class PendingReplies {
     keep: boolean,
   ): boolean {
     if (!this.#take(pending)) return false
-    if (keep) this.keepOpen(pending, seen)
-    else this.#answered.add(pending.correlationId, seen.fingerprint, seen.position)
+    if (keep) this.remembered.keepOpen(pending, seen)
+    else this.remembered.answered(pending.correlationId, seen.fingerprint, seen.position)
     this.#fail(pending, outcome, error)
     return true
   }
@@ -185,41 +183,8 @@ export class PendingReplies {
     // The predicate is the application's: it may have ended the request itself.
     if (!released || !this.#take(pending)) return
     forgetRecord(pending)
-    this.#released.add(pending.id, pending, rememberedBytes(pending))
+    this.remembered.released(pending)
     this.#handOver(pending, 'replied')
-  }
-
-  /** A request that was given up, or answered with an error that left its effect open; or that wanted several replies and has its outcome. */
-  unanswered(id: string): PendingReply | undefined {
-    for (const entries of [this.#unanswered, this.#released]) {
-      const pending = entries.take(id)
-      if (pending === undefined) continue
-      entries.add(id, pending, rememberedBytes(pending))
-      return pending
-    }
-    return undefined
-  }
-
-  /** A reply to a request of an earlier process: what comes after it is a second one. */
-  answered(correlationId: Buffer, fingerprint: number, at: RecordPosition): void {
-    this.#answered.add(correlationId, fingerprint, at)
-  }
-
-  /** It has its answer, after all. */
-  answeredLate({ id, correlationId }: PendingReply, fingerprint: number, at: RecordPosition): void {
-    this.#unanswered.take(id)
-    this.#answered.add(correlationId, fingerprint, at)
-  }
-
-  /** This error may not be the last that is heard of it. */
-  keepOpen(pending: PendingReply, seen: ReplySeen): void {
-    pending.seen = seen
-    this.#unanswered.add(pending.id, pending, pending.bytes)
-  }
-
-  /** The reply that this request had. */
-  answerTo(id: string): ReplySeen | undefined {
-    return this.#answered.find(id)
   }
 
   /** Ends a request that was certainly not sent. */
@@ -288,19 +253,15 @@ export class PendingReplies {
     if (!this.#take(pending)) return
     this.#giveUp(pending)
     if (pending.gathering?.hasReplies === true) return this.#handOver(pending, 'partial')
-    const why = this.#options.reasonSince(pending.acceptedAt)
-    this.#fail(pending, 'timed-out', timedOut(pending, this.#options.replyTopic(), why))
+    const why = this.#options.reasonSince(pending)
+    this.#fail(pending, 'timed-out', timedOut(pending, this.#options.replyTopic(pending), why))
   }
 
   /** Without an answer: what comes is late. With one that is still being read: what comes is a second one. */
   #giveUp(pending: PendingReply): void {
     this.#options.withdraw(pending)
     forgetRecord(pending)
-    const { id, correlationId, replied, seen, gathering } = pending
-    if (sentStateOf(pending) === 'no') return // nobody can answer it
-    if (gathering !== undefined) this.#unanswered.add(id, pending, rememberedBytes(pending))
-    else if (replied && seen !== undefined) this.#answered.add(correlationId, seen.fingerprint, seen.position)
-    else this.#unanswered.add(id, pending, pending.bytes)
+    if (sentStateOf(pending) !== 'no') this.remembered.givenUp(pending) // else nobody can answer it
   }
 
   #failGather(pending: PendingReply, error: Error): void {
@@ -361,9 +322,4 @@ function forgetRecord(pending: PendingReply): void {
   pending.further = undefined
   pending.value = null
   pending.headers = []
-}
-
-/** What a request takes in memory while it is remembered. */
-function rememberedBytes({ bytes, gathering }: PendingReply): number {
-  return gathering === undefined ? bytes : bytes + gathering.rememberedBytes
 }

@@ -40,6 +40,8 @@ export class PendingReply implements DeadlineEntry {
   signal: AbortSignal | undefined = undefined
   /** The partition that the caller has chosen. */
   partition: number | undefined = undefined
+  /** The reply topic that the caller has chosen; `undefined`: the default one. */
+  replyTopic: string | undefined = undefined
 
   /** What goes into the record, in memory of its own. `headers`: the caller's and the codec's. */
   key: Buffer | null = null

@@ -55,7 +55,11 @@ export class Preparation {
     const { operation, request: value } = pending
     const givenKey = readRequestOptions(pending, given, settings.timeout, reserved, settings.clock)
     if (isAborted(pending)) throw cancelledBefore(operation, reasonOf(pending.signal))
-    if (!pending.oneWay) receiving.refuseAnsweringItself(operation)
+    if (!pending.oneWay) {
+      receiving.choose(pending)
+      if (settings.whileNotReceiving === 'refuse' && !receiving.isOpenFor(pending))
+        throw receiving.refusal(pending)
+    }
     // Now, while the value is as it was given.
     pending.idempotencyKey = chooseIdempotencyKey(operation, value, pending.idempotencyKey)
     const body = encodeRequest(operation, value)
@@ -73,7 +77,7 @@ export class Preparation {
     this.#takeBody(pending, body)
     const partitions = topics.partitions(operation.topic)
     if (typeof partitions !== 'number') partitions.catch(() => undefined) // it is asked for again
-    else if (!this.#order.holds(pending) && (pending.oneWay || this.#isReceiving())) {
+    else if (!this.#order.holds(pending) && (pending.oneWay || this.#isReceiving(pending))) {
       pending.partitions = partitions
       return then(pending)
     }
@@ -118,10 +122,10 @@ export class Preparation {
       waitedFor = 'an earlier request of its key'
       await before
       waitedFor = ''
-      if (settings.whileNotReceiving === 'wait' && !pending.oneWay) await receiving.opened()
+      if (settings.whileNotReceiving === 'wait' && !pending.oneWay) await receiving.opened(pending)
     }
     const onTimeout = (): Error =>
-      waitedFor === '' ? receiving.refusal(operation) : notReady(operation, pending.timeout, waitedFor)
+      waitedFor === '' ? receiving.refusal(pending) : notReady(operation, pending.timeout, waitedFor)
     return preparing.wait(pending, ready(), onTimeout, () => {
       pending.spent = settings.clock.monotonic() - begunAt
       return then()
@@ -139,8 +143,8 @@ export class Preparation {
     preparing.resize(pending, recordBytes(pending.key, value, pending.headers))
   }
 
-  #isReceiving(): boolean {
+  #isReceiving(pending: PendingReply): boolean {
     const { settings, receiving } = this.#options
-    return settings.whileNotReceiving === 'refuse' || receiving.isOpen
+    return settings.whileNotReceiving === 'refuse' || receiving.isOpenFor(pending)
   }
 }

@@ -20,6 +20,7 @@ const known: ReadonlySet<string> = new Set<keyof RequestOptions>([
   'headers',
   'key',
   'partition',
+  'replyTopic',
   'idempotencyKey',
 ])
 
@@ -43,7 +44,7 @@ export function readRequestOptions(
   const { operation } = pending
   pending.timeout = operation.timeout ?? defaultTimeout
   if (given === undefined) return undefined
-  const { timeout, deadline, signal, headers, key, partition, idempotencyKey } = tryOrRefuse(
+  const { timeout, deadline, signal, headers, key, partition, replyTopic, idempotencyKey } = tryOrRefuse(
     operation,
     'options',
     () => copyOf(operation, given),
@@ -63,6 +64,11 @@ export function readRequestOptions(
     if (!Number.isSafeInteger(partition))
       throw refused(operation, `partition must be a whole number, not ${said(partition)}`)
     pending.partition = partition
+  }
+  if (replyTopic !== undefined) {
+    if (typeof replyTopic !== 'string')
+      throw refused(operation, `replyTopic must be a name, not ${said(replyTopic)}`)
+    pending.replyTopic = replyTopic
   }
   pending.idempotencyKey = idempotencyKey
   if (deadline !== undefined) {
@@ -137,8 +143,8 @@ function copyOf(operation: AnyOperation, given: RequestOptions): RequestOptions 
   for (const name in given)
     if (!known.has(name) && Object.hasOwn(given, name))
       throw new OptionsError(`operation ${operation.name}`, unknownOptions(given, known))
-  const { timeout, deadline, signal, headers, key, partition, idempotencyKey } = given
-  return { timeout, deadline, signal, headers, key, partition, idempotencyKey }
+  const { timeout, deadline, signal, headers, key, partition, replyTopic, idempotencyKey } = given
+  return { timeout, deadline, signal, headers, key, partition, replyTopic, idempotencyKey }
 }
 
 export function problemOfSignal(signal: AbortSignal): string | undefined {

@@ -3,13 +3,17 @@
  *
  *   receiving ──trouble──▶ not receiving ──the list is empty──▶ receiving
  *       └────────────the transport was closed────────────▶ over: what is pending is told at once
+ *
+ * Each reply topic is by itself: what is in the way of one concerns the requests that are answered there.
  */
 import type { Clock, ScheduledTimer } from '../clock.ts'
 import type { AnyOperation } from '../contract/operation.ts'
 import { MilenaError, OptionsError } from '../errors.ts'
-import type { CompleteReplyRouting } from '../routing/open-routing.ts'
+import type { ReplyRoutes, ReplyTopicName } from '../routing/reply-routes.ts'
 import type { Trouble, UnreadableRange } from '../transport/transport.ts'
 import { wordsOf } from '../words.ts'
+import type { PendingReply } from './pending.ts'
+import type { ReplyTopicHealth } from './stats.ts'
 
 /** Milliseconds that expired requests wait for replies which have come while this process was held up. */
 const catchUpLimit = 1_000
@@ -20,15 +24,20 @@ export interface ReceivingOptions {
   onOver(reason: Error): void
 }
 
+/** What was in the way of a reply topic's replies, and when that ended, on the monotonic clock. */
+interface Past {
+  /** The last trouble. */
+  trouble: Trouble | undefined
+  endedAt: number
+  unreadable: UnreadableRange | undefined
+  unreadableAt: number
+}
+
 export class Receiving {
   readonly #options: ReceivingOptions
   readonly #waiting = new Set<() => void>()
-  #routing: CompleteReplyRouting | undefined
-  /** The last trouble, and when it ended, on the monotonic clock. */
-  #last: Trouble | undefined
-  #endedAt = -Infinity
-  #unreadable: UnreadableRange | undefined
-  #unreadableAt = -Infinity
+  readonly #past = new Map<ReplyTopicName, Past>()
+  #routes: ReplyRoutes | undefined
   #over = false
   #catchingUp: Promise<void> | undefined
   #timer: ScheduledTimer | undefined
@@ -37,23 +46,41 @@ export class Receiving {
     this.#options = options
   }
 
-  begin(routing: CompleteReplyRouting): void {
-    this.#routing = routing
+  begin(routes: ReplyRoutes): void {
+    this.#routes = routes
   }
 
+  /** Of all reply topics. */
   get troubles(): readonly Trouble[] {
-    return this.#routing!.troubles()
+    return this.#routes!.troubles()
   }
 
-  get isOpen(): boolean {
-    return this.#routing!.troubles().length === 0
+  /** Each reply topic by itself. */
+  health(): readonly ReplyTopicHealth[] {
+    return this.#routes!.all.map((routing) => {
+      const troubles = routing.troubles()
+      const { topic, partition } = routing.address()
+      return { topic, partition, receiving: troubles.length === 0, troubles }
+    })
   }
 
-  /** The routing's list has changed. */
-  changed(troubles: readonly Trouble[]): void {
+  /** Whether replies can be received in none of them. */
+  get isShut(): boolean {
+    for (const routing of this.#routes!.all) if (routing.troubles().length === 0) return false
+    return true
+  }
+
+  /** Whether the reply to this request can be received. */
+  isOpenFor({ replyTopic }: PendingReply): boolean {
+    return this.#routes!.at(replyTopic).troubles().length === 0
+  }
+
+  /** A routing's list has changed. */
+  changed(troubles: readonly Trouble[], of: ReplyTopicName): void {
     const [first] = troubles
-    if (first !== undefined) this.#last = first
-    else this.#endedAt = this.#options.clock.monotonic()
+    const past = this.#pastOf(of)
+    if (first !== undefined) past.trouble = first
+    else past.endedAt = this.#options.clock.monotonic()
     const closed = troubles.find(({ kind }) => kind === 'closed')
     if (closed !== undefined && !this.#over) {
       this.#over = true
@@ -63,19 +90,21 @@ export class Receiving {
   }
 
   passedOver(range: UnreadableRange): void {
-    this.#unreadable = range
-    this.#unreadableAt = this.#options.clock.monotonic()
+    const past = this.#pastOf(this.#nameOf(range.topic))
+    past.unreadable = range
+    past.unreadableAt = this.#options.clock.monotonic()
   }
 
-  /** Resolves when replies can be received, or never will be. */
-  async opened(): Promise<void> {
+  /** Resolves when the reply to this request can be received, or never will be. */
+  async opened(pending: PendingReply): Promise<void> {
     // oxlint-disable-next-line no-await-in-loop -- it is woken again and again
-    while (!this.isOpen && !this.#over) await new Promise<void>((resolve) => this.#waiting.add(resolve))
+    while (!this.isOpenFor(pending) && !this.#over)
+      await new Promise<void>((resolve) => this.#waiting.add(resolve))
   }
 
   /** The error for a request that is not sent since its reply could not be received. */
-  refusal(operation: AnyOperation): MilenaError {
-    const [trouble] = this.troubles
+  refusal({ operation, replyTopic }: { operation: AnyOperation; replyTopic?: ReplyTopicName }): MilenaError {
+    const [trouble] = this.#routes!.at(replyTopic).troubles()
     const why = trouble === undefined ? 'a moment ago they could not be' : wordsOfTrouble(trouble)
     const closed = trouble?.kind === 'closed'
     return new MilenaError(
@@ -85,31 +114,48 @@ export class Receiving {
     )
   }
 
-  /** @throws OptionsError of an operation whose topic is the reply topic: its requests would be taken for replies. */
-  refuseAnsweringItself(operation: AnyOperation): void {
-    const { topic } = this.#routing!.address()
-    if (topic !== operation.topic) return
+  /**
+   * Reads where the reply is to go.
+   *
+   * @throws OptionsError of a reply topic that there is not, and of an operation whose topic is one: its requests would be
+   *   taken for replies
+   */
+  choose(pending: PendingReply): void {
+    const { operation, replyTopic } = pending
+    const routes = this.#routes!
+    if (replyTopic !== undefined) {
+      const { topic } = routes.at(replyTopic).address()
+      pending.replyTopic = this.#nameOf(topic)
+    }
+    if (!routes.reads(operation.topic)) return
     throw new OptionsError(`operation ${operation.name}`, [
-      `its topic ${operation.topic} is also this requester's reply topic (${topic}), so each request would be ` +
+      `its topic ${operation.topic} is also this requester's reply topic (${operation.topic}), so each request would be ` +
         `taken for a reply; the two need a topic each`,
     ])
   }
 
-  /** What has kept a reply from being received since then; `undefined`: nothing that is known. */
-  reasonSince(acceptedAt: number): string | undefined {
-    const [now] = this.troubles
+  /**
+   * What has kept a reply from being received in this topic since then; `undefined`: nothing that is known.
+   *
+   * @param topic `undefined`: the default one
+   */
+  reasonSince(acceptedAt: number, topic: string | undefined): string | undefined {
+    const name = topic === undefined ? undefined : this.#nameOf(topic)
+    const [now] = this.#routes!.at(name).troubles()
     if (now !== undefined) return `replies cannot be received: ${wordsOfTrouble(now)}`
-    if (this.#last !== undefined && this.#endedAt >= acceptedAt)
-      return `replies could not be received for a while: ${wordsOfTrouble(this.#last)}`
-    const range = this.#unreadable
-    if (range !== undefined && this.#unreadableAt >= acceptedAt)
+    const past = this.#past.get(name)
+    if (past === undefined) return undefined
+    if (past.trouble !== undefined && past.endedAt >= acceptedAt)
+      return `replies could not be received for a while: ${wordsOfTrouble(past.trouble)}`
+    const range = past.unreadable
+    if (range !== undefined && past.unreadableAt >= acceptedAt)
       return `a stretch of ${range.topic}[${range.partition}] at offset ${range.offset} could not be read: ${range.reason}`
     return undefined
   }
 
   /** Resolves when what had come by now was handed over, after a bounded time at the latest. */
   catchUp(): Promise<void> {
-    if (!this.isOpen) return Promise.resolve()
+    if (this.isShut) return Promise.resolve()
     this.#catchingUp ??= this.#catchUp()
     return this.#catchingUp
   }
@@ -123,11 +169,25 @@ export class Receiving {
   async #catchUp(): Promise<void> {
     await new Promise<void>((resolve) => {
       this.#timer = this.#options.clock.schedule(catchUpLimit, resolve)
-      const caughtUp = async (): Promise<void> => this.#routing!.caughtUp()
-      void caughtUp().then(resolve, () => resolve())
+      // One that cannot receive now does not hold up the others.
+      const open = this.#routes!.all.filter((routing) => routing.troubles().length === 0)
+      void Promise.allSettled(open.map(async (routing) => routing.caughtUp())).then(() => resolve())
     })
     this.#timer?.cancel()
     this.#catchingUp = undefined
+  }
+
+  #pastOf(name: ReplyTopicName): Past {
+    let past = this.#past.get(name)
+    if (past === undefined) {
+      past = { trouble: undefined, endedAt: -Infinity, unreadable: undefined, unreadableAt: -Infinity }
+      this.#past.set(name, past)
+    }
+    return past
+  }
+
+  #nameOf(topic: string): ReplyTopicName {
+    return this.#routes === undefined || topic === this.#routes.address().topic ? undefined : topic
   }
 
   #wake(): void {

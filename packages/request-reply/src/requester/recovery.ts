@@ -14,7 +14,7 @@ import { codecFailed, decodePayload, validatePayload } from '../contract/coding.
 import type { AnyOperation } from '../contract/operation.ts'
 import { MilenaError, ValidationError } from '../errors.ts'
 import type { JournalEntry, OpenJournal } from '../journal/journal.ts'
-import type { CompleteReplyRouting } from '../routing/open-routing.ts'
+import type { ReplyRoutes } from '../routing/reply-routes.ts'
 import type { IncomingRecord, RecordPosition } from '../transport/transport.ts'
 import { readReplyError, type WireProfile } from '../wire/profile.ts'
 import { copyOf } from './early-replies.ts'
@@ -40,8 +40,8 @@ export interface RecoveryOptions {
   readonly pending: () => PendingReplies
   readonly maxReplyBytes: number
   readonly maxBytes: number
-  readonly replyTopic: () => string
-  readonly reasonSince: (acceptedAt: number) => string | undefined
+  readonly defaultReplyTopic: () => string
+  readonly reasonSince: (openedAt: number, replyTopic: string) => string | undefined
   /** Resolves when replies that have come by now were handed over; bounded. */
   catchUp(): Promise<void>
 }
@@ -116,9 +116,9 @@ export class Recovery {
   }
 
   /** Replies are being received. What has none is unknown only when all that stood in the log by now was read. */
-  begin(routing: CompleteReplyRouting): void {
+  begin(routes: ReplyRoutes): void {
     this.#openedAt = this.#options.clock.monotonic()
-    if (this.#byDeadline.length > 0) void routing.caughtUp().then(() => this.#expire())
+    if (this.#byDeadline.length > 0) void routes.caughtUp().then(() => this.#expire())
   }
 
   /** Takes a reply that nobody else waits for; false when it is not to one of these requests. */
@@ -145,7 +145,7 @@ export class Recovery {
     // What comes after it is a second one.
     if (!leavesOpen(remote)) {
       const correlationId = Buffer.from(id, 'latin1')
-      pending().answered(correlationId, fingerprintOf(record.value, remote?.code), record)
+      pending().remembered.answered(correlationId, fingerprintOf(record.value, remote?.code), record)
     }
     this.#bytes += record.size
     this.#turns.add({ waiting, late, record: copyOf(record), failures: 0 })
@@ -269,8 +269,9 @@ export class Recovery {
     entry: JournalEntry,
     operation: AnyOperation,
   ): Promise<ReturnType<typeof recoveredRequest>> {
-    const { clock, accounts, maxReplyBytes, replyTopic, reasonSince } = this.#options
-    const { correlationId, key, timeout, acceptedAt, deadline } = entry
+    const { clock, accounts, maxReplyBytes, defaultReplyTopic, reasonSince } = this.#options
+    const { correlationId, key, timeout, acceptedAt, deadline, repliesFrom } = entry
+    const replyTopic = repliesFrom[0]?.topic ?? defaultReplyTopic()
     const read = await readRequest(operation, entry)
     const requestError = read instanceof MilenaError ? read : undefined
     const request = requestError === undefined ? (read as { readonly value: unknown }).value : undefined
@@ -279,7 +280,7 @@ export class Recovery {
     const outcome =
       own?.came ??
       (record === undefined
-        ? timedOut(pending, replyTopic(), reasonSince(this.#openedAt))
+        ? timedOut(pending, replyTopic, reasonSince(this.#openedAt, replyTopic))
         : await readReply(
             pending,
             record,

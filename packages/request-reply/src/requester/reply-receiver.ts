@@ -181,8 +181,9 @@ export class ReplyReceiver {
 
   #receiveStray(record: IncomingRecord, id: string): void {
     const { pending } = this.#options
-    const entry = pending.unanswered(id)
-    const answer = entry === undefined ? pending.answerTo(id) : entry.seen
+    const { remembered } = pending
+    const entry = remembered.unanswered(id)
+    const answer = entry === undefined ? remembered.answerTo(id) : entry.seen
     if (entry === undefined && answer === undefined) return this.#receiveUnknown(record, id)
     if (record.topic === entry?.operation.topic) return this.countForeign(record)
     this.#countOwn(record)
@@ -199,12 +200,12 @@ export class ReplyReceiver {
     fingerprint: number,
     remote: WireError | undefined,
   ): void {
-    const { pending } = this.#options
+    const { remembered } = this.#options.pending
     if (entry.gathering !== undefined) {
       const first = entry.gathering.meet(record, fingerprint, leavesOpen(remote))
       if (first !== undefined) return this.#compare(first, record, fingerprint)
-    } else if (leavesOpen(remote)) pending.keepOpen(entry, seenOf(record, fingerprint))
-    else pending.answeredLate(entry, fingerprint, record)
+    } else if (leavesOpen(remote)) remembered.keepOpen(entry, seenOf(record, fingerprint))
+    else remembered.answeredLate(entry, fingerprint, record)
     this.#tellLate(entry, record, remote)
   }
 

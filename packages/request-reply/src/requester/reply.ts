@@ -20,6 +20,8 @@ export interface RequestOptions {
   readonly headers?: HeaderInput | undefined
   /** The record key, instead of the operation's. */
   readonly key?: string | Uint8Array | null | undefined
+  /** Where the reply is to go: which of the requester's reply topics (`replyRouting`), by its name. Default: the first. */
+  readonly replyTopic?: string | undefined
   /** What makes doing the same again harmless, instead of the operation's `idempotencyKey`: 1 to 255 bytes, no control characters. */
   readonly idempotencyKey?: string | undefined
   /** The request's partition, instead of the operation's choice. */
@@ -42,7 +44,8 @@ export interface Reply<Value> {
 }
 
 /**
- * The outcome of a request that had been given up, or that was answered with an error which left its effect open:
+ * The outcome of a request that had been given up, or that was answered with an error which left its effect open, or one
+ * more reply to a `requestMany` that had its outcome:
  * exactly one of `reply` and `error` is there.
  */
 export interface LateReply {

@@ -7,7 +7,7 @@ import type { RequesterOperationStats, OutcomeCounts } from './operation-account
 
 /** What a requester holds at this moment. */
 export interface RequesterHoldings {
-  /** Requests that wait for their reply now, the bytes of their keys, values and headers, and the oldest one's age in milliseconds. */
+  /** Requests that wait for their reply now, the bytes of their keys, values and headers and of what `requestMany` has gathered, and the oldest one's age in milliseconds. */
   readonly pending: number
   readonly pendingBytes: number
   readonly oldestPending: number
@@ -42,12 +42,20 @@ export interface JournalHealth extends RecoveryCounts, JournalStats {
   readonly taken: MilenaError | undefined
 }
 
+/** How it is with one of a requester's reply topics: what is in its way concerns the requests that are answered there. */
+export interface ReplyTopicHealth extends ReplyAddress {
+  readonly receiving: boolean
+  readonly troubles: readonly Trouble[]
+}
+
 /** How a requester is. */
 export interface RequesterHealth extends RequesterHoldings {
   /** Whether requests are accepted, and replies can be received. While they cannot, new requests are refused, or wait, unsent (`whileNotReceiving`). */
   readonly receiving: boolean
-  /** What stands in the way of receiving them, and since when; empty when all is well. */
+  /** What stands in the way of receiving them, and since when; empty when all is well. Of all reply topics. */
   readonly troubles: readonly Trouble[]
+  /** Each reply topic by itself, the default one first: one without troubles goes on while another has some. */
+  readonly replyTopics: readonly ReplyTopicHealth[]
 }
 
 /** What became of requests that were sent one way; those that are on their way are in none of the last two. */
@@ -61,16 +69,18 @@ export interface OneWayCounts {
 /** What a requester has done since it was opened. */
 export interface RequesterStats extends RequesterHoldings, OutcomeCounts {
   readonly instanceId: string
-  /** The routing's name and where the next reply is to go. */
+  /** The routing's name, or several, and where the next reply is to go. */
   readonly routing: string
   readonly replyAddress: ReplyAddress
+  /** Where replies can go: of each reply topic, the default one first. */
+  readonly replyAddresses: readonly ReplyAddress[]
   /** Never accepted, for whatever reason: overloaded, invalid, closed, not receiving, its topic missing. */
   readonly rejected: number
   /** Of `send`. */
   readonly oneWay: OneWayCounts
-  /** Replies to requests that had timed out or were cancelled, or were answered with an error that left their effect open. */
+  /** Replies to requests that had timed out or were cancelled, or were answered with an error that left their effect open; to `requestMany` that had its outcome. */
   readonly late: number
-  /** Second replies with the content of the first. */
+  /** Second replies with the content of the first; of `requestMany`, of the same group. */
   readonly duplicate: number
   /** Second replies with another content: two repliers, or two deliveries, disagree. A warning, at most once a second. */
   readonly contradicting: number

@@ -47,7 +47,11 @@ export function instanceReplyTopic(options: InstanceReplyTopicOptions): ReplyRou
     problems.push(`sweepAfter must be at least ${6 * renewalInterval} ms, not ${sweepAfter}`)
   }
   if (problems.length > 0) throw new OptionsError('instanceReplyTopic', problems)
-  return { name: 'instanceReplyTopic', open: (context) => open(options, sweepAfter, context) }
+  return {
+    name: 'instanceReplyTopic',
+    topicOf: (instanceId) => prefix + instanceId,
+    open: (context) => open(options, sweepAfter, context),
+  }
 }
 
 async function open(

@@ -60,7 +60,8 @@ export function replyPartition(options: ReplyPartitionOptions): ReplyRouting {
     }
   }
   if (problems.length > 0) throw new OptionsError('replyPartition', problems)
-  return { name: 'replyPartition', open: (context) => open(options, context) }
+  const { topic } = options
+  return { name: 'replyPartition', topicOf: () => topic, open: (context) => open(options, context) }
 }
 
 async function open(options: ReplyPartitionOptions, context: RoutingContext): Promise<OpenReplyRouting> {

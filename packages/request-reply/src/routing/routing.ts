@@ -49,6 +49,11 @@ export interface RoutingContext {
 export interface ReplyRouting {
   /** For statistics and messages, such as `replyPartition`. */
   readonly name: string
+  /**
+   * The topic of its address, always the same for one instance id. Needed of one of several (`replyRouting: [a, b]`), which
+   * are told apart by it.
+   */
+  topicOf?(instanceId: string): string
   /** Begins to receive. When it resolves, a reply to `address()` that is sent from now on will be received. */
   open(context: RoutingContext): Promise<OpenReplyRouting>
 }

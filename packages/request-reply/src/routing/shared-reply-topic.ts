@@ -31,7 +31,11 @@ export function sharedReplyTopic(options: SharedReplyTopicOptions): ReplyRouting
     problems.push(`partitions must be a whole number of at least 1, not ${partitions}`)
   }
   if (problems.length > 0) throw new OptionsError('sharedReplyTopic', problems)
-  return { name: 'sharedReplyTopic', open: (context) => open(topic, partitions, context) }
+  return {
+    name: 'sharedReplyTopic',
+    topicOf: () => topic,
+    open: (context) => open(topic, partitions, context),
+  }
 }
 
 async function open(topic: string, wanted: number, context: RoutingContext): Promise<OpenReplyRouting> {
