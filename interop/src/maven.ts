@@ -21,14 +21,16 @@ export async function buildWithMaven(name: string, title: string, sources: strin
 }
 
 /** For tests on a small machine: little memory, quick to start. A benchmark wants the full compiler. */
-export const testJvmOptions: readonly string[] = ['-Xmx128m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
+export const testJvmOptions: readonly string[] = ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
 
 /** With a Maven repository of its own: the shared one is not safe for two writers. */
 async function runMaven(mvn: string, title: string, staging: string): Promise<void> {
   const repository = join(staging, 'repository')
   const goals = ['compiler:compile', 'jar:jar', 'dependency:copy-dependencies']
   const args = ['-B', '-q', '-f', join(staging, 'pom.xml'), `-Dmaven.repo.local=${repository}`, ...goals]
-  const child = spawn(mvn, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  // A build takes a third less of a processor with the quick compiler alone.
+  const env = { MAVEN_OPTS: '-XX:TieredStopAtLevel=1 -XX:+UseSerialGC', ...process.env }
+  const child = spawn(mvn, args, { stdio: ['ignore', 'pipe', 'pipe'], env })
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve))
   const [output, problems] = await Promise.all([text(child.stdout), text(child.stderr)])
   if ((await ended) !== 0) throw buildFailure(title, output + problems)

@@ -14,7 +14,6 @@ import {
   json,
   nestProfile,
   nothing,
-  openKafka,
   RemoteError,
   replyPartition,
   ReplyError,
@@ -28,9 +27,9 @@ import {
 } from '@milena/request-reply'
 import { buildNest, startNestReplier, startNestRequester } from '../../interop/src/nestjs.ts'
 import type { Order, OtherRequester } from '../../interop/src/requester.ts'
-import { startKafka, type KafkaCluster } from '../../tools/kafka/cluster.ts'
 import { uniqueName } from '../support/cluster.ts'
 import { waitFor } from '../support/wait-for.ts'
+import { openBrokers, type InteropBrokers } from './brokers.ts'
 
 const requests = 10_000
 /** And while instances come and go. */
@@ -57,7 +56,7 @@ const topics = {
 const replyTopic = uniqueName('letters_reply')
 const repliesOf = (topic: string): string => `${topic}.reply`
 
-let cluster: KafkaCluster
+let cluster: InteropBrokers
 let transport: Transport
 let nestReplier: AsyncDisposable | undefined
 let nest: OtherRequester | undefined
@@ -66,8 +65,8 @@ const log = new Map<string, IncomingRecord[]>()
 
 before(async () => {
   await buildNest() // once, for both
-  cluster = await startKafka({ brokers: 1 })
-  transport = await openKafka({ brokers: cluster.brokers })
+  cluster = await openBrokers()
+  transport = cluster.transport
   const asked = Object.values(topics)
   const specs = [...asked, ...asked.map(repliesOf)].map((name) => ({ name, partitions }))
   await transport.createTopics([...specs, { name: replyTopic, partitions: fixedPartition + 1 }])
@@ -95,8 +94,7 @@ after(async () => {
   await nest?.close()
   await replier?.close()
   await nestReplier?.[Symbol.asyncDispose]()
-  await transport?.close()
-  await cluster?.close()
+  await cluster?.[Symbol.asyncDispose]()
 })
 
 /** One of ours, for whatever NestJS asks. */

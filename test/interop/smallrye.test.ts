@@ -9,7 +9,6 @@ import {
   createReplier,
   createRequester,
   defineOperation,
-  openKafka,
   RemoteError,
   ReplyError,
   replyPartition,
@@ -23,9 +22,9 @@ import {
 } from '@milena/request-reply'
 import { buildSmallRye, startSmallRyeReplier, startSmallRyeRequester } from '../../interop/src/smallrye.ts'
 import type { Order, OtherRequester } from '../../interop/src/requester.ts'
-import { startKafka, type KafkaCluster } from '../../tools/kafka/cluster.ts'
 import { uniqueName } from '../support/cluster.ts'
 import { waitFor } from '../support/wait-for.ts'
+import { openBrokers, type InteropBrokers } from './brokers.ts'
 
 const requests = 1_000
 const inFlight = 64
@@ -66,14 +65,14 @@ const topics = {
 } as const
 const log = new Map<string, IncomingRecord[]>()
 
-let cluster: KafkaCluster
+let cluster: InteropBrokers
 let transport: Transport
 let smallrye: AsyncDisposable | undefined
 
 before(async () => {
   await buildSmallRye()
-  cluster = await startKafka({ brokers: 1 })
-  transport = await openKafka({ brokers: cluster.brokers })
+  cluster = await openBrokers()
+  transport = cluster.transport
   const specs = [
     ...Object.values(topics).map((name) => ({ name, partitions: 3 })),
     ...ways.map(({ replyTopic: name }) => ({ name, partitions: fixedPartition + 1 })),
@@ -94,8 +93,7 @@ before(async () => {
 })
 after(async () => {
   await smallrye?.[Symbol.asyncDispose]()
-  await transport?.close()
-  await cluster?.close()
+  await cluster?.[Symbol.asyncDispose]()
 })
 
 for (const way of ways) {

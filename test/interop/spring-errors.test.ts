@@ -66,6 +66,10 @@ test('the lines of docs/interop.md are those that are tested', async () => {
     .map(([, code]) => code!)
     .find((code) => /check\(/.test(code))
   assert.ok(block, 'docs/interop.md has no check()')
-  const lines = (code: string): string => code.replaceAll(/^ +/gm, '')
   assert.ok(lines(source).includes(lines(block)), 'ReplyErrors.java has other lines')
 })
+
+/** Without their indents. */
+function lines(code: string): string {
+  return code.replaceAll(/^ +/gm, '')
+}

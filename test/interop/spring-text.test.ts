@@ -66,9 +66,8 @@ function shape({ headers }: IncomingRecord): string {
   return headers
     .filter(([name]) => String(name).startsWith('kafka_'))
     .map(([name, value]) => {
-      const shown =
-        String(name) === 'kafka_correlationId' ? String(value).replaceAll(/[0-9a-f]/g, 'x') : value
-      return `${String(name)} = ${shown instanceof Buffer ? shown.toString('hex') : shown}`
+      const isId = String(name) === 'kafka_correlationId'
+      return `${String(name)} = ${isId ? String(value).replaceAll(/[0-9a-f]/g, 'x') : value?.toString('hex')}`
     })
     .toSorted()
     .join('\n')
@@ -114,11 +113,6 @@ test('a Spring with text correlation is answered by us, and we by a Spring, with
     assert.deepEqual({ foreign, late, duplicate }, { foreign: 0, late: 0, duplicate: 0 })
   }
 
-  const read = async (topic: string, count: number): Promise<string[]> => {
-    const log = written.get(topic)!
-    await waitFor(() => log.length === count, { what: `${count} records of ${topic}` })
-    return [...new Set(log.map(shape))].toSorted()
-  }
   const uuid = 'kafka_correlationId = xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx'
   const topic = `kafka_replyTopic = ${Buffer.from(replies).toString('hex')}`
   const fixed = `${uuid}\nkafka_replyPartition = 00000005\n${topic}`
@@ -126,3 +120,10 @@ test('a Spring with text correlation is answered by us, and we by a Spring, with
   assert.deepEqual(await read(answeredBySpring, 2 * requests), [fixed, `${uuid}\n${topic}`])
   assert.deepEqual(await read(replies, 3 * requests), [uuid])
 })
+
+/** The different shapes of a topic's records, once there are so many. */
+async function read(topic: string, count: number): Promise<string[]> {
+  const log = written.get(topic)!
+  await waitFor(() => log.length === count, { what: `${count} records of ${topic}` })
+  return [...new Set(log.map(shape))].toSorted()
+}

@@ -198,9 +198,7 @@ async function interop(context: StepContext): Promise<void> {
 
 async function buildOtherClients(): Promise<void> {
   await fetchKafkaJars()
-  await buildSpring()
-  await buildNest()
-  await buildSmallRye()
+  await Promise.all([buildSpring(), buildNest(), buildSmallRye()])
 }
 
 async function faults(context: StepContext): Promise<void> {
