@@ -10,7 +10,7 @@ import { problemsOf, type Outcome } from './run/outcome.ts'
 import { toReport } from './run/report.ts'
 import { run } from './run/run.ts'
 import { everywhereTable, format, memoryOf, rateOf, usageTable, waysTable } from './run/table.ts'
-import { boundBy } from './run/usage.ts'
+import { boundBy, costOf } from './run/usage.ts'
 import { DeliverySystem } from './system.ts'
 
 /** Problems that are told one by one. */
@@ -73,7 +73,7 @@ class DeliveryRun implements Command {
     if (everywhere !== undefined) {
       console.log(`\n${format(everywhereTable(everywhere))}\n\n${rateOf(everywhere)}`)
       console.log(`${memoryOf(everywhere)}\n\n${format(usageTable(everywhere.usage))}\n`)
-      console.log(boundBy(everywhere.usage))
+      console.log(`${boundBy(everywhere.usage)}\n${costOf(everywhere.usage, everywhere.changes)}`)
     }
     const problems = problemsOf(outcome)
     console.log(

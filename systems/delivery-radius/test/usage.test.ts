@@ -1,7 +1,7 @@
 /** What a run says that it was bound by. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { boundBy, type Usage } from '../src/run/usage.ts'
+import { boundBy, costOf, type Usage } from '../src/run/usage.ts'
 
 const usage: Usage = {
   took: 10_000,
@@ -16,8 +16,8 @@ const usage: Usage = {
 test('processors that are all busy are the bound, whoever keeps them busy', () => {
   assert.equal(
     boundBy({ ...usage, all: 38_000 }),
-    'bound by the processors of this machine: the 4 processors were 95 % busy, 34 % of them with this run, the most by ' +
-      'database (96 % of one processor)',
+    'bound by the processors of this machine: the 4 processors were 95 % busy, 34 % with this run and 61 % with other ' +
+      "programs; of this run's time the most was database's (96 % of one processor)",
   )
 })
 
@@ -32,4 +32,8 @@ test('a full thread is the bound where processors are left; a database of many p
 
 test('nothing is said where nothing is known', () => {
   assert.match(boundBy({ ...usage, all: undefined }), /is not known/)
+})
+
+test('what a change costs is the time of all processes together', () => {
+  assert.match(costOf(usage, 34_000), /^0\.40 ms of processor time for each change/)
 })

@@ -30,7 +30,8 @@ export class SlowWork {
 
   look(job: Job, now: number): void {
     if (job.told || job.phase === 'waiting' || job.phase === 'parked') return
-    if (now - job.beganAt < this.#options.slowAfter) return
+    // Dropped before its turn, since its partition moves: it is there until those before it are finished, and does not run.
+    if (job.beganAt === 0 || now - job.beganAt < this.#options.slowAfter) return
     job.told = true
     this.#options.warnings.tell(says[job.phase] ?? says.handling, {
       ...describe(job, this.#options.steps, now),

@@ -38,5 +38,6 @@ const doing: Readonly<Record<WayName, string>> = {
     `${redisLock.pause[1]} ms for up to ${redisLock.wait / 1_000} s (then that shop's change has failed, which counts as ` +
     'a lock timeout, and the caller is told), released by a script',
   'request-reply':
-    'POST /triggers is answered at once; a request for each shop, keyed by the shop, and a reply for each',
+    'POST /triggers is answered at once; a request for each shop, keyed by the shop, and a reply for each. A requester ' +
+    'that has 16 triggers running turns more of them away with 503: nothing of those was done, and they count as failed',
 }

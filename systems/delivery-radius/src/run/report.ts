@@ -4,7 +4,7 @@ import type { RunOptions } from '../options.ts'
 import { notesOf } from './notes.ts'
 import { problemsOf, type Outcome } from './outcome.ts'
 import { everywhereTable, memoryOf, rateOf, usageTable, waysTable, type Cells } from './table.ts'
-import { boundBy } from './usage.ts'
+import { boundBy, costOf } from './usage.ts'
 
 export interface Surrounded {
   /** The command's arguments. */
@@ -47,6 +47,7 @@ export function toReport(options: RunOptions, where: Surrounded, outcome: Outcom
           `${rateOf(everywhere)}. The triggers were fired at once, at one requester after the other.`,
           table(everywhereTable(everywhere)),
           sentence(boundBy(everywhere.usage)),
+          sentence(costOf(everywhere.usage, everywhere.changes)),
           table(usageTable(everywhere.usage)),
           sentence(memoryOf(everywhere)),
         ]),

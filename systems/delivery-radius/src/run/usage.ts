@@ -110,15 +110,22 @@ export function boundBy({ took, processors, parts, all }: Usage): string {
   const busy = all / (took * processors)
   const ours = parts.reduce((sum, { cpu }) => sum + cpu, 0)
   const [first] = parts
-  const most = `the most by ${first!.name} (${share(first!.cpu / took)} of one processor)`
+  const most = `the most was ${first!.name}'s (${share(first!.cpu / took)} of one processor)`
+  const own = ours / (took * processors)
   const machine =
-    `the ${processors} processors were ${share(busy)} busy, ${share(ours / (took * processors))} ` +
-    `of them with this run, ${most}`
+    `the ${processors} processors were ${share(busy)} busy, ${share(own)} with this run and ` +
+    `${share(Math.max(0, busy - own))} with other programs; of this run's time ${most}`
   if (busy >= nearly) return `bound by the processors of this machine: ${machine}`
   const full = parts.find(({ cpu, oneThread }) => oneThread && cpu / took >= nearly)
   if (full !== undefined)
     return `bound by the one thread of ${full.name} (${share(full.cpu / took)} of a processor); ${machine}`
   return `bound by waiting (for disks, and for answers of broker and database), not by processors: ${machine}`
+}
+
+/** What a change has cost in all processes together, brokers and database included where they are on this machine. */
+export function costOf({ parts }: Usage, changes: number): string {
+  const cpu = parts.reduce((sum, part) => sum + part.cpu, 0)
+  return `${(cpu / changes).toFixed(2)} ms of processor time for each change, in all processes of this run together`
 }
 
 /** From here on something is as good as fully used. */
