@@ -4,6 +4,7 @@ import { after, before, beforeEach, test } from 'node:test'
 import { connectDatabase } from '@milena/hosting'
 import type { Pool } from 'pg'
 import { openTestDatabase, type TestDatabase } from '../../../test/support/database.ts'
+import { waitFor } from '../../../test/support/wait-for.ts'
 import { applySchema } from '../src/databases.ts'
 import { Mails, type Send } from '../src/mail-api/mails.ts'
 
@@ -58,12 +59,8 @@ test('whoever asks while it is being sent waits for that', async () => {
   })
   const asked = [mails.sendOnce(mail), mails.sendOnce(mail), mails.sendOnce(mail)]
   // The others are waiting, for each other or for the first.
-  for (let waiting = 0; waiting < 2;) {
-    const { rows } = await database.pool.query(
-      `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
-    )
-    waiting = rows.length
-  }
+  const isWaiting = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
+  await waitFor(async () => (await database.pool.query(isWaiting)).rowCount === 2, { what: 'both to wait' })
   resolve(accepted)
   assert.deepEqual(await Promise.all(asked), [accepted, accepted, accepted])
   assert.equal(begun, 1)
@@ -83,7 +80,9 @@ test('one whose sender has died in the middle is not waited for', async () => {
   const left = dead.sendOnce(mail)
   left.catch(() => {})
   const isLocked = `select from pg_stat_activity where datname = current_database() and state = 'idle in transaction'`
-  while ((await database.pool.query(isLocked)).rowCount === 0);
+  await waitFor(async () => (await database.pool.query(isLocked)).rowCount === 1, {
+    what: 'its row to be locked',
+  })
   await database.killConnections(`state = 'idle in transaction'`)
   assert.deepEqual(await new Mails(pool, sender(accepted)).sendOnce(mail), accepted)
 })

@@ -8,7 +8,7 @@ import { readMailboxStats } from './reading.ts'
 const turns: readonly Service[] = ['mail-worker', 'mail-api', 'mail-worker', 'coupon']
 /** Milliseconds between two looks, and after which it is killed wherever it is. */
 const pause = 5
-const patience = 3_000
+const patience = 15_000
 
 export class Kills {
   readonly killed: Record<Service, number> = { coupon: 0, 'mail-worker': 0, 'mail-api': 0 }
