@@ -224,13 +224,17 @@ export async function startSpring(
 
 /** Starts a replier alone, as `startSpring` does. */
 export async function startSpringReplier(options: SpringReplierOptions): Promise<Program> {
-  return (await startSpring([springReplier(options)], options.jvmOptions)).program
+  return start(springReplier(options), options)
 }
 
 /** Starts a requester alone, as `startSpring` does. */
 export async function startSpringRequester(options: SpringRequesterOptions): Promise<OtherRequester> {
   const asking = springRequester(options)
   return (await startSpring([asking], options.jvmOptions)).requester(asking)
+}
+
+async function start(one: SpringRole, { jvmOptions }: SpringOptions): Promise<Program> {
+  return (await startSpring([one], jvmOptions)).program
 }
 
 function role(name: string, options: SpringOptions, args: readonly string[]): SpringRole {

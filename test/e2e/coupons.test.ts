@@ -144,12 +144,19 @@ test("a reply has those of the request's headers that are to be copied, and the 
   })
 })
 
-test('a preview is waited for', async () => {
-  const recipient = somebody()
-  const preview = await ask(`${system.urlOf('coupon')}/coupons/book/preview`, 'POST', { recipient })
-  assert.equal(preview.status, 200, JSON.stringify(preview.body))
-  assert.equal(preview.body['result'], 0)
-  assert.equal((await mailsTo(recipient)).length, 1)
+test('a preview is waited for, and its result comes on the reply topic that it names', async () => {
+  for (const [partner, topic] of [
+    [false, 'SEND_MAIL_REPLY'],
+    [true, 'SEND_MAIL_REPLY_PARTNER'],
+  ] as const) {
+    const recipient = somebody()
+    const body = { recipient, partner }
+    const preview = await ask(`${system.urlOf('coupon')}/coupons/book/preview`, 'POST', body)
+    assert.equal(preview.status, 200, JSON.stringify(preview.body))
+    const reply = { topic: prefix + topic, headers: { 'mail-worker': 'worker-1' } }
+    assert.deepEqual(preview.body, { result: 0, reply })
+    assert.equal((await mailsTo(recipient)).length, 1)
+  }
 })
 
 test('a gift that is given again under its name is the first one; with other content it is refused', async () => {
@@ -170,6 +177,22 @@ test('what cannot be is a problem, with all that is wrong', async () => {
   const unknown = await ask(`${system.urlOf('coupon')}/coupons/tea/gift`, 'POST', { recipient: somebody() })
   assert.deepEqual([unknown.status, unknown.body['detail']], [404, 'there are book, cake, coffee'])
   assert.equal((await ask(`${system.urlOf('coupon')}/gifts/none`)).status, 404)
+})
+
+test('each service describes what it offers, as OpenAPI', async () => {
+  for (const [url, paths] of [
+    [
+      system.urlOf('coupon'),
+      ['/coupons/{id}/gift', '/gifts/{id}', '/gifts/{id}/events', '/gifts', '/coupons/{id}/preview'],
+    ],
+    [system.urlOf('mail-api'), ['/mail/send']],
+    [system.mailboxUrl!, ['/mails']],
+  ] as const) {
+    const { body } = await ask(`${url}/openapi.json`)
+    assert.equal(body['openapi'], '3.1.0')
+    for (const path of paths) assert.ok(path in (body['paths'] as object), path)
+  }
+  assert.equal((await ask(`${system.urlOf('coupon')}/stats`)).status, 200)
 })
 
 test("the worker dies between the Mail API's answer and its own reply: the mail is not sent again", async () => {

@@ -45,7 +45,7 @@ export async function openTestCluster(): Promise<TestCluster> {
     const left = embedded ? [] : [...topics]
     topics.clear()
     try {
-      if (left.length > 0) await withAdmin(brokers, async (admin) => removeTopics(admin, left))
+      if (left.length > 0) await removeTopics(brokers, left)
     } finally {
       await embedded?.close()
     }
@@ -91,10 +91,13 @@ async function waitUntilKnown(brokers: readonly string[], topic: string, partiti
   }
 }
 
-async function removeTopics(admin: Admin, topics: readonly string[]): Promise<void> {
-  const existing = new Set(await admin.listTopics({ includeInternals: false }))
-  const left = topics.filter((topic) => existing.has(topic))
-  if (left.length > 0) await admin.deleteTopics({ topics: left })
+/** Those that are there. */
+export async function removeTopics(brokers: string[], topics: readonly string[]): Promise<void> {
+  await withAdmin(brokers, async (admin) => {
+    const existing = new Set(await admin.listTopics({ includeInternals: false }))
+    const left = topics.filter((topic) => existing.has(topic))
+    if (left.length > 0) await admin.deleteTopics({ topics: left })
+  })
 }
 
 async function withAdmin(brokers: string[], use: (admin: Admin) => Promise<void>): Promise<void> {

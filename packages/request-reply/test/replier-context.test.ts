@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { TimeoutError } from '../src/errors.ts'
 import { RequestContext, type Abortable } from '../src/replier/context.ts'
 import { ReplierCounters } from '../src/replier/stats.ts'
 import { ManualClock } from './manual-clock.ts'
@@ -85,4 +86,21 @@ test('error codes are counted apart up to a hundred, for a handler may make up a
   assert.equal(counters.errorReplies.size, 101)
   assert.equal(counters.errorReplies.get('CODE_7'), 2)
   assert.equal(counters.errorReplies.get('others'), 900)
+})
+
+test('a request that was cut short by the deadline is no failure of the handler, whichever timer fires first', async () => {
+  const clock = new ManualClock()
+  const timedOut = new TimeoutError('stock', 900)
+  const given = context(clock, new Set(), 1_000)
+  // A handler that has handed on nothing has run out of its own patience.
+  await clock.advance(999)
+  assert.equal(given.stopped(timedOut), undefined)
+  given.forward()
+  assert.equal(given.stopped(timedOut), 'deadline')
+  assert.equal(given.stopped(new Error('no stock')), undefined)
+  await clock.advance(1)
+  assert.equal(given.stopped(timedOut), 'deadline')
+  const early = context(clock, new Set(), 1_000)
+  early.forward()
+  assert.equal(early.stopped(timedOut), undefined)
 })

@@ -1,11 +1,11 @@
 /** `npm run exchange`: the currency exchange under load, while things break. */
-import { Progress, requireFreePort, runCommand, type Command } from '@milena/hosting'
+import { formatColumns, Progress, requireFreePort, runCommand, type Command } from '@milena/hosting'
 import { writeFile } from 'node:fs/promises'
 import { help, readOptions, type RunOptions } from './options.ts'
 import type { Outcome } from './run/outcome.ts'
 import { toReport } from './run/report.ts'
 import { run } from './run/run.ts'
-import { figures, format, money } from './run/table.ts'
+import { figures, money } from './run/table.ts'
 import { ExchangeSystem } from './system.ts'
 
 const customers = Array.from({ length: 50 }, (_, index) => `customer-${index + 1}`)
@@ -58,7 +58,7 @@ class ExchangeRun implements Command {
 
   #tell(outcome: Outcome): void {
     const { problems } = outcome
-    console.log(`\n${format(figures(outcome))}\n\n${format(money(outcome))}\n`)
+    console.log(`\n${formatColumns(figures(outcome))}\n\n${formatColumns(money(outcome))}\n`)
     if (problems.length === 0)
       console.log('no money was lost or made, no exchange is half done, every caller was told right')
     for (const problem of problems.slice(0, mostTold)) console.log(problem)

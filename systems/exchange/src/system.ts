@@ -4,37 +4,23 @@
  *   broker, database ─▶ topics, databases, tables ─▶ account services ─▶ exchange service, auditor, interference
  */
 import {
-  brokerEntry,
-  checkReachable,
-  databaseEntry,
-  findFreePort,
+  allSettled,
+  createTopics,
+  Foundation,
   SupervisedChild,
-  type BrokerConfig,
-  type BrokerFacts,
   type ChildSpec,
-  type DatabaseFacts,
-  type DatabaseOptions,
+  type Surroundings,
 } from '@milena/hosting'
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { faultless, type Behaviour } from './account/behaviour.ts'
 import { Ledger } from './account/ledger.ts'
 import type { AccountConfig, ServiceFacts } from './account/main.ts'
 import type { AuditConfig } from './audit/main.ts'
 import { connect } from './database/connect.ts'
-import { createDatabases, dropDatabases, type DatabaseUrls } from './database/databases.ts'
+import { databaseNames, openDatabases, type DatabaseUrls } from './database/databases.ts'
 import type { ExchangeConfig } from './exchange/main.ts'
 import type { InterferenceConfig } from './interference/main.ts'
 import { accountServices, currenciesOf, type AccountService } from './operations.ts'
-import { createTopics, deleteTopics } from './topics.ts'
-
-export interface Surroundings {
-  /** `host:port,…`; without it, the embedded broker. */
-  readonly brokers: string | undefined
-  /** Without it, the embedded database. */
-  readonly databaseUrl: string | undefined
-}
+import { partitions, topicsOf } from './topics.ts'
 
 export interface SystemOptions {
   /** Begins the names of topics, groups and databases. */
@@ -64,7 +50,7 @@ const opening = { customer: 1_000_000_000, bank: 1_000_000_000_000 }
 
 export class ExchangeSystem {
   readonly #options: SystemOptions
-  readonly #foundation: SupervisedChild[] = []
+  readonly #foundation: Foundation
   readonly #services = new Map<Service, SupervisedChild>()
   readonly #configs = new Map<Service, AccountConfig | ExchangeConfig>()
   readonly #behaviours = new Map<AccountService, Behaviour>()
@@ -74,40 +60,36 @@ export class ExchangeSystem {
   readonly #down = new Set<Service>()
   #auditor: SupervisedChild | undefined
   #interference: SupervisedChild | undefined
-  #brokers: string | undefined
-  #serverUrl: string | undefined
-  #ownsBrokers = false
-  #ownsDatabase = false
-  #folder: string | undefined
   #databases: DatabaseUrls | undefined
 
   constructor(options: SystemOptions) {
     this.#options = options
+    this.#foundation = new Foundation('exchange', options.log)
   }
 
   get brokers(): string {
-    return this.#brokers!
+    return this.#foundation.brokers
   }
 
   get databases(): DatabaseUrls {
     return this.#databases!
   }
 
-  async start({ brokers, databaseUrl }: Surroundings): Promise<void> {
-    if (brokers !== undefined) await checkReachable(brokers)
-    const folder = await mkdtemp(join(tmpdir(), 'milena-exchange-'))
-    this.#folder = folder
-    // PostgreSQL may run as another user, who has to get at its own folder in here.
-    await chmod(folder, 0o711)
-    await all([this.#startBroker(brokers), this.#startDatabase(databaseUrl, folder)])
+  async start(surroundings: Surroundings): Promise<void> {
+    await this.#foundation.start(surroundings)
     const { prefix } = this.#options
+    const topics = topicsOf(prefix).map((name) => ({ name, partitions }))
     const [databases] = await Promise.all([
-      createDatabases(this.#serverUrl!, prefix),
-      createTopics(this.brokers, prefix),
+      openDatabases(this.#foundation.databaseUrl, prefix),
+      createTopics(this.brokers, topics),
     ])
     this.#databases = databases
-    await all(accountServices.map((service) => this.#startAccount(service, databases)))
-    await all([this.#startExchange(databases), this.#startAuditor(databases), this.#startInterference()])
+    await allSettled(accountServices.map((service) => this.#startAccount(service, databases)))
+    await allSettled([
+      this.#startExchange(databases),
+      this.#startAuditor(databases),
+      this.#startInterference(),
+    ])
   }
 
   urlOf(service: Service): string {
@@ -164,38 +146,12 @@ export class ExchangeSystem {
 
   /** Ends everything that was started, and removes what it has left in brokers and databases of others. */
   async close(): Promise<void> {
-    const { prefix, log } = this.#options
     await this.#interference?.stop()
     await this.#services.get('exchange')?.stop()
     const rest = [...accountServices.map((service) => this.#services.get(service)), this.#auditor]
     await Promise.all(rest.map(async (child) => child?.stop()))
-    const cleaned = await Promise.allSettled([
-      this.#brokers !== undefined && !this.#ownsBrokers && deleteTopics(this.#brokers, prefix),
-      this.#serverUrl !== undefined && !this.#ownsDatabase && dropDatabases(this.#serverUrl, prefix),
-    ])
-    for (const result of cleaned)
-      if (result.status === 'rejected') log(`something is left of ${prefix}: ${String(result.reason)}`)
-    await Promise.all(this.#foundation.map((child) => child.stop()))
-    if (this.#folder !== undefined) await rm(this.#folder, { recursive: true, force: true })
-  }
-
-  async #startBroker(brokers: string | undefined): Promise<void> {
-    this.#ownsBrokers = brokers === undefined
-    const config: BrokerConfig = { port: 0 }
-    this.#brokers = brokers ?? ((await this.#found('broker', brokerEntry, config)) as BrokerFacts).brokers
-  }
-
-  async #startDatabase(url: string | undefined, folder: string): Promise<void> {
-    this.#ownsDatabase = url === undefined
-    const config: DatabaseOptions = { dataDir: join(folder, 'database'), port: await findFreePort() }
-    this.#serverUrl = url ?? ((await this.#found('database', databaseEntry, config)) as DatabaseFacts).url
-  }
-
-  async #found(name: string, entry: URL, config: unknown): Promise<unknown> {
-    const child = this.#child(name, entry, config)
-    this.#foundation.push(child)
-    await child.start()
-    return child.facts
+    await this.#foundation.clean(this.#options.prefix, databaseNames)
+    await this.#foundation.close()
   }
 
   async #startAccount(service: AccountService, databases: DatabaseUrls): Promise<void> {
@@ -270,10 +226,4 @@ export class ExchangeSystem {
     const { log } = this.#options
     return new SupervisedChild(spec, { restart: returns !== undefined, onChange: () => {}, log })
   }
-}
-
-/** Waits for all, so that none is still starting when the first failure is thrown. */
-async function all(promises: readonly Promise<unknown>[]): Promise<void> {
-  for (const result of await Promise.allSettled(promises))
-    if (result.status === 'rejected') throw result.reason
 }

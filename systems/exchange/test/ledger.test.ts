@@ -1,12 +1,13 @@
 /** The accounts: each movement once, in whatever order requests and cancellations come; and the auditor, who sees when not. */
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
+import { inTransaction } from '@milena/hosting'
 import type { Pool } from 'pg'
 import { openTestDatabase, type TestDatabase } from '../../../test/support/database.ts'
 import { bank, Ledger, type Movement } from '../src/account/ledger.ts'
 import { problemsOfBooks } from '../src/audit/conservation.ts'
 import { readBooks, readEffects } from '../src/audit/reading.ts'
-import { connect, inTransaction } from '../src/database/connect.ts'
+import { connect } from '../src/database/connect.ts'
 import { applySchema } from '../src/database/databases.ts'
 import type { Cancelled, MovementKind } from '../src/operations.ts'
 

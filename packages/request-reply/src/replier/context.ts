@@ -1,5 +1,6 @@
 import type { Clock, ScheduledTimer } from '../clock.ts'
 import { longestTimeout } from '../contract/operation.ts'
+import { isMilenaError } from '../error-types.ts'
 import type { IncomingRecord, RecordPosition } from '../transport/transport.ts'
 import { lastHeader, MessageHeaders, type HeaderInput } from '../wire/headers.ts'
 import { readInstance } from '../wire/milena.ts'
@@ -149,10 +150,12 @@ export class RequestContext implements HandlerContext {
     return name in RequestContext.prototype || ownFields.has(name)
   }
 
-  /** Whether what a handler has thrown says no more than that its signal has fired, and for what. */
+  /** Whether what a handler has thrown says no more than that its signal has fired, or that there was no time left, and for what. */
   stopped(thrown: unknown): 'deadline' | 'given up' | undefined {
     const signal = this.#abort?.signal
-    if (!signal?.aborted || !isAbort(thrown, signal.reason)) return undefined
+    if (signal === undefined) return undefined
+    if (!signal.aborted) return this.#isLast() && isTimedOut(thrown) ? 'deadline' : undefined
+    if (!isAbort(thrown, signal.reason) && !isTimedOut(thrown)) return undefined
     return this.abandoned ? 'given up' : 'deadline'
   }
 
@@ -170,6 +173,11 @@ export class RequestContext implements HandlerContext {
     this.#abortable.delete(this)
   }
 
+  /** Whether the signal is about to fire. A request with the same deadline may end first: its timer is another one. */
+  #isLast(): boolean {
+    return this.deadline !== undefined && this.deadline - this.#parts.clock.now() <= timerTolerance
+  }
+
   #watchDeadline(): void {
     if (this.deadline === undefined) return
     const left = this.deadline - this.#parts.clock.now()
@@ -181,6 +189,14 @@ export class RequestContext implements HandlerContext {
   #deadlinePassed(): void {
     this.#abort?.abort(new DOMException('the deadline of the request has passed', 'TimeoutError'))
   }
+}
+
+/** Milliseconds by which two timers of one moment may differ: each counts from when it was set, and clocks in whole ones. */
+const timerTolerance = 2
+
+/** A request of the handler's own had no reply in time. */
+function isTimedOut(thrown: unknown): boolean {
+  return isMilenaError(thrown) && thrown.code === 'MILENA_TIMEOUT'
 }
 
 const ownFields: ReadonlySet<string> = new Set<keyof RequestContext>([

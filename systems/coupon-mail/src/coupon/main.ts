@@ -31,10 +31,10 @@ runChild(async ({ port, databaseUrl, brokers, prefix }: CouponConfig) => {
   await explainBrokers(brokers, replies.start())
   const relay = outbox.relay({ kafka })
   await relay.start()
-  // For previews, whose callers wait.
+  // For previews, whose callers wait; each says on which of the reply topics its own is to come.
   const requester = await createRequester({
     kafka,
-    replyRouting: sharedReplyTopic({ topic: messages.replyTopics.own }),
+    replyRouting: Object.values(messages.replyTopics).map((topic) => sharedReplyTopic({ topic })),
     createTopics: true,
   })
 

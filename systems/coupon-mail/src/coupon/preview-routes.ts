@@ -31,9 +31,10 @@ export function addPreviewRoutes(app: App, requester: Requester, messages: Messa
         },
       },
     },
-    async ({ params: { id }, body: { recipient } }) => {
+    async ({ params: { id }, body: { recipient, partner } }) => {
       const mail = previewMail(`preview-${randomUUID()}`, await existing(gifts, id), recipient)
-      const options = { timeout, headers: { [couponHeader]: id } }
+      const replyTopic = partner ? messages.replyTopics.partner : messages.replyTopics.own
+      const options = { timeout, replyTopic, headers: { [couponHeader]: id } }
       const { value, position, headers } = await requester
         .request(messages.sendMail, mail, options)
         .catch((error: unknown) => {

@@ -37,10 +37,12 @@ export class Kills {
     ) {
       const victim = turns[this.#begun++ % turns.length]!
       this.#running = this.#running.then(() => this.#kill(victim))
+      // `end` tells it.
+      this.#running.catch(() => {})
     }
   }
 
-  /** Resolves when all that was to be killed is. */
+  /** Resolves when all that was to be killed is; rejects when one could not be. */
   end(): Promise<void> {
     return this.#running
   }

@@ -28,6 +28,8 @@ const sequence = [
   { kind: 'system-failure', action: 'end' },
 ] as const satisfies readonly { readonly kind: Kind; readonly action: Action }[]
 
+/** Milliseconds that a change waits for its reply: longer than a busy machine takes to start a worker again. */
+const timeout = 300_000
 /** Milliseconds between two looks at how it goes. */
 const interval = 200
 /** Milliseconds without any outcome after which it is given up. */
@@ -49,13 +51,14 @@ export async function changeAll(
       Array.from({ length: triggers }, async (_, index) => {
         const client = clients[index % clients.length]!
         const change = sequence[index % sequence.length]!
-        const id = await begin(client, { ...change, shops: { from: 1, to: shops } })
+        const id = await begin(client, { ...change, shops: { from: 1, to: shops }, timeout })
         if (id === undefined) throw new Error('a trigger over all shops was turned away')
         return { client, id, ...change }
       }),
     )
     const total = triggers * shops
     let killed = 0
+    let quarters = 0
     let last = { ended: 0, at: began }
     for (;;) {
       const states = await Promise.all(fired.map(({ client, id }) => look(client, id)))
@@ -69,6 +72,7 @@ export async function changeAll(
         ` ${bar(ended / total)} ${ended} of ${total}, ${rate} changes/s, requester at most ${most} MiB` +
           (kills === 0 ? '' : `, ${killed} workers killed`),
       )
+      for (; ended >= (total * (quarters + 1)) / 4; quarters++) watch.mark()
       if (states.every(({ finished }) => finished)) {
         const usage = watch.end()
         return {

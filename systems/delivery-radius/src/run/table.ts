@@ -61,9 +61,10 @@ export function rateOf({ changes, took, kills }: Everywhere): string {
 export function memoryOf({ memory }: Everywhere): string {
   if (memory.length === 0) return "the requesters' memory is not known: no /proc here"
   const each = memory.map(
-    ({ name, before, most }) => `${name} ${before.toFixed(0)}, at most ${most.toFixed(0)}`,
+    ({ name, before, marked, most }) =>
+      `${name} ${[before, ...marked].map((one) => one.toFixed(0)).join(', ')} (at most ${most.toFixed(0)})`,
   )
-  return `resident memory in MiB, before and at most: ${each.join('; ')}`
+  return `resident memory in MiB, before and after each quarter of the changes: ${each.join('; ')}`
 }
 
 /** In columns. */

@@ -20,10 +20,12 @@ export interface Part {
   readonly oneThread: boolean
 }
 
-/** MiB of resident memory of each requester: at the beginning, and at most. */
+/** MiB of resident memory of a requester. */
 export interface Memory {
   readonly name: string
   readonly before: number
+  /** Each time that it was marked. */
+  readonly marked: readonly number[]
   readonly most: number
 }
 
@@ -35,7 +37,7 @@ export class UsageWatch {
   readonly #allBefore = cpuOfAll()
   readonly #last = new Map<string, number>()
   readonly #sums = new Map<string, number>()
-  readonly #memory = new Map<string, { before: number; most: number }>()
+  readonly #memory = new Map<string, { before: number; marked: number[]; now: number; most: number }>()
   readonly #timer: NodeJS.Timeout
 
   /** @param brokers `host:port,…` of brokers that are not ours; those on this machine are watched too */
@@ -60,7 +62,13 @@ export class UsageWatch {
   }
 
   get memory(): readonly Memory[] {
-    return [...this.#memory].map(([name, { before, most }]) => ({ name, before, most }))
+    return [...this.#memory].map(([name, { before, marked, most }]) => ({ name, before, marked, most }))
+  }
+
+  /** Has the memory of now stand in what `memory` tells. */
+  mark(): void {
+    this.sample()
+    for (const each of this.#memory.values()) each.marked.push(each.now)
   }
 
   stop(): void {
@@ -91,8 +99,8 @@ export class UsageWatch {
 
   #remember(name: string, memory: number | undefined): void {
     if (memory === undefined) return
-    const { before = memory, most = memory } = this.#memory.get(name) ?? {}
-    this.#memory.set(name, { before, most: Math.max(most, memory) })
+    const { before = memory, marked = [], most = memory } = this.#memory.get(name) ?? {}
+    this.#memory.set(name, { before, marked, now: memory, most: Math.max(most, memory) })
   }
 }
 

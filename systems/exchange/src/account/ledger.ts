@@ -7,8 +7,8 @@
  *
  * A movement that comes again gets the answer of the first time; one that was cancelled moves nothing any more.
  */
+import { inTransaction } from '@milena/hosting'
 import type { ClientBase, Pool } from 'pg'
-import { inTransaction } from '../database/connect.ts'
 import type { Cancelled, Currency, MovementKind } from '../operations.ts'
 
 export interface Movement {

@@ -1,7 +1,7 @@
 /** Reads what the auditor looks at; the books of one service as they stood at one moment. */
+import { inTransaction } from '@milena/hosting'
 import type { Pool } from 'pg'
 import { bank } from '../account/ledger.ts'
-import { inTransaction } from '../database/connect.ts'
 import type { AccountService } from '../operations.ts'
 import type { Books, Effect, ExchangeRow } from './conservation.ts'
 

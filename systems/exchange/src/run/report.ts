@@ -1,7 +1,8 @@
 /** The outcome as a page of Markdown. */
+import type { Cells } from '@milena/hosting'
 import type { RunOptions } from '../options.ts'
 import type { Outcome } from './outcome.ts'
-import { figures, money, type Cells } from './table.ts'
+import { figures, money } from './table.ts'
 
 export interface Surrounded {
   /** `undefined`: the embedded broker. */

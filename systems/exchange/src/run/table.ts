@@ -1,8 +1,6 @@
 /** The outcome as lines of text, on a terminal and in a report. */
+import type { Cells } from '@milena/hosting'
 import type { Outcome, Wait } from './outcome.ts'
-
-/** A table's cells, the first line its titles. */
-export type Cells = readonly (readonly string[])[]
 
 /** One line for each figure. */
 export function figures(outcome: Outcome): Cells {
@@ -49,22 +47,6 @@ export function money(outcome: Outcome): Cells {
       ].map(String),
     ]),
   ]
-}
-
-/** In columns; two of them read as a list. */
-export function format(cells: Cells): string {
-  const isText = (column: number): boolean => column === 0 || cells[0]!.length === 2
-  const widths = cells[0]!.map((_, column) => Math.max(...cells.map((line) => line[column]!.length)))
-  return cells
-    .map((line) =>
-      line
-        .map((cell, column) =>
-          isText(column) ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!),
-        )
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n')
 }
 
 function wait({ p50, p99, most }: Wait): string {

@@ -13,8 +13,14 @@ export function cpuOf(pid: number): number | undefined {
 export function cpuOfFamily(pid: number): number | undefined {
   const head = statOf(pid)
   if (head === undefined) return undefined
-  const children = processes().filter((other) => statOf(other)?.parent === pid)
-  return children.reduce((sum, child) => sum + (cpuOfFamily(child) ?? 0), head.own + head.ended)
+  const children = new Map<number, Stat[]>()
+  for (const other of processes()) {
+    const stat = statOf(other)
+    if (stat !== undefined) children.set(stat.parent, [...(children.get(stat.parent) ?? []), stat])
+  }
+  const sum = ({ pid: parent, own, ended }: Stat): number =>
+    (children.get(parent) ?? []).reduce((total, child) => total + sum(child), own + ended)
+  return sum(head)
 }
 
 export interface Child {
@@ -23,17 +29,22 @@ export interface Child {
   readonly name: string
 }
 
-/** The processes that this one has started, and that are still there. */
+/** The processes that this one has started, and that still run. */
 export function childrenOf(pid: number): Child[] {
-  return processes()
-    .filter((other) => statOf(other)?.parent === pid)
-    .map((child) => ({
-      pid: child,
-      name: (read(`/proc/${child}/cmdline`) ?? '').split('\0').findLast((word) => word !== '') ?? '',
-    }))
+  return (
+    processes()
+      .filter((other) => statOf(other)?.parent === pid)
+      .map((child) => ({
+        pid: child,
+        name: (read(`/proc/${child}/cmdline`) ?? '').split('\0').findLast((word) => word !== ''),
+      }))
+      // One that has ended, and whose status nobody has taken yet, has no command line.
+      .filter((child): child is Child => child.name !== undefined)
+  )
 }
 
 interface Stat {
+  readonly pid: number
   readonly parent: number
   /** Milliseconds of processor time. */
   readonly own: number
@@ -51,7 +62,7 @@ function statOf(pid: number): Stat | undefined {
     .split(' ')
     .map(Number)
   const [user = 0, system = 0, childrensUser = 0, childrensSystem = 0] = rest.slice(9)
-  return { parent, own: (user + system) * tick, ended: (childrensUser + childrensSystem) * tick }
+  return { pid, parent, own: (user + system) * tick, ended: (childrensUser + childrensSystem) * tick }
 }
 
 /** Resident memory of a process in MiB. */
