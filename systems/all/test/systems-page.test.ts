@@ -92,6 +92,24 @@ test('a table that the page has from elsewhere is as it stands there', () => {
   }
 })
 
+test('what a run printed has the rows that the sources print', () => {
+  for (const [index, folder] of Object.keys(sources).entries()) {
+    const printed = /^What a run .*:\n\n```\n([^]+?)\n```/m.exec(sections[index]!)?.[1]
+    if (printed === undefined) continue
+    const files = globSync(`systems/${folder}/src/**/*.ts`, { cwd: root })
+    const text = files.map((file) => readFileSync(root + file, 'utf8')).join('\n')
+    for (const row of printed.split('\n').filter((line) => / {2,}\S/.test(line))) {
+      const [title] = row.trim().split(/ {2,}/)
+      // States are listed in a type of their own, and indented by the table.
+      assert.match(
+        text,
+        new RegExp(`['"\`] *${title!.replaceAll(/[()]/g, '.')}['"\`]`),
+        `${folder} prints no ${title}`,
+      )
+    }
+  }
+})
+
 function byName(a: string | undefined, b: string | undefined): number {
   return a! < b! ? -1 : 1
 }
