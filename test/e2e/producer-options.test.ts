@@ -107,8 +107,15 @@ test('with the options of the document (lz4, 50 ms, 16 KiB) what is sent togethe
     )
     assert.deepEqual(batches[1]!.values, values)
     const { stdout, stderr } = await runKafkaTool('kafka-console-consumer', [
-      ...['--bootstrap-server', cluster.brokers.join(','), '--topic', topic],
-      ...['--from-beginning', '--max-messages', '41', '--timeout-ms', '120000'],
+      '--bootstrap-server',
+      cluster.brokers.join(','),
+      '--topic',
+      topic,
+      '--from-beginning',
+      '--max-messages',
+      '41',
+      '--timeout-ms',
+      '120000',
     ])
     assert.deepEqual(stdout.split('\n').filter(Boolean), ['warm up', ...values], stderr)
   })

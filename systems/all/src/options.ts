@@ -12,7 +12,7 @@ all of them did. What a system prints is kept, and shown when it fails.
   --only NAMES    only these, separated by commas
   --short         a smaller load for each, as in CI
   --verbose       shows what each system prints, too
-  --prefix TEXT   begins the names of topics, groups and databases, but for those of hello; else each chooses its own
+  --prefix TEXT   begins the names of topics, groups and databases, else each has those of its own
   --output DIR    writes what each system prints into a file, DIR/NAME.txt
   --help
 
@@ -55,7 +55,7 @@ export function readOptions(args: readonly string[]): SystemsOptions | 'help' {
     if (only !== undefined && !only.includes(system.name)) continue
     const args = [...system.args]
     if (values.short === true) args.push(...system.short)
-    if (prefix !== undefined && system.prefixed) args.push('--prefix', `${prefix}${system.name}-`)
+    if (prefix !== undefined) args.push('--prefix', `${prefix}${system.name}-`)
     chosen.push({ ...system, args })
   }
   return { chosen, verbose: values.verbose === true, output: values.output }

@@ -10,8 +10,6 @@ export interface System {
   readonly args: readonly string[]
   /** What `--short` adds. */
   readonly short: readonly string[]
-  /** Whether it has an option `--prefix`, which begins its names on brokers and databases. */
-  readonly prefixed: boolean
   /** Finds what it has shown, as its first group; else that is the last line that it printed. */
   readonly shown?: RegExp
 }
@@ -23,7 +21,6 @@ export const systems: readonly System[] = [
     entry: 'systems/payment-gateway/src/compare/main.ts',
     args: ['--exit', '--port', '0'],
     short: words('--rate 40 --seconds 2'),
-    prefixed: true,
     shown: /^\* the payment document's set-up: (.+)$/m,
   },
   {
@@ -34,7 +31,6 @@ export const systems: readonly System[] = [
     short: words(
       '--storm 24 --rate 40 --wave 12 --hot 60 --each 20 --shops 1500 --triggers 3 --kills 1 --requesters 2',
     ),
-    prefixed: true,
   },
   {
     name: 'hello',
@@ -42,7 +38,6 @@ export const systems: readonly System[] = [
     entry: 'systems/prepaid/src/main.ts',
     args: ['--exit'],
     short: [],
-    prefixed: false,
   },
   {
     name: 'coupons',
@@ -50,7 +45,6 @@ export const systems: readonly System[] = [
     entry: 'systems/coupon-mail/src/main.ts',
     args: [],
     short: words('--gifts 60 --rate 20 --kills 4'),
-    prefixed: true,
   },
   {
     name: 'exchange',
@@ -58,7 +52,6 @@ export const systems: readonly System[] = [
     entry: 'systems/exchange/src/main.ts',
     args: [],
     short: words('--exchanges 150 --rate 30 --kills 3 --down 3'),
-    prefixed: true,
   },
 ]
 

@@ -13,7 +13,6 @@ const endless: System = {
   entry: 'systems/hosting/test/endless-command.ts',
   args: [],
   short: [],
-  prefixed: false,
 }
 
 test('a system that prints nothing for too long is ended, and that is why it has failed', async () => {
@@ -55,11 +54,14 @@ test('--short adds each system’s smaller load, --only keeps the systems’ own
   assert.deepEqual(chosen[0]!.args, ['--exit', '--port', '0', '--rate', '40', '--seconds', '2'])
 })
 
-test('--prefix goes to every system that has names of its own', () => {
+test('--prefix goes to every system, with its name', () => {
   const { chosen } = readOptions(['--prefix', 'mine-', '--only', 'hello,exchange']) as SystemsOptions
   assert.deepEqual(
     chosen.map(({ args }) => args),
-    [['--exit'], ['--prefix', 'mine-exchange-']],
+    [
+      ['--exit', '--prefix', 'mine-hello-'],
+      ['--prefix', 'mine-exchange-'],
+    ],
   )
 })
 

@@ -9,7 +9,7 @@ import { groupOf } from '../../exchange/src/operations.ts'
 import { topicsOf as exchangeTopics } from '../../exchange/src/topics.ts'
 import { defineOperations, workerGroup } from '../../payment-gateway/src/operations.ts'
 import { chooseRouting, routingNames } from '../../payment-gateway/src/routing/choose.ts'
-import { group, replyTopic, requestTopic } from '../../prepaid/src/say.ts'
+import { namesOf as helloNames } from '../../prepaid/src/say.ts'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
 const page = readFileSync(`${root}docs/systems.md`, 'utf8')
@@ -19,6 +19,7 @@ interface Named {
   readonly groups: readonly string[]
 }
 
+const hello = helloNames('')
 const delivery = namesOf('')
 const coupons = defineMessages('')
 /** By folder, in the order of the page. */
@@ -28,7 +29,7 @@ const sources: Readonly<Record<string, Named>> = {
     groups: [workerGroup(''), 'payment-gateway-group'],
   },
   'delivery-radius': { topics: [delivery.topic, delivery.replyTopic], groups: [delivery.workerGroup] },
-  prepaid: { topics: [requestTopic, replyTopic], groups: [group] },
+  prepaid: { topics: [hello.say.topic, hello.replyTopic], groups: [hello.group] },
   'coupon-mail': {
     topics: [coupons.sendMail.topic, ...Object.values(coupons.replyTopics)],
     groups: [coupons.workerGroup, coupons.couponGroup],

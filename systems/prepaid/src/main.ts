@@ -21,15 +21,15 @@ class Hello implements Command {
   }
 
   async run(): Promise<number | undefined> {
-    const { role, port, exit } = this.#options
+    const { role, port, exit, prefix } = this.#options
     if (port !== 0) await requireFreePort(port)
     const brokers = await this.#findBrokers()
-    if (role !== 'requester') await this.#startSide({ role: 'replier', brokers, port })
+    if (role !== 'requester') await this.#startSide({ role: 'replier', brokers, port, prefix })
     if (role === 'replier') {
       console.log(`ready: the replier answers on ${brokers}; Ctrl-C ends it`)
       return undefined
     }
-    const { url } = await this.#startSide({ role: 'requester', brokers, port })
+    const { url } = await this.#startSide({ role: 'requester', brokers, port, prefix })
     if (role === 'both') {
       const response = await fetch(`${url}/test/sendEvent?str=hello`)
       console.log(`GET /test/sendEvent?str=hello -> ${response.status} ${await response.text()}`)

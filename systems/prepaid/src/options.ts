@@ -8,6 +8,7 @@ Starts requester and replier as two processes, sends "hello", and serves GET /te
   --role NAME   only one side, requester or replier; the other may be somebody else's, such as a Spring service.
                 Needs KAFKA_BROKERS, the brokers that both sides reach (npm run broker starts one)
   --port N      the requester's port (default: any that is free)
+  --prefix TEXT put before the names of topics and group (default none)
   --exit        end after the first reply
   --help
 
@@ -18,12 +19,13 @@ export interface HelloOptions {
   readonly role: 'both' | 'requester' | 'replier'
   readonly port: number
   readonly exit: boolean
+  readonly prefix: string
   readonly brokers: string | undefined
 }
 
 /** Returns `help` when that is asked for. Throws a `StartError` that says what to do. */
 export function readOptions(args: string[], brokers: string | undefined): HelloOptions | 'help' {
-  const { role, port = '0', exit = false, help = false } = parse(args)
+  const { role, port = '0', exit = false, prefix = '', help = false } = parse(args)
   if (help) return 'help'
   if (role !== undefined && role !== 'requester' && role !== 'replier') {
     throw new StartError(
@@ -38,10 +40,21 @@ export function readOptions(args: string[], brokers: string | undefined): HelloO
   if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) {
     throw new StartError(`--port must be a whole number from 0 to 65535, not ${JSON.stringify(port)}`)
   }
-  return { role: role ?? 'both', port: Number(port), exit, brokers }
+  if (!/^[a-z0-9._-]{0,40}$/.test(prefix)) {
+    throw new StartError(
+      `--prefix must be up to 40 of a-z, 0-9, '.', '_' and '-', not ${JSON.stringify(prefix)}`,
+    )
+  }
+  return { role: role ?? 'both', port: Number(port), exit, prefix, brokers }
 }
 
-function parse(args: string[]): { role?: string; port?: string; exit?: boolean; help?: boolean } {
+function parse(args: string[]): {
+  role?: string
+  port?: string
+  exit?: boolean
+  prefix?: string
+  help?: boolean
+} {
   try {
     return parseArgs({
       args,
@@ -49,6 +62,7 @@ function parse(args: string[]): { role?: string; port?: string; exit?: boolean; 
         role: { type: 'string' },
         port: { type: 'string' },
         exit: { type: 'boolean' },
+        prefix: { type: 'string' },
         help: { type: 'boolean' },
       },
     }).values

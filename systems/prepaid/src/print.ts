@@ -1,8 +1,7 @@
 /** Prints as the document's log does: where request and reply stand, and the correlation id's bytes as Java shows them. */
 import type { Reply } from '@milena/request-reply'
-import { requestTopic } from './say.ts'
 
-export function printReply(reply: Reply<string>): void {
+export function printReply(requestTopic: string, reply: Reply<string>): void {
   const { key, position, value, headers, request, roundTrip } = reply
   const asked =
     request === undefined

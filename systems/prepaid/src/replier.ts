@@ -1,8 +1,9 @@
 /** The replying side: the document's `@KafkaListener` with `@SendTo("reply-topic")`. */
 import { createReplier, type Replier } from '@milena/request-reply'
-import { group, replyTopic, say } from './say.ts'
+import { namesOf } from './say.ts'
 
-export async function openReplier(brokers: string[]): Promise<Replier> {
+export async function openReplier(brokers: string[], prefix: string): Promise<Replier> {
+  const { say, replyTopic, group } = namesOf(prefix)
   const replier = createReplier({ kafka: { brokers }, groupId: group, createTopics: true })
   replier.handle(
     say,

@@ -4,7 +4,7 @@ import { createApp, listen, ProblemError, problem, type App } from '@milena/host
 import { createRequester, MilenaError, sharedReplyTopic, type Requester } from '@milena/request-reply'
 import { z } from 'zod'
 import { printReply } from './print.ts'
-import { replyTopic, say } from './say.ts'
+import { namesOf, type Names } from './say.ts'
 
 export interface OpenRequester {
   readonly url: string
@@ -12,7 +12,8 @@ export interface OpenRequester {
 }
 
 /** @throws StartError when the port is taken; MilenaError when the brokers cannot be used. */
-export async function openRequester(brokers: string[], port: number): Promise<OpenRequester> {
+export async function openRequester(brokers: string[], port: number, prefix: string): Promise<OpenRequester> {
+  const { say, replyTopic } = namesOf(prefix)
   // Any replier can answer to a shared reply topic, also one that cannot set a partition.
   const requester = await createRequester({
     kafka: { brokers },
@@ -20,7 +21,7 @@ export async function openRequester(brokers: string[], port: number): Promise<Op
     createTopics: true,
   })
   const app = await createApp('Prepaid service', 'finish')
-  addRoute(app, requester)
+  addRoute(app, requester, say)
   try {
     const url = `http://127.0.0.1:${await listen(app, port)}`
     return {
@@ -36,7 +37,7 @@ export async function openRequester(brokers: string[], port: number): Promise<Op
   }
 }
 
-function addRoute(app: App, requester: Requester): void {
+function addRoute(app: App, requester: Requester, say: Names['say']): void {
   const responses = {
     200: z.string(),
     400: problem('Without str'),
@@ -52,7 +53,7 @@ function addRoute(app: App, requester: Requester): void {
       const answer = await requester.request(say, str, { key: randomUUID() }).catch((error: unknown) => {
         throw error instanceof MilenaError ? toProblem(error) : error
       })
-      printReply(answer)
+      printReply(say.topic, answer)
       return reply.type('text/plain; charset=utf-8').send(answer.value)
     },
   )

@@ -1,15 +1,24 @@
 /** The document's names, and the one operation. */
-import { defineOperation, string } from '@milena/request-reply'
+import { defineOperation, string, type Operation } from '@milena/request-reply'
 
-export const requestTopic = 'request-topic'
-export const replyTopic = 'reply-topic'
-/** The replier's consumer group. The requester needs none. */
-export const group = 'reply-group'
+export interface Names {
+  readonly say: Operation<string, string, string, string>
+  readonly replyTopic: string
+  /** The replier's consumer group. The requester needs none. */
+  readonly group: string
+}
 
-export const say = defineOperation({
-  name: 'say',
-  topic: requestTopic,
-  request: string(),
-  reply: string(),
-  timeout: 5_000,
-})
+/** `prefix` keeps several runs on one cluster apart; the document's names have none. */
+export function namesOf(prefix: string): Names {
+  return {
+    say: defineOperation({
+      name: 'say',
+      topic: `${prefix}request-topic`,
+      request: string(),
+      reply: string(),
+      timeout: 5_000,
+    }),
+    replyTopic: `${prefix}reply-topic`,
+    group: `${prefix}reply-group`,
+  }
+}

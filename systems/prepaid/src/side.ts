@@ -7,6 +7,7 @@ export interface SideConfig {
   readonly role: 'requester' | 'replier'
   readonly brokers: string
   readonly port: number
+  readonly prefix: string
 }
 
 export interface SideFacts {
@@ -14,10 +15,10 @@ export interface SideFacts {
   readonly url: string | undefined
 }
 
-runChild(async ({ role, brokers, port }: SideConfig) => {
+runChild(async ({ role, brokers, port, prefix }: SideConfig) => {
   const list = brokers.split(',')
   const opening: Promise<{ readonly url?: string; close(): Promise<void> }> =
-    role === 'requester' ? openRequester(list, port) : openReplier(list)
+    role === 'requester' ? openRequester(list, port, prefix) : openReplier(list, prefix)
   const side = await explainBrokers(brokers, opening)
   const facts: SideFacts = { url: side.url }
   return { facts, close: () => side.close() }

@@ -9,7 +9,7 @@ import { readInstance } from '../wire/milena.ts'
 export interface HandlerContext {
   /** The operation's name. */
   readonly operation: string
-  /** As it came, in hexadecimal; `undefined` when the request has none, which a one-way request may not. */
+  /** In hexadecimal, as the requester has it too, if the profile can read it, else as it came; `undefined` when the request has none, as a one-way request may. */
   readonly correlationId: string | undefined
   /** The record's key: requests of one key are handled in order. */
   readonly key: Buffer | null

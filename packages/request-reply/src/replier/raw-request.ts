@@ -14,7 +14,7 @@ export interface RawRequest extends RecordPosition {
   readonly timestamp: number
   /** The operation that it has reached; `undefined` when this replier has no handler for it. */
   readonly operation: string | undefined
-  /** As it came; `undefined` when it has none, or none that can be echoed. */
+  /** As it came, or the 16 bytes that the profile reads in it; `undefined` when it has none, or none that can be echoed. */
   readonly correlationId: Buffer | undefined
   /** Where its reply goes; `undefined` when none is wanted, or none is allowed to go there. */
   readonly replyTo: ReplyAddress | undefined

@@ -20,9 +20,6 @@ export interface RequestEachOptions<Item> {
   readonly timeout?: number | undefined
   /** As `RequestOptions.deadline`, of all of them: those that are not sent by then are refused, each by itself. */
   readonly deadline?: number | undefined
-  /** As `RequestOptions.deadline` and `replyTopic`, for all of them. */
-  readonly deadline?: number | undefined
-  readonly replyTopic?: string | undefined
   /** As `RequestOptions.headers`, for all of them. */
   readonly headers?: HeaderInput | undefined
   /** As `RequestOptions.replyTopic`, of all of them. */
@@ -64,8 +61,6 @@ export function readEachOptions(
   }
   if (timeout !== undefined && !isTimeout(timeout))
     problems.push(`timeout must be 1 to ${longestTimeout} ms, not ${said(timeout)}`)
-  if (common.deadline !== undefined && !Number.isFinite(common.deadline))
-    problems.push(`deadline must be milliseconds since the Unix epoch, not ${said(common.deadline)}`)
   if (deadline !== undefined && !Number.isFinite(deadline))
     problems.push(`deadline must be milliseconds since the Unix epoch, not ${said(deadline)}`)
   if (replyTopic !== undefined && typeof replyTopic !== 'string')
