@@ -19,7 +19,7 @@ function figures(stdout: string, title: string): readonly number[] {
   return line.slice(title.length).trim().split(/ {2,}/).map(Number)
 }
 
-test('a worker that says of some changes that it has made them, and has not, is found', async (t) => {
+test('changes that are said to be made, and are not, are found', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'milena-delivery-test-'))
   t.after(() => rmSync(folder, { recursive: true }))
   const report = join(folder, 'report.md')

@@ -30,7 +30,8 @@ Both:
   --port N         the first requester's port, the others' follow (default 0: any that are free)
   --prefix TEXT    begins the names of topics, groups and the database (default delivery- and something random); they
                    are removed at the end
-  --defect         plants a defect: a worker says of some changes that it has made them, and has not. Ends with status 1
+  --defect         plants a defect: some changes are dropped, whose callers are told that they were made. Ends with
+                   status 1
   --help
 
 KAFKA_BROKERS=host:port,… uses these brokers instead of the embedded one.
