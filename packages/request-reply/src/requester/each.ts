@@ -9,7 +9,6 @@
  */
 import type { Clock } from '../clock.ts'
 import { MilenaError } from '../errors.ts'
-import { errorOf } from '../words.ts'
 import type { EachSettings } from './each-options.ts'
 import type { Source } from './each-source.ts'
 import type { Reply, RequestOptions } from './reply.ts'
@@ -184,16 +183,14 @@ export class Each implements EachResults<unknown, unknown> {
     })
     reply.then(
       (given) => this.#settle({ index, item, reply: given }),
-      (thrown: unknown) => {
-        const error = errorOf(thrown) as MilenaError
-        if (!accepted && error.code === 'MILENA_OVERLOADED') {
-          this.#inFlight--
-          onAccepted?.(error)
-          return
-        }
-        if (final.has(error.code)) this.#end({ error })
-        this.#settle({ index, item, error })
-        onAccepted?.()
+      (error: unknown) => {
+        const refused = error instanceof MilenaError && !accepted && error.code === 'MILENA_OVERLOADED'
+        if (refused || !(error instanceof MilenaError)) this.#inFlight--
+        else this.#settle({ index, item, error })
+        // What is none of ours is a fault of the library's: nobody can tell what it says of the next one.
+        if (!(error instanceof MilenaError) || final.has(error.code)) this.#end({ error })
+        this.#hand()
+        onAccepted?.(refused ? error : undefined)
       },
     )
     // It may be set within the call, which the compiler cannot see.
