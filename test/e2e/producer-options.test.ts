@@ -68,8 +68,8 @@ function varintSize(length: number): number {
 interface Shop {
   readonly requester: Requester
   readonly topic: string
-  send(value: string, options?: { readonly signal?: AbortSignal }): Promise<unknown>
-  ask(value: string, timeout: number): Promise<unknown>
+  readonly send: (value: string, options?: { readonly signal?: AbortSignal }) => Promise<unknown>
+  readonly ask: (value: string, timeout: number) => Promise<unknown>
 }
 
 async function open(kafka: Partial<KafkaOptions>, run: (shop: Shop) => Promise<void>): Promise<void> {
