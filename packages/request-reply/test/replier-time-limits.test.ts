@@ -156,6 +156,7 @@ test('a handler that runs for long, and slots that do not become free, are told;
   assert.equal(warned[0]!.message, 'a handler has been running for long')
   assert.equal(warned[0]!.details.operation, 'echo')
   await asking.ask('b')
+  await until('both run', () => worker.stats().running === 2)
   await clock.advance(30_000)
   const messages = warned.map(({ message }) => message)
   assert.equal(messages.filter((message) => message.includes('all slots')).length, 1)

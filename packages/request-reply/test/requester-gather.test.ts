@@ -510,7 +510,7 @@ test('a routing that keeps one reply for each request refuses requestMany, and s
     requester.requestMany(echo, value, { count: 1 }),
     (error) =>
       code('MILENA_OPTIONS_INVALID')(error) &&
-      /routing of reply topic replies keeps one reply for each request: requestMany needs one that reads a log/.test(
+      /reply routing one each keeps one reply for each request: requestMany needs one that reads a log/.test(
         String(error),
       ),
   )

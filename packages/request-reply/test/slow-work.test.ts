@@ -11,7 +11,7 @@ test('a request that was dropped before its turn, since its partition moves, is 
     warnings: { tell: (message: string) => told.push(message) },
     steps: { of: () => ({}) },
   } as unknown as SlowWorkOptions)
-  const job = { phase: 'over', beganAt: 0, told: false, record: { key: null } } as unknown as Job
+  const job = { phase: 'over', beganAt: Number.NaN, told: false, record: { key: null } } as unknown as Job
   slowWork.look(job, 180_000)
   assert.deepEqual(told, [])
 })

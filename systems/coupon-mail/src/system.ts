@@ -3,16 +3,9 @@
  *
  *   broker, database ─▶ topics, databases, tables ─▶ mailbox ─▶ Mail API ─▶ mail worker, coupon service
  */
-import {
-  allSettled,
-  createTopics,
-  Foundation,
-  StartError,
-  SupervisedChild,
-  type Surroundings,
-} from '@milena/hosting'
+import { allSettled, Foundation, StartError, SupervisedChild, type Surroundings } from '@milena/hosting'
 import type { CouponConfig } from './coupon/main.ts'
-import { databaseNames, openDatabases, type DatabaseUrls } from './databases.ts'
+import { openDatabases, type DatabaseUrls } from './databases.ts'
 import type { MailApiConfig } from './mail-api/main.ts'
 import type { MailboxConfig, MailboxFacts } from './mailbox/main.ts'
 import type { ServiceFacts } from './service-facts.ts'
@@ -80,10 +73,10 @@ export class CouponSystem {
       throw new StartError('SMTP_URL must be smtp://host:port or smtps://user:password@host:port')
     await this.#foundation.start(surroundings)
     const { prefix } = this.#options
-    const [databases, smtp] = await Promise.all([
-      openDatabases(this.#foundation.databaseUrl, prefix),
+    const [databases, smtp] = await allSettled([
+      openDatabases(this.#foundation, prefix),
       smtpUrl ?? this.#startMailbox(),
-      createTopics(this.brokers, topicsOf(prefix)),
+      this.#foundation.createTopics(topicsOf(prefix)),
     ])
     this.#databases = databases
     await this.#startMailApi(databases, smtp)
@@ -125,7 +118,6 @@ export class CouponSystem {
       // oxlint-disable-next-line no-await-in-loop -- each after those that need it
       await this.#services.get(service)?.stop()
     await this.#mailbox?.stop()
-    await this.#foundation.clean(this.#options.prefix, databaseNames)
     await this.#foundation.close()
   }
 

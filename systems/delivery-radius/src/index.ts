@@ -1,4 +1,4 @@
 /** The system as a part of another program. */
 export { connect } from './database/connect.ts'
 export { createShops, readShops, type StoredShop } from './database/shops.ts'
-export { DeliverySystem, type Service, type Surroundings, type SystemOptions } from './system.ts'
+export { DeliverySystem, type Service, type SystemOptions } from './system.ts'

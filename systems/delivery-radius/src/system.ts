@@ -3,35 +3,11 @@
  *
  *   broker, database ─▶ topics, tables, shops ─▶ workers ─▶ requesters
  */
-import {
-  brokerEntry,
-  checkReachable,
-  databaseEntry,
-  findFreePort,
-  SupervisedChild,
-  type BrokerConfig,
-  type BrokerFacts,
-  type ChildSpec,
-  type DatabaseFacts,
-  type DatabaseOptions,
-} from '@milena/hosting'
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { connect } from './database/connect.ts'
-import { createDatabase, dropDatabase } from './database/database.ts'
-import { createShops } from './database/shops.ts'
-import { namesOf, type Names } from './domain/messages.ts'
+import { allSettled, Foundation, SupervisedChild, type ChildSpec, type Surroundings } from '@milena/hosting'
+import { openDatabase } from './database/database.ts'
+import { namesOf, topicsOf, type Names } from './domain/messages.ts'
 import type { RequesterConfig, RequesterFacts } from './requester/main.ts'
-import { createTopics, deleteTopics } from './topics.ts'
 import type { WorkerConfig } from './worker/main.ts'
-
-export interface Surroundings {
-  /** `host:port,…`; without it, the embedded broker. */
-  readonly brokers?: string | undefined
-  /** Without it, the embedded database. */
-  readonly databaseUrl?: string | undefined
-}
 
 export interface SystemOptions {
   /** Begins the names of topics, group and database. */
@@ -54,23 +30,19 @@ const entries = {
 
 export class DeliverySystem {
   readonly #options: SystemOptions
-  readonly #foundation: SupervisedChild[] = []
+  readonly #foundation: Foundation
   readonly #services = new Map<Service, SupervisedChild>()
   /** Killed, and not ready again. */
   readonly #away = new Set<Service>()
-  #brokers: string | undefined
-  #serverUrl: string | undefined
   #databaseUrl: string | undefined
-  #ownsBrokers = false
-  #ownsDatabase = false
-  #folder: string | undefined
 
   constructor(options: SystemOptions) {
     this.#options = options
+    this.#foundation = new Foundation('delivery', options.log)
   }
 
   get brokers(): string {
-    return this.#brokers!
+    return this.#foundation.brokers
   }
 
   /** Of the system's own database. */
@@ -86,17 +58,16 @@ export class DeliverySystem {
     return this.#named('requester').map((child) => child.facts as RequesterFacts)
   }
 
-  async start({ brokers, databaseUrl }: Surroundings): Promise<void> {
-    if (brokers !== undefined) await checkReachable(brokers)
-    const folder = await mkdtemp(join(tmpdir(), 'milena-delivery-'))
-    this.#folder = folder
-    // PostgreSQL may run as another user, who has to get at its own folder in here.
-    await chmod(folder, 0o711)
-    await all([this.#startBroker(brokers), this.#startDatabase(databaseUrl, folder)])
-    const { prefix, workers, requesters } = this.#options
-    await all([this.#createDatabase(), createTopics(this.brokers, prefix)])
-    await all(range(workers).map((n) => this.#startWorker(`worker-${n}`)))
-    await all(range(requesters).map((n) => this.#startRequester(`requester-${n}`, n)))
+  async start(surroundings: Surroundings): Promise<void> {
+    await this.#foundation.start(surroundings)
+    const { prefix, workers, requesters, shops } = this.#options
+    const [databaseUrl] = await allSettled([
+      openDatabase(this.#foundation, prefix, shops),
+      this.#foundation.createTopics(topicsOf(prefix)),
+    ])
+    this.#databaseUrl = databaseUrl
+    await allSettled(range(workers).map((n) => this.#startWorker(`worker-${n}`)))
+    await allSettled(range(requesters).map((n) => this.#startRequester(`requester-${n}`, n)))
   }
 
   /** Whether it was ready, and was not killed since. */
@@ -125,49 +96,9 @@ export class DeliverySystem {
 
   /** Ends everything that was started, and removes what it has left in brokers and databases of others. */
   async close(): Promise<void> {
-    const { prefix, log } = this.#options
     await Promise.all(this.#named('requester').map((child) => child.stop()))
     await Promise.all(this.#named('worker').map((child) => child.stop()))
-    const cleaned = await Promise.allSettled([
-      this.#brokers !== undefined && !this.#ownsBrokers && deleteTopics(this.#brokers, prefix),
-      this.#serverUrl !== undefined &&
-        !this.#ownsDatabase &&
-        dropDatabase(this.#serverUrl, databaseOf(prefix)),
-    ])
-    for (const result of cleaned)
-      if (result.status === 'rejected') log(`something is left of ${prefix}: ${String(result.reason)}`)
-    await Promise.all(this.#foundation.map((child) => child.stop()))
-    if (this.#folder !== undefined) await rm(this.#folder, { recursive: true, force: true })
-  }
-
-  async #startBroker(brokers: string | undefined): Promise<void> {
-    this.#ownsBrokers = brokers === undefined
-    const config: BrokerConfig = { port: 0 }
-    this.#brokers = brokers ?? ((await this.#found('broker', brokerEntry, config)) as BrokerFacts).brokers
-  }
-
-  async #startDatabase(url: string | undefined, folder: string): Promise<void> {
-    this.#ownsDatabase = url === undefined
-    const config: DatabaseOptions = { dataDir: join(folder, 'database'), port: await findFreePort() }
-    this.#serverUrl = url ?? ((await this.#found('database', databaseEntry, config)) as DatabaseFacts).url
-  }
-
-  async #found(name: string, entry: URL, config: unknown): Promise<unknown> {
-    const child = this.#child({ name, entry, config }, false)
-    this.#foundation.push(child)
-    await child.start()
-    return child.facts
-  }
-
-  async #createDatabase(): Promise<void> {
-    const { prefix, shops } = this.#options
-    this.#databaseUrl = await createDatabase(this.#serverUrl!, databaseOf(prefix))
-    const pool = await connect(this.#databaseUrl, 1)
-    try {
-      await createShops(pool, shops)
-    } finally {
-      await pool.end()
-    }
+    await this.#foundation.close()
   }
 
   #startWorker(name: Service): Promise<void> {
@@ -185,7 +116,9 @@ export class DeliverySystem {
   }
 
   #startService(service: Service, spec: ChildSpec): Promise<void> {
-    const child = this.#child({ ...spec, onRestart: () => void this.#away.delete(service) }, true)
+    const onRestart = (): void => void this.#away.delete(service)
+    const supervisor = { restart: true, onChange: () => {}, log: this.#options.log }
+    const child = new SupervisedChild({ ...spec, onRestart }, supervisor)
     this.#services.set(service, child)
     return child.start()
   }
@@ -194,25 +127,11 @@ export class DeliverySystem {
     return { brokers: this.brokers, databaseUrl: this.databaseUrl, prefix: this.#options.prefix }
   }
 
-  #child(spec: ChildSpec, restart: boolean): SupervisedChild {
-    return new SupervisedChild(spec, { restart, onChange: () => {}, log: this.#options.log })
-  }
-
   #named(kind: 'requester' | 'worker'): SupervisedChild[] {
     return [...this.#services.values()].filter(({ name }) => name.startsWith(kind))
   }
 }
 
-function databaseOf(prefix: string): string {
-  return `${prefix}delivery-radius`
-}
-
 function range(count: number): number[] {
   return Array.from({ length: count }, (_, index) => index + 1)
-}
-
-/** Waits for all, so that none is still starting when the first failure is thrown. */
-async function all(promises: readonly Promise<unknown>[]): Promise<void> {
-  for (const result of await Promise.allSettled(promises))
-    if (result.status === 'rejected') throw result.reason
 }

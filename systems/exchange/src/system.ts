@@ -3,20 +3,13 @@
  *
  *   broker, database ─▶ topics, databases, tables ─▶ account services ─▶ exchange service, auditor, interference
  */
-import {
-  allSettled,
-  createTopics,
-  Foundation,
-  SupervisedChild,
-  type ChildSpec,
-  type Surroundings,
-} from '@milena/hosting'
+import { allSettled, Foundation, SupervisedChild, type ChildSpec, type Surroundings } from '@milena/hosting'
 import { faultless, type Behaviour } from './account/behaviour.ts'
 import { Ledger } from './account/ledger.ts'
 import type { AccountConfig, ServiceFacts } from './account/main.ts'
 import type { AuditConfig } from './audit/main.ts'
 import { connect } from './database/connect.ts'
-import { databaseNames, openDatabases, type DatabaseUrls } from './database/databases.ts'
+import { openDatabases, type DatabaseUrls } from './database/databases.ts'
 import type { ExchangeConfig } from './exchange/main.ts'
 import type { InterferenceConfig } from './interference/main.ts'
 import { accountServices, currenciesOf, type AccountService } from './operations.ts'
@@ -78,10 +71,9 @@ export class ExchangeSystem {
   async start(surroundings: Surroundings): Promise<void> {
     await this.#foundation.start(surroundings)
     const { prefix } = this.#options
-    const topics = topicsOf(prefix).map((name) => ({ name, partitions }))
-    const [databases] = await Promise.all([
-      openDatabases(this.#foundation.databaseUrl, prefix),
-      createTopics(this.brokers, topics),
+    const [databases] = await allSettled([
+      openDatabases(this.#foundation, prefix),
+      this.#foundation.createTopics(topicsOf(prefix).map((name) => ({ name, partitions }))),
     ])
     this.#databases = databases
     await allSettled(accountServices.map((service) => this.#startAccount(service, databases)))
@@ -150,7 +142,6 @@ export class ExchangeSystem {
     await this.#services.get('exchange')?.stop()
     const rest = [...accountServices.map((service) => this.#services.get(service)), this.#auditor]
     await Promise.all(rest.map(async (child) => child?.stop()))
-    await this.#foundation.clean(this.#options.prefix, databaseNames)
     await this.#foundation.close()
   }
 

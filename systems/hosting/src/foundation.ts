@@ -1,14 +1,16 @@
 /** What a system stands on: brokers and a database server, those that are named, or embedded ones that end with it. */
+import type { TopicSpec } from '@milena/request-reply'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { brokerEntry, type BrokerConfig, type BrokerFacts } from './broker/entry.ts'
 import { checkReachable } from './broker/reachable.ts'
-import { deleteTopics } from './broker/topics.ts'
-import { dropDatabases } from './database/databases.ts'
+import { createTopics, deleteTopics } from './broker/topics.ts'
+import { createDatabase, dropDatabases } from './database/databases.ts'
 import { databaseEntry, type DatabaseFacts } from './database/entry.ts'
 import type { ServerOptions } from './database/server.ts'
 import { findFreePort } from './process/free-port.ts'
+import { messageOf } from './process/start-error.ts'
 import { SupervisedChild } from './process/supervisor.ts'
 
 export interface Surroundings {
@@ -26,6 +28,9 @@ export class Foundation {
   #databaseUrl: string | undefined
   #given: Surroundings = {}
   #folder: string | undefined
+  /** Of the system's own, by their whole names. */
+  readonly #topics: string[] = []
+  readonly #databases: string[] = []
 
   /** @param name names the folder of the embedded ones */
   constructor(name: string, log: (line: string) => void) {
@@ -53,20 +58,52 @@ export class Foundation {
     await allSettled([this.#startBroker(), this.#startDatabase(folder)])
   }
 
-  /** Removes what a system has left, under names that begin with `prefix`, in brokers and databases that stay. */
-  async clean(prefix: string, databases: readonly string[]): Promise<void> {
-    const { brokers, databaseUrl } = this.#given
-    const cleaned = await Promise.allSettled([
-      brokers !== undefined && deleteTopics(brokers, prefix),
-      databaseUrl !== undefined && dropDatabases(databaseUrl, prefix, databases),
-    ])
-    for (const result of cleaned)
-      if (result.status === 'rejected') this.#log(`something is left of ${prefix}: ${String(result.reason)}`)
+  /**
+   * Makes topics of the system's own; `close` removes them, with the retry topics and dead letters that come of them.
+   *
+   * @throws StartError when one is there already: it is another run's, and stays
+   */
+  async createTopics(topics: readonly TopicSpec[]): Promise<void> {
+    await createTopics(this.brokers, topics)
+    this.#topics.push(...topics.map(({ name }) => name))
   }
 
+  /**
+   * Makes databases of the system's own, and gives their URLs by these names; `close` removes them.
+   *
+   * @param prefix begins the databases' own names
+   * @throws StartError when one is there already: it is another run's, and stays
+   */
+  async createDatabases<Name extends string>(
+    prefix: string,
+    names: readonly Name[],
+  ): Promise<Readonly<Record<Name, string>>> {
+    const urls: Partial<Record<Name, string>> = {}
+    for (const name of names) {
+      // oxlint-disable-next-line no-await-in-loop -- each copies the same template
+      urls[name] = await createDatabase(this.databaseUrl, `${prefix}${name}`)
+      this.#databases.push(`${prefix}${name}`)
+    }
+    return urls as Record<Name, string>
+  }
+
+  /** Removes what was made in brokers and databases that stay, and ends those that do not. */
   async close(): Promise<void> {
+    await this.#clean()
     await Promise.all(this.#children.map((child) => child.stop()))
     if (this.#folder !== undefined) await rm(this.#folder, { recursive: true, force: true })
+  }
+
+  async #clean(): Promise<void> {
+    const { brokers, databaseUrl } = this.#given
+    const [topics, databases] = [this.#topics.splice(0), this.#databases.splice(0)]
+    const cleaned = await Promise.allSettled([
+      brokers !== undefined && topics.length > 0 && deleteTopics(brokers, topics),
+      databaseUrl !== undefined && databases.length > 0 && dropDatabases(databaseUrl, databases),
+    ])
+    for (const [index, result] of cleaned.entries())
+      if (result.status === 'rejected')
+        this.#log(`left behind: ${[topics, databases][index]!.join(', ')} (${messageOf(result.reason)})`)
   }
 
   async #startBroker(): Promise<void> {
@@ -90,8 +127,10 @@ export class Foundation {
   }
 }
 
-/** Waits for all, so that none is still starting when the first failure is thrown. */
-export async function allSettled(promises: readonly Promise<unknown>[]): Promise<void> {
-  for (const result of await Promise.allSettled(promises))
-    if (result.status === 'rejected') throw result.reason
+/** As `Promise.all`, but waits for all, so that none is still starting when the first failure is thrown. */
+export async function allSettled<const Values extends readonly unknown[]>(
+  values: Values,
+): Promise<{ -readonly [Place in keyof Values]: Awaited<Values[Place]> }> {
+  await Promise.allSettled(values)
+  return Promise.all(values)
 }

@@ -1,9 +1,7 @@
 export { brokerEntry, type BrokerConfig, type BrokerFacts } from './broker/entry.ts'
 export { explainBrokers } from './broker/explain.ts'
 export { checkReachable } from './broker/reachable.ts'
-export { createTopics, deleteTopics } from './broker/topics.ts'
 export { connectDatabase, isRefusal, withoutPassword } from './database/connect.ts'
-export { createDatabases, dropDatabases } from './database/databases.ts'
 export { databaseEntry, type DatabaseFacts } from './database/entry.ts'
 export {
   startServer as startDatabase,

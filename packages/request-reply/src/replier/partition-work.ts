@@ -68,8 +68,8 @@ export class Job implements Tracked<Job>, Laned<Job>, RequestRun {
   overdue = false
   /** Whether slot and lane were let go of before its handler ended. */
   leftBehind = false
-  /** When its turn came and when it had its outcome, in `Clock.monotonic` milliseconds. */
-  beganAt = 0
+  /** When its turn came, in `Clock.monotonic` milliseconds; NaN before that. And when it had its outcome. */
+  beganAt: number = Number.NaN
   handledAt = 0
   /** Not before this its turn comes, on the same clock, while it is among its partition's `delayed`. */
   dueAt = 0

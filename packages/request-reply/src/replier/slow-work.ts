@@ -31,7 +31,7 @@ export class SlowWork {
   look(job: Job, now: number): void {
     if (job.told || job.phase === 'waiting' || job.phase === 'parked') return
     // Dropped before its turn, since its partition moves: it is there until those before it are finished, and does not run.
-    if (job.beganAt === 0 || now - job.beganAt < this.#options.slowAfter) return
+    if (!(now - job.beganAt >= this.#options.slowAfter)) return
     job.told = true
     this.#options.warnings.tell(says[job.phase] ?? says.handling, {
       ...describe(job, this.#options.steps, now),
@@ -81,6 +81,6 @@ export function describe(job: Job, steps: Steps, now: number): OldestInHand {
       record.key === null ? undefined : foreign(record.key.toString('utf8', 0, 4 * longestKey), longestKey),
     position: { topic: work.topic, partition: work.partition, offset: job.offset },
     age: Math.round(now - job.receivedAt),
-    running: job.phase === 'waiting' || job.phase === 'parked' ? undefined : Math.round(now - job.beganAt),
+    running: Number.isNaN(job.beganAt) ? undefined : Math.round(now - job.beganAt),
   }
 }

@@ -8,7 +8,6 @@
  * and when there is room, so that an endless source takes no more memory than its beginning.
  */
 import { MilenaError } from '../errors.ts'
-import { errorOf } from '../words.ts'
 import { optionsOf, type EachSettings } from './each-options.ts'
 import type { Source } from './each-source.ts'
 import type { Turns, Waiter } from './each-turns.ts'
@@ -202,15 +201,21 @@ export class Each implements EachResults<unknown, unknown>, Waiter {
     })
     reply.then(
       (given) => this.#settle({ index, item, reply: given }),
-      (thrown: unknown) => {
-        const error = errorOf(thrown) as MilenaError
+      (error: unknown) => {
+        // What is none of ours is a fault of the library's: nobody can tell what it says of the next one.
+        if (!(error instanceof MilenaError)) {
+          this.#inFlight--
+          this.#end({ error })
+          this.#hand()
+          return tell?.('refused')
+        }
         if (!accepted && error.code === 'MILENA_OVERLOADED') {
           this.#inFlight--
-          tell?.('no room')
-          return
+          this.#hand()
+          return tell?.('no room')
         }
-        if (final.has(error.code)) this.#end({ error })
         this.#settle({ index, item, error })
+        if (final.has(error.code)) this.#end({ error })
         tell?.('refused')
       },
     )

@@ -2,7 +2,7 @@
  * The document's message: `key` chooses the partition, so that the changes of a shop are applied in their order; `type`
  * chooses who handles it.
  */
-import { defineOperation, type Operation } from '@milena/request-reply'
+import { defineOperation, type Operation, type TopicSpec } from '@milena/request-reply'
 import { z } from 'zod'
 import { kinds } from './radius.ts'
 
@@ -40,6 +40,11 @@ export function namesOf(prefix: string): Names {
     replyTopic: `${prefix}delivery-radius-reply`,
     workerGroup: `${prefix}delivery-radius-worker`,
   }
+}
+
+export function topicsOf(prefix: string): readonly TopicSpec[] {
+  const { topic, replyTopic } = namesOf(prefix)
+  return [topic, replyTopic].map((name) => ({ name, partitions }))
 }
 
 export function defineChangeRadius(prefix: string): ChangeRadius {

@@ -1,5 +1,5 @@
 /** Each service has a database of its own: made for a run, gone after it. */
-import { createDatabases } from '@milena/hosting'
+import type { Foundation } from '@milena/hosting'
 import { migrate } from '@milena/postgres'
 import { readFile } from 'node:fs/promises'
 import { connect } from './connect.ts'
@@ -14,9 +14,9 @@ const schemas: Readonly<Record<DatabaseName, URL>> = {
   'fx-account': new URL('../account/schema.sql', import.meta.url),
 }
 
-/** Makes the databases and their tables on a server, under names that begin with `prefix`. */
-export async function openDatabases(serverUrl: string, prefix: string): Promise<DatabaseUrls> {
-  const urls = await createDatabases(serverUrl, prefix, databaseNames)
+/** Makes the databases and their tables under names that begin with `prefix`. */
+export async function openDatabases(foundation: Foundation, prefix: string): Promise<DatabaseUrls> {
+  const urls = await foundation.createDatabases(prefix, databaseNames)
   await Promise.all(databaseNames.map((name) => applySchema(urls[name], name)))
   return urls
 }

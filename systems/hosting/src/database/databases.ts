@@ -3,52 +3,40 @@ import { Client, escapeIdentifier } from 'pg'
 import { messageOf, StartError } from '../process/start-error.ts'
 import { connectDatabase, isRefusal, withoutPassword } from './connect.ts'
 
+/** PostgreSQL's code for a database that is there already. */
+const duplicateDatabase = '42P04'
+
 /**
- * Makes a database for each name, and gives their URLs by these names.
+ * Makes a database. Returns its URL.
  *
- * @param prefix begins the databases' own names
- * @throws StartError when the server does not answer, or lets this user make none
+ * @throws StartError when the server does not answer, lets this user make none, or has one of that name
  */
-export async function createDatabases<Name extends string>(
-  serverUrl: string,
-  prefix: string,
-  names: readonly Name[],
-): Promise<Readonly<Record<Name, string>>> {
+export async function createDatabase(serverUrl: string, name: string): Promise<string> {
   await onServer(serverUrl, async (client) => {
-    for (const name of names) {
-      try {
-        // oxlint-disable-next-line no-await-in-loop -- each copies the same template
-        await client.query(`create database ${escapeIdentifier(prefix + name)}`)
-      } catch (error) {
-        if (!isRefusal(error)) throw error
-        throw new StartError(
-          `the database at ${withoutPassword(serverUrl)} does not let this user make databases ` +
-            `(${messageOf(error)}): grant CREATEDB, or unset DATABASE_URL to use the embedded one`,
-        )
-      }
+    try {
+      await client.query(`create database ${escapeIdentifier(name)}`)
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+      if ((error as { code?: string }).code === duplicateDatabase)
+        throw new StartError(`the database ${name} is there already: choose another --prefix, or drop it`)
+      throw new StartError(
+        `the database at ${withoutPassword(serverUrl)} does not let this user make databases ` +
+          `(${messageOf(error)}): grant CREATEDB, or unset DATABASE_URL to use the embedded one`,
+      )
     }
   })
-  const urls = names.map((name) => [name, urlOf(serverUrl, prefix + name)] as const)
-  return Object.fromEntries(urls) as Record<Name, string>
+  const url = new URL(serverUrl)
+  url.pathname = `/${encodeURIComponent(name)}`
+  return url.href
 }
 
-/** Removes what `createDatabases` has made, as far as it came. */
-export async function dropDatabases(
-  serverUrl: string,
-  prefix: string,
-  names: readonly string[],
-): Promise<void> {
+/** Removes databases, whoever is connected to them. */
+export async function dropDatabases(serverUrl: string, names: readonly string[]): Promise<void> {
   await onServer(serverUrl, async (client) => {
     for (const name of names)
       // oxlint-disable-next-line no-await-in-loop -- one client
-      await client.query(`drop database if exists ${escapeIdentifier(prefix + name)} with (force)`)
+      await client.query(`drop database if exists ${escapeIdentifier(name)} with (force)`)
   })
-}
-
-function urlOf(serverUrl: string, database: string): string {
-  const url = new URL(serverUrl)
-  url.pathname = `/${encodeURIComponent(database)}`
-  return url.href
 }
 
 async function onServer(url: string, run: (client: Client) => Promise<void>): Promise<void> {
