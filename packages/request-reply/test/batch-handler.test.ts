@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { ReplierOptions } from '../src/replier/options.ts'
 import { OptionsError, ReplyError } from '../src/errors.ts'
 import { batchHandler, type BatchWork } from '../src/replier/batch-handler.ts'
 import { until } from './asking.ts'
@@ -10,11 +11,12 @@ async function batching(
   { replier }: Bench,
   options?: Parameters<typeof batchHandler>[1],
   work: BatchWork<string, string> = (requests) => requests.map(({ value }) => `did ${value}`),
+  settings: Partial<ReplierOptions> = {},
 ) {
   const batches: string[][] = []
   const gates: (() => void)[] = []
   let open = false
-  const worker = replier({ concurrency: 100 })
+  const worker = replier({ concurrency: 100, ...settings })
   worker.handle(
     echo,
     batchHandler<string, string>(async (requests) => {
@@ -120,6 +122,54 @@ test('of one key there is one request in a batch, so their order is kept', async
     )
     assert.equal(order.length, 15)
   }
+})
+
+test('a request whose deadline passes while another batch runs is in none, and its requester is told that', async (t) => {
+  const bench = await setUp(t)
+  const { batches, letGo } = await batching(bench, {}, undefined, { clockTolerance: 0 })
+  const first = await bench.asking.ask('a', { key: 'a' })
+  await until('the first batch runs', () => batches.length === 1)
+  const deadline = Date.now() + 100
+  const late = await bench.asking.ask('b', { key: 'b', deadline })
+  const other = await bench.asking.ask('c', { key: 'c' })
+  await until('the deadline has passed', () => Date.now() > deadline + 5)
+  letGo()
+  const { error } = await bench.asking.reply(late)
+  assert.equal(error!.code, 'MILENA_DEADLINE_EXCEEDED')
+  assert.match(error!.message, /before its batch began; this try did nothing/)
+  assert.equal((await bench.asking.reply(other)).text, 'did c')
+  await bench.asking.reply(first)
+  assert.deepEqual(batches, [['a'], ['c']])
+  assert.deepEqual(bench.warned, [])
+})
+
+test('a request that was answered by handlerTimeout before its batch began is in none', async (t) => {
+  const bench = await setUp(t)
+  const { batches, letGo } = await batching(bench, {}, undefined, { handlerTimeout: 50 })
+  const [first, second] = [
+    await bench.asking.ask('a', { key: 'a' }),
+    await bench.asking.ask('b', { key: 'b' }),
+  ]
+  await until('the first batch runs', () => batches.length === 1)
+  for (const asked of [first, second])
+    assert.equal((await bench.asking.reply(asked)).error!.code, 'MILENA_HANDLER_TIMEOUT')
+  const before = batches.flat().length
+  letGo()
+  assert.equal((await bench.asking.answerTo('c', { key: 'c' })).text, 'did c')
+  assert.deepEqual(batches.flat().slice(before), ['c'])
+})
+
+test('a request that waits for its batch when its replier lets go of it is in none', async (t) => {
+  const bench = await setUp(t)
+  const { batches, worker, letGo } = await batching(bench)
+  await bench.asking.ask('a', { key: 'a' })
+  await until('the first batch runs', () => batches.length === 1)
+  await bench.asking.ask('b', { key: 'b' })
+  await until('both are in hand', () => worker.health().slotsTaken === 2)
+  await worker.close({ timeout: 0 })
+  letGo()
+  for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate)
+  assert.deepEqual(batches, [['a']])
 })
 
 test('options that cannot work are refused', () => {

@@ -79,6 +79,26 @@ test('an abandoned request has its signal fired with the reason, once', async ()
   assert.equal(given.abandoned, true)
 })
 
+test('a signal that is asked for only when the request was given up has fired', () => {
+  const timedOut = context(new ManualClock(), new Set(), 1_000)
+  timedOut.abandon(new Error('it has taken too long'))
+  assert.match(String(timedOut.forward().signal.reason), /it has taken too long/)
+  const abortable: Abortable = new Set()
+  const moved = context(new ManualClock(), abortable, 1_000)
+  abortable.aborted = new Error('its partition has moved')
+  assert.match(String(moved.signal.reason), /its partition has moved/)
+  assert.equal(moved.abandoned, true)
+})
+
+test('a signal that is asked for only when the handler has ended is kept nowhere', () => {
+  const clock = new ManualClock()
+  const abortable: Abortable = new Set()
+  const ended = context(clock, abortable, 1_000)
+  ended.release()
+  assert.equal(ended.signal.aborted, false)
+  assert.deepEqual([clock.timers, abortable.size], [0, 0])
+})
+
 test('error codes are counted apart up to a hundred, for a handler may make up as many as it likes', () => {
   const counters = new ReplierCounters()
   for (let i = 0; i < 1_000; i++) counters.countErrorReply(`CODE_${i}`)

@@ -6,9 +6,9 @@
  *
  * Nothing waits in order to gather: what begins while a batch runs is the next one.
  */
-import { OptionsError, unknownOptions } from '../errors.ts'
+import { OptionsError, remoteCodes, ReplyError, unknownOptions } from '../errors.ts'
 import { classOf } from '../words.ts'
-import type { HandlerContext } from './context.ts'
+import { RequestContext, type HandlerContext } from './context.ts'
 import type { Handler } from './replier.ts'
 
 /** One request of a batch. */
@@ -43,7 +43,9 @@ interface Waiting {
 /**
  * Makes a handler of batches one for `replier.handle`. Requests of one key are still handled one after the other: of each
  * key there is at most one in a batch, and none in two batches at once. Middleware stands around each request by itself,
- * and so do deadlines and `handlerTimeout`. Let the replier's `concurrency` be at least `size`.
+ * and so do deadlines and `handlerTimeout`: a request whose time is over, or whose partition is gone, before its batch
+ * begins is in none. A batch keeps its place among `running` until its work ends, so let that have a limit of its own. Let
+ * the replier's `concurrency` be at least `size`.
  *
  * @throws OptionsError `MILENA_OPTIONS_INVALID`
  */
@@ -84,12 +86,29 @@ class Batches {
     this.#scheduled = true
     setImmediate(() => {
       this.#scheduled = false
-      const batch = this.#waiting.slice(0, this.#size)
-      this.#waiting = this.#waiting.slice(this.#size)
-      this.#running++
-      void this.#run(batch)
+      const batch = this.#next()
+      if (batch.length > 0) {
+        this.#running++
+        void this.#run(batch)
+      }
       this.#schedule()
     })
+  }
+
+  /** What has been waiting behind another batch may not be wanted any more, or be somebody else's. */
+  #next(): readonly Waiting[] {
+    const batch: Waiting[] = []
+    let at = 0
+    for (; at < this.#waiting.length && batch.length < this.#size; at++) {
+      const waiting = this.#waiting[at]!
+      const { context } = waiting.request
+      const over = context instanceof RequestContext ? context.over : undefined
+      if (over === undefined) batch.push(waiting)
+      // The signal's own reason: so it is known for what it is, and no failure.
+      else waiting.reject(over === 'deadline' ? tooLate() : context.signal.reason)
+    }
+    this.#waiting = this.#waiting.slice(at)
+    return batch
   }
 
   async #run(batch: readonly Waiting[]): Promise<void> {
@@ -108,6 +127,11 @@ class Batches {
       this.#schedule()
     }
   }
+}
+
+function tooLate(): ReplyError {
+  const message = 'the deadline had passed before its batch began; this try did nothing'
+  return new ReplyError(remoteCodes.deadlineExceeded, message)
 }
 
 function misfit(outcomes: unknown, requests: number): TypeError {

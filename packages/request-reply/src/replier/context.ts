@@ -67,15 +67,16 @@ export interface ForwardedName {
 }
 
 /** The contexts whose signal somebody has asked for, to abort them together. */
-export type Abortable = Set<RequestContext>
+export interface Abortable extends Set<RequestContext> {
+  /** Why they were, for a signal that is asked for only then. */
+  aborted?: Error | undefined
+}
 
 /** Looks things up when they are asked for: most handlers need few of them. */
 export class RequestContext implements HandlerContext {
   readonly operation: string
   readonly deadline: number | undefined
   readonly attempt: number
-  /** Whether the handler was told, by its signal, that the request is to be handled again. */
-  abandoned = false
   readonly #record: IncomingRecord
   readonly #correlationId: Buffer | undefined
   readonly #parts: ContextParts
@@ -83,6 +84,9 @@ export class RequestContext implements HandlerContext {
   #headers: MessageHeaders | undefined
   #abort: AbortController | undefined
   #timer: ScheduledTimer | undefined
+  /** Why this run was given up. */
+  #abandoned: Error | undefined
+  #released = false
 
   constructor(
     operation: string,
@@ -130,10 +134,26 @@ export class RequestContext implements HandlerContext {
   get signal(): AbortSignal {
     if (this.#abort === undefined) {
       this.#abort = new AbortController()
-      this.#abortable.add(this)
-      this.#watchDeadline()
+      const givenUp = this.#abandoned ?? this.#abortable.aborted
+      if (givenUp !== undefined) this.abandon(givenUp)
+      else {
+        if (!this.#released) this.#abortable.add(this)
+        this.#watchDeadline()
+      }
     }
     return this.#abort.signal
+  }
+
+  /** Whether the handler was told, by its signal, that the request is to be handled again. */
+  get abandoned(): boolean {
+    return this.#abandoned !== undefined
+  }
+
+  /** Why what has not begun need not begin any more, whether or not somebody has asked for the signal. */
+  get over(): 'deadline' | Error | undefined {
+    const givenUp = this.#abandoned ?? this.#abortable.aborted
+    if (givenUp !== undefined) return givenUp
+    return this.deadline !== undefined && this.#parts.clock.now() > this.deadline ? 'deadline' : undefined
   }
 
   forward(): Forwarded {
@@ -161,13 +181,14 @@ export class RequestContext implements HandlerContext {
 
   /** Fires the signal, which somebody has: this run is given up, the request will come again. */
   abandon(reason: Error): void {
-    this.abandoned = true
+    this.#abandoned ??= reason
     this.#timer?.cancel()
     this.#abort?.abort(reason)
   }
 
   /** The handler has ended. */
   release(): void {
+    this.#released = true
     if (this.#abort === undefined) return
     this.#timer?.cancel()
     this.#abortable.delete(this)
@@ -182,7 +203,7 @@ export class RequestContext implements HandlerContext {
     if (this.deadline === undefined) return
     const left = this.deadline - this.#parts.clock.now()
     if (left <= 0) return this.#deadlinePassed()
-    if (left > longestTimeout) return
+    if (left > longestTimeout || this.#released) return
     this.#timer = this.#parts.clock.schedule(left, () => this.#deadlinePassed())
   }
 
@@ -199,12 +220,7 @@ function isTimedOut(thrown: unknown): boolean {
   return isMilenaError(thrown) && thrown.code === 'MILENA_TIMEOUT'
 }
 
-const ownFields: ReadonlySet<string> = new Set<keyof RequestContext>([
-  'operation',
-  'deadline',
-  'attempt',
-  'abandoned',
-])
+const ownFields: ReadonlySet<string> = new Set<keyof RequestContext>(['operation', 'deadline', 'attempt'])
 
 /** The signal's reason itself, or what Node's own functions make of it: an AbortError with the reason as its cause. */
 function isAbort(thrown: unknown, reason: unknown): boolean {

@@ -390,6 +390,7 @@ export class PartitionWork implements TopicPartition {
     this.#state = 'gone'
     for (const { timer } of this.parked.values()) timer.cancel()
     this.delayed.clear()
+    this.abortable.aborted = reason
     for (const context of this.abortable) context.abandon(reason)
     for (const wake of this.sleeping) wake()
     this.#lingered?.()

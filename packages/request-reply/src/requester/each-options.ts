@@ -13,18 +13,21 @@ export interface RequestEachOptions<Item> {
   readonly concurrency?: number | undefined
   /**
    * Ends all of it: no item is asked for any more, what is in flight is cancelled, and when all results were taken the
-   * iteration throws the signal's reason.
+   * iteration throws the signal's reason. When all that the source gave has ended it does nothing any more.
    */
   readonly signal?: AbortSignal | undefined
   /** As `RequestOptions.timeout`, of each request by itself. */
   readonly timeout?: number | undefined
   /** As `RequestOptions.deadline`, of all of them: those that are not sent by then are refused, each by itself. */
   readonly deadline?: number | undefined
-  /** As `RequestOptions.headers`, for all of them. */
+  /** As `RequestOptions.headers`, for all of them, beside what `requestOptions` says of one; of a name in both, that counts. */
   readonly headers?: HeaderInput | undefined
   /** As `RequestOptions.replyTopic`, of all of them. */
   readonly replyTopic?: string | undefined
-  /** What differs from item to item: `key`, `idempotencyKey`, … What it throws ends the iteration. Default none. */
+  /**
+   * What differs from item to item: `key`, `idempotencyKey`, … What it says of an item counts before what is said for all.
+   * Called once for each item, within the process; what it throws ends the iteration, and so does a promise. Default none.
+   */
   readonly requestOptions?: ((item: Item, index: number) => RequestOptions | undefined) | undefined
 }
 
@@ -69,6 +72,59 @@ export function readEachOptions(
     problems.push(`requestOptions must be a function, not ${classOf(requestOptions)}`)
   if (problems.length > 0) throw new OptionsError('requestEach', problems)
   return { concurrency, signal, common, requestOptions: requestOptions as EachSettings['requestOptions'] }
+}
+
+/**
+ * The options of one request.
+ *
+ * @param stop cancels it with all the others
+ * @throws OptionsError of what `requestOptions` gives, and whatever it throws itself
+ */
+export function optionsOf(
+  { common, requestOptions }: EachSettings,
+  item: unknown,
+  index: number,
+  stop: AbortSignal,
+): RequestOptions {
+  const own: unknown = requestOptions?.(item, index)
+  if (own === undefined || own === null) return { ...common, signal: stop }
+  if (typeof own !== 'object' || isThenable(own))
+    throw new OptionsError('requestEach', [
+      `requestOptions must return options, not ${isThenable(own) ? 'a promise' : classOf(own)}`,
+    ])
+  const given: RequestOptions = own
+  const options = { ...common, ...given, signal: either(stop, given.signal) }
+  // What is not said of one item is as for all of them.
+  options.timeout ??= common.timeout
+  options.deadline ??= common.deadline
+  options.replyTopic ??= common.replyTopic
+  options.headers = beside(common.headers, given.headers)
+  return options
+}
+
+/** Of a name that both have, the item's counts. */
+function beside(common: HeaderInput | undefined, own: HeaderInput | undefined): HeaderInput | undefined {
+  if (own === undefined || common === undefined) return own ?? common
+  // What is no object is told of where it is read.
+  return typeof own === 'object' && own !== null ? { ...common, ...own } : own
+}
+
+/** @throws OptionsError */
+function either(stop: AbortSignal, own: AbortSignal | undefined): AbortSignal {
+  if (own === undefined) return stop
+  const problem = problemOfSignal(own)
+  if (problem !== undefined) throw new OptionsError('requestEach', [`requestOptions: signal ${problem}`])
+  const isNodes: boolean = own instanceof AbortSignal
+  if (isNodes) return AbortSignal.any([stop, own])
+  // One of another library's, or of another realm.
+  const abort = new AbortController()
+  own.addEventListener('abort', () => abort.abort(own.reason), { once: true })
+  if (own.aborted) abort.abort(own.reason)
+  return AbortSignal.any([stop, abort.signal])
+}
+
+function isThenable(value: unknown): boolean {
+  return typeof (value as { readonly then?: unknown }).then === 'function'
 }
 
 /** @throws OptionsError when there is nothing to iterate over */

@@ -7,10 +7,10 @@
  * The next item is asked for when the one before it is accepted, so that items of one key are requested in their order;
  * and when there is room, so that an endless source takes no more memory than its beginning.
  */
-import type { Clock } from '../clock.ts'
 import { MilenaError } from '../errors.ts'
-import type { EachSettings } from './each-options.ts'
+import { optionsOf, type EachSettings } from './each-options.ts'
 import type { Source } from './each-source.ts'
+import type { Turns, Waiter } from './each-turns.ts'
 import type { Reply, RequestOptions } from './reply.ts'
 
 /** An item with the outcome of its request: exactly one of `reply` and `error` is there. */
@@ -33,18 +33,17 @@ export interface EachResults<Item, Value> extends AsyncIterableIterator<EachResu
 
 /** What it asks of its requester. */
 export interface EachHost {
-  readonly clock: Clock
-  /** Whether one more request can be accepted now, as far as is known. */
-  hasRoom(): boolean
+  /** It shares the requester's room with others. */
+  readonly turns: Turns
   /** As `request`; `accepted` is called when the request has been accepted, within the call where that can be. */
   request(item: unknown, options: RequestOptions, accepted: () => void): Promise<Reply<unknown>>
 }
 
 type Result = EachResult<unknown, unknown>
+/** Of a request: it is accepted, or its outcome is a result; or others fill the requester. */
+type Became = 'accepted' | 'refused' | 'no room'
 type Taken = IteratorResult<Result, undefined>
 
-/** Milliseconds after which it looks again whether others have left room. */
-const lookAgain = 10
 /**
  * Requests in flight that share a signal to be cancelled by. It looks through all that listen whenever one is added or
  * removed: with a thousand on one signal that were 3 µs for each request, with ten thousand ten times as much.
@@ -54,7 +53,7 @@ const mostSignals = 1_000
 /** Of these no later request can be accepted either. */
 const final: ReadonlySet<string> = new Set(['MILENA_CLOSED', 'MILENA_JOURNAL_TAKEN'])
 
-export class Each implements EachResults<unknown, unknown> {
+export class Each implements EachResults<unknown, unknown>, Waiter {
   readonly #host: EachHost
   readonly #source: Source
   readonly #settings: EachSettings
@@ -81,7 +80,7 @@ export class Each implements EachResults<unknown, unknown> {
   }
 
   next(): Promise<Taken> {
-    this.#asking ??= this.#ask()
+    void this.#begun()
     return new Promise((resolve, reject) => {
       this.#takers.push({ resolve, reject })
       this.#hand()
@@ -91,10 +90,11 @@ export class Each implements EachResults<unknown, unknown> {
   async return(): Promise<Taken> {
     this.#left = true
     this.#ended.length = 0
-    this.#end('done')
+    this.#over ??= 'done'
+    this.#unlisten?.()
     this.#abort(new DOMException('the iteration over the results was ended', 'AbortError'))
-    this.#asking ??= this.#ask()
-    await this.#asking
+    this.#onChange?.()
+    await this.#begun()
     return { done: true, value: undefined }
   }
 
@@ -106,10 +106,26 @@ export class Each implements EachResults<unknown, unknown> {
     await this.return()
   }
 
+  look(): void {
+    this.#onChange?.()
+  }
+
+  close(error: Error): void {
+    this.#end({ error })
+  }
+
+  /** In a turn of its own: the source, and what else is called, may itself ask for results, or end this. */
+  #begun(): Promise<void> {
+    this.#asking ??= Promise.resolve().then(() => this.#ask())
+    return this.#asking
+  }
+
   /** Takes items from the source for as long as there are any. Never rejects. */
   async #ask(): Promise<void> {
-    this.#listen()
+    const { turns } = this.#host
     try {
+      turns.begin(this)
+      this.#listen()
       for (let index = 0; this.#over === undefined; index++) {
         // oxlint-disable no-await-in-loop -- one after the other, and none without room
         while (!this.#isOver() && this.#inFlight + this.#ended.length >= this.#settings.concurrency)
@@ -125,6 +141,7 @@ export class Each implements EachResults<unknown, unknown> {
     } catch (error) {
       this.#end({ error })
     }
+    turns.end(this)
     try {
       await this.#source.close()
     } catch (error) {
@@ -136,9 +153,11 @@ export class Each implements EachResults<unknown, unknown> {
 
   #listen(): void {
     const { signal } = this.#settings
-    if (signal === undefined) return
+    if (signal === undefined || this.#left) return
     const onAbort = (): void => {
-      this.#end({ error: signal.reason })
+      // Also when the source has come to its end: what it gave is in flight.
+      if (this.#over === 'done') this.#over = { error: signal.reason }
+      else this.#end({ error: signal.reason })
       this.#abort(signal.reason)
     }
     signal.addEventListener('abort', onAbort, { once: true })
@@ -152,51 +171,58 @@ export class Each implements EachResults<unknown, unknown> {
 
   /** Resolves when its request was accepted, or refused for good. */
   async #begin(index: number, item: unknown): Promise<void> {
-    const { requestOptions, common } = this.#settings
-    const own = requestOptions?.(item, index)
     const stop = this.#stops[index % this.#stops.length]!.signal
-    const signal = own?.signal === undefined ? stop : AbortSignal.any([stop, own.signal])
-    const options = { ...common, ...own, signal }
+    const options = optionsOf(this.#settings, item, index, stop)
+    const { turns } = this.#host
     for (;;) {
       // oxlint-disable no-await-in-loop -- others fill the requester
-      while (!this.#isOver() && !this.#host.hasRoom()) await this.#room()
+      while (!this.#isOver() && !turns.hasRoom(this)) await this.#room()
       if (this.#isOver()) return
-      const refused = await this.#request(index, item, options)
-      if (refused === undefined) return
-      await this.#room()
+      const told = this.#request(index, item, options)
+      const became = told instanceof Promise ? await told : told
+      if (became === 'no room') await this.#room()
+      else {
+        turns.leave(this)
+        // Or a source without an end, all of whose items are refused, would let nothing else run: no signal, no reply.
+        if (became === 'refused') await new Promise(setImmediate)
+        return
+      }
       // oxlint-enable no-await-in-loop
     }
   }
 
-  /** Whether it found no room; else its outcome is, or will be, a result. */
-  #request(
-    index: number,
-    item: unknown,
-    options: RequestOptions,
-  ): Promise<MilenaError | undefined> | undefined {
+  #request(index: number, item: unknown, options: RequestOptions): Became | Promise<Became> {
     let accepted = false
-    let onAccepted: ((refused?: MilenaError) => void) | undefined
+    let tell: ((became: Became) => void) | undefined
     this.#inFlight++
     const reply = this.#host.request(item, options, () => {
       accepted = true
-      onAccepted?.()
+      tell?.('accepted')
     })
     reply.then(
       (given) => this.#settle({ index, item, reply: given }),
       (error: unknown) => {
-        const refused = error instanceof MilenaError && !accepted && error.code === 'MILENA_OVERLOADED'
-        if (refused || !(error instanceof MilenaError)) this.#inFlight--
-        else this.#settle({ index, item, error })
         // What is none of ours is a fault of the library's: nobody can tell what it says of the next one.
-        if (!(error instanceof MilenaError) || final.has(error.code)) this.#end({ error })
-        this.#hand()
-        onAccepted?.(refused ? error : undefined)
+        if (!(error instanceof MilenaError)) {
+          this.#inFlight--
+          this.#end({ error })
+          this.#hand()
+          return tell?.('refused')
+        }
+        if (!accepted && error.code === 'MILENA_OVERLOADED') {
+          this.#inFlight--
+          this.#hand()
+          return tell?.('no room')
+        }
+        this.#settle({ index, item, error })
+        if (final.has(error.code)) this.#end({ error })
+        tell?.('refused')
       },
     )
     // It may be set within the call, which the compiler cannot see.
-    if (accepted as boolean) return undefined
+    if (accepted as boolean) return 'accepted'
     return new Promise((resolve) => {
-      onAccepted = resolve
+      tell = resolve
     })
   }
 
@@ -205,6 +231,7 @@ export class Each implements EachResults<unknown, unknown> {
     if (!this.#left) this.#ended.push(result)
     this.#hand()
     this.#onChange?.()
+    this.#host.turns.look()
   }
 
   /** Gives results to those who wait for them, and the end when there are none left. */
@@ -214,6 +241,7 @@ export class Each implements EachResults<unknown, unknown> {
       this.#takers.shift()!.resolve({ done: false, value: this.#ended.shift()! })
     if (this.#ended.length < ended) this.#onChange?.()
     if (this.#over === undefined || !this.#asked || this.#inFlight > 0) return
+    this.#unlisten?.()
     for (const taker of this.#takers.splice(0)) {
       const over = this.#over
       this.#over = 'done'
@@ -228,7 +256,6 @@ export class Each implements EachResults<unknown, unknown> {
 
   #end(over: { readonly error: unknown } | 'done'): void {
     this.#over ??= over
-    this.#unlisten?.()
     this.#onChange?.()
   }
 
@@ -253,11 +280,9 @@ export class Each implements EachResults<unknown, unknown> {
     })
   }
 
-  /** Likewise, or after a while: what others let go of is not told. */
-  async #room(): Promise<void> {
-    const change = this.#change()
-    const timer = this.#host.clock.schedule(lookAgain, () => this.#onChange?.())
-    await change
-    timer.cancel()
+  /** Likewise, or when it may be its turn. */
+  #room(): Promise<void> {
+    this.#host.turns.wait(this)
+    return this.#change()
   }
 }

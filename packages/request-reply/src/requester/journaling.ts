@@ -33,6 +33,8 @@ export interface JournalingOptions {
   readonly pending: PendingReplies
   readonly caps: Caps
   readonly warn: (context: string, thrown: unknown) => void
+  /** No request is accepted any more. */
+  onTaken(error: MilenaError): void
 }
 
 function isOurs(came: unknown): came is MilenaError {
@@ -204,5 +206,6 @@ export class Journaling {
     warn('journal', error)
     recovery.stop()
     pending.abandon(error)
+    this.#options.onTaken(error)
   }
 }

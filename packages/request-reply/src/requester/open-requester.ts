@@ -1,6 +1,6 @@
 /** What the callers of a requester call; what it is made of: `parts.ts`. */
 import { untyped, type AnyOperation, type Operation } from '../contract/operation.ts'
-import { OptionsError } from '../errors.ts'
+import { MilenaError, OptionsError } from '../errors.ts'
 import type { RecordPosition } from '../transport/transport.ts'
 import type { OpenedTransport } from '../transport/open.ts'
 import { errorOf } from '../words.ts'
@@ -130,11 +130,18 @@ export class OpenRequester implements AsyncDisposable {
     const operation = untyped(typed)
     this.#parts.accounts.of(operation)
     const host: EachHost = {
-      clock: this.#parts.settings.clock,
-      hasRoom: () => this.#parts.caps.hasRoom(),
+      turns: this.#parts.turns,
       request: (item, requestOptions, accepted) =>
         this.#prepare(operation, item, requestOptions, (pending) => {
-          const reply = this.#accept(pending)
+          let reply: Promise<Reply<unknown>>
+          try {
+            reply = this.#accept(pending)
+          } catch (error) {
+            // It is tried again, so it does not count as rejected.
+            if (error instanceof MilenaError && error.code === 'MILENA_OVERLOADED')
+              return Promise.reject(error)
+            throw error
+          }
           accepted()
           return reply
         }),
@@ -189,7 +196,9 @@ export class OpenRequester implements AsyncDisposable {
   }
 
   close(options?: { readonly timeout?: number | undefined }): Promise<void> {
-    return this.#parts.closing.close(options?.timeout)
+    const closed = this.#parts.closing.close(options?.timeout)
+    if (this.#parts.closing.begun) this.#parts.turns.close(this.#parts.closing.error())
+    return closed
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

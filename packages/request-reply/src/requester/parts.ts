@@ -7,6 +7,7 @@ import { Acceptance } from './acceptance.ts'
 import { Caps } from './caps.ts'
 import { Closing } from './closing.ts'
 import { Dispatcher } from './dispatcher.ts'
+import { Turns } from './each-turns.ts'
 import { EarlyReplies } from './early-replies.ts'
 import { FurtherHeaders } from './further-headers.ts'
 import { Journaling } from './journaling.ts'
@@ -46,6 +47,8 @@ export class RequesterParts {
   readonly receiver: ReplyReceiver
   readonly journaling: Journaling | undefined
   readonly closing: Closing
+  /** Of `requestEach`. */
+  readonly turns: Turns
   #routes: ReplyRoutes | undefined
 
   constructor(settings: RequesterSettings, opened: OpenedTransport) {
@@ -61,6 +64,7 @@ export class RequesterParts {
     const accounts = this.accounts
     this.preparing = new Preparing(clock)
     this.caps = new Caps(settings, this.preparing)
+    this.turns = new Turns({ clock, hasRoom: () => this.caps.hasRoom() })
     this.receiving = new Receiving({ clock, onOver: (reason) => this.#over(reason) })
     this.dispatcher = new Dispatcher({
       transport,
@@ -166,6 +170,7 @@ export class RequesterParts {
         pending: this.pending,
         caps,
         warn: (context, thrown) => warnings.tell(context, thrown),
+        onTaken: (error) => this.turns.close(error),
       })
     this.closing = new Closing({
       settings,
@@ -247,5 +252,6 @@ export class RequesterParts {
   #over(reason: Error): void {
     this.preparing.close(() => this.closing.error())
     this.pending.abandon(reason)
+    this.turns.close(this.closing.error())
   }
 }
