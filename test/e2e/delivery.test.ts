@@ -4,7 +4,7 @@ import { after, afterEach, before, test } from 'node:test'
 import { encodeHeaders, openKafka, type IncomingRecord } from '@milena/request-reply'
 import { randomBytes } from 'node:crypto'
 import { connect, DeliverySystem, readShops, type StoredShop } from '@milena/system-delivery-radius'
-import type { Pool } from 'pg'
+import { Client, escapeIdentifier, type Pool } from 'pg'
 import { uniqueName } from '../support/cluster.ts'
 import { ask, post, type Answer } from '../support/payment-system.ts'
 import { waitFor } from '../support/wait-for.ts'
@@ -50,6 +50,13 @@ interface Listed {
 
 function url(requester: number): string {
   return system.requesters[requester - 1]!.url
+}
+
+/** The server's own database, from which others can be closed. */
+function serverUrl(): string {
+  const at = new URL(process.env['DATABASE_URL'] || system.databaseUrl)
+  if (!process.env['DATABASE_URL']) at.pathname = '/postgres'
+  return at.href
 }
 
 function take(count: number): string[] {
@@ -221,6 +228,63 @@ test('changes without a reply in time are unknown, and a late reply moves them t
   await waitFor(async () => (await listed('status=unknown', trigger)).length === 0, { what: 'the list' })
 })
 
+test('a requester is killed in the middle of a trigger: whoever asks any requester is told, and beginning it again makes the rest', async () => {
+  const named = take(200)
+  const body = { kind: 'rider-shortage', action: 'begin', shops: named }
+  const locked = await pool.connect()
+  let trigger: Trigger
+  try {
+    await locked.query('begin; lock table shops in exclusive mode')
+    trigger = await begin(2, body)
+    assert.equal((await ask(trigger.url)).body['state'], 'running')
+    system.kill('requester-2')
+    await waitFor(() => system.isUp('requester-2'), { what: 'requester-2' })
+  } finally {
+    await locked.query('rollback')
+    locked.release()
+  }
+  for (const requester of [1, 2]) {
+    const { status, body: told } = await ask(`${url(requester)}/triggers/${trigger.id}`)
+    assert.equal(status, 200)
+    const { state, finished: isFinished, total, requester: by } = told
+    assert.deepEqual([state, isFinished, total, by], ['interrupted', false, 200, 'requester-2'])
+    const events = await (await fetch(`${url(requester)}/triggers/${trigger.id}/events`)).text()
+    assert.match(events, /^data: .*"interrupted".*\n\n$/)
+  }
+  const again = await begin(1, body)
+  const { done, failed, unknown } = (await finished(again)) as Record<string, number>
+  assert.deepEqual([done! + failed!, unknown], [200, 0])
+  const codes = new Set((await listed('status=failed', again)).map(({ code }) => code))
+  assert.deepEqual([...codes], failed === 0 ? [] : ['ALREADY_ACTIVE'])
+  const stored = await storedShops()
+  for (const shop of named) assert.deepEqual(stored[shop]!.active, ['rider-shortage'])
+})
+
+test('the database goes away in the middle of a trigger: when it is back everything goes on by itself', async () => {
+  const range = { from: next, to: shops }
+  const server = new Client({ connectionString: serverUrl() })
+  await server.connect()
+  const name = new URL(system.databaseUrl).pathname.slice(1)
+  let trigger: Trigger
+  try {
+    trigger = await begin(1, { kind: 'bad-weather', action: 'begin', shops: range })
+    await server.query(`alter database ${escapeIdentifier(name)} with allow_connections false`)
+    await server.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [name])
+    await waitFor(async () => (await ask(`${url(1)}/changes`)).status === 500, { what: 'no database' })
+    await server.query(`alter database ${escapeIdentifier(name)} with allow_connections true`)
+  } finally {
+    await server.end()
+  }
+  const all = shops - next + 1
+  assert.deepEqual(await finished(trigger), { done: all, failed: 0, unknown: 0 })
+  // As it was, for the tests that follow.
+  assert.deepEqual(await finished(await begin(2, { kind: 'bad-weather', action: 'end', shops: range })), {
+    done: all,
+    failed: 0,
+    unknown: 0,
+  })
+})
+
 test('workers are killed, and one is paused for longer than its session: no change is lost, made twice or out of order', async () => {
   const range = { from: next, to: shops }
   const all = { done: shops - next + 1, failed: 0, unknown: 0 }
@@ -329,4 +393,7 @@ test('a requester describes itself, and says what is wrong with a request', asyn
   assert.equal((await ask(`${url(1)}/triggers/nobodys`)).status, 404)
   assert.equal((await ask(`${url(1)}/triggers/nobodys/events`)).status, 404)
   assert.equal((await ask(`${url(1)}/changes?status=lost`)).status, 400)
+  const nowhere = await ask(`${url(1)}/changes?after=nothing`)
+  assert.equal(nowhere.status, 400)
+  assert.match(String(nowhere.body['detail']), /there is no change nothing/)
 })

@@ -1,5 +1,5 @@
 /** `npm run systems`: the five systems, one after the other. */
-import { Progress, runCommand, type Command } from '@milena/hosting'
+import { messageOf, Progress, runCommand, StartError, type Command } from '@milena/hosting'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CommandRun } from './command-run.ts'
@@ -18,7 +18,7 @@ class AllSystems implements Command {
 
   async run(): Promise<number> {
     const { chosen, output } = this.#options
-    if (output !== undefined) await mkdir(output, { recursive: true })
+    if (output !== undefined) await makeFolder(output)
     const results: Result[] = []
     for (const [index, system] of chosen.entries()) {
       const result = await this.#runOne(system, `${index + 1} of ${chosen.length}: ${typed(system)}`)
@@ -60,6 +60,14 @@ class AllSystems implements Command {
     if (failure === undefined || this.#options.verbose || output.trim() === '') return
     const lines = output.trimEnd().split('\n')
     console.log(lines.map((line) => `  ${system.name} | ${line}`).join('\n'))
+  }
+}
+
+async function makeFolder(output: string): Promise<void> {
+  try {
+    await mkdir(output, { recursive: true })
+  } catch (error) {
+    throw new StartError(`--output ${output} is no folder, and cannot be made one: ${messageOf(error)}`)
   }
 }
 

@@ -1,5 +1,12 @@
 /** `npm run delivery`: the delivery radius of shops, in a storm of triggers and over all shops. */
-import { Progress, requireFreePort, runCommand, type Command } from '@milena/hosting'
+import {
+  formatColumns,
+  Progress,
+  requireFreePort,
+  requireWritable,
+  runCommand,
+  type Command,
+} from '@milena/hosting'
 import { writeFile } from 'node:fs/promises'
 import type { Pool } from 'pg'
 import { connect } from './database/connect.ts'
@@ -9,7 +16,7 @@ import { notesOf } from './run/notes.ts'
 import { problemsOf, type Outcome } from './run/outcome.ts'
 import { toReport } from './run/report.ts'
 import { run } from './run/run.ts'
-import { everywhereTable, format, memoryOf, rateOf, usageTable, waysTable } from './run/table.ts'
+import { everywhereTable, memoryOf, rateOf, usageTable, waysTable } from './run/table.ts'
 import { boundBy, costOf } from './run/usage.ts'
 import { DeliverySystem } from './system.ts'
 
@@ -33,8 +40,9 @@ class DeliveryRun implements Command {
   }
 
   async run(): Promise<number> {
-    const { port, report } = this.#options
-    if (port !== 0) await requireFreePort(port)
+    const { port, report, requesters } = this.#options
+    for (let number = 0; port !== 0 && number < requesters; number++) await requireFreePort(port + number)
+    if (report !== undefined) await requireWritable(report, '--report')
     const brokers = process.env['KAFKA_BROKERS'] || undefined
     const databaseUrl = process.env['DATABASE_URL'] || undefined
     const show = (step: string, detail?: string): void => this.#progress.show(step, detail)
@@ -63,7 +71,7 @@ class DeliveryRun implements Command {
   #tell(outcome: Outcome): void {
     const { ways, everywhere, checked } = outcome
     if (ways.length > 0) {
-      console.log(`\n${format(waysTable(ways))}\n`)
+      console.log(`\n${formatColumns(waysTable(ways))}\n`)
       for (const note of notesOf(
         this.#options,
         ways.map(({ way }) => way),
@@ -71,8 +79,8 @@ class DeliveryRun implements Command {
         console.log(`* ${note}`)
     }
     if (everywhere !== undefined) {
-      console.log(`\n${format(everywhereTable(everywhere))}\n\n${rateOf(everywhere)}`)
-      console.log(`${memoryOf(everywhere)}\n\n${format(usageTable(everywhere.usage))}\n`)
+      console.log(`\n${formatColumns(everywhereTable(everywhere))}\n\n${rateOf(everywhere)}`)
+      console.log(`${memoryOf(everywhere)}\n\n${formatColumns(usageTable(everywhere.usage))}\n`)
       console.log(`${boundBy(everywhere.usage)}\n${costOf(everywhere.usage, everywhere.changes)}`)
     }
     const problems = problemsOf(outcome)

@@ -45,12 +45,9 @@ test('ten times the shops take no more memory, while the trigger runs and after 
   const store = { put: async () => {}, written: async () => {} } as unknown as ChangeStore
 
   const measure: Measure = async (shops) => {
-    const trigger = new Trigger(`t-${shops}`, {
-      kind: 'bad-weather',
-      action: 'begin',
-      shops: { from: 1, to: shops },
-      timeout: 60_000,
-    })
+    const shopsOf = { from: 1, to: shops }
+    const request = { kind: 'bad-weather', action: 'begin', shops: shopsOf, timeout: 60_000 } as const
+    const trigger = new Trigger(`t-${shops}`, request, 'requester-1')
     let during = 0
     const timer = setInterval(() => {
       if (during > 0 || trigger.progress().done < shops / 2) return

@@ -1,5 +1,12 @@
 /** `npm run exchange`: the currency exchange under load, while things break. */
-import { formatColumns, Progress, requireFreePort, runCommand, type Command } from '@milena/hosting'
+import {
+  formatColumns,
+  Progress,
+  requireFreePort,
+  requireWritable,
+  runCommand,
+  type Command,
+} from '@milena/hosting'
 import { writeFile } from 'node:fs/promises'
 import { help, readOptions, type RunOptions } from './options.ts'
 import type { Outcome } from './run/outcome.ts'
@@ -35,6 +42,7 @@ class ExchangeRun implements Command {
   async run(): Promise<number> {
     const { port, report } = this.#options
     if (port !== 0) await requireFreePort(port)
+    if (report !== undefined) await requireWritable(report, '--report')
     const brokers = process.env['KAFKA_BROKERS'] || undefined
     const databaseUrl = process.env['DATABASE_URL'] || undefined
     this.#progress.show(`starting ${brokers ?? 'the embedded broker'}, database and services`)

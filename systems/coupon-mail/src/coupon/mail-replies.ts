@@ -1,5 +1,13 @@
 /** Reads what comes back for the gifts' mails, in whichever process of this service, and commits what is written down. */
-import { createReplier, type HandlerContext, type KafkaOptions, type Replier } from '@milena/request-reply'
+import {
+  createReplier,
+  deadLetter,
+  exponential,
+  retry,
+  type HandlerContext,
+  type KafkaOptions,
+  type Replier,
+} from '@milena/request-reply'
 import { readResult, type Messages } from '../messages.ts'
 import type { Gifts, MailReply } from './gifts.ts'
 
@@ -20,11 +28,16 @@ export function createMailReplies({ kafka, messages, instanceId, gifts }: MailRe
     heartbeatInterval: 500,
     createTopics: true,
   })
-  for (const result of messages.results)
-    replier.handle(result, async (value, context) => {
-      const reply = toMailReply(value, context)
-      if (reply !== undefined) await gifts.settle(reply)
-    })
+  // The database may be away for an hour; what it still refuses then stands in the reply topic's dead letters.
+  const useRecords = [
+    deadLetter(),
+    retry({ attempts: 2_000, backoff: exponential({ first: 100, most: 2_000 }) }),
+  ] as const
+  const settle = async (value: Buffer, context: HandlerContext): Promise<void> => {
+    const reply = toMailReply(value, context)
+    if (reply !== undefined) await gifts.settle(reply)
+  }
+  for (const result of messages.results) replier.handle(result, settle, { useRecords })
   return replier
 }
 

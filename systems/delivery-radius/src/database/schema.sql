@@ -27,3 +27,21 @@ create table changes (
   requested_at timestamptz not null
 );
 create index changes_by_status on changes (status, number);
+
+-- Triggers of all requesters: how far each was when its requester noted it last.
+create table triggers (
+  id text primary key,
+  requester text not null,
+  kind text not null,
+  action text not null,
+  total integer not null,
+  -- `interrupted`: its requester has ended before it was finished.
+  state text not null default 'running' check (state in ('running', 'finished', 'interrupted')),
+  done integer not null default 0,
+  failed integer not null default 0,
+  unknown integer not null default 0,
+  rate integer not null default 0,
+  p50 integer not null default 0,
+  p99 integer not null default 0
+);
+create index triggers_running on triggers (requester) where state = 'running';

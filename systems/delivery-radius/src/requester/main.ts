@@ -5,6 +5,7 @@ import { connect } from '../database/connect.ts'
 import { defineChangeRadius, namesOf, partitions } from '../domain/messages.ts'
 import { ChangeStore } from './change-store.ts'
 import { addChangeRoutes, addTriggerRoutes } from './routes.ts'
+import { TriggerStore } from './trigger-store.ts'
 import { Triggers } from './triggers.ts'
 
 export interface RequesterConfig {
@@ -27,6 +28,8 @@ runChild(async (config: RequesterConfig) => {
   const { name, brokers, databaseUrl, prefix } = config
   const pool = await connect(databaseUrl, 4)
   const store = new ChangeStore(pool)
+  const triggerStore = new TriggerStore(pool, name)
+  await triggerStore.interruptLeft()
   const requester = await explainBrokers(
     brokers,
     createRequester({
@@ -39,7 +42,7 @@ runChild(async (config: RequesterConfig) => {
       onLateReply: (late) => triggers.takeLate(late),
     }),
   )
-  const triggers = new Triggers({ requester, operation: defineChangeRadius(prefix), store })
+  const triggers = new Triggers({ requester, operation: defineChangeRadius(prefix), store }, triggerStore)
 
   const app = await createApp('Delivery radius', 'finish')
   addTriggerRoutes(app, triggers)

@@ -12,7 +12,6 @@ import {
   triggerRequestSchema,
   type Progress,
 } from './schemas.ts'
-import type { Trigger } from './trigger.ts'
 import type { Triggers } from './triggers.ts'
 
 /** Milliseconds between two events of a trigger. */
@@ -34,7 +33,7 @@ export function addTriggerRoutes(app: App, triggers: Triggers): void {
       },
     },
     async ({ body }, reply) => {
-      const { id, total } = triggers.begin(body)
+      const { id, total } = await triggers.begin(body)
       const self = `/triggers/${id}`
       return reply
         .code(202)
@@ -49,20 +48,33 @@ export function addTriggerRoutes(app: App, triggers: Triggers): void {
       schema: {
         summary: 'How far a trigger is',
         params: idParams,
-        response: { 200: progressSchema, 404: problem('there is none, or it has finished long ago') },
+        response: { 200: progressSchema, 404: problem('there is none') },
       },
     },
-    async ({ params: { id } }) => find(id).progress(),
+    ({ params: { id } }) => find(id),
   )
 
   app.get(
     '/triggers/:id/events',
-    { schema: { summary: 'How far a trigger is, again and again until it has finished', params: idParams } },
-    async ({ params: { id } }, reply) => sendEvents(reply, progressOf(find(id))),
+    {
+      schema: {
+        summary:
+          'How far a trigger is, again and again until it has finished or is interrupted: server-sent events',
+        params: idParams,
+        response: { 200: z.any().describe('text/event-stream'), 404: problem('there is none') },
+      },
+    },
+    async ({ params: { id } }, reply) => {
+      await find(id)
+      return sendEvents(
+        reply,
+        progressOf(() => find(id)),
+      )
+    },
   )
 
-  function find(id: string): Trigger {
-    const found = triggers.get(id)
+  async function find(id: string): Promise<Progress> {
+    const found = await triggers.progress(id)
     if (found === undefined) throw new ProblemError(404, 'No such trigger', { trigger: id })
     return found
   }
@@ -79,6 +91,9 @@ export function addChangeRoutes(app: App, triggers: Triggers, store: ChangeStore
       },
     },
     async ({ query }) => {
+      const { after } = query
+      if (after !== undefined && (await store.find(after)) === undefined)
+        throw new ProblemError(400, 'Invalid request', { detail: `after: there is no change ${after}` })
       const changes = await store.list(query)
       const last = changes.length === query.limit ? changes.at(-1) : undefined
       return { changes, ...(last !== undefined && { next: last.id }) }
@@ -110,11 +125,11 @@ export function addChangeRoutes(app: App, triggers: Triggers, store: ChangeStore
   )
 }
 
-async function* progressOf(trigger: Trigger): AsyncGenerator<Progress> {
+async function* progressOf(look: () => Promise<Progress>): AsyncGenerator<Progress> {
   for (;;) {
-    const progress = trigger.progress()
+    const progress = await look()
     yield progress
-    if (progress.finished) return
+    if (progress.state !== 'running') return
     await sleep(interval)
   }
 }

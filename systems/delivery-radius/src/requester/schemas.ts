@@ -38,14 +38,27 @@ export const acceptedSchema = z.object({
   links: z.object({ self: z.string(), events: z.string() }),
 })
 
+export const triggerStates = ['running', 'finished', 'interrupted'] as const
+
 export const progressSchema = z.object({
   id: z.string(),
+  requester: z
+    .string()
+    .describe('the one that it was begun at; another one knows how far it was a second ago'),
   kind: kindSchema,
   action: actionSchema,
   total: z.number(),
   done: z.number(),
-  failed: z.number().describe('certainly not made; GET /changes?status=failed lists them'),
-  unknown: z.number().describe('made or not: no reply came in time; a late one moves it'),
+  failed: z
+    .number()
+    .describe('certainly not made; GET /changes?status=failed lists those that are not made yet'),
+  unknown: z.number().describe('made or not: no reply in time, or none that tells; a late one moves it'),
+  state: z
+    .enum(triggerStates)
+    .describe(
+      'interrupted: its requester has ended before; of changes that have no outcome here nobody knows whether they ' +
+        'were or will be made. Begin it again: shops that have it already refuse it',
+    ),
   finished: z.boolean().describe('whether every change has its outcome'),
   rate: z.number().describe('outcomes a second'),
   p50: z.number().describe('milliseconds from request to reply, of those that have one'),

@@ -28,16 +28,21 @@ export class Trigger {
   readonly #beganAt = performance.now()
   #endedAt: number | undefined
   #stopping = false
+  readonly #requester: string
 
-  constructor(id: string, request: TriggerRequest) {
+  /** @param requester names whom it is begun at */
+  constructor(id: string, request: TriggerRequest, requester: string) {
     this.id = id
     this.#request = request
+    this.#requester = requester
     const { shops } = request
     this.total = 'from' in shops ? shops.to - shops.from + 1 : shops.length
   }
 
-  get finished(): boolean {
-    return this.#endedAt !== undefined
+  get state(): Progress['state'] {
+    if (this.#endedAt === undefined) return 'running'
+    const { done, failed, unknown } = this.#counts
+    return done + failed + unknown === this.total ? 'finished' : 'interrupted'
   }
 
   /** Resolves when every change has its outcome, and those that were not made are stored. */
@@ -68,7 +73,7 @@ export class Trigger {
   /** A reply has come to a change that was given up. */
   takeLate({ id, status }: Change): void {
     if (this.#unknown.has(id)) this.#move(id, status)
-    else if (!this.finished) this.#late.set(id, status)
+    else if (this.state === 'running') this.#late.set(id, status)
   }
 
   progress(): Progress {
@@ -77,13 +82,15 @@ export class Trigger {
     const seconds = ((this.#endedAt ?? performance.now()) - this.#beganAt) / 1_000
     return {
       id: this.id,
+      requester: this.#requester,
       kind,
       action,
       total: this.total,
       done,
       failed,
       unknown,
-      finished: this.finished,
+      state: this.state,
+      finished: this.state === 'finished',
       rate: Math.round((done + failed + unknown) / seconds),
       p50: this.#roundTrips.percentile(50),
       p99: this.#roundTrips.percentile(99),

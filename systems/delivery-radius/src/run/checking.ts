@@ -25,7 +25,8 @@ export interface Checked {
 /** Metres: what all shops begin with. */
 const base = 3_000
 
-export async function check(system: DeliverySystem, pool: Pool): Promise<Checked> {
+/** @param answered changes of which callers were told that they were made or refused: each stands in the log */
+export async function check(system: DeliverySystem, pool: Pool, answered: number): Promise<Checked> {
   const [failed, unknown] = await listed(system)
   const refused = new Set(failed.filter(isRefused).map(({ id }) => id))
   const notMade = new Set(failed.filter((one) => !isRefused(one)).map(({ id }) => id))
@@ -39,6 +40,9 @@ export async function check(system: DeliverySystem, pool: Pool): Promise<Checked
     failed: notMade.size,
     unknown: unknown.length,
     differences: [
+      ...(model.requests < answered
+        ? [`callers were told what became of ${answered} changes, and the log has ${model.requests}`]
+        : []),
       ...differences(stored.values(), model.shops),
       ...[...model.refused]
         .filter((id) => !refused.has(id))

@@ -1,9 +1,10 @@
 /** The outcome as a page of Markdown. */
+import type { Cells } from '@milena/hosting'
 import { cpus, totalmem } from 'node:os'
 import type { RunOptions } from '../options.ts'
 import { notesOf } from './notes.ts'
 import { problemsOf, type Outcome } from './outcome.ts'
-import { everywhereTable, memoryOf, rateOf, usageTable, waysTable, type Cells } from './table.ts'
+import { everywhereTable, memoryOf, rateOf, usageTable, waysTable } from './table.ts'
 import { boundBy, costOf } from './usage.ts'
 
 export interface Surrounded {

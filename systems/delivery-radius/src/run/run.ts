@@ -4,9 +4,9 @@ import type { RunOptions } from '../options.ts'
 import type { DeliverySystem } from '../system.ts'
 import { findRedis } from '../ways/redis.ts'
 import { check } from './checking.ts'
-import { changeAll } from './everywhere.ts'
+import { changeAll, type Everywhere } from './everywhere.ts'
 import type { Outcome } from './outcome.ts'
-import { stormAll } from './storming.ts'
+import { stormAll, type WayOutcome } from './storming.ts'
 
 export interface RunParts {
   readonly system: DeliverySystem
@@ -25,8 +25,16 @@ export async function run({ system, pool, options, brokers, show, log }: RunPart
     const ways = await stormAll({ system, pool, options, redisUrl: redis?.url, show, log })
     const everywhere = options.triggers === 0 ? undefined : await changeAll(system, options, brokers, show)
     show('reading the log from its beginning, and every shop')
-    return { ways, everywhere, checked: await check(system, pool) }
+    const checked = await check(system, pool, answeredOf(ways, everywhere))
+    return { ways, everywhere, checked }
   } finally {
     await redis?.close()
   }
+}
+
+/** Changes of which request-reply's callers were told that they were made or refused: it has asked a worker. */
+function answeredOf(ways: readonly WayOutcome[], everywhere: Everywhere | undefined): number {
+  const ours = ways.find(({ way }) => way === 'request-reply')
+  const inStorm = ours === undefined ? 0 : ours.fired - ours.failedTold - ours.untold
+  return (everywhere?.triggers ?? []).reduce((sum, { done }) => sum + done, inStorm)
 }

@@ -1,10 +1,8 @@
 /** The outcome as lines of text, on a terminal and in a report. */
+import type { Cells } from '@milena/hosting'
 import type { Everywhere } from './everywhere.ts'
 import type { WayOutcome } from './storming.ts'
 import type { Usage } from './usage.ts'
-
-/** A table's cells, the first line its titles. */
-export type Cells = readonly (readonly string[])[]
 
 /** One column for each way. */
 export function waysTable(ways: readonly WayOutcome[]): Cells {
@@ -33,7 +31,7 @@ export function waysTable(ways: readonly WayOutcome[]): Cells {
 
 export function everywhereTable({ triggers }: Everywhere): Cells {
   return [
-    ['trigger', 'shops', 'made', 'refused', 'not known', 'round trip p50', 'p99'],
+    ['trigger', 'shops', 'made', 'not made, caller told', 'not known', 'round trip p50', 'p99'],
     ...triggers.map(({ kind, action, total, done, failed, unknown, p50, p99 }) => [
       `${kind} ${action}s`,
       ...[total, done, failed, unknown].map(String),
@@ -65,19 +63,6 @@ export function memoryOf({ memory }: Everywhere): string {
       `${name} ${[before, ...marked].map((one) => one.toFixed(0)).join(', ')} (at most ${most.toFixed(0)})`,
   )
   return `resident memory in MiB, before and after each quarter of the changes: ${each.join('; ')}`
-}
-
-/** In columns. */
-export function format(cells: Cells): string {
-  const widths = cells[0]!.map((_, column) => Math.max(...cells.map((line) => line[column]!.length)))
-  return cells
-    .map((line) =>
-      line
-        .map((cell, column) => (column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n')
 }
 
 function milliseconds(value: number): string {

@@ -100,7 +100,10 @@ export async function createTable(
   schema: string,
   shops: number,
 ): Promise<void> {
-  await pool.query(`create schema ${schema}; create table ${schema}.shops (like public.shops including all)`)
+  // `like` leaves out how full a page may be.
+  await pool.query(
+    `create schema ${schema}; create table ${schema}.shops (like public.shops including all) with (fillfactor = 50)`,
+  )
   const within = await connectDatabase(databaseUrl, { max: 1, options: `-c search_path=${schema}` })
   try {
     await createShops(within, shops)

@@ -18,6 +18,7 @@ export interface TriggerState {
   readonly done: number
   readonly failed: number
   readonly unknown: number
+  readonly state: 'running' | 'finished' | 'interrupted'
   readonly finished: boolean
   /** Milliseconds from a change's request to its reply. */
   readonly p50: number
@@ -107,5 +108,8 @@ export async function look(client: JsonClient, id: string): Promise<TriggerState
   const answer = await client.call({ method: 'GET', path: `/triggers/${id}`, timeout: 60_000 })
   if (answer.status !== 200)
     throw new Error(`GET /triggers/${id}: ${answer.status} ${JSON.stringify(answer.body)}`)
-  return answer.body as TriggerState
+  const state = answer.body as TriggerState
+  if (state.state === 'interrupted')
+    throw new Error(`trigger ${id} was interrupted: ${JSON.stringify(state)}`)
+  return state
 }

@@ -2,6 +2,7 @@
  * Row locks in the database: a trigger is a transaction that locks its shops in the order in which the trigger names
  * them, changes them, and commits. Two statements for all of them: locks are held as briefly as this way allows.
  */
+import { inTransaction } from '@milena/hosting'
 import type { Pool, PoolClient } from 'pg'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Counting } from './counting.ts'
@@ -48,24 +49,11 @@ export class RowLocks {
     }
   }
 
-  async #try(asked: Asked): Promise<Result> {
-    const tx = await this.#pool.connect()
-    let broken: Error | undefined
-    const onError = (error: Error): void => void (broken = error)
-    tx.on('error', onError)
-    try {
-      await tx.query('begin')
+  #try(asked: Asked): Promise<Result> {
+    return inTransaction(this.#pool, async (tx) => {
       await tx.query(`set local lock_timeout = ${this.#options.lockTimeout}`)
-      const result = await this.#change(tx, asked)
-      await tx.query('commit')
-      return result
-    } catch (error) {
-      await tx.query('rollback').catch((failed: Error) => (broken = failed))
-      throw error
-    } finally {
-      tx.off('error', onError)
-      tx.release(broken)
-    }
+      return this.#change(tx, asked)
+    })
   }
 
   async #change(tx: PoolClient, asked: Asked): Promise<Result> {

@@ -36,8 +36,9 @@ runChild(async ({ name, brokers, databaseUrl, prefix }: WorkerConfig) => {
     concurrency: 2 * batch,
     maxInHand: 8 * batch,
   })
-  // What the database could not do now: each change knows whether it was made, so that trying again is harmless.
-  replier.useRecords(retry({ attempts: 8, backoff: exponential({ first: 100, most: 5_000 }) }))
+  // The database may be away for as long as the requester waits: each change knows whether it was made, so that trying
+  // again is harmless. One that nobody waits for is tried for an hour.
+  replier.useRecords(retry({ attempts: 1_800, backoff: exponential({ first: 100, most: 2_000 }) }))
   replier.handle(
     defineChangeRadius(prefix),
     batchHandler((requests) => applyChanges(pool, requests.map(toAsked)), { size: batch }),
