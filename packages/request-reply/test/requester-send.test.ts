@@ -104,6 +104,18 @@ test('it counts against the bounds until the transport lets go of it', async () 
   assert.equal(requester.stats().rejected, 1)
 })
 
+test('its bytes count as those of a request do', async () => {
+  const { given, wrap } = holding()
+  const { requester } = await setUp(() => undefined, { maxPendingBytes: 3_000 }, wrap)
+  const first = requester.send(echo, Buffer.alloc(2_000))
+  await until(() => given.length === 1)
+  await assert.rejects(requester.send(echo, Buffer.alloc(2_000)), { code: 'MILENA_OVERLOADED', sent: 'no' })
+  await assert.rejects(requester.send(echo, Buffer.alloc(4_000)), { code: 'MILENA_RECORD_TOO_LARGE' })
+  given[0]!.resolve({ topic: 'requests', partition: 0, offset: 0 })
+  await first
+  assert.deepEqual([requester.stats().sendingBytes, requester.stats().rejected], [0, 2])
+})
+
 test('an error says what is known: refused, in doubt, or nothing at all', async () => {
   const { given, wrap } = holding()
   const { requester } = await setUp(() => undefined, {}, wrap)
@@ -161,6 +173,7 @@ test('close waits for what is on its way, and then says that it is not known', a
   await until(() => given.length > 0)
   const [sent] = given.splice(0)
   const closing = requester.close({ timeout: 60_000 })
+  await new Promise(setImmediate)
   sent!.resolve({ topic: 'requests', partition: 0, offset: 0 })
   await first
   await closing
@@ -175,6 +188,20 @@ test('close waits for what is on its way, and then says that it is not known', a
   another.given.splice(0)
   await second.close({ timeout: 0 })
   await open
+})
+
+test('a topic that is gone is asked for again by the next one', async () => {
+  const { given, wrap } = holding()
+  const { requester } = await setUp(() => undefined, {}, wrap)
+  const gone = requester.send(echo, Buffer.from('x'))
+  await until(() => given.length === 1)
+  given.pop()!.reject(new TransportError('MILENA_TOPIC_MISSING', 'it is gone'))
+  await assert.rejects(gone, { code: 'MILENA_TOPIC_MISSING', sent: 'no' })
+  const next = requester.send(echo, Buffer.from('y'))
+  assert.equal(given.length, 0, 'it waits to know the topic')
+  await until(() => given.length === 1)
+  given.pop()!.resolve({ topic: 'requests', partition: 0, offset: 0 })
+  await next
 })
 
 test('it needs no routing that can receive', async () => {
