@@ -41,7 +41,7 @@ class DeliveryRun implements Command {
 
   async run(): Promise<number> {
     const { port, report, requesters } = this.#options
-    for (let number = 0; port !== 0 && number < requesters; number++) await requireFreePort(port + number)
+    if (port !== 0) for (let number = 0; number < requesters; number++) await requireFreePort(port + number)
     if (report !== undefined) await requireWritable(report, '--report')
     const brokers = process.env['KAFKA_BROKERS'] || undefined
     const databaseUrl = process.env['DATABASE_URL'] || undefined
