@@ -27,6 +27,7 @@ import type { PendingReplies } from './pending-replies.ts'
 import { leavesOpen, readReply } from './read-reply.ts'
 import type { Reply } from './reply.ts'
 import { recoveredRequest } from './recovered.ts'
+import { RecoveryDeadlines } from './recovery-deadlines.ts'
 import { Turns } from './recovery-turns.ts'
 import type { RecoveryCounts } from './stats.ts'
 import type { RequesterWarnings } from './warnings.ts'
@@ -72,9 +73,7 @@ const longestPause = 30_000
 export class Recovery {
   readonly #options: RecoveryOptions
   readonly #waiting = new Map<string, Waiting>()
-  /** By their deadlines; those before `#due` had theirs. */
-  #byDeadline: Waiting[] = []
-  #due = 0
+  readonly #deadlines: RecoveryDeadlines<Waiting>
   readonly #turns: Turns<Item>
   readonly #timers = new Set<ScheduledTimer>()
   #journal: OpenJournal | undefined
@@ -92,6 +91,12 @@ export class Recovery {
   constructor(options: RecoveryOptions) {
     this.#options = options
     this.#turns = new Turns((items) => this.#handOver(items))
+    this.#deadlines = new RecoveryDeadlines({
+      clock: options.clock,
+      catchUp: () => options.catchUp(),
+      waits: (waiting) => this.#waiting.has(waiting.id) && !waiting.late,
+      onOver: (waiting) => this.#expire(waiting),
+    })
   }
 
   /** Reads what is unfinished; gives back from where its replies can be read, if there is any of it. */
@@ -102,7 +107,7 @@ export class Recovery {
       for (const { correlationId, deadline, repliesFrom, keptUntil } of page) {
         const waiting = { id: correlationId.toString('latin1'), deadline, late: keptUntil !== undefined }
         this.#waiting.set(waiting.id, waiting)
-        if (!waiting.late) this.#byDeadline.push(waiting)
+        if (!waiting.late) this.#deadlines.add(repliesFrom[0]?.topic, waiting)
         if (!waiting.late) this.#untold++
         for (const position of repliesFrom) {
           const place = `${position.topic} ${position.partition}`
@@ -111,14 +116,13 @@ export class Recovery {
         }
       }
     }
-    this.#byDeadline = this.#byDeadline.toSorted((one, other) => one.deadline - other.deadline)
     return from.size === 0 ? undefined : [...from.values()]
   }
 
   /** Replies are being received. What has none is unknown only when all that stood in the log by now was read. */
   begin(routes: ReplyRoutes): void {
     this.#openedAt = this.#options.clock.monotonic()
-    if (this.#byDeadline.length > 0) void routes.caughtUp().then(() => this.#expire())
+    this.#deadlines.begin(async (replyTopic) => routes.at(replyTopic).caughtUp())
   }
 
   /** Takes a reply that nobody else waits for; false when it is not to one of these requests. */
@@ -171,6 +175,7 @@ export class Recovery {
   /** Nothing more is handed over. */
   stop(): void {
     this.#stopped = true
+    this.#deadlines.stop()
     for (const timer of this.#timers) timer.cancel()
     this.#timers.clear()
     this.#turns.stop()
@@ -192,25 +197,12 @@ export class Recovery {
     })
   }
 
-  #expire(): void {
-    if (this.#stopped) return
-    const { clock, journal } = this.#options
-    const now = clock.now()
-    for (; this.#due < this.#byDeadline.length; this.#due++) {
-      const waiting = this.#byDeadline[this.#due]!
-      if (!this.#waiting.has(waiting.id) || waiting.late) continue
-      if (waiting.deadline > now) return this.#later(waiting.deadline - now, () => this.#lookOnceMore())
-      this.#untold--
-      if (journal.keepUnknown > 0) waiting.late = true
-      else this.#waiting.delete(waiting.id)
-      this.#turns.add({ waiting, late: false, record: undefined, failures: 0 })
-    }
-    this.#byDeadline = []
-    this.#due = 0
-  }
-
-  #lookOnceMore(): void {
-    void this.#options.catchUp().then(() => this.#expire())
+  /** Its deadline has passed, and no reply stood in the log. */
+  #expire(waiting: Waiting): void {
+    this.#untold--
+    if (this.#options.journal.keepUnknown > 0) waiting.late = true
+    else this.#waiting.delete(waiting.id)
+    this.#turns.add({ waiting, late: false, record: undefined, failures: 0 })
   }
 
   #later(delay: number, run: () => void): void {
