@@ -23,6 +23,8 @@ export interface RequesterFacts {
 
 /** Changes of all triggers that may be in flight. */
 const maxPending = 20_000
+/** Bytes of a trigger that names as many shops as it may. */
+const bodyLimit = 1024 * 1024
 
 runChild(async (config: RequesterConfig) => {
   const { name, brokers, databaseUrl, prefix } = config
@@ -44,7 +46,7 @@ runChild(async (config: RequesterConfig) => {
   )
   const triggers = new Triggers({ requester, operation: defineChangeRadius(prefix), store }, triggerStore)
 
-  const app = await createApp('Delivery radius', 'finish')
+  const app = await createApp('Delivery radius', 'finish', { bodyLimit })
   addTriggerRoutes(app, triggers)
   addChangeRoutes(app, triggers, store)
   app.get('/stats', { schema: { summary: 'What became of requests, in figures' } }, () => ({
