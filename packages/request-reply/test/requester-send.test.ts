@@ -226,6 +226,33 @@ test('a deadline travels with it, and one that is over is not sent', async () =>
   assert.equal(replier.requests.length, 2)
 })
 
+test('a deadline that is further away than its headers can say is left out of them', async () => {
+  const { requester, replier, clock } = await setUp(() => undefined)
+  const far = clock.now() + 100 * 365 * 86_400_000
+  for (const deadline of [far, 1e300]) await requester.send(echo, Buffer.from('x'), { deadline })
+  await until(() => replier.requests.length === 2)
+  const names = new Set(['milena-deadline', 'milena-timeout'])
+  const stated = replier.requests.flatMap(({ headers }) =>
+    headers.filter(([name]) => names.has(name.toString())).map((header) => header.map(String)),
+  )
+  assert.deepEqual(stated, [['milena-deadline', String(far)]])
+})
+
+test('a signal that cannot be listened to is refused, and counts as that', async () => {
+  const { requester, replier } = await setUp(() => undefined)
+  const signal = {
+    aborted: false,
+    addEventListener: () => {
+      throw new Error('nobody listens here')
+    },
+    removeEventListener: () => undefined,
+  }
+  const sent = requester.send(echo, Buffer.from('x'), { signal: signal as never })
+  await assert.rejects(sent, { code: 'MILENA_OPTIONS_INVALID', sent: 'no' })
+  assert.deepEqual([requester.stats().rejected, requester.stats().sending], [1, 0])
+  assert.equal(replier.requests.length, 0)
+})
+
 test('options about a reply are refused, and so is what a request would be refused for', async () => {
   const { requester } = await setUp(() => undefined)
   await assert.rejects(requester.send(echo, Buffer.from('x'), { timeout: 5 } as never), {
