@@ -1,5 +1,5 @@
 /** Entry: a requester takes triggers over HTTP and has shops changed. */
-import { createApp, explainBrokers, listen, runChild } from '@milena/hosting'
+import { createApp, explainBrokers, listen, runChild, type ServiceFacts } from '@milena/hosting'
 import { createRequester, replyPartition } from '@milena/request-reply'
 import { connect } from '../database/connect.ts'
 import { defineChangeRadius, namesOf, partitions } from '../domain/messages.ts'
@@ -14,11 +14,6 @@ export interface RequesterConfig {
   readonly brokers: string
   readonly databaseUrl: string
   readonly prefix: string
-}
-
-export interface RequesterFacts {
-  readonly port: number
-  readonly url: string
 }
 
 /** Changes of all triggers that may be in flight. */
@@ -54,7 +49,7 @@ runChild(async (config: RequesterConfig) => {
     health: requester.health(),
   }))
   const port = await listen(app, config.port)
-  const facts: RequesterFacts = { port, url: `http://127.0.0.1:${port}` }
+  const facts: ServiceFacts = { port, url: `http://127.0.0.1:${port}` }
   return {
     facts,
     async close({ orphaned }) {
