@@ -1,4 +1,4 @@
-/** What gateway and provider have in common as HTTP services: schemas, problems, OpenAPI. */
+/** What services have in common as HTTP services: schemas, problems, OpenAPI. */
 import swagger from '@fastify/swagger'
 import { fastify, type FastifyBaseLogger, type FastifyInstance, type RawServerDefault } from 'fastify'
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -10,6 +10,7 @@ import {
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod'
 import { messageOf, StartError } from '../process/start-error.ts'
+import { knownMethods } from './known-methods.ts'
 import { ProblemError, sendProblem } from './problem.ts'
 
 export type App = FastifyInstance<
@@ -20,12 +21,22 @@ export type App = FastifyInstance<
   ZodTypeProvider
 >
 
+export interface AppOptions {
+  /** Bytes that a request's body may have; default 64 KiB. */
+  readonly bodyLimit?: number
+}
+
 /** `close`: whether closing cuts every connection, or lets those finish on which an answer is on its way. */
-export async function createApp(title: string, close: 'cut' | 'finish'): Promise<App> {
+export async function createApp(
+  title: string,
+  close: 'cut' | 'finish',
+  { bodyLimit = 64 * 1024 }: AppOptions = {},
+): Promise<App> {
   const app = fastify({
-    bodyLimit: 64 * 1024,
+    bodyLimit,
     forceCloseConnections: close === 'cut' ? true : 'idle',
   }).withTypeProvider<ZodTypeProvider>()
+  const methodsOf = knownMethods(app)
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   await app.register(swagger, {
@@ -34,14 +45,17 @@ export async function createApp(title: string, close: 'cut' | 'finish'): Promise
   })
   app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger())
 
-  app.setNotFoundHandler((request, reply) =>
-    sendProblem(reply, {
+  app.setNotFoundHandler((request, reply) => {
+    const allowed = methodsOf(request.url.split('?')[0]!)
+    if (allowed.length > 0) void reply.header('allow', allowed.join(', '))
+    return sendProblem(reply, {
       type: 'about:blank',
-      title: 'Not found',
-      status: 404,
+      ...(allowed.length > 0
+        ? { title: 'Method not allowed', status: 405 }
+        : { title: 'Not found', status: 404 }),
       detail: `there is no ${request.method} ${request.url}; /openapi.json lists what there is`,
-    }),
-  )
+    })
+  })
   app.setErrorHandler((error: unknown, _request, reply) => {
     if (error instanceof ProblemError) {
       void reply.headers(error.headers)
