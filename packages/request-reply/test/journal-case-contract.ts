@@ -34,9 +34,12 @@ export async function finishesWhatADeadInstanceHadAccepted(on: JournalCase): Pro
     concurrency: 10,
   })
   const [started, answered] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  // Answered while nobody is there: an outcome that the dying one has written down is not told again.
+  const dead = Promise.withResolvers<void>()
   replier.handle(work, async (value) => {
     handled.push(value)
     if (handled.length === 4) started.resolve()
+    if (value === 'one') await dead.promise
     if (value === 'two') await gate.promise
     if (value === 'never') await answered.promise
     return `done: ${value}`
@@ -73,6 +76,7 @@ export async function finishesWhatADeadInstanceHadAccepted(on: JournalCase): Pro
   await started.promise
   await on.abandon('gateway-1')
   await first.die()
+  dead.resolve()
 
   const second = await on.connect()
   const recovered: Recovered[] = []
