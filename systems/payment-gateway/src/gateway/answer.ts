@@ -4,7 +4,10 @@ import { ProblemError } from '@milena/hosting'
 import type { Answered } from './gateway.ts'
 import { refundIdOf } from './payment.ts'
 
-export function answer(reply: FastifyReply, { payment, providerMs, workerError }: Answered): FastifyReply {
+export function answer(
+  reply: FastifyReply,
+  { payment, providerMs, workerError, mismatch }: Answered,
+): FastifyReply {
   const { kind, orderId, amount, state } = payment
   const names = kind === 'charge' ? { orderId } : { orderId, refundId: refundIdOf(payment), amount }
   if (providerMs !== undefined) void reply.header('server-timing', `provider;dur=${providerMs}`)
@@ -12,11 +15,20 @@ export function answer(reply: FastifyReply, { payment, providerMs, workerError }
     return reply.code(200).send({ ...names, status: 'approved', approvalId: payment.approvalId! })
   if (state === 'declined')
     return reply.code(402).send({ ...names, status: 'declined', reason: payment.reason! })
+  if (state === 'mismatched' || mismatch !== undefined) {
+    throw new ProblemError(502, 'What was answered is not about this payment', {
+      ...names,
+      detail: payment.reason ?? mismatch,
+      code: state === 'mismatched' ? 'PAYMENT_MISMATCHED' : 'REPLY_MISMATCHED',
+      // Unknown, until the provider has said how it stands.
+      paymentStatus: state,
+    })
+  }
   if (state === 'failed' || workerError !== undefined) {
     throw new ProblemError(502, 'The worker could not carry out the payment', {
       ...names,
       detail: payment.reason ?? workerError?.remoteMessage,
-      code: workerError?.remoteCode,
+      code: state === 'failed' ? 'PAYMENT_FAILED' : workerError?.remoteCode,
       // Unknown: the worker's error does not tell, and it is being found out.
       paymentStatus: state,
     })

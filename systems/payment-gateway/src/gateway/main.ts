@@ -104,7 +104,12 @@ runChild(async (config: GatewayConfig) => {
         () => true,
         () => false,
       ),
-    stats: () => ({ instance: name, inHand: gateway.inHand, requester: requester.stats() }),
+    stats: () => ({
+      instance: name,
+      inHand: gateway.inHand,
+      mismatched: gateway.mismatched,
+      requester: requester.stats(),
+    }),
   })
   const port = await listen(app, config.port)
   reconciler.start()

@@ -6,9 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Operation, Requester } from '@milena/request-reply'
 import { type JsonClient, messageOf } from '@milena/hosting'
 import type { Operations, ProviderOutcome } from '../operations.ts'
-import { outcomeOf, outcomeOfError } from './outcomes.ts'
+import { mismatchOf, outcomeOf } from './outcomes.ts'
 import type { PaymentStore } from './payment-store.ts'
-import type { Payment } from './payment.ts'
+import type { Outcome, Payment } from './payment.ts'
 import { askProvider } from './provider-questions.ts'
 
 export interface ReconcilerOptions {
@@ -50,13 +50,14 @@ export class Reconciler {
     if (told !== undefined) await store.settle(payment, told, 'asked-provider', {})
   }
 
-  async #askWorkers({ kind, id }: Payment) {
+  async #askWorkers(payment: Payment): Promise<Outcome | undefined> {
+    const { kind, id } = payment
     const { requester, operations } = this.#options
     const ask = <Request>(operation: Operation<Request, Request, ProviderOutcome, ProviderOutcome>) =>
       requester.outcome(operation, id, { timeout: patience }).catch(() => undefined)
     const found = await (kind === 'charge' ? ask(operations.approve) : ask(operations.refund))
-    if (found?.state !== 'done') return undefined
-    return found.reply === undefined ? outcomeOfError(found.error) : outcomeOf(found.reply.value)
+    const told = found?.state === 'done' ? found.reply?.value : undefined
+    return told !== undefined && mismatchOf(told, payment) === undefined ? outcomeOf(told) : undefined
   }
 
   async #run(): Promise<void> {

@@ -1,6 +1,7 @@
 /** The gateway's HTTP interface to payments. */
 import { randomUUID } from 'node:crypto'
 import { type App, problem, ProblemError, unavailable } from '@milena/hosting'
+import { composeRefundId } from '../ids.ts'
 import { answer } from './answer.ts'
 import { NotNow, type Gateway } from './gateway.ts'
 import type { PaymentStore } from './payment-store.ts'
@@ -70,7 +71,7 @@ export function addPaymentRoutes(
       },
     },
     async ({ params: { orderId }, headers, body }, reply) => {
-      const refundId = `${orderId}/${body.refundId ?? headers['idempotency-key'] ?? randomUUID()}`
+      const refundId = composeRefundId(orderId, body.refundId ?? headers['idempotency-key'] ?? randomUUID())
       const result = await gateway.refund(orderId, refundId, body.amount).catch(refuseNow)
       if (!('result' in result)) {
         if (body.amount !== undefined && result.payment.amount !== body.amount) {

@@ -1,10 +1,8 @@
 /** What goes over HTTP, as it stands in `/openapi.json`. */
 import { z } from 'zod'
+import { idSchema } from '../ids.ts'
 import { methodSchema } from '../operations.ts'
 
-const idSchema = z
-  .string()
-  .regex(/^[A-Za-z0-9._:~-]{1,100}$/, 'must be 1 to 100 letters, digits or . _ : ~ -')
 // `int` last: what comes after it is not looked at when it fails, and every problem is to be told.
 const amountSchema = z
   .number()
@@ -49,7 +47,7 @@ export const unknownSchema = z
     'no outcome in time: it is being found out; never send the payment again under another id, ask for it',
   )
 
-const statusSchema = z.enum(['pending', 'unknown', 'approved', 'declined', 'failed'])
+const statusSchema = z.enum(['pending', 'unknown', 'approved', 'declined', 'failed', 'mismatched'])
 const stateSchema = z.object({
   amount: z.number(),
   status: statusSchema,
