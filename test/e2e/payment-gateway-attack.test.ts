@@ -1,6 +1,7 @@
 /** What somebody can do to other people's payments: with rights on the request topic, and over HTTP. */
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
+import { Client } from 'pg'
 import { openKafka, type IncomingRecord, type Transport } from '@milena/request-reply'
 import { PaymentSystem, ask } from '../support/payment-system.ts'
 import { waitFor } from '../support/wait-for.ts'
@@ -102,4 +103,68 @@ test('an order that somebody had charged with another amount is told as mismatch
   assert.deepEqual([again.status, again.body['code']], [502, 'PAYMENT_MISMATCHED'])
   const refund = await system.refund(two, victim.orderId, { amount: 1, refundId: 'r-1' })
   assert.equal(refund.status, 409)
+})
+
+test('many repeats of one pending order leave the gateway free for others', async () => {
+  await system.behave({ ...quick, delayMs: 4_000 })
+  const order = newOrder()
+  const repeats = Array.from({ length: 60 }, () => system.pay(one, order))
+  await waitFor(
+    async () => (await ask(`${system.state().provider.url}/charges/${order.orderId}`)).status === 200,
+    { what: 'the order at the provider' },
+  )
+  await system.behave(quick)
+  const honest = await Promise.all(Array.from({ length: 10 }, () => system.pay(one, newOrder())))
+  assert.deepEqual(new Set(honest.map(({ status }) => status)), new Set([200]))
+  const statuses = (await Promise.all(repeats)).map(({ status }) => status)
+  assert.deepEqual([...new Set(statuses)].toSorted(), [200, 503])
+  assert.equal((await system.ledger(order.orderId)).length, 1)
+})
+
+test('many refunds of one order at once leave the gateway free for others, and are shown in pages', async () => {
+  const order = newOrder()
+  await system.pay(one, order)
+  const wanted = Array.from({ length: 55 }, (_, number) => ({ amount: 1, refundId: `r-${number}` }))
+  const storm = wanted.map((refund) => system.refund(one, order.orderId, refund))
+  const honest = await Promise.all(Array.from({ length: 10 }, () => system.pay(one, newOrder())))
+  assert.deepEqual(new Set(honest.map(({ status }) => status)), new Set([200]))
+  const told = new Set((await Promise.all(storm)).map(({ status }) => status))
+  assert.deepEqual(told, new Set([200, 503]))
+  for (const refund of wanted) assert.equal((await system.refund(two, order.orderId, refund)).status, 200)
+
+  const first = (await system.payment(one, order.orderId)).body
+  const next = (await ask(`${one}${String(first['moreRefunds'])}`)).body
+  const ids = [first, next].map(({ refunds }) =>
+    (refunds as { refundId: string }[]).map(({ refundId }) => refundId),
+  )
+  assert.deepEqual([ids[0]!.length, ids[1]!.length, next['moreRefunds']], [50, 5, undefined])
+  assert.equal(new Set(ids.flat()).size, 55)
+})
+
+test('an order takes 500 refunds, whatever became of them', async () => {
+  const order = newOrder()
+  await system.pay(one, order)
+  const database = new Client({
+    connectionString: system.state().database,
+    options: `-c search_path="${system.prefix}"`,
+  })
+  await database.connect()
+  try {
+    await database.query(
+      `insert into payments (kind, id, order_id, amount, method, state, owner, expires_at, settled_at)
+       select 'refund', $1 || '/old-' || n, $1, 1, 'card', 'declined', 'nobody', now(), now()
+       from generate_series(1, 499) n`,
+      [order.orderId],
+    )
+  } finally {
+    await database.end()
+  }
+  const refund = (refundId: string) => system.refund(one, order.orderId, { amount: 1, refundId })
+  assert.equal((await refund('last')).status, 200)
+  const refused = await refund('one-more')
+  assert.deepEqual(
+    [refused.status, refused.body['title']],
+    [409, 'This order has 500 refunds, and takes no more'],
+  )
+  assert.equal((await refund('last')).status, 200, 'what is there already is told')
 })

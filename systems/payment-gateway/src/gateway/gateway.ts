@@ -15,6 +15,7 @@ import type { Pool } from 'pg'
 import type { ApproveRequest, Method, Operations, ProviderOutcome, RefundRequest } from '../operations.ts'
 import { messageOf } from '@milena/hosting'
 import { type Asked, isSilence, mismatchOf, outcomeOf } from './outcomes.ts'
+import { InHand, NotNow, Turns } from './in-hand.ts'
 import type { NewPayment, PaymentStore } from './payment-store.ts'
 import type { Outcome, Payment } from './payment.ts'
 import type { Reconciler } from './reconciler.ts'
@@ -58,9 +59,6 @@ interface Came {
   readonly roundTripMs?: number
 }
 
-/** The gateway cannot take the payment now, and nothing was begun: the caller may try again. */
-export class NotNow extends Error {}
-
 /** Milliseconds between looks at a payment that another call, perhaps at another gateway, is waiting for. */
 const lookAgain = 100
 /** Milliseconds between questions what became of it, for that other gateway may be dead, and that they go on beyond the timeout. */
@@ -69,15 +67,18 @@ const patience = 5_000
 
 export class Gateway {
   readonly #options: GatewayOptions
-  #inHand = 0
+  readonly #inHand: InHand
+  /** Refunds of an order are written down one by one. */
+  readonly #refunding = new Turns()
   #mismatched = 0
 
   constructor(options: GatewayOptions) {
     this.#options = options
+    this.#inHand = new InHand(options.maxPending)
   }
 
   get inHand(): number {
-    return this.#inHand
+    return this.#inHand.size
   }
 
   /** Replies that were about another payment than was asked for. */
@@ -87,7 +88,7 @@ export class Gateway {
 
   /** Charges an order once. The same order again gives the first outcome; `undefined`: it has other content. */
   async charge({ orderId, amount, method }: Order): Promise<Answered | undefined> {
-    return this.#counted(async () => {
+    return this.#inHand.share(orderId, `charge ${orderId} ${amount} ${method}`, async () => {
       const { store, owner, timeout } = this.#options
       const expiresAt = new Date(Date.now() + timeout)
       const charge: NewPayment = { kind: 'charge', id: orderId, orderId, amount, method, owner, expiresAt }
@@ -113,14 +114,22 @@ export class Gateway {
     refundId: string,
     amount: number | undefined,
   ): Promise<Answered | Exclude<OpenedRefund, { refund: Payment }>> {
-    return this.#counted(async () => {
-      const { pool, store, owner, timeout } = this.#options
-      const expiresAt = new Date(Date.now() + timeout)
-      const opened = await openRefund(pool, store, { orderId, refundId, amount, owner, expiresAt })
+    return this.#inHand.share(orderId, `refund ${refundId} ${amount}`, async () => {
+      const opened = await this.#refunding.take(orderId, () => this.#openRefund(orderId, refundId, amount))
       if (opened.result === 'exists') return this.#awaitOutcome(opened.refund)
       if (opened.result !== 'opened') return opened
       return this.#send(opened.refund)
     })
+  }
+
+  async #openRefund(orderId: string, refundId: string, amount: number | undefined): Promise<OpenedRefund> {
+    const { pool, store, owner, timeout } = this.#options
+    const expiresAt = new Date(Date.now() + timeout)
+    try {
+      return await openRefund(pool, store, { orderId, refundId, amount, owner, expiresAt })
+    } catch (cause) {
+      throw new NotNow('the refund could not be written down', { cause })
+    }
   }
 
   /** A reply that came after its caller was answered. */
@@ -159,18 +168,7 @@ export class Gateway {
   /** Waits until nothing is in hand, for a bounded time. */
   async drain(): Promise<void> {
     const until = Date.now() + this.#options.timeout + patience
-    while (this.#inHand > 0 && Date.now() < until) await sleep(20)
-  }
-
-  async #counted<Result>(work: () => Promise<Result>): Promise<Result> {
-    const { maxPending } = this.#options
-    if (this.#inHand >= maxPending) throw new NotNow(`${maxPending} payments are in hand already`)
-    this.#inHand++
-    try {
-      return await work()
-    } finally {
-      this.#inHand--
-    }
+    while (this.inHand > 0 && Date.now() < until) await sleep(20)
   }
 
   async #send(payment: NewPayment): Promise<Answered> {

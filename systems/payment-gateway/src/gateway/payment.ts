@@ -55,7 +55,8 @@ export interface Outcome {
 }
 
 export interface PaymentEvent {
-  readonly at: Date
+  /** ISO 8601, as the database writes it. */
+  readonly at: string
   readonly event: EventName
   readonly details: Readonly<Record<string, unknown>>
 }

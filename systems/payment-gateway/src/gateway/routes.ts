@@ -1,11 +1,14 @@
 /** The gateway's HTTP interface to payments. */
 import { randomUUID } from 'node:crypto'
 import { type App, problem, ProblemError, unavailable } from '@milena/hosting'
+import { isOutOfReach } from '../database/connect.ts'
 import { composeRefundId } from '../ids.ts'
 import { answer } from './answer.ts'
-import { NotNow, type Gateway } from './gateway.ts'
-import type { PaymentStore } from './payment-store.ts'
+import type { Gateway } from './gateway.ts'
+import { NotNow } from './in-hand.ts'
+import type { PaymentStore, ToldPayment } from './payment-store.ts'
 import type { Reconciler } from './reconciler.ts'
+import { mostRefunds } from './refund-opening.ts'
 import { refundIdOf, type Payment } from './payment.ts'
 import {
   approvedSchema,
@@ -15,6 +18,7 @@ import {
   paymentSchema,
   refundHeaders,
   refundSchema,
+  refundsQuery,
   unknownSchema,
   type PaymentView,
 } from './schemas.ts'
@@ -28,6 +32,8 @@ const outcomes = {
   504: unknownSchema,
 }
 
+/** Refunds of an order that are shown at once. */
+const shownRefunds = 50
 /** Milliseconds after which a payment that is not settled is asked about when somebody wants to see it. */
 const unsettledFor = 1_000
 
@@ -83,6 +89,9 @@ export function addPaymentRoutes(
       if (result.result === 'not-approved') {
         throw new ProblemError(409, `The payment is ${result.charge.state}, not approved`, { orderId })
       }
+      if (result.result === 'too-many') {
+        throw new ProblemError(409, `This order has ${mostRefunds} refunds, and takes no more`, { orderId })
+      }
       throw new ProblemError(409, 'More than is left of the payment', { orderId, left: result.left })
     },
   )
@@ -93,45 +102,57 @@ export function addPaymentRoutes(
       schema: {
         summary: 'How a payment and its refunds stand, and what happened to them',
         params: orderParams,
-        response: { 200: paymentSchema, 400: outcomes[400], 404: problem('no such payment') },
+        querystring: refundsQuery,
+        response: {
+          503: outcomes[503],
+          200: paymentSchema,
+          400: outcomes[400],
+          404: problem('no such payment'),
+        },
       },
     },
-    async ({ params: { orderId } }) => {
-      const found = await store.find({ kind: 'charge', id: orderId })
+    async ({ params: { orderId }, query: { refundsAfter } }) => {
+      const found = await store.findTold(orderId).catch(refuseUnread)
       if (found === undefined) throw new ProblemError(404, 'No such payment', { orderId })
-      const charge = await asItIsNow(found)
-      const refunds = await Promise.all((await store.refundsOf(orderId)).map(asItIsNow))
+      const after = refundsAfter === undefined ? undefined : composeRefundId(orderId, refundsAfter)
+      const refunds = await store.refundsOf(orderId, shownRefunds + 1, after).catch(refuseUnread)
+      const shown = refunds.slice(0, shownRefunds)
+      const unsettled = [found, ...shown].filter(isOverdue)
+      // Whoever cannot be asked now will be, until it is settled.
+      await Promise.allSettled(unsettled.map((payment) => reconciler.reconcile(payment)))
+      const [charge, ...now] =
+        unsettled.length === 0
+          ? [found, ...shown]
+          : await Promise.all([store.findTold(orderId), store.refundsOf(orderId, shownRefunds, after)])
+              .then(([charge, refunds]) => [charge ?? found, ...refunds])
+              .catch(refuseUnread)
       return {
         orderId,
-        method: charge.method,
-        ...(await view(store, charge)),
-        refunds: await Promise.all(
-          refunds.map(async (refund) =>
-            Object.assign({ refundId: refundIdOf(refund) }, await view(store, refund)),
-          ),
-        ),
+        method: found.method,
+        ...view(charge!),
+        refunds: now.map((refund) => Object.assign({ refundId: refundIdOf(refund) }, view(refund))),
+        ...(refunds.length > shown.length && {
+          moreRefunds: `/payments/${encodeURIComponent(orderId)}?refundsAfter=${encodeURIComponent(refundIdOf(shown.at(-1)!))}`,
+        }),
       }
     },
   )
+}
 
-  async function asItIsNow(payment: Payment): Promise<Payment> {
-    const isSettled = payment.state !== 'pending' && payment.state !== 'unknown'
-    if (isSettled || Date.now() - payment.createdAt.getTime() < unsettledFor) return payment
-    // Whoever cannot be asked now will be, until it is settled.
-    await reconciler.reconcile(payment).catch(() => {})
-    return (await store.find(payment)) ?? payment
-  }
+/** Whether it should have been settled by now. */
+function isOverdue({ state, createdAt }: Payment): boolean {
+  return (state === 'pending' || state === 'unknown') && Date.now() - createdAt.getTime() >= unsettledFor
 }
 
 function refuseNow(error: unknown): never {
   throw error instanceof NotNow ? unavailable(error.message) : error
 }
 
-async function view(
-  store: PaymentStore,
-  payment: Payment,
-): Promise<Omit<PaymentView, 'orderId' | 'method' | 'refunds'>> {
-  const history = await store.history(payment)
+function refuseUnread(error: unknown): never {
+  throw isOutOfReach(error) ? unavailable('the database cannot be read now') : error
+}
+
+function view(payment: ToldPayment): Omit<PaymentView, 'orderId' | 'method' | 'refunds' | 'moreRefunds'> {
   return {
     amount: payment.amount,
     status: payment.state,
@@ -139,6 +160,8 @@ async function view(
     ...(payment.reason !== null && { reason: payment.reason }),
     createdAt: payment.createdAt.toISOString(),
     ...(payment.settledAt !== null && { settledAt: payment.settledAt.toISOString() }),
-    history: history.map(({ at, event, details }) => Object.assign({ at: at.toISOString(), event }, details)),
+    history: payment.history.map(({ at, event, details }) =>
+      Object.assign({ at: new Date(at).toISOString(), event }, details),
+    ),
   }
 }

@@ -13,6 +13,9 @@ const amountSchema = z
 
 export const orderSchema = z.strictObject({ orderId: idSchema, amount: amountSchema, method: methodSchema })
 export const orderParams = z.object({ orderId: idSchema })
+export const refundsQuery = z.object({
+  refundsAfter: idSchema.optional().describe('shows the refunds that come after the one with this id'),
+})
 export const refundSchema = z.strictObject({
   amount: amountSchema.optional().describe('default: all that is left'),
   refundId: idSchema
@@ -60,7 +63,10 @@ const stateSchema = z.object({
 export const paymentSchema = stateSchema.extend({
   orderId: z.string(),
   method: methodSchema,
-  refunds: z.array(stateSchema.extend({ refundId: z.string() })),
+  refunds: z
+    .array(stateSchema.extend({ refundId: z.string() }))
+    .describe('the first, or the next, in their order'),
+  moreRefunds: z.string().optional().describe('the path of the next refunds, where there are more'),
 })
 export const deadLettersSchema = z.array(
   z.object({
