@@ -1,7 +1,8 @@
 /** What gateway and provider have in common as HTTP services: schemas, problems, OpenAPI. */
 import swagger from '@fastify/swagger'
 import { fastify, type FastifyBaseLogger, type FastifyInstance, type RawServerDefault } from 'fastify'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import {
   hasZodFastifySchemaValidationErrors,
   jsonSchemaTransform,
@@ -10,7 +11,8 @@ import {
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod'
 import { messageOf, StartError } from '../process/start-error.ts'
-import { ProblemError, sendProblem } from './problem.ts'
+import { Methods } from './methods.ts'
+import { completed, ProblemError, sendProblem } from './problem.ts'
 
 export type App = FastifyInstance<
   RawServerDefault,
@@ -20,28 +22,50 @@ export type App = FastifyInstance<
   ZodTypeProvider
 >
 
+export interface AppOptions {
+  /**
+   * Milliseconds in which a request, head and body, must have come in whole; else it is answered with 408 and its
+   * connection is closed. Default 10 000.
+   */
+  readonly requestTimeout?: number
+}
+
+/** Milliseconds between looks for requests that take too long. */
+const lookInterval = 500
+
 /** `close`: whether closing cuts every connection, or lets those finish on which an answer is on its way. */
-export async function createApp(title: string, close: 'cut' | 'finish'): Promise<App> {
+export async function createApp(
+  title: string,
+  close: 'cut' | 'finish',
+  { requestTimeout = 10_000 }: AppOptions = {},
+): Promise<App> {
   const app = fastify({
+    requestTimeout,
+    http: { headersTimeout: requestTimeout, connectionsCheckingInterval: lookInterval },
+    clientErrorHandler: refuseUnread,
     bodyLimit: 64 * 1024,
     forceCloseConnections: close === 'cut' ? true : 'idle',
   }).withTypeProvider<ZodTypeProvider>()
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   await app.register(swagger, {
-    openapi: { openapi: '3.1.0', info: { title, version: '1' } },
+    openapi: { openapi: '3.1.0', info: { title, version: '1' }, servers: [{ url: '/' }] },
     transform: jsonSchemaTransform,
   })
+  const known = new Methods()
+  known.watch(app)
   app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger())
 
-  app.setNotFoundHandler((request, reply) =>
-    sendProblem(reply, {
-      type: 'about:blank',
-      title: 'Not found',
-      status: 404,
-      detail: `there is no ${request.method} ${request.url}; /openapi.json lists what there is`,
-    }),
-  )
+  app.setNotFoundHandler((request, reply) => {
+    const methods = known.of(request.url)
+    if (methods.length === 0) {
+      const detail = `there is no ${request.method} ${request.url}; /openapi.json lists what there is`
+      return sendProblem(reply, { title: 'Not found', status: 404, detail })
+    }
+    void reply.header('allow', methods.join(', '))
+    const detail = `${request.url} takes ${methods.join(', ')}, not ${request.method}`
+    return sendProblem(reply, { title: 'Method not allowed', status: 405, detail })
+  })
   app.setErrorHandler((error: unknown, _request, reply) => {
     if (error instanceof ProblemError) {
       void reply.headers(error.headers)
@@ -56,7 +80,6 @@ export async function createApp(title: string, close: 'cut' | 'finish'): Promise
         .map(({ path, message }) => (path === '' ? message : `${path}: ${message}`))
         .join('; ')
       return sendProblem(reply, {
-        type: 'about:blank',
         title: 'Invalid request',
         status: 400,
         detail,
@@ -66,12 +89,29 @@ export async function createApp(title: string, close: 'cut' | 'finish'): Promise
     // Fastify's own: a body that is no JSON, too large, or of another type.
     const { statusCode } = error as { statusCode?: unknown }
     if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) {
-      return sendProblem(reply, { type: 'about:blank', title: messageOf(error), status: statusCode })
+      return sendProblem(reply, { title: messageOf(error), status: statusCode })
     }
     console.error(`${title}:`, error)
-    return sendProblem(reply, { type: 'about:blank', title: 'Internal error', status: 500 })
+    return sendProblem(reply, { title: 'Internal error', status: 500 })
   })
   return app
+}
+
+/** A request that was never read to its end: too slow, no HTTP, or with headers too large. */
+function refuseUnread(error: Error & { code?: string }, socket: Socket): void {
+  if (socket.destroyed || error.code === 'ECONNRESET') return void socket.destroy()
+  const status =
+    error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : error.code === 'HPE_HEADER_OVERFLOW' ? 431 : 400
+  const title = STATUS_CODES[status]!
+  const body = JSON.stringify(completed({ status, title, detail: messageOf(error) }))
+  if (socket.writable) {
+    socket.write(
+      `HTTP/1.1 ${status} ${title}\r\nconnection: close\r\ncontent-type: application/problem+json\r\n` +
+        `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    )
+  }
+  // The other side may never close its own half.
+  socket.destroySoon()
 }
 
 /** Listens on 127.0.0.1; port 0 takes any that is free. Returns the port. */
