@@ -116,8 +116,8 @@ test('many repeats of one pending order leave the gateway free for others', asyn
   await system.behave(quick)
   const honest = await Promise.all(Array.from({ length: 10 }, () => system.pay(one, newOrder())))
   assert.deepEqual(new Set(honest.map(({ status }) => status)), new Set([200]))
-  const statuses = (await Promise.all(repeats)).map(({ status }) => status)
-  assert.deepEqual([...new Set(statuses)].toSorted(), [200, 503])
+  const statuses = new Set((await Promise.all(repeats)).map(({ status }) => status))
+  assert.deepEqual(statuses, new Set([200, 503]))
   assert.equal((await system.ledger(order.orderId)).length, 1)
 })
 

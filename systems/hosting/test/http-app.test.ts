@@ -15,6 +15,10 @@ async function start(t: TestContext, options?: AppOptions): Promise<number> {
   return listen(app, 0)
 }
 
+function post(body: string, headers: Record<string, string>): RequestInit {
+  return { method: 'POST', body, headers }
+}
+
 async function problemOf(port: number, path: string, init: RequestInit = {}) {
   const answer = await fetch(`http://127.0.0.1:${port}${path}`, init)
   assert.match(String(answer.headers.get('content-type')), /^application\/problem\+json/)
@@ -25,7 +29,6 @@ async function problemOf(port: number, path: string, init: RequestInit = {}) {
 test('every error is a problem with a type and a code', async (t) => {
   const port = await start(t)
   const json = { 'content-type': 'application/json' }
-  const post = (body: string, headers: Record<string, string>) => ({ method: 'POST', body, headers })
   const urn = 'urn:milena:problem:'
   const cases = [
     ['/broken', {}, [409, 'TOO_MUCH', `${urn}too-much`, null]],

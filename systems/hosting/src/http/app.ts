@@ -54,7 +54,7 @@ export async function createApp(
   })
   const known = new Methods()
   known.watch(app)
-  app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger())
+  app.get('/openapi.json', { schema: { hide: true } }, () => withProblems(app.swagger()))
 
   app.setNotFoundHandler((request, reply) => {
     const methods = known.of(request.url)
@@ -95,6 +95,23 @@ export async function createApp(
     return sendProblem(reply, { title: 'Internal error', status: 500 })
   })
   return app
+}
+
+/** The description with every error as what it is sent as; the plugin takes everything for plain JSON. */
+function withProblems(description: object): object {
+  const { paths = {} } = description as { paths?: Record<string, Record<string, Operation>> }
+  const operations = Object.values(paths).flatMap((path) => Object.values(path))
+  for (const [status, response] of operations.flatMap(({ responses = {} }) => Object.entries(responses))) {
+    const schema = response.content?.['application/json']
+    if (Number(status) >= 400 && schema !== undefined) {
+      response.content = { 'application/problem+json': schema }
+    }
+  }
+  return description
+}
+
+interface Operation {
+  readonly responses?: Readonly<Record<string, { content?: Record<string, unknown> }>>
 }
 
 /** A request that was never read to its end: too slow, no HTTP, or with headers too large. */

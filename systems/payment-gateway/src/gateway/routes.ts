@@ -1,5 +1,4 @@
 /** The gateway's HTTP interface to payments. */
-import { randomUUID } from 'node:crypto'
 import { type App, problem, ProblemError, unavailable } from '@milena/hosting'
 import { isOutOfReach } from '../database/connect.ts'
 import { composeRefundId } from '../ids.ts'
@@ -13,6 +12,7 @@ import { refundIdOf, type Payment } from './payment.ts'
 import {
   approvedSchema,
   declinedSchema,
+  failedSchema,
   orderParams,
   orderSchema,
   paymentSchema,
@@ -26,8 +26,10 @@ import {
 const outcomes = {
   200: approvedSchema,
   400: problem('an invalid request; every problem is listed'),
-  402: declinedSchema.describe('declined by the provider'),
-  502: problem("the worker's error"),
+  402: declinedSchema,
+  413: problem('a body of more than 64 KiB'),
+  415: problem('a body that is not application/json'),
+  502: failedSchema,
   503: problem('overloaded or closing; nothing was begun, try again after Retry-After seconds'),
   504: unknownSchema,
 }
@@ -47,6 +49,7 @@ export function addPaymentRoutes(
     '/payments',
     {
       schema: {
+        operationId: 'pay',
         summary: 'Pay for an order, once',
         body: orderSchema,
         response: { ...outcomes, 409: problem('the same order with other content') },
@@ -55,7 +58,10 @@ export function addPaymentRoutes(
     async ({ body }, reply) => {
       const answered = await gateway.charge(body).catch(refuseNow)
       if (answered === undefined) {
-        throw new ProblemError(409, 'This order exists with other content', { orderId: body.orderId })
+        throw new ProblemError(409, 'This order exists with other content', {
+          code: 'ORDER_DIFFERS',
+          orderId: body.orderId,
+        })
       }
       return answer(reply, answered)
     },
@@ -65,7 +71,8 @@ export function addPaymentRoutes(
     '/payments/:orderId/refund',
     {
       schema: {
-        summary: 'Refund all or part of a payment',
+        operationId: 'refund',
+        summary: 'Refund all or part of a payment, once for each refundId',
         params: orderParams,
         headers: refundHeaders,
         body: refundSchema,
@@ -77,22 +84,44 @@ export function addPaymentRoutes(
       },
     },
     async ({ params: { orderId }, headers, body }, reply) => {
-      const refundId = composeRefundId(orderId, body.refundId ?? headers['idempotency-key'] ?? randomUUID())
+      const given = body.refundId ?? headers['idempotency-key']
+      if (given === undefined) {
+        throw new ProblemError(400, 'A refund needs a name', {
+          code: 'REFUND_NAME_MISSING',
+          detail:
+            'give it a refundId, or an Idempotency-Key header: a refund that is sent again is made once by it',
+        })
+      }
+      const refundId = composeRefundId(orderId, given)
       const result = await gateway.refund(orderId, refundId, body.amount).catch(refuseNow)
       if (!('result' in result)) {
         if (body.amount !== undefined && result.payment.amount !== body.amount) {
-          throw new ProblemError(409, 'This refund exists with another amount', { orderId, refundId })
+          throw new ProblemError(409, 'This refund exists with another amount', {
+            code: 'REFUND_DIFFERS',
+            orderId,
+            refundId: given,
+          })
         }
         return answer(reply, result)
       }
-      if (result.result === 'no-charge') throw new ProblemError(404, 'No such payment', { orderId })
+      if (result.result === 'no-charge') throw noSuchPayment(orderId)
       if (result.result === 'not-approved') {
-        throw new ProblemError(409, `The payment is ${result.charge.state}, not approved`, { orderId })
+        throw new ProblemError(409, `The payment is ${result.charge.state}, not approved`, {
+          code: 'PAYMENT_NOT_APPROVED',
+          orderId,
+        })
       }
       if (result.result === 'too-many') {
-        throw new ProblemError(409, `This order has ${mostRefunds} refunds, and takes no more`, { orderId })
+        throw new ProblemError(409, `This order has ${mostRefunds} refunds, and takes no more`, {
+          code: 'TOO_MANY_REFUNDS',
+          orderId,
+        })
       }
-      throw new ProblemError(409, 'More than is left of the payment', { orderId, left: result.left })
+      throw new ProblemError(409, 'More than is left of the payment', {
+        code: 'MORE_THAN_IS_LEFT',
+        orderId,
+        left: result.left,
+      })
     },
   )
 
@@ -100,6 +129,7 @@ export function addPaymentRoutes(
     '/payments/:orderId',
     {
       schema: {
+        operationId: 'getPayment',
         summary: 'How a payment and its refunds stand, and what happened to them',
         params: orderParams,
         querystring: refundsQuery,
@@ -113,7 +143,7 @@ export function addPaymentRoutes(
     },
     async ({ params: { orderId }, query: { refundsAfter } }) => {
       const found = await store.findTold(orderId).catch(refuseUnread)
-      if (found === undefined) throw new ProblemError(404, 'No such payment', { orderId })
+      if (found === undefined) throw noSuchPayment(orderId)
       const after = refundsAfter === undefined ? undefined : composeRefundId(orderId, refundsAfter)
       const refunds = await store.refundsOf(orderId, shownRefunds + 1, after).catch(refuseUnread)
       const shown = refunds.slice(0, shownRefunds)
@@ -142,6 +172,10 @@ export function addPaymentRoutes(
 /** Whether it should have been settled by now. */
 function isOverdue({ state, createdAt }: Payment): boolean {
   return (state === 'pending' || state === 'unknown') && Date.now() - createdAt.getTime() >= unsettledFor
+}
+
+function noSuchPayment(orderId: string): ProblemError {
+  return new ProblemError(404, 'No such payment', { code: 'NO_SUCH_PAYMENT', orderId })
 }
 
 function refuseNow(error: unknown): never {

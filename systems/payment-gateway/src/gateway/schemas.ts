@@ -1,5 +1,6 @@
 /** What goes over HTTP, as it stands in `/openapi.json`. */
 import { z } from 'zod'
+import { problemSchema } from '@milena/hosting'
 import { idSchema } from '../ids.ts'
 import { methodSchema } from '../operations.ts'
 
@@ -21,7 +22,7 @@ export const refundSchema = z.strictObject({
   refundId: idSchema
     .optional()
     .describe(
-      'your name for this refund: the same again gives the first outcome. Or give an Idempotency-Key',
+      'your name for this refund, under which it is made once: the same again gives the first outcome. It, or an Idempotency-Key header, is needed: without a name a refund that is sent again would be another one',
     ),
 })
 export const refundHeaders = z.looseObject({ 'idempotency-key': idSchema.optional() })
@@ -33,22 +34,27 @@ export const approvedSchema = z.object({
   status: z.literal('approved'),
   approvalId: z.string(),
 })
-export const declinedSchema = z.object({
-  orderId: z.string(),
-  refundId: z.string().optional(),
-  status: z.literal('declined'),
-  reason: z.string(),
-})
-export const unknownSchema = z
-  .object({
-    orderId: z.string(),
-    refundId: z.string().optional(),
-    status: z.literal('unknown'),
-    detail: z.string(),
-  })
-  .describe(
-    'no outcome in time: it is being found out; never send the payment again under another id, ask for it',
-  )
+/** A problem that tells how a payment stands. */
+function paymentProblem<Status extends string>(status: readonly Status[], description: string) {
+  return problemSchema
+    .extend({
+      orderId: z.string(),
+      refundId: z.string().optional(),
+      /** Of a refund. */
+      amount: z.number().optional(),
+      paymentStatus: z.enum(status),
+    })
+    .describe(description)
+}
+export const declinedSchema = paymentProblem(['declined'], 'declined by the provider; why is in detail')
+export const failedSchema = paymentProblem(
+  ['failed', 'unknown', 'mismatched'],
+  "failed (nothing was moved), or a worker's error (unknown: it is being found out), or an answer about another payment",
+)
+export const unknownSchema = paymentProblem(
+  ['unknown'],
+  'no outcome in time: it is being found out; never send the payment again under another id, ask for it',
+)
 
 const statusSchema = z.enum(['pending', 'unknown', 'approved', 'declined', 'failed', 'mismatched'])
 const stateSchema = z.object({
