@@ -11,9 +11,10 @@ import { workerErrors, type ApproveRequest, type ProviderOutcome, type RefundReq
 
 /**
  * Milliseconds beyond the payment's deadline that an answer is waited for. The gateway's caller was answered long
- * before; what comes now is a late reply, which settles the payment sooner than asking does.
+ * before; what comes now is a late reply, which settles the payment sooner than asking does. All the while the other
+ * requests of this order wait behind it, so it is short.
  */
-const grace = 15_000
+const grace = 2_000
 /** Milliseconds between repeated calls: at first, and at most. */
 const pause = { first: 100, most: 1_000 }
 
