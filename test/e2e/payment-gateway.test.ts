@@ -1,6 +1,7 @@
 /** What a payment's caller can rely on, through two gateways and two workers. */
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
+import { runInNewContext } from 'node:vm'
 import { PaymentSystem, ask, run, type Answer } from '../support/payment-system.ts'
 import { waitFor } from '../support/wait-for.ts'
 
@@ -144,6 +145,10 @@ test('a payment that the provider never answers is resolved by asking, never by 
   const letters = (await ask(`${two}/dead-letters`)).body as unknown as Record<string, unknown>[]
   const letter = letters.find(({ orderId }) => orderId === order.orderId)
   assert.deepEqual([letter?.['amount'], letter?.['resolution']], [order.amount, 'approved'])
+  // The worker no longer waits for that answer: what comes next for this order is not held up by it.
+  await system.behave(quick)
+  const refund = { amount: 1, refundId: 'r-1' }
+  assert.equal((await system.refund(one, order.orderId, refund)).status, 200)
 })
 
 test('a payment reported as failed is never charged, not even by a worker that wakes up late', async () => {
@@ -268,6 +273,30 @@ test('a gateway describes itself, and says that it is alive and ready', async ()
   assert.equal((await ask(`${one}/health`)).status, 200)
   assert.equal((await ask(`${one}/ready`)).status, 200)
   assert.equal((await system.payment(one, 'nobodys')).status, 404)
+})
+
+test('a gateway has a page with links that lead somewhere and a form to pay', async () => {
+  const answer = await fetch(one)
+  assert.deepEqual([answer.status, answer.headers.get('content-type')], [200, 'text/html; charset=utf-8'])
+  const page = await answer.text()
+  const links = [...page.matchAll(/href="([^"]+)"/g)].map(([, path]) => path!)
+  assert.ok(links.length >= 5)
+  for (const path of links) assert.equal((await fetch(one + path)).status, 200, path)
+  for (const name of ['orderId', 'amount', 'method']) assert.match(page, new RegExp(`name="${name}"`))
+  const script = /<script>([\s\S]*)<\/script>/.exec(page)![1]!
+  const form = {
+    orderId: { value: '' },
+    amount: { value: '500' },
+    method: { value: 'card' },
+    onsubmit: async (_event: object) => {},
+  }
+  const shown = { textContent: '' }
+  const document = { querySelector: (what: string) => (what === 'form' ? form : shown) }
+  // As a browser does it, with paths of the page's own gateway.
+  const fetchHere = (path: string, init: RequestInit) => fetch(one + path, init)
+  runInNewContext(script, { document, fetch: fetchHere, Date, Number, JSON, String })
+  await form.onsubmit({ preventDefault: () => {} })
+  assert.match(shown.textContent, /^200 \{[^]*"status": "approved"/)
 })
 
 test('a gateway that is told to end refuses what is new, and still answers what it has in hand', async () => {
