@@ -1,10 +1,12 @@
 /** `npm run delivery`: it would say if something were lost; that nothing is shows in systems.test.ts. */
 import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { run } from '../support/payment-system.ts'
+import { ask, run } from '../support/payment-system.ts'
+import { waitFor } from '../support/wait-for.ts'
 
 const command = 'systems/delivery-radius/src/main.ts'
 
@@ -32,4 +34,39 @@ test('changes that are said to be made, and are not, are found', async (t) => {
   assert.match(stdout, /request-reply: \d+ changes were lost/)
   assert.match(stdout, /shop-\d+ is \d+ m after \d+ changes \(.*\); it must be \d+ m after \d+ changes/)
   assert.match(readFileSync(report, 'utf8'), /\| lost \|[^]*## The model[^]*shop-\d+ is \d+ m/)
+})
+
+test('with --stay its requesters can be asked until it is told to end', async () => {
+  const { process: child, ended } = run(
+    ['--stay', '--storm', '0', '--shops', '50', '--workers', '1'],
+    {},
+    command,
+  )
+  let printed = ''
+  child.stdout!.on('data', (chunk: Buffer) => (printed += chunk.toString()))
+  const found = await waitFor(() => /^requesters: (\S+), \S+, \S+\nCtrl-C ends it$/m.exec(printed), {
+    what: 'where the requesters are',
+    timeout: 60_000,
+  })
+  assert.match(printed, /every shop is what the model says/)
+  const answer = await ask(`${found[1]}/changes`)
+  assert.deepEqual([answer.status, answer.body], [200, { changes: [] }])
+  child.kill('SIGTERM')
+  assert.equal((await ended).status, 0)
+  await assert.rejects(ask(`${found[1]}/changes`))
+})
+
+test('a port that is taken, and a report that cannot be written, are told before anything is started', async (t) => {
+  const server = createServer()
+  t.after(() => server.close())
+  const port = await new Promise<number>((resolve) => {
+    server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port))
+  })
+  // The second requester's.
+  const taken = await delivery(`--port ${port - 1} --storm 0`)
+  assert.deepEqual([taken.status, taken.stdout], [2, ''])
+  assert.match(taken.stderr, new RegExp(`^port (?:${port - 1}|${port}) is taken: [^\\n]+\\n$`))
+  const nowhere = await delivery('--report /dev/null/report.md --storm 0')
+  assert.equal(nowhere.status, 2)
+  assert.match(nowhere.stderr, /^--report \/dev\/null\/report.md cannot be written: [^\n]+\n$/)
 })

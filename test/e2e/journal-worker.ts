@@ -3,13 +3,22 @@
  * outcome down as it comes. `drain`: asks nothing, and ends when all that was left is finished.
  */
 import { appendFileSync } from 'node:fs'
-import { createRequester, defineOperation, fileJournal, replyPartition, string } from '@milena/request-reply'
+import {
+  createRequester,
+  defineOperation,
+  fileJournal,
+  replyPartition,
+  sharedReplyTopic,
+  string,
+} from '@milena/request-reply'
 
 export interface JournalWorkerOptions {
   readonly brokers: readonly string[]
   readonly directory: string
   readonly requests: string
+  /** Where every other lane is answered, and the rest. */
   readonly replies: string
+  readonly otherReplies: string
   /** Outcomes, one a line. */
   readonly outcomes: string
   /** Distinguishes the requests of one process from another's. */
@@ -44,7 +53,10 @@ try {
   const requester = await createRequester({
     kafka: { brokers: [...options.brokers] },
     instanceId: 'gateway-1',
-    replyRouting: replyPartition({ topic: options.replies }),
+    replyRouting: [
+      replyPartition({ topic: options.replies }),
+      sharedReplyTopic({ topic: options.otherReplies }),
+    ],
     timeout: 5_000,
     journal: {
       store: fileJournal({ directory: options.directory, segmentBytes: 16_384 }),
@@ -60,7 +72,8 @@ try {
   const ask = async (lane: number): Promise<void> => {
     for (let n = 0; ; n++) {
       const value = `${options.run}-${lane}-${n}`
-      await requester.request(work, value).then(
+      const replyTopic = lane % 2 === 0 ? options.replies : options.otherReplies
+      await requester.request(work, value, { replyTopic }).then(
         (reply) => write('asked', value, reply.value),
         (error: { readonly code: string }) => {
           write('asked', value, error.code)

@@ -46,7 +46,7 @@ test('a file journal finishes what a dead instance had accepted', async () => {
   })
 })
 
-test('killed at any moment and started again, a requester ends all that it had accepted, and nothing is done twice', async (t) => {
+test('killed at any moment and started again, a requester ends all that it had accepted, in either reply topic, and nothing is done twice', async (t) => {
   const world = await setUp(t)
   const kills = 3
   for (let run = 0; run < kills; run++) {
@@ -131,6 +131,7 @@ interface World {
 async function setUp(t: TestContext): Promise<World> {
   const requests = await cluster.createTopic('journal-request', { partitions: 3 })
   const replies = await cluster.createTopic('journal-reply', { partitions: 3 })
+  const otherReplies = await cluster.createTopic('journal-other-reply', { partitions: 2 })
   const name = uniqueName('journal')
   const outcomes = join(directory, `${name}.outcomes`)
   await writeFile(outcomes, '')
@@ -139,7 +140,7 @@ async function setUp(t: TestContext): Promise<World> {
   const replier = createReplier({
     kafka: { brokers: cluster.brokers },
     groupId: name,
-    replyTopics: [replies],
+    replyTopics: [replies, otherReplies],
     concurrency: 100,
   })
   t.after(() => replier.close())
@@ -157,6 +158,7 @@ async function setUp(t: TestContext): Promise<World> {
         directory: join(directory, name),
         requests,
         replies,
+        otherReplies,
         outcomes,
         run: 0,
         mode: 'ask',

@@ -316,7 +316,10 @@ export interface RemoteCodes {
   readonly requestTooLarge: 'MILENA_RECORD_TOO_LARGE'
   /** What the handler returned does not match the operation's schema, or cannot be sent: the work was done. */
   readonly replyInvalid: 'MILENA_REPLY_INVALID'
-  /** The request's deadline had passed before a handler began: this delivery did nothing. */
+  /**
+   * The request's deadline had passed before a handler began, and this delivery did nothing; or it stopped the handler,
+   * and what that had done is not known. The message says which.
+   */
   readonly deadlineExceeded: 'MILENA_DEADLINE_EXCEEDED'
   /** The request is older than the replier's `maxAge`: this delivery did nothing. */
   readonly requestTooOld: 'MILENA_REQUEST_TOO_OLD'

@@ -17,6 +17,11 @@ function* endless(): Generator<Buffer> {
   for (let number = 0; ; number++) yield item(number)
 }
 
+async function* waiting(): AsyncGenerator<Buffer> {
+  yield item(1)
+  await new Promise(() => undefined)
+}
+
 function* damaged(): Generator<Buffer> {
   yield item(1)
   throw new Error('the file is damaged')
@@ -73,6 +78,31 @@ test('a source that stands still does not hold up a requester that is closed', a
   await requester.close()
   await assert.rejects(ended, { code: 'MILENA_CLOSED' })
   await assert.rejects(requester.requestEach(echo, still).next(), { code: 'MILENA_CLOSED' })
+})
+
+test('a generator that waits for its next item for ever holds up neither break nor a signal', async () => {
+  const { requester } = await setUp()
+  for await (const _ of requester.requestEach(echo, waiting())) break
+  const abort = new AbortController()
+  const results = requester.requestEach(echo, waiting(), { signal: abort.signal })
+  await results.next()
+  const next = results.next()
+  abort.abort(new Error('enough'))
+  await assert.rejects(next, /enough/)
+})
+
+test('a routing that says of itself that it is closed ends a source without an end', async () => {
+  const routing = new StagedRouting()
+  const { requester } = await setUp(undefined, { replyRouting: routing })
+  const results = requester.requestEach(echo, endless(), { concurrency: 1 })
+  await results.next()
+  routing.troubles = [{ kind: 'closed', since: 0, error: new Error('it is closed') }]
+  await assert.rejects(
+    async () => {
+      for (let times = 0; times < 10; times++) await results.next()
+    },
+    { code: 'MILENA_CLOSED' },
+  )
 })
 
 test('a source that stands still does not hold up one whose transport was closed', async () => {

@@ -39,6 +39,24 @@ test('an iteration without an end that fills the requester leaves room for other
   )
 })
 
+test('one that is ended while it waits for room lets the next one have its turn', async () => {
+  const { requester, replier, clock } = await setUp(unanswered, { maxPending: 1 })
+  const other = requester.request(echo, item('other'))
+  await until(() => replier.requests.length === 1)
+  const first = requester.requestEach(echo, [item('first')])
+  void first.next()
+  await clock.advance(10)
+  const second = collect(requester.requestEach(echo, [item('second')]))
+  await clock.advance(10)
+  await first.return()
+  await replier.answer(replier.requests[0]!, { value: item('done') })
+  await other
+  await clock.advance(10)
+  await until(() => replier.requests.length === 2)
+  await replier.answer(replier.requests[1]!, { value: item('done') })
+  assert.equal((await second)[0]!.item.toString(), 'second')
+})
+
 test('an item for whose bytes there is no room yet waits, and is not counted as rejected', async () => {
   const { requester, replier, clock } = await setUp(unanswered, { maxPendingBytes: 3_000 })
   const other = requester.request(echo, Buffer.alloc(2_000))

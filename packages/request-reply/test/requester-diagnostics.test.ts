@@ -176,3 +176,14 @@ test('statistics are kept by operation, for a bounded number of names', async ()
   assert.deepEqual([first.accepted, first.replied, first.failed, first.roundTrip.count], [3, 2, 1, 2])
   assert.equal(operations['(others)']!.replied, 10)
 })
+
+test('what is no operation is rejected without a name, whatever it says it is', async () => {
+  const rejected = seenOn<RejectedStep>('milena:request:rejected')
+  const { requester } = await setUp()
+  const made = { name: 'made up', topic: 'none' } as never
+  await assert.rejects(requester.request(made, Buffer.from('x')), { code: 'MILENA_OPTIONS_INVALID' })
+  assert.deepEqual(
+    rejected.map(({ operation, topic }) => [operation, topic]),
+    [['(none)', '(none)']],
+  )
+})

@@ -6,7 +6,7 @@ import { json } from '../src/contract/payload.ts'
 import type { RequestEndedStep } from '../src/diagnostics.ts'
 import { MilenaError, RemoteError, remoteCodes } from '../src/errors.ts'
 import { gatheredIn, type Gathered } from '../src/requester/gathered.ts'
-import { kept } from '../src/requester/gathering.ts'
+import { Gathering, kept } from '../src/requester/gathering.ts'
 import type { ReplyRouting } from '../src/routing/routing.ts'
 import type { IncomingRecord } from '../src/transport/transport.ts'
 import type { RawHeader } from '../src/wire/headers.ts'
@@ -37,7 +37,7 @@ function errorFrom(group: string | undefined, name: string, effect?: 'none' | 'd
   return { value: null, headers }
 }
 
-interface Gathering extends Setup {
+interface Asked extends Setup {
   readonly gathered: Promise<Gathered<Buffer>>
   readonly request: IncomingRecord
   readonly ended: RequestEndedStep[]
@@ -48,7 +48,7 @@ interface Gathering extends Setup {
 async function ask(
   options: Parameters<Setup['requester']['requestMany']>[2] & object,
   given: Parameters<typeof setUp>[1] = {},
-): Promise<Gathering> {
+): Promise<Asked> {
   const ended = seenOn<RequestEndedStep>('milena:request:ended')
   const setup = await setUp(() => undefined, given)
   const gathered = setup.requester.requestMany(echo, value, options)
@@ -541,4 +541,54 @@ test('a record that is read twice counts once', async () => {
     [2, 3],
   )
   assert.equal(setup.requester.stats().duplicate, 1)
+})
+
+test('what comes without end after the outcome takes no more memory than that of a thousand', () => {
+  const gathering = new Gathering({ count: 1, until: undefined, maxReplies: 1 })
+  for (let offset = 0; offset < 3_000; offset++) {
+    const record = {
+      topic: 'replies',
+      partition: 0,
+      offset,
+      key: null,
+      value,
+      headers: [],
+      timestamp: 0,
+      size: 1,
+    }
+    assert.equal(gathering.meet(record, 1, false), undefined)
+  }
+  assert.equal(gathering.rememberedBytes, 1_001 * 1_024)
+})
+
+test('a request is forgotten by what is remembered of its replies, too', async () => {
+  const { requester, clock } = await setUp(() => from('a group', 'x'), {
+    maxPendingBytes: 6_000,
+    remember: 100,
+  })
+  for (let times = 1; times <= 8; times++) {
+    const gathered = requester.requestMany(echo, Buffer.from('x'), { count: 2, timeout: 50 })
+    await until(() => requester.stats().recordsRead === times)
+    await clock.advance(50)
+    assert.equal((await gathered).complete, false)
+  }
+  // Some 300 bytes of each request, and 1 KiB of each reply.
+  assert.ok(requester.stats().forgotten >= 3, `${requester.stats().forgotten} were forgotten`)
+})
+
+test('a gathered reply is not changed by what becomes of the memory that it was read into', async () => {
+  const routing = new StagedRouting()
+  const { requester, replier } = await setUp(() => undefined, { replyRouting: routing })
+  const gathered = requester.requestMany(echo, value, { count: 2 })
+  await until(() => replier.requests.length === 1)
+  const correlation = replier.requests[0]!.headers.find(([name]) => String(name) === 'kafka_correlationId')!
+  for (const [offset, text] of ['one', 'two'].entries()) {
+    const read = Buffer.from(text)
+    const at = { topic: 'replies', partition: 2, offset, key: null, timestamp: 0, size: 200 }
+    const headers: RawHeader[] = [[Buffer.from('said'), read], correlation]
+    routing.context!.receive([{ ...at, value, headers }])
+    read.fill(0)
+  }
+  const said = (await gathered).replies.map((reply) => reply.headers.text('said'))
+  assert.deepEqual(said, ['one', 'two'])
 })

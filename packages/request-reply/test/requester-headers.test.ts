@@ -1,13 +1,15 @@
 /** The requester's `headers`: called for each request, wherever that comes from. */
 import assert from 'node:assert/strict'
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { test } from 'node:test'
 import { defineOperation } from '../src/contract/operation.ts'
 import { string } from '../src/contract/payload.ts'
+import type { RequestTrace } from '../src/diagnostics.ts'
 import type { OutgoingRequest, RequesterOptions } from '../src/requester/options.ts'
 import { MessageHeaders } from '../src/wire/headers.ts'
 import type { Answering } from './answering.ts'
-import { echo, setUp, StagedRouting, until } from './requesting.ts'
+import { echo, opened, setUp, StagedRouting, until } from './requesting.ts'
 
 const tenants = new AsyncLocalStorage<string>()
 const byTenant: Partial<RequesterOptions> = {
@@ -22,6 +24,10 @@ function seen({ requests }: Answering): Record<string, string | undefined> {
       new MessageHeaders(headers).text('tenant'),
     ]),
   )
+}
+
+function addSpan(trace: unknown): void {
+  ;(trace as RequestTrace).headers.push([Buffer.from('traceparent'), Buffer.from('the span')])
 }
 
 const text = { name: 'text', topic: 'requests', request: string(), reply: string() } as const
@@ -112,4 +118,15 @@ test('it is told what is asked, with which key and headers, and what it gives co
   const [first, second] = replier.requests.map(({ headers }) => new MessageHeaders(headers))
   assert.deepEqual([first!.text('mine'), first!.text('other')], ['the requester', 'too'])
   assert.deepEqual([second!.text('mine'), second!.text('other')], ['the caller', undefined])
+})
+
+test('what a subscriber of tracing adds comes behind all else, for the last of a name counts', async () => {
+  const { requester, replier } = await setUp(undefined, { headers: () => ({ traceparent: 'the requester' }) })
+  const channel = 'tracing:milena:request:start'
+  subscribe(channel, addSpan)
+  opened.push({ close: async () => void unsubscribe(channel, addSpan) })
+  await requester.request(echo, Buffer.from('x'), { headers: { traceparent: 'the caller' } })
+  const { headers } = replier.requests[0]!
+  const given = headers.flatMap(([name, value]) => (String(name) === 'traceparent' ? [String(value)] : []))
+  assert.deepEqual(given, ['the caller', 'the requester', 'the span'])
 })

@@ -309,6 +309,17 @@ test('a process whose journal is taken accepts and sends nothing any more', asyn
   assert.equal(far.requests.length, 2)
 })
 
+test('an iteration ends when the journal is taken, though its source stands still', async () => {
+  warningsSeen()
+  const { start } = await world()
+  const first = await start()
+  const still = { [Symbol.asyncIterator]: () => ({ next: () => new Promise<never>(() => undefined) }) }
+  const next = first.requester.requestEach(echo, still).next()
+  const ended = assert.rejects(next, code('MILENA_JOURNAL_TAKEN'))
+  await start({}, { takeOver: 'fence' })
+  await ended
+})
+
 test('what was told as unknown is kept for a late reply, if asked for, and then forgotten', async () => {
   const { far, start, store } = await world(() => false)
   const keep = { keepUnknown: 60_000 }

@@ -104,6 +104,18 @@ test('it counts against the bounds until the transport lets go of it', async () 
   assert.equal(requester.stats().rejected, 1)
 })
 
+test('its bytes count as those of a request do', async () => {
+  const { given, wrap } = holding()
+  const { requester } = await setUp(() => undefined, { maxPendingBytes: 3_000 }, wrap)
+  const first = requester.send(echo, Buffer.alloc(2_000))
+  await until(() => given.length === 1)
+  await assert.rejects(requester.send(echo, Buffer.alloc(2_000)), { code: 'MILENA_OVERLOADED', sent: 'no' })
+  await assert.rejects(requester.send(echo, Buffer.alloc(4_000)), { code: 'MILENA_RECORD_TOO_LARGE' })
+  given[0]!.resolve({ topic: 'requests', partition: 0, offset: 0 })
+  await first
+  assert.deepEqual([requester.stats().sendingBytes, requester.stats().rejected], [0, 2])
+})
+
 test('an error says what is known: refused, in doubt, or nothing at all', async () => {
   const { given, wrap } = holding()
   const { requester } = await setUp(() => undefined, {}, wrap)
@@ -161,6 +173,7 @@ test('close waits for what is on its way, and then says that it is not known', a
   await until(() => given.length > 0)
   const [sent] = given.splice(0)
   const closing = requester.close({ timeout: 60_000 })
+  await new Promise(setImmediate)
   sent!.resolve({ topic: 'requests', partition: 0, offset: 0 })
   await first
   await closing
@@ -175,6 +188,20 @@ test('close waits for what is on its way, and then says that it is not known', a
   another.given.splice(0)
   await second.close({ timeout: 0 })
   await open
+})
+
+test('a topic that is gone is asked for again by the next one', async () => {
+  const { given, wrap } = holding()
+  const { requester } = await setUp(() => undefined, {}, wrap)
+  const gone = requester.send(echo, Buffer.from('x'))
+  await until(() => given.length === 1)
+  given.pop()!.reject(new TransportError('MILENA_TOPIC_MISSING', 'it is gone'))
+  await assert.rejects(gone, { code: 'MILENA_TOPIC_MISSING', sent: 'no' })
+  const next = requester.send(echo, Buffer.from('y'))
+  assert.equal(given.length, 0, 'it waits to know the topic')
+  await until(() => given.length === 1)
+  given.pop()!.resolve({ topic: 'requests', partition: 0, offset: 0 })
+  await next
 })
 
 test('it needs no routing that can receive', async () => {
@@ -224,6 +251,33 @@ test('a deadline travels with it, and one that is over is not sent', async () =>
   const over = requester.send(echo, Buffer.from('z'), { deadline: clock.now() })
   await assert.rejects(over, { code: 'MILENA_NOT_SENT', sent: 'no', effect: 'none' })
   assert.equal(replier.requests.length, 2)
+})
+
+test('a deadline that is further away than its headers can say is left out of them', async () => {
+  const { requester, replier, clock } = await setUp(() => undefined)
+  const far = clock.now() + 100 * 365 * 86_400_000
+  for (const deadline of [far, 1e300]) await requester.send(echo, Buffer.from('x'), { deadline })
+  await until(() => replier.requests.length === 2)
+  const names = new Set(['milena-deadline', 'milena-timeout'])
+  const stated = replier.requests.flatMap(({ headers }) =>
+    headers.filter(([name]) => names.has(name.toString())).map((header) => header.map(String)),
+  )
+  assert.deepEqual(stated, [['milena-deadline', String(far)]])
+})
+
+test('a signal that cannot be listened to is refused, and counts as that', async () => {
+  const { requester, replier } = await setUp(() => undefined)
+  const signal = {
+    aborted: false,
+    addEventListener: () => {
+      throw new Error('nobody listens here')
+    },
+    removeEventListener: () => undefined,
+  }
+  const sent = requester.send(echo, Buffer.from('x'), { signal: signal as never })
+  await assert.rejects(sent, { code: 'MILENA_OPTIONS_INVALID', sent: 'no' })
+  assert.deepEqual([requester.stats().rejected, requester.stats().sending], [1, 0])
+  assert.equal(replier.requests.length, 0)
 })
 
 test('options about a reply are refused, and so is what a request would be refused for', async () => {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { RawHeader } from '../src/wire/headers.ts'
 import { nestProfile } from '../src/wire/nest.ts'
+import { textCorrelation } from '../src/wire/correlation-form.ts'
 import type { WireProfile } from '../src/wire/profile.ts'
 import { smallryeProfile } from '../src/wire/smallrye.ts'
 import { springTextProfile } from '../src/wire/spring-text.ts'
@@ -120,4 +121,14 @@ describe('nest', () => {
     assert.equal(nestProfile.endsReplies!([raw('kafka_nest-is-disposed', Buffer.alloc(1))]), true)
     assert.equal(nestProfile.endsReplies!([raw('kafka_correlationId', uuid)]), false)
   })
+})
+
+it('a text that is not quite a UUID’s as we write it is none of our ids', () => {
+  assert.deepEqual(textCorrelation.read(Buffer.from(uuid)), id)
+  for (const dash of [8, 13, 18, 23]) {
+    const text = `${uuid.slice(0, dash)}0${uuid.slice(dash + 1)}`
+    assert.equal(textCorrelation.read(Buffer.from(text)), undefined, text)
+  }
+  for (const text of [uuid.toUpperCase(), `${uuid} `, uuid.slice(1), uuid.replace('f', 'g')])
+    assert.equal(textCorrelation.read(Buffer.from(text)), undefined, text)
 })

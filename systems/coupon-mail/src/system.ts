@@ -3,12 +3,19 @@
  *
  *   broker, database ─▶ topics, databases, tables ─▶ mailbox ─▶ Mail API ─▶ mail worker, coupon service
  */
-import { allSettled, Foundation, StartError, SupervisedChild, type Surroundings } from '@milena/hosting'
+import {
+  allSettled,
+  Foundation,
+  Services,
+  StartError,
+  SupervisedChild,
+  type ServiceFacts,
+  type Surroundings,
+} from '@milena/hosting'
 import type { CouponConfig } from './coupon/main.ts'
 import { openDatabases, type DatabaseUrls } from './databases.ts'
 import type { MailApiConfig } from './mail-api/main.ts'
 import type { MailboxConfig, MailboxFacts } from './mailbox/main.ts'
-import type { ServiceFacts } from './service-facts.ts'
 import { topicsOf } from './topics.ts'
 import type { WorkerConfig } from './worker/main.ts'
 
@@ -43,16 +50,14 @@ const entries = {
 export class CouponSystem {
   readonly #options: SystemOptions
   readonly #foundation: Foundation
-  readonly #services = new Map<Service, SupervisedChild>()
-  readonly #configs = new Map<Service, CouponConfig | WorkerConfig | MailApiConfig>()
-  /** Killed or taken down, and not ready again. */
-  readonly #away = new Set<Service>()
+  readonly #services: Services<Service>
   #mailbox: SupervisedChild | undefined
   #databases: DatabaseUrls | undefined
 
   constructor(options: SystemOptions) {
     this.#options = options
     this.#foundation = new Foundation('coupons', options.log)
+    this.#services = new Services(options.log)
   }
 
   get brokers(): string {
@@ -84,94 +89,65 @@ export class CouponSystem {
   }
 
   urlOf(service: Exclude<Service, 'mail-worker'>): string {
-    return (this.#services.get(service)!.facts as ServiceFacts).url
+    return this.#services.urlOf(service)
   }
 
   /** Whether it was ready, and was not killed since. */
   isUp(service: Service): boolean {
-    return !this.#away.has(service) && this.#services.get(service)?.alive === true
+    return this.#services.isUp(service)
   }
 
   /** Kills it with SIGKILL; it is started again at once. */
   kill(service: Service): void {
-    this.#away.add(service)
-    this.#services.get(service)!.kill()
+    this.#services.kill(service)
   }
 
   /** Kills it; it stays away until `bringUp`. */
-  async takeDown(service: Service): Promise<void> {
-    this.#away.add(service)
-    const child = this.#services.get(service)!
-    const stopped = child.stop()
-    child.kill()
-    await stopped
+  takeDown(service: Service): Promise<void> {
+    return this.#services.takeDown(service)
   }
 
-  async bringUp(service: Service): Promise<void> {
-    await this.#startService(service, this.#services.get(service)!.facts)
-    this.#away.delete(service)
+  bringUp(service: Service): Promise<void> {
+    return this.#services.bringUp(service)
   }
 
   /** Ends everything that was started, and removes what it has left in brokers and databases of others. */
   async close(): Promise<void> {
     for (const service of services)
       // oxlint-disable-next-line no-await-in-loop -- each after those that need it
-      await this.#services.get(service)?.stop()
+      await this.#services.stop([service])
     await this.#mailbox?.stop()
     await this.#foundation.close()
   }
 
   async #startMailbox(): Promise<string> {
-    const { mailbox } = this.#options
-    this.#mailbox = this.#child('mailbox', entries.mailbox, mailbox, false)
+    const { mailbox: config, log } = this.#options
+    const spec = { name: 'mailbox', entry: entries.mailbox, config }
+    this.#mailbox = new SupervisedChild(spec, { restart: false, onChange: () => {}, log })
     await this.#mailbox.start()
     return (this.#mailbox.facts as MailboxFacts).smtpUrl
   }
 
-  async #startMailApi(databases: DatabaseUrls, smtpUrl: string): Promise<void> {
+  #startMailApi(databases: DatabaseUrls, smtpUrl: string): Promise<void> {
     const forgets = this.#options.apiForgets
-    this.#configs.set('mail-api', { port: 0, databaseUrl: databases['mail-api'], smtpUrl, forgets })
-    await this.#startService('mail-api')
+    const config: MailApiConfig = { port: 0, databaseUrl: databases['mail-api'], smtpUrl, forgets }
+    return this.#services.start('mail-api', { entry: entries['mail-api'], config: () => config })
   }
 
-  async #startWorker(databases: DatabaseUrls): Promise<void> {
-    const { prefix } = this.#options
-    const { brokers } = this
-    this.#configs.set('mail-worker', {
+  #startWorker(databases: DatabaseUrls): Promise<void> {
+    const config: WorkerConfig = {
       name: 'worker-1',
-      brokers,
+      brokers: this.brokers,
       databaseUrl: databases['mail-worker'],
-      prefix,
+      prefix: this.#options.prefix,
       mailApiUrl: this.urlOf('mail-api'),
-    })
-    await this.#startService('mail-worker')
+    }
+    return this.#services.start('mail-worker', { entry: entries['mail-worker'], config: () => config })
   }
 
-  async #startCoupon(databases: DatabaseUrls): Promise<void> {
+  #startCoupon(databases: DatabaseUrls): Promise<void> {
     const { prefix, port } = this.#options
-    const { brokers } = this
-    this.#configs.set('coupon', { port, databaseUrl: databases.coupon, brokers, prefix })
-    await this.#startService('coupon')
+    const config: CouponConfig = { port, databaseUrl: databases.coupon, brokers: this.brokers, prefix }
+    return this.#services.start('coupon', { entry: entries.coupon, config: () => config })
   }
-
-  /** @param facts of the process before, whose port it takes up again */
-  async #startService(service: Service, facts: unknown = {}): Promise<void> {
-    const again = (before: unknown): unknown => ({ ...this.#configs.get(service)!, ...portOf(before) })
-    const child = this.#child(service, entries[service], again(facts), true, {
-      restartConfig: again,
-      onRestart: () => void this.#away.delete(service),
-    })
-    this.#services.set(service, child)
-    await child.start()
-  }
-
-  #child(name: string, entry: URL, config: unknown, restart: boolean, more = {}): SupervisedChild {
-    const { log } = this.#options
-    return new SupervisedChild({ name, entry, config, ...more }, { restart, onChange: () => {}, log })
-  }
-}
-
-function portOf(facts: unknown): Partial<ServiceFacts> {
-  const { port } = facts as Partial<ServiceFacts>
-  return port === undefined ? {} : { port }
 }

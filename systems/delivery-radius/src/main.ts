@@ -39,9 +39,9 @@ class DeliveryRun implements Command {
     this.#system = new DeliverySystem({ prefix, port, requesters, workers, shops, log: this.#log })
   }
 
-  async run(): Promise<number> {
-    const { port, report, requesters } = this.#options
-    for (let number = 0; port !== 0 && number < requesters; number++) await requireFreePort(port + number)
+  async run(): Promise<number | void> {
+    const { port, report, requesters, stay } = this.#options
+    if (port !== 0) for (let number = 0; number < requesters; number++) await requireFreePort(port + number)
     if (report !== undefined) await requireWritable(report, '--report')
     const brokers = process.env['KAFKA_BROKERS'] || undefined
     const databaseUrl = process.env['DATABASE_URL'] || undefined
@@ -59,7 +59,8 @@ class DeliveryRun implements Command {
       await writeFile(report, toReport(options, where, outcome))
       console.log(`\nreport: ${report}`)
     }
-    return problemsOf(outcome).length === 0 ? 0 : 1
+    if (!stay) return problemsOf(outcome).length === 0 ? 0 : 1
+    console.log(`\nrequesters: ${this.#system.requesters.map(({ url }) => url).join(', ')}\nCtrl-C ends it`)
   }
 
   async close(): Promise<void> {

@@ -30,6 +30,7 @@ Both:
   --port N         the first requester's port, the others' follow (default 0: any that are free)
   --prefix TEXT    begins the names of topics, groups and the database (default delivery- and something random); they
                    are removed at the end
+  --stay           does not end after the tables
   --defect         plants a defect: some changes are dropped, whose callers are told that they were made. Ends with
                    status 1
   --help
@@ -56,6 +57,7 @@ export interface RunOptions {
   readonly report: string | undefined
   readonly port: number
   readonly prefix: string
+  readonly stay: boolean
   readonly defect: boolean
 }
 
@@ -84,6 +86,7 @@ export function readOptions(args: readonly string[]): RunOptions | 'help' {
         report: text,
         port: text,
         prefix: text,
+        stay: flag,
         defect: flag,
         help: flag,
       },
@@ -112,6 +115,7 @@ export function readOptions(args: readonly string[]): RunOptions | 'help' {
     report: values.report,
     port: number('port', values.port, 0, 0, 65_000),
     prefix,
+    stay: values.stay === true,
     defect: values.defect === true,
   }
   problems.push(...contradictions(options))

@@ -3,10 +3,10 @@
  *
  *   broker, database ─▶ topics, tables, shops ─▶ workers ─▶ requesters
  */
-import { allSettled, Foundation, SupervisedChild, type ChildSpec, type Surroundings } from '@milena/hosting'
+import { allSettled, Foundation, Services, type ServiceFacts, type Surroundings } from '@milena/hosting'
 import { openDatabase } from './database/database.ts'
 import { namesOf, topicsOf, type Names } from './domain/messages.ts'
-import type { RequesterConfig, RequesterFacts } from './requester/main.ts'
+import type { RequesterConfig } from './requester/main.ts'
 import type { WorkerConfig } from './worker/main.ts'
 
 export interface SystemOptions {
@@ -31,14 +31,13 @@ const entries = {
 export class DeliverySystem {
   readonly #options: SystemOptions
   readonly #foundation: Foundation
-  readonly #services = new Map<Service, SupervisedChild>()
-  /** Killed, and not ready again. */
-  readonly #away = new Set<Service>()
+  readonly #services: Services<Service>
   #databaseUrl: string | undefined
 
   constructor(options: SystemOptions) {
     this.#options = options
     this.#foundation = new Foundation('delivery', options.log)
+    this.#services = new Services(options.log)
   }
 
   get brokers(): string {
@@ -54,8 +53,8 @@ export class DeliverySystem {
     return namesOf(this.#options.prefix)
   }
 
-  get requesters(): readonly RequesterFacts[] {
-    return this.#named('requester').map((child) => child.facts as RequesterFacts)
+  get requesters(): readonly ServiceFacts[] {
+    return this.#named('requester').map((name) => this.#services.factsOf(name) as ServiceFacts)
   }
 
   async start(surroundings: Surroundings): Promise<void> {
@@ -72,13 +71,12 @@ export class DeliverySystem {
 
   /** Whether it was ready, and was not killed since. */
   isUp(service: Service): boolean {
-    return !this.#away.has(service) && this.#services.get(service)?.alive === true
+    return this.#services.isUp(service)
   }
 
   /** Kills it with SIGKILL; it is started again at once. */
   kill(service: Service): void {
-    this.#away.add(service)
-    this.#services.get(service)!.kill()
+    this.#services.kill(service)
   }
 
   /** Has it stand still with SIGSTOP, as a machine does that has no memory left, until `resume`. */
@@ -91,44 +89,33 @@ export class DeliverySystem {
   }
 
   pidOf(service: Service): number {
-    return this.#services.get(service)!.pid
+    return this.#services.pidOf(service)
   }
 
   /** Ends everything that was started, and removes what it has left in brokers and databases of others. */
   async close(): Promise<void> {
-    await Promise.all(this.#named('requester').map((child) => child.stop()))
-    await Promise.all(this.#named('worker').map((child) => child.stop()))
+    await this.#services.stop(this.#named('requester'))
+    await this.#services.stop(this.#named('worker'))
     await this.#foundation.close()
   }
 
   #startWorker(name: Service): Promise<void> {
     const config: WorkerConfig = { name, ...this.#shared() }
-    return this.#startService(name, { name, entry: entries.worker, config })
+    return this.#services.start(name, { entry: entries.worker, config: () => config })
   }
 
   #startRequester(name: Service, number: number): Promise<void> {
     const { port } = this.#options
     const config: RequesterConfig = { name, port: port === 0 ? 0 : port + number - 1, ...this.#shared() }
-    const restartConfig = (facts: unknown): RequesterConfig => {
-      return { ...config, port: (facts as RequesterFacts).port }
-    }
-    return this.#startService(name, { name, entry: entries.requester, config, restartConfig })
-  }
-
-  #startService(service: Service, spec: ChildSpec): Promise<void> {
-    const onRestart = (): void => void this.#away.delete(service)
-    const supervisor = { restart: true, onChange: () => {}, log: this.#options.log }
-    const child = new SupervisedChild({ ...spec, onRestart }, supervisor)
-    this.#services.set(service, child)
-    return child.start()
+    return this.#services.start(name, { entry: entries.requester, config: () => config })
   }
 
   #shared(): Pick<WorkerConfig, 'brokers' | 'databaseUrl' | 'prefix'> {
     return { brokers: this.brokers, databaseUrl: this.databaseUrl, prefix: this.#options.prefix }
   }
 
-  #named(kind: 'requester' | 'worker'): SupervisedChild[] {
-    return [...this.#services.values()].filter(({ name }) => name.startsWith(kind))
+  #named<Kind extends 'requester' | 'worker'>(kind: Kind): readonly `${Kind}-${number}`[] {
+    return range(this.#options[`${kind}s`]).map((n) => `${kind}-${n}` as const)
   }
 }
 

@@ -105,14 +105,19 @@ test('a worker that was paused does not overwrite what its successor has written
     // It has read the shop, and is held up before it writes.
     const query = stalled.query.bind(stalled) as (sql: unknown, values?: unknown) => Promise<unknown>
     const written = Promise.withResolvers<void>()
+    const stopped = Promise.withResolvers<void>()
     let queries = 0
     Object.assign(stalled, {
       query: async (sql: unknown) => {
-        if (++queries === 2) await written.promise
+        if (++queries === 2) {
+          stopped.resolve()
+          await written.promise
+        }
         return query(sql)
       },
     })
     const late = applyChanges(stalled, [begin(1, 1)])
+    await stopped.promise
     await inOrder(begin(1, 1), begin(1, 2, 'rider-shortage'), end(1, 3))
     written.resolve()
     assert.deepEqual(await late, [{ shop: 'shop-1', radius: 1_200, changes: 1 }])

@@ -3,10 +3,17 @@
  *
  *   broker, database ─▶ topics, databases, tables ─▶ account services ─▶ exchange service, auditor, interference
  */
-import { allSettled, Foundation, SupervisedChild, type ChildSpec, type Surroundings } from '@milena/hosting'
+import {
+  allSettled,
+  Foundation,
+  Services,
+  SupervisedChild,
+  type ServiceFacts,
+  type Surroundings,
+} from '@milena/hosting'
 import { faultless, type Behaviour } from './account/behaviour.ts'
 import { Ledger } from './account/ledger.ts'
-import type { AccountConfig, ServiceFacts } from './account/main.ts'
+import type { AccountConfig } from './account/main.ts'
 import type { AuditConfig } from './audit/main.ts'
 import { connect } from './database/connect.ts'
 import { openDatabases, type DatabaseUrls } from './database/databases.ts'
@@ -44,13 +51,8 @@ const opening = { customer: 1_000_000_000, bank: 1_000_000_000_000 }
 export class ExchangeSystem {
   readonly #options: SystemOptions
   readonly #foundation: Foundation
-  readonly #services = new Map<Service, SupervisedChild>()
-  readonly #configs = new Map<Service, AccountConfig | ExchangeConfig>()
+  readonly #services: Services<Service>
   readonly #behaviours = new Map<AccountService, Behaviour>()
-  /** Killed, and not ready again. */
-  readonly #away = new Set<Service>()
-  /** Taken down, and not brought up yet. */
-  readonly #down = new Set<Service>()
   #auditor: SupervisedChild | undefined
   #interference: SupervisedChild | undefined
   #databases: DatabaseUrls | undefined
@@ -58,6 +60,7 @@ export class ExchangeSystem {
   constructor(options: SystemOptions) {
     this.#options = options
     this.#foundation = new Foundation('exchange', options.log)
+    this.#services = new Services(options.log)
   }
 
   get brokers(): string {
@@ -85,7 +88,7 @@ export class ExchangeSystem {
   }
 
   urlOf(service: Service): string {
-    return (this.#services.get(service)!.facts as ServiceFacts).url
+    return this.#services.urlOf(service)
   }
 
   get auditorUrl(): string {
@@ -98,12 +101,12 @@ export class ExchangeSystem {
 
   /** Whether it was ready, and was not killed since. */
   isUp(service: Service): boolean {
-    return !this.#away.has(service) && this.isThere(service)
+    return this.#services.isUp(service)
   }
 
   /** Whether its process is there; it may still be starting, or recovering. */
   isThere(service: Service): boolean {
-    return !this.#down.has(service) && this.#services.get(service)?.alive === true
+    return this.#services.isThere(service)
   }
 
   /** How an account service is to behave from its next start on; `PUT /behaviour` tells the one that runs. */
@@ -117,31 +120,23 @@ export class ExchangeSystem {
 
   /** Kills it with SIGKILL; it is started again at once. */
   kill(service: Service): void {
-    this.#away.add(service)
-    this.#services.get(service)!.kill()
+    this.#services.kill(service)
   }
 
   /** Kills it; it stays away until `bringUp`. */
-  async takeDown(service: Service): Promise<void> {
-    this.#down.add(service)
-    const child = this.#services.get(service)!
-    const stopped = child.stop()
-    child.kill()
-    await stopped
+  takeDown(service: Service): Promise<void> {
+    return this.#services.takeDown(service)
   }
 
-  async bringUp(service: Service): Promise<void> {
-    await this.#startService(service, this.#services.get(service)!.facts)
-    this.#down.delete(service)
-    this.#away.delete(service)
+  bringUp(service: Service): Promise<void> {
+    return this.#services.bringUp(service)
   }
 
   /** Ends everything that was started, and removes what it has left in brokers and databases of others. */
   async close(): Promise<void> {
     await this.#interference?.stop()
-    await this.#services.get('exchange')?.stop()
-    const rest = [...accountServices.map((service) => this.#services.get(service)), this.#auditor]
-    await Promise.all(rest.map(async (child) => child?.stop()))
+    await this.#services.stop(['exchange'])
+    await Promise.all([this.#services.stop(accountServices), this.#auditor?.stop()])
     await this.#foundation.close()
   }
 
@@ -154,28 +149,24 @@ export class ExchangeSystem {
     } finally {
       await pool.end()
     }
-    this.#configs.set(service, {
-      service,
-      port: 0,
-      databaseUrl,
-      brokers: this.brokers,
-      prefix,
-      behaviour: faultless,
-    })
-    await this.#startService(service)
+    const config = (): AccountConfig => {
+      const behaviour = this.behaviourOf(service)
+      return { service, port: 0, databaseUrl, brokers: this.brokers, prefix, behaviour }
+    }
+    await this.#services.start(service, { entry: entries.account, config })
   }
 
   async #startExchange(databases: DatabaseUrls): Promise<void> {
     const { prefix, port, interferes } = this.#options
-    this.#configs.set('exchange', {
+    const config: ExchangeConfig = {
       port,
       databaseUrl: databases.exchange,
       brokers: this.brokers,
       prefix,
       accounts: { 'krw-account': this.urlOf('krw-account'), 'fx-account': this.urlOf('fx-account') },
       repeats: interferes ? repeats : 0,
-    })
-    await this.#startService('exchange')
+    }
+    await this.#services.start('exchange', { entry: entries.exchange, config: () => config })
   }
 
   async #startAuditor(databases: DatabaseUrls): Promise<void> {
@@ -192,29 +183,8 @@ export class ExchangeSystem {
     await this.#interference.start()
   }
 
-  /** @param facts of the process before, whose port it takes up again */
-  async #startService(service: Service, facts?: unknown): Promise<void> {
-    const entry = service === 'exchange' ? entries.exchange : entries.account
-    const restartConfig = (before: unknown): unknown => {
-      const config = { ...this.#configs.get(service)!, port: (before as ServiceFacts).port }
-      const behaviour = service === 'exchange' ? undefined : this.#behaviours.get(service)
-      return behaviour === undefined ? config : { ...config, behaviour }
-    }
-    const config = facts === undefined ? this.#configs.get(service) : restartConfig(facts)
-    const onRestart = (): void => void this.#away.delete(service)
-    const child = this.#child(service, entry, config, { restartConfig, onRestart })
-    this.#services.set(service, child)
-    await child.start()
-  }
-
-  #child(
-    name: string,
-    entry: URL,
-    config: unknown,
-    returns?: Pick<ChildSpec, 'restartConfig' | 'onRestart'>,
-  ): SupervisedChild {
-    const spec = { name, entry, config, ...returns }
+  #child(name: string, entry: URL, config: unknown): SupervisedChild {
     const { log } = this.#options
-    return new SupervisedChild(spec, { restart: returns !== undefined, onChange: () => {}, log })
+    return new SupervisedChild({ name, entry, config }, { restart: false, onChange: () => {}, log })
   }
 }

@@ -122,26 +122,27 @@ export class OneWay {
     const bytes = recordBytes(record.key, record.value, record.headers)
     if (isAborted(pending)) throw cancelledBefore(operation, reasonOf(pending.signal))
     caps.check(operation, bytes)
-    return new Promise((resolve, reject) => {
-      const begunAt = clock.monotonic()
-      const flight: Flight = {
-        operation,
-        record,
-        bytes,
-        begunAt,
-        trace,
-        unlisten: undefined,
-        givenUp: undefined,
-        resolve,
-        reject,
-      }
-      flight.unlisten = listen(pending, () => this.#giveUp(flight, cancelled(operation, pending.signal)))
-      this.#flights.add(flight)
-      this.#counts.accepted++
-      this.#bytes += bytes
-      caps.take(bytes)
-      void this.#carry(flight)
-    })
+    const { promise, resolve, reject } = Promise.withResolvers<RecordPosition>()
+    const begunAt = clock.monotonic()
+    const flight: Flight = {
+      operation,
+      record,
+      bytes,
+      begunAt,
+      trace,
+      unlisten: undefined,
+      givenUp: undefined,
+      resolve,
+      reject,
+    }
+    // It may throw: so nothing was begun before it.
+    flight.unlisten = listen(pending, () => this.#giveUp(flight, cancelled(operation, pending.signal)))
+    this.#flights.add(flight)
+    this.#counts.accepted++
+    this.#bytes += bytes
+    caps.take(bytes)
+    void this.#carry(flight)
+    return promise
   }
 
   /** Never rejects. */

@@ -7,6 +7,7 @@ import type { OutgoingRecord } from '../transport/transport.ts'
 import type { RawHeader } from '../wire/headers.ts'
 import {
   deadlineHeader,
+  headerBounds,
   idempotencyKeyHeader,
   instanceHeader,
   manyRepliesHeader,
@@ -17,6 +18,10 @@ import type { ReplyAddress, WireProfile } from '../wire/profile.ts'
 import type { PendingReply } from './pending.ts'
 import { refused, tryOrRefuse, type GivenKey } from './read-options.ts'
 import { said } from './options.ts'
+
+/** The largest numbers that fit the headers' bounds. */
+const latestDeadline = 10 ** headerBounds.deadline - 1
+const longestWait = 10 ** headerBounds.timeout - 1
 
 export class RequestEncoder {
   readonly #profile: WireProfile
@@ -68,7 +73,9 @@ export class RequestEncoder {
   ): OutgoingRecord {
     const { operation, key, value, headers, account, idempotencyKey } = pending
     const own = [account.header, this.#instance]
-    if (left !== undefined) own.push(this.#headerOfDeadline(now + left), this.#headerOfTimeout(left))
+    // One that is further away than can be written is as good as none.
+    if (left !== undefined && now + left <= latestDeadline) own.push(this.#headerOfDeadline(now + left))
+    if (left !== undefined && left <= longestWait) own.push(this.#headerOfTimeout(left))
     if (idempotencyKey !== undefined) own.push(idempotencyKeyHeader(idempotencyKey))
     return {
       topic: operation.topic,

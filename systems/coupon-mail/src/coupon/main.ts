@@ -3,7 +3,7 @@ import { connectDatabase, createApp, explainBrokers, listen, runChild } from '@m
 import { postgresOutbox } from '@milena/postgres'
 import { createRequester, sharedReplyTopic } from '@milena/request-reply'
 import { defineMessages, kafkaOf } from '../messages.ts'
-import type { ServiceFacts } from '../service-facts.ts'
+import type { ServiceFacts } from '@milena/hosting'
 import { Watching } from './events.ts'
 import { addGiftRoutes } from './gift-routes.ts'
 import { Gifts } from './gifts.ts'

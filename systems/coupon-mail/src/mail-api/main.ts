@@ -4,7 +4,7 @@ import { messageOf } from '@milena/hosting'
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import { mailSchema, resultSchema } from '../messages.ts'
-import type { ServiceFacts } from '../service-facts.ts'
+import type { ServiceFacts } from '@milena/hosting'
 import { Mails, messageIdOf } from './mails.ts'
 import { SmtpSender } from './smtp-sender.ts'
 

@@ -1,7 +1,7 @@
 /** Entry: the SMTP server, and its mailbox over HTTP. */
 import { createApp, listen, runChild } from '@milena/hosting'
 import { z } from 'zod'
-import type { ServiceFacts } from '../service-facts.ts'
+import type { ServiceFacts } from '@milena/hosting'
 import { Mailbox } from './mailbox.ts'
 import { createSmtpServer, type SmtpCounts } from './smtp.ts'
 

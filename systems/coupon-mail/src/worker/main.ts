@@ -15,8 +15,8 @@ export interface WorkerConfig {
 
 /** Mails at once. */
 const concurrency = 16
-/** Tries of a mail after which it is told that the Mail API is away. */
-const newsFrom = 10
+/** Of so many tries of a mail one is told, when the Mail API is away. */
+const toldEvery = 10
 
 runChild(async ({ name, brokers, databaseUrl, prefix, mailApiUrl }: WorkerConfig) => {
   const { sendMail, workerGroup, replyTopics } = defineMessages(prefix)
@@ -60,6 +60,8 @@ runChild(async ({ name, brokers, databaseUrl, prefix, mailApiUrl }: WorkerConfig
 
 /** One line on standard error each; that the Mail API is away for a moment is no news. */
 function warn(message: string, details: Readonly<Record<string, unknown>>, error?: unknown): void {
-  if (error instanceof MailApiAway && Number(details['attempt']) < newsFrom) return
-  console.error(`${message} ${JSON.stringify(details)}`)
+  if (!(error instanceof MailApiAway)) return console.error(`${message} ${JSON.stringify(details)}`)
+  const { attempt } = details
+  if (Number(attempt) % toldEvery === 0)
+    console.error(`no mail sent at try ${Number(attempt)}: ${error.message}`)
 }

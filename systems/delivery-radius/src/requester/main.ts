@@ -1,5 +1,5 @@
 /** Entry: a requester takes triggers over HTTP and has shops changed. */
-import { createApp, explainBrokers, listen, runChild } from '@milena/hosting'
+import { createApp, explainBrokers, listen, runChild, type ServiceFacts } from '@milena/hosting'
 import { createRequester, replyPartition } from '@milena/request-reply'
 import { connect } from '../database/connect.ts'
 import { defineChangeRadius, namesOf, partitions } from '../domain/messages.ts'
@@ -16,13 +16,10 @@ export interface RequesterConfig {
   readonly prefix: string
 }
 
-export interface RequesterFacts {
-  readonly port: number
-  readonly url: string
-}
-
 /** Changes of all triggers that may be in flight. */
 const maxPending = 20_000
+/** Bytes of a trigger that names as many shops as it may. */
+const bodyLimit = 1024 * 1024
 
 runChild(async (config: RequesterConfig) => {
   const { name, brokers, databaseUrl, prefix } = config
@@ -44,7 +41,7 @@ runChild(async (config: RequesterConfig) => {
   )
   const triggers = new Triggers({ requester, operation: defineChangeRadius(prefix), store }, triggerStore)
 
-  const app = await createApp('Delivery radius', 'finish')
+  const app = await createApp('Delivery radius', 'finish', { bodyLimit })
   addTriggerRoutes(app, triggers)
   addChangeRoutes(app, triggers, store)
   app.get('/stats', { schema: { summary: 'What became of requests, in figures' } }, () => ({
@@ -52,7 +49,7 @@ runChild(async (config: RequesterConfig) => {
     health: requester.health(),
   }))
   const port = await listen(app, config.port)
-  const facts: RequesterFacts = { port, url: `http://127.0.0.1:${port}` }
+  const facts: ServiceFacts = { port, url: `http://127.0.0.1:${port}` }
   return {
     facts,
     async close({ orphaned }) {

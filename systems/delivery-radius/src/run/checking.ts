@@ -25,11 +25,13 @@ export interface Checked {
 /** Metres: what all shops begin with. */
 const base = 3_000
 
-/** @param answered changes of which callers were told that they were made or refused: each stands in the log */
-export async function check(system: DeliverySystem, pool: Pool, answered: number): Promise<Checked> {
+/** @param made changes of which callers were told that they were made */
+export async function check(system: DeliverySystem, pool: Pool, made: number): Promise<Checked> {
   const [failed, unknown] = await listed(system)
   const refused = new Set(failed.filter(isRefused).map(({ id }) => id))
   const notMade = new Set(failed.filter((one) => !isRefused(one)).map(({ id }) => id))
+  // What a worker has answered was in the log.
+  const answered = made + refused.size
   const { brokers, topics } = system
   const model = await modelLog({ brokers, topic: topics.topic, base, notMade })
   const stored = await readShops(pool)

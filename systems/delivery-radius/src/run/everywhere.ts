@@ -73,7 +73,7 @@ export async function changeAll(
           (kills === 0 ? '' : `, ${killed} workers killed`),
       )
       for (; ended >= (total * (quarters + 1)) / 4; quarters++) watch.mark()
-      if (states.every(({ finished }) => finished)) {
+      if (states.every(({ state }) => state !== 'running')) {
         const usage = watch.end()
         return {
           triggers: states,

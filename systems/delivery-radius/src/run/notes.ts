@@ -13,7 +13,7 @@ export function notesOf(options: RunOptions, ways: readonly WayName[]): readonly
     ...ways.map((way) => `${way}: ${doing[way]}.`),
     ...(alone || ways.includes('Redis lock') ? [] : [`Redis lock: left out (${noRedis}).`]),
     `Connections to the database: ${connections} in all for each way with locks; request-reply has ${2 * workers} in ` +
-      `its workers, and ${4 * requesters} in its requesters for the list of failed changes.`,
+      `its workers, and ${4 * requesters} in its requesters for triggers and the list of failed changes.`,
     'accepted: with locks, a trigger is accepted when it is fired, and those of the same moment in any order: before it ' +
       'has its locks there is nothing that would hold its place. With request-reply, a change is accepted when the brokers have acknowledged it: its ' +
       'place is its offset.',

@@ -24,7 +24,8 @@ export function problemsOf({ ways, everywhere, checked }: Outcome): readonly str
     must(untold, 'have a caller who was not told')
     must(toldWrong, 'were made although their caller was told that they were not')
   }
-  const untold = everywhere?.triggers.reduce((sum, { unknown }) => sum + unknown, 0) ?? 0
+  const untold =
+    everywhere?.triggers.reduce((sum, { total, done, failed }) => sum + total - done - failed, 0) ?? 0
   if (untold > 0) problems.push(`over all shops: of ${untold} changes the caller was not told`)
   return [...problems, ...checked.differences]
 }

@@ -25,16 +25,16 @@ export async function run({ system, pool, options, brokers, show, log }: RunPart
     const ways = await stormAll({ system, pool, options, redisUrl: redis?.url, show, log })
     const everywhere = options.triggers === 0 ? undefined : await changeAll(system, options, brokers, show)
     show('reading the log from its beginning, and every shop')
-    const checked = await check(system, pool, answeredOf(ways, everywhere))
+    const checked = await check(system, pool, toldMade(ways, everywhere))
     return { ways, everywhere, checked }
   } finally {
     await redis?.close()
   }
 }
 
-/** Changes of which request-reply's callers were told that they were made or refused: it has asked a worker. */
-function answeredOf(ways: readonly WayOutcome[], everywhere: Everywhere | undefined): number {
+/** Changes of which request-reply's callers were told that they were made. */
+function toldMade(ways: readonly WayOutcome[], everywhere: Everywhere | undefined): number {
   const ours = ways.find(({ way }) => way === 'request-reply')
-  const inStorm = ours === undefined ? 0 : ours.fired - ours.failedTold - ours.untold
+  const inStorm = ours === undefined ? 0 : ours.fired - ours.refused - ours.failedTold - ours.untold
   return (everywhere?.triggers ?? []).reduce((sum, { done }) => sum + done, inStorm)
 }

@@ -33,7 +33,7 @@ runChild(async (config: LockServiceConfig) => {
     redis === undefined
       ? new RowLocks(pool, { sorted: kind === 'sorted-row-locks', lockTimeout: rowLockTimeout })
       : new RedisLocks(redis, pool, { prefix, concurrency: connections })
-  const app = await createApp(`Delivery radius, ${kind}`, 'cut')
+  const app = await createApp(`Delivery radius, ${kind}`, 'cut', { bodyLimit: 1024 * 1024 })
   app.post(
     '/triggers',
     { schema: { summary: 'Carries out a trigger', body: askedSchema, response: { 200: resultSchema } } },

@@ -1,5 +1,5 @@
 /** Entry: an account service. */
-import { createApp, explainBrokers, listen, runChild } from '@milena/hosting'
+import { createApp, explainBrokers, listen, runChild, type ServiceFacts } from '@milena/hosting'
 import { connect } from '../database/connect.ts'
 import { currenciesOf, defineCommands, type AccountService } from '../operations.ts'
 import type { Behaviour } from './behaviour.ts'
@@ -14,11 +14,6 @@ export interface AccountConfig {
   readonly brokers: string
   readonly prefix: string
   readonly behaviour: Behaviour
-}
-
-export interface ServiceFacts {
-  readonly port: number
-  readonly url: string
 }
 
 /** Connections for HTTP, besides those of cancellations. */

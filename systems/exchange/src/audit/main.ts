@@ -1,7 +1,6 @@
 /** Entry: the auditor adds up all accounts, again and again, while money moves. */
-import { createApp, listen, messageOf, runChild } from '@milena/hosting'
+import { createApp, listen, messageOf, runChild, type ServiceFacts } from '@milena/hosting'
 import { z } from 'zod'
-import type { ServiceFacts } from '../account/main.ts'
 import { connect } from '../database/connect.ts'
 import type { DatabaseUrls } from '../database/databases.ts'
 import { accountServices } from '../operations.ts'

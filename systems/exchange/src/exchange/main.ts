@@ -1,8 +1,7 @@
 /** Entry: the exchange service. */
-import { createApp, explainBrokers, listen, runChild } from '@milena/hosting'
+import { createApp, explainBrokers, listen, runChild, type ServiceFacts } from '@milena/hosting'
 import { postgresOutbox, postgresSagas } from '@milena/postgres'
 import { createReplier, createSagas } from '@milena/request-reply'
-import type { ServiceFacts } from '../account/main.ts'
 import { connect } from '../database/connect.ts'
 import { accountServices, defineCommands, groupOf, type AccountService } from '../operations.ts'
 import { AccountClient } from './account-client.ts'

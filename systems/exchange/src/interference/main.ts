@@ -2,10 +2,9 @@
  * Entry: what a network and a careless sender do to messages. It reads commands and replies, and writes some of them again,
  * late and in another order.
  */
-import { createApp, explainBrokers, listen, runChild } from '@milena/hosting'
+import { createApp, explainBrokers, listen, runChild, type ServiceFacts } from '@milena/hosting'
 import { openKafka, type IncomingRecord } from '@milena/request-reply'
 import { z } from 'zod'
-import type { ServiceFacts } from '../account/main.ts'
 import { topicsOf } from '../topics.ts'
 
 export interface InterferenceConfig {

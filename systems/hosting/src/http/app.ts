@@ -1,4 +1,4 @@
-/** What gateway and provider have in common as HTTP services: schemas, problems, OpenAPI. */
+/** What services have in common as HTTP services: schemas, problems, OpenAPI. */
 import swagger from '@fastify/swagger'
 import { fastify, type FastifyBaseLogger, type FastifyInstance, type RawServerDefault } from 'fastify'
 import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http'
@@ -11,7 +11,7 @@ import {
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod'
 import { messageOf, StartError } from '../process/start-error.ts'
-import { Methods } from './methods.ts'
+import { knownMethods } from './known-methods.ts'
 import { completed, ProblemError, sendProblem } from './problem.ts'
 
 export type App = FastifyInstance<
@@ -23,6 +23,8 @@ export type App = FastifyInstance<
 >
 
 export interface AppOptions {
+  /** Bytes that a request's body may have; default 64 KiB. */
+  readonly bodyLimit?: number
   /**
    * Milliseconds in which a request, head and body, must have come in whole; else it is answered with 408 and its
    * connection is closed. Default 10 000.
@@ -37,34 +39,33 @@ const lookInterval = 500
 export async function createApp(
   title: string,
   close: 'cut' | 'finish',
-  { requestTimeout = 10_000 }: AppOptions = {},
+  { bodyLimit = 64 * 1024, requestTimeout = 10_000 }: AppOptions = {},
 ): Promise<App> {
   const app = fastify({
     requestTimeout,
     http: { headersTimeout: requestTimeout, connectionsCheckingInterval: lookInterval },
     clientErrorHandler: refuseUnread,
-    bodyLimit: 64 * 1024,
+    bodyLimit,
     forceCloseConnections: close === 'cut' ? true : 'idle',
   }).withTypeProvider<ZodTypeProvider>()
+  const methodsOf = knownMethods(app)
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   await app.register(swagger, {
     openapi: { openapi: '3.1.0', info: { title, version: '1' }, servers: [{ url: '/' }] },
     transform: jsonSchemaTransform,
   })
-  const known = new Methods()
-  known.watch(app)
   app.get('/openapi.json', { schema: { hide: true } }, () => withProblems(app.swagger()))
 
   app.setNotFoundHandler((request, reply) => {
-    const methods = known.of(request.url)
-    if (methods.length === 0) {
-      const detail = `there is no ${request.method} ${request.url}; /openapi.json lists what there is`
-      return sendProblem(reply, { title: 'Not found', status: 404, detail })
-    }
-    void reply.header('allow', methods.join(', '))
-    const detail = `${request.url} takes ${methods.join(', ')}, not ${request.method}`
-    return sendProblem(reply, { title: 'Method not allowed', status: 405, detail })
+    const allowed = methodsOf(request.url.split('?')[0]!)
+    if (allowed.length > 0) void reply.header('allow', allowed.join(', '))
+    return sendProblem(reply, {
+      ...(allowed.length > 0
+        ? { title: 'Method not allowed', status: 405 }
+        : { title: 'Not found', status: 404 }),
+      detail: `there is no ${request.method} ${request.url}; /openapi.json lists what there is`,
+    })
   })
   app.setErrorHandler((error: unknown, _request, reply) => {
     if (error instanceof ProblemError) {
