@@ -127,3 +127,40 @@ test('a supervised process that dies is started again, where it was, and the sta
   assert.equal(next.body['status'], 'approved')
   assert.equal((await system.ledger('o-1')).length, 1, 'the provider still has its books')
 })
+
+test('Ctrl-C says what it waits for; a second one leaves no process behind', async () => {
+  const system = await PaymentSystem.start([
+    '--gateways',
+    '1',
+    '--workers',
+    '1',
+    '--provider-delay',
+    '60000',
+    '--timeout',
+    '60000',
+  ])
+  const state = system.state()
+  const order = { orderId: 'o-1', amount: 100, method: 'card' }
+  const broken = system.pay(system.gateway(0), order).catch(() => 'broken off')
+  await waitFor(async () => (await ask(`${system.gateway(0)}/stats`)).body['inHand'] === 1, {
+    what: 'the payment in hand',
+  })
+  let said = ''
+  system.run.process.stderr!.on('data', (chunk: Buffer) => (said += chunk.toString()))
+  system.run.process.kill('SIGINT')
+  await waitFor(() => said !== '', { what: 'the command to say that it ends' })
+  assert.match(
+    said,
+    /^ending: waits for the payments that the gateways have in hand, up to 15 s; SIGINT again ends it at once\n$/,
+  )
+  const second = Date.now()
+  // At first it counts as the same one, which npm has handed on.
+  await waitFor(() => !system.run.process.kill('SIGINT'), { what: 'the command to end' })
+  const { status } = await system.run.ended
+  assert.equal(status, 1)
+  await waitUntilGone(state, new URL(state.database).host)
+  // Without it a gateway would wait for its payment until its own bound, 15 s.
+  assert.ok(Date.now() - second < 12_000)
+  await broken
+  await system.close()
+})

@@ -1,6 +1,7 @@
 /** What a payment's caller can rely on, through two gateways and two workers. */
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
+import { runInNewContext } from 'node:vm'
 import { PaymentSystem, ask, run, type Answer } from '../support/payment-system.ts'
 import { waitFor } from '../support/wait-for.ts'
 
@@ -97,7 +98,7 @@ test('a declined payment is 402, and stays declined', async () => {
   await system.behave({ ...quick, declineRate: 1 })
   const order = newOrder()
   const { status, body } = await system.pay(one, order)
-  assert.deepEqual([status, body['status']], [402, 'declined'])
+  assert.deepEqual([status, body['paymentStatus'], body['code']], [402, 'declined', 'PAYMENT_DECLINED'])
   await system.behave(quick)
   assert.equal((await system.pay(two, order)).status, 402)
   assert.deepEqual(await system.ledger(order.orderId), [])
@@ -117,7 +118,7 @@ test('without a reply in time the payment is unknown, and the late reply resolve
   await system.behave({ ...quick, delayMs: timeout + 500 })
   const order = newOrder()
   const { status, body } = await system.pay(one, order)
-  assert.deepEqual([status, body['status']], [504, 'unknown'])
+  assert.deepEqual([status, body['paymentStatus'], body['code']], [504, 'unknown', 'PAYMENT_UNKNOWN'])
   await waitUntil(order.orderId, 'approved')
   const late = await waitFor(
     async () => (await historyOf(order.orderId)).find((e) => e['event'] === 'late-reply'),
@@ -144,6 +145,10 @@ test('a payment that the provider never answers is resolved by asking, never by 
   const letters = (await ask(`${two}/dead-letters`)).body as unknown as Record<string, unknown>[]
   const letter = letters.find(({ orderId }) => orderId === order.orderId)
   assert.deepEqual([letter?.['amount'], letter?.['resolution']], [order.amount, 'approved'])
+  // The worker no longer waits for that answer: what comes next for this order is not held up by it.
+  await system.behave(quick)
+  const refund = { amount: 1, refundId: 'r-1' }
+  assert.equal((await system.refund(one, order.orderId, refund)).status, 200)
 })
 
 test('a payment reported as failed is never charged, not even by a worker that wakes up late', async () => {
@@ -183,7 +188,7 @@ test('an overloaded gateway refuses at once, and what it refused can be sent aga
 
 test('refunds add up to at most what was paid, however many are asked for at once', async () => {
   const order = newOrder()
-  assert.equal((await system.refund(one, order.orderId, { amount: 1 })).status, 404)
+  assert.equal((await system.refund(one, order.orderId, { amount: 1, refundId: 'r' })).status, 404)
   await system.pay(one, order)
   const part = { amount: 4000, refundId: 'r-1' }
   const first = await system.refund(one, order.orderId, part)
@@ -192,13 +197,15 @@ test('refunds add up to at most what was paid, however many are asked for at onc
   assert.equal((await system.refund(two, order.orderId, { ...part, amount: 1 })).status, 409)
   // 5 900 are left: of these five one fits twice, at most.
   const rest = await Promise.all(
-    [one, two, one, two, one].map((gateway) => system.refund(gateway, order.orderId, { amount: 2500 })),
+    [one, two, one, two, one].map((gateway, index) =>
+      system.refund(gateway, order.orderId, { amount: 2500, refundId: `rest-${index}` }),
+    ),
   )
   assert.deepEqual(
     rest.map(({ status }) => status).toSorted((a, b) => a - b),
     [200, 200, 409, 409, 409],
   )
-  assert.equal((await system.refund(one, order.orderId, {})).body['amount'], 900)
+  assert.equal((await system.refund(one, order.orderId, { refundId: 'r-9' })).body['amount'], 900)
   const refunds = (await system.ledger(order.orderId)).filter(({ kind }) => kind === 'refund')
   assert.equal(
     refunds.reduce((sum, { amount }) => sum + amount, 0),
@@ -206,20 +213,90 @@ test('refunds add up to at most what was paid, however many are asked for at onc
   )
 })
 
+test('a refund without a name of its own is refused, so that one that is sent again is never two', async () => {
+  const order = newOrder()
+  await system.pay(one, order)
+  const nameless = await system.refund(one, order.orderId, { amount: 1 })
+  assert.deepEqual([nameless.status, nameless.body['code']], [400, 'REFUND_NAME_MISSING'])
+  const name = { 'content-type': 'application/json', 'idempotency-key': 'k-1' }
+  const send = (gateway: string) =>
+    fetch(`${gateway}/payments/${order.orderId}/refund`, {
+      method: 'POST',
+      headers: name,
+      body: '{"amount":1}',
+    })
+  const [first, again] = await Promise.all([send(one), send(two)])
+  assert.deepEqual([first.status, again.status], [200, 200])
+  assert.deepEqual(await first.json(), await again.json())
+  assert.equal((await system.ledger(order.orderId)).length, 2, 'the charge and one refund')
+})
+
+test('the longest ids that the gateway takes are taken by worker and provider too', async () => {
+  const order = { ...newOrder(), orderId: 'o'.repeat(100) }
+  assert.equal((await system.pay(one, order)).status, 200)
+  const refund = { amount: 1, refundId: 'r'.repeat(100) }
+  assert.equal((await system.refund(one, order.orderId, refund)).status, 200)
+})
+
 test('a payment that is not approved cannot be refunded', async () => {
   await system.behave({ ...quick, declineRate: 1 })
   const order = newOrder()
   await system.pay(one, order)
-  assert.equal((await system.refund(one, order.orderId, { amount: 1 })).status, 409)
+  assert.equal((await system.refund(one, order.orderId, { amount: 1, refundId: 'r' })).status, 409)
 })
 
 test('a gateway describes itself, and says that it is alive and ready', async () => {
   const { body } = await ask(`${one}/openapi.json`)
   assert.match(String(body['openapi']), /^3\.1\./)
-  assert.ok('/payments/{orderId}/refund' in (body['paths'] as object))
+  type Described = { operationId?: string; responses?: Record<string, { content?: object }> }
+  const paths = body['paths'] as Record<string, Record<string, Described>>
+  const refund = paths['/payments/{orderId}/refund']!['post']!
+  assert.deepEqual(Object.keys(refund.responses!), [
+    '200',
+    '400',
+    '402',
+    '404',
+    '409',
+    '413',
+    '415',
+    '502',
+    '503',
+    '504',
+  ])
+  const operations = Object.values(paths).flatMap((path) => Object.values(path))
+  const ids = operations.map(({ operationId }) => operationId)
+  assert.deepEqual([new Set(ids).size, ids.includes(undefined)], [ids.length, false])
+  for (const [status, response] of operations.flatMap(({ responses }) => Object.entries(responses ?? {})))
+    if (Number(status) >= 400)
+      assert.deepEqual(Object.keys(response.content!), ['application/problem+json'], status)
+  assert.deepEqual(body['servers'], [{ url: '/' }])
   assert.equal((await ask(`${one}/health`)).status, 200)
   assert.equal((await ask(`${one}/ready`)).status, 200)
   assert.equal((await system.payment(one, 'nobodys')).status, 404)
+})
+
+test('a gateway has a page with links that lead somewhere and a form to pay', async () => {
+  const answer = await fetch(one)
+  assert.deepEqual([answer.status, answer.headers.get('content-type')], [200, 'text/html; charset=utf-8'])
+  const page = await answer.text()
+  const links = [...page.matchAll(/href="([^"]+)"/g)].map(([, path]) => path!)
+  assert.ok(links.length >= 5)
+  for (const path of links) assert.equal((await fetch(one + path)).status, 200, path)
+  for (const name of ['orderId', 'amount', 'method']) assert.match(page, new RegExp(`name="${name}"`))
+  const script = /<script>([\s\S]*)<\/script>/.exec(page)![1]!
+  const form = {
+    orderId: { value: '' },
+    amount: { value: '500' },
+    method: { value: 'card' },
+    onsubmit: async (_event: object) => {},
+  }
+  const shown = { textContent: '' }
+  const document = { querySelector: (what: string) => (what === 'form' ? form : shown) }
+  // As a browser does it, with paths of the page's own gateway.
+  const fetchHere = (path: string, init: RequestInit) => fetch(one + path, init)
+  runInNewContext(script, { document, fetch: fetchHere, Date, Number, JSON, String })
+  await form.onsubmit({ preventDefault: () => {} })
+  assert.match(shown.textContent, /^200 \{[^]*"status": "approved"/)
 })
 
 test('a gateway that is told to end refuses what is new, and still answers what it has in hand', async () => {

@@ -10,7 +10,7 @@ export {
 } from './database/server.ts'
 export { inTransaction } from './database/transaction.ts'
 export { allSettled, Foundation, type Surroundings } from './foundation.ts'
-export { createApp, listen, type App } from './http/app.ts'
+export { createApp, listen, type App, type AppOptions } from './http/app.ts'
 export { sendEvents } from './http/events.ts'
 export { HttpTimeout, JsonClient, type HttpAnswer, type HttpCall } from './http/json-client.ts'
 export {

@@ -52,6 +52,11 @@ class Payments implements Command {
     this.#announce()
   }
 
+  get closeWaitsFor(): string {
+    const most = Math.round(this.#options.timeout / 1000) + 5
+    return `the payments that the gateways have in hand, up to ${Math.min(most, 15)} s`
+  }
+
   close(): Promise<void> {
     return this.#system.close()
   }

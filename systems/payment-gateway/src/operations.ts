@@ -1,6 +1,7 @@
 /** The contracts between gateways and workers, and the names of topics and groups: those of the payment document. */
 import { defineOperation, type Operation } from '@milena/request-reply'
 import { z } from 'zod'
+import { idSchema, refundIdSchema } from './ids.ts'
 
 export const methods = ['card', 'bank', 'wallet'] as const
 export const methodSchema = z.enum(methods)
@@ -11,7 +12,7 @@ export const partitionings = ['key', 'kind'] as const
 export type Partitioning = (typeof partitionings)[number]
 
 const movement = {
-  orderId: z.string(),
+  orderId: idSchema,
   /** In the currency's smallest unit. */
   amount: z.int().positive(),
   method: methodSchema,
@@ -19,9 +20,15 @@ const movement = {
   expiresAt: z.int(),
 }
 const approveSchema = z.object(movement)
-const refundSchema = z.object({ ...movement, refundId: z.string() })
+const refundSchema = z.object({ ...movement, refundId: refundIdSchema })
 
+/** What every reply says. */
 const told = {
+  /** Which payment this is the outcome of: whoever asked holds it against what it asked. */
+  orderId: z.string(),
+  /** Of a refund. */
+  refundId: z.string().optional(),
+  amount: z.number(),
   /** Milliseconds that the provider itself took. */
   providerMs: z.number(),
   /** Which worker did it. */
@@ -30,6 +37,8 @@ const told = {
 const outcomeSchema = z.discriminatedUnion('status', [
   z.object({ status: z.literal('approved'), approvalId: z.string(), ...told }),
   z.object({ status: z.literal('declined'), reason: z.string(), ...told }),
+  // The provider had an error of its own: nothing was moved, nor can be any more under this idempotency key.
+  z.object({ status: z.literal('failed'), reason: z.string(), ...told }),
 ])
 
 export type ApproveRequest = z.infer<typeof approveSchema>
@@ -74,12 +83,10 @@ export function workerGroup(prefix: string): string {
 }
 
 /**
- * The codes of a worker's error replies. Only `providerFailed` is an outcome: the provider keeps it under the
- * idempotency key, so nothing can be charged any more. With the others the payment is unknown until it is asked for.
+ * The codes of a worker's error replies. None is an outcome, for an error does not say which payment it is about: with
+ * each of them the payment is unknown until it is asked for.
  */
 export const workerErrors = {
-  /** The provider had an error of its own: nothing was moved. */
-  providerFailed: 'PROVIDER_FAILED',
   /** The provider did not answer in time. */
   providerSilent: 'PROVIDER_SILENT',
   /** The provider could not be reached, or answered that it cannot serve now. */

@@ -1,6 +1,6 @@
 /** The provider's books: what a caller may rely on when it calls again. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, appendFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, appendFileSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -91,4 +91,12 @@ test('with a file, outcomes and keys outlast a kill, and a line cut short is pas
     2,
     'what is written after the cut line is whole',
   )
+})
+
+test('nobody else can read the books', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'milena-test-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const file = join(folder, 'ledger.jsonl')
+  await new Ledger(behaviour, file).perform(charge, 'k')
+  assert.equal(statSync(file).mode & 0o077, 0)
 })

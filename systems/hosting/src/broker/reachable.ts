@@ -1,4 +1,5 @@
 import { connect } from 'node:net'
+import { withoutPassword } from '../database/connect.ts'
 import { StartError } from '../process/start-error.ts'
 
 /** Milliseconds that a broker has to accept a connection. */
@@ -8,7 +9,9 @@ const bound = 5_000
 export async function checkReachable(brokers: string): Promise<void> {
   const wrong = brokers.split(',').find((broker) => !/^(\[[\da-f:]+\]|[^:\s]+):\d{1,5}$/i.test(broker))
   if (wrong !== undefined) {
-    throw new StartError(`KAFKA_BROKERS must be host:port,host:port,…, not ${JSON.stringify(wrong)}`)
+    throw new StartError(
+      `KAFKA_BROKERS must be host:port,host:port,…, not ${JSON.stringify(withoutPassword(wrong))}`,
+    )
   }
   try {
     await Promise.any(brokers.split(',').map(accept))

@@ -36,6 +36,9 @@ export function isRefusal(error: unknown): boolean {
   return error instanceof DatabaseError
 }
 
+/** For messages. What is no URL, or has a password with characters that are not to be in one, shows none of it either. */
 export function withoutPassword(url: string): string {
-  return url.replace(/\/\/([^:@/]*):[^@/]*@/, '//$1:***@')
+  return url
+    .replace(/^((?:[a-z][a-z0-9+.-]*:\/\/)?[^:@/?]*):(?!\/\/).*@/i, '$1:***@')
+    .replaceAll(/([?&][^=&]*password=)[^&]*/gi, '$1***')
 }

@@ -1,7 +1,8 @@
 /** What services have in common as HTTP services: schemas, problems, OpenAPI. */
 import swagger from '@fastify/swagger'
 import { fastify, type FastifyBaseLogger, type FastifyInstance, type RawServerDefault } from 'fastify'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import {
   hasZodFastifySchemaValidationErrors,
   jsonSchemaTransform,
@@ -11,7 +12,7 @@ import {
 } from 'fastify-type-provider-zod'
 import { messageOf, StartError } from '../process/start-error.ts'
 import { knownMethods } from './known-methods.ts'
-import { ProblemError, sendProblem } from './problem.ts'
+import { completed, ProblemError, sendProblem } from './problem.ts'
 
 export type App = FastifyInstance<
   RawServerDefault,
@@ -24,15 +25,26 @@ export type App = FastifyInstance<
 export interface AppOptions {
   /** Bytes that a request's body may have; default 64 KiB. */
   readonly bodyLimit?: number
+  /**
+   * Milliseconds in which a request, head and body, must have come in whole; else it is answered with 408 and its
+   * connection is closed. Default 10 000.
+   */
+  readonly requestTimeout?: number
 }
+
+/** Milliseconds between looks for requests that take too long. */
+const lookInterval = 500
 
 /** `close`: whether closing cuts every connection, or lets those finish on which an answer is on its way. */
 export async function createApp(
   title: string,
   close: 'cut' | 'finish',
-  { bodyLimit = 64 * 1024 }: AppOptions = {},
+  { bodyLimit = 64 * 1024, requestTimeout = 10_000 }: AppOptions = {},
 ): Promise<App> {
   const app = fastify({
+    requestTimeout,
+    http: { headersTimeout: requestTimeout, connectionsCheckingInterval: lookInterval },
+    clientErrorHandler: refuseUnread,
     bodyLimit,
     forceCloseConnections: close === 'cut' ? true : 'idle',
   }).withTypeProvider<ZodTypeProvider>()
@@ -40,16 +52,15 @@ export async function createApp(
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   await app.register(swagger, {
-    openapi: { openapi: '3.1.0', info: { title, version: '1' } },
+    openapi: { openapi: '3.1.0', info: { title, version: '1' }, servers: [{ url: '/' }] },
     transform: jsonSchemaTransform,
   })
-  app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger())
+  app.get('/openapi.json', { schema: { hide: true } }, () => withProblems(app.swagger()))
 
   app.setNotFoundHandler((request, reply) => {
     const allowed = methodsOf(request.url.split('?')[0]!)
     if (allowed.length > 0) void reply.header('allow', allowed.join(', '))
     return sendProblem(reply, {
-      type: 'about:blank',
       ...(allowed.length > 0
         ? { title: 'Method not allowed', status: 405 }
         : { title: 'Not found', status: 404 }),
@@ -70,7 +81,6 @@ export async function createApp(
         .map(({ path, message }) => (path === '' ? message : `${path}: ${message}`))
         .join('; ')
       return sendProblem(reply, {
-        type: 'about:blank',
         title: 'Invalid request',
         status: 400,
         detail,
@@ -80,12 +90,46 @@ export async function createApp(
     // Fastify's own: a body that is no JSON, too large, or of another type.
     const { statusCode } = error as { statusCode?: unknown }
     if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) {
-      return sendProblem(reply, { type: 'about:blank', title: messageOf(error), status: statusCode })
+      return sendProblem(reply, { title: messageOf(error), status: statusCode })
     }
     console.error(`${title}:`, error)
-    return sendProblem(reply, { type: 'about:blank', title: 'Internal error', status: 500 })
+    return sendProblem(reply, { title: 'Internal error', status: 500 })
   })
   return app
+}
+
+/** The description with every error as what it is sent as; the plugin takes everything for plain JSON. */
+function withProblems(description: object): object {
+  const { paths = {} } = description as { paths?: Record<string, Record<string, Operation>> }
+  const operations = Object.values(paths).flatMap((path) => Object.values(path))
+  for (const [status, response] of operations.flatMap(({ responses = {} }) => Object.entries(responses))) {
+    const schema = response.content?.['application/json']
+    if (Number(status) >= 400 && schema !== undefined) {
+      response.content = { 'application/problem+json': schema }
+    }
+  }
+  return description
+}
+
+interface Operation {
+  readonly responses?: Readonly<Record<string, { content?: Record<string, unknown> }>>
+}
+
+/** A request that was never read to its end: too slow, no HTTP, or with headers too large. */
+function refuseUnread(error: Error & { code?: string }, socket: Socket): void {
+  if (socket.destroyed || error.code === 'ECONNRESET') return void socket.destroy()
+  const status =
+    error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : error.code === 'HPE_HEADER_OVERFLOW' ? 431 : 400
+  const title = STATUS_CODES[status]!
+  const body = JSON.stringify(completed({ status, title, detail: messageOf(error) }))
+  if (socket.writable) {
+    socket.write(
+      `HTTP/1.1 ${status} ${title}\r\nconnection: close\r\ncontent-type: application/problem+json\r\n` +
+        `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    )
+  }
+  // The other side may never close its own half.
+  socket.destroySoon()
 }
 
 /** Listens on 127.0.0.1; port 0 takes any that is free. Returns the port. */

@@ -25,10 +25,11 @@ export function runChild(start: (config: never) => Promise<RunningChild>): void 
   let ending = false
 
   function end(orphaned: boolean): void {
+    // Not unref'd: it must fire even when close() hangs on nothing that keeps the process alive. It counts for whoever
+    // is orphaned while it closes, too: nobody is there to end it.
+    if (orphaned || !ending) setTimeout(() => process.exit(1), orphaned ? orphanCloseBound : closeBound)
     if (ending) return
     ending = true
-    // Not unref'd: it must fire even when close() hangs on nothing that keeps the process alive.
-    setTimeout(() => process.exit(1), orphaned ? orphanCloseBound : closeBound)
     const closed = running === undefined ? Promise.resolve() : running.close({ orphaned })
     closed.then(
       () => process.exit(0),

@@ -7,7 +7,12 @@ export interface Command {
   run(): Promise<number | void>
   /** Ends everything that was started, however far it came. */
   close(): Promise<void>
+  /** What a close may be waiting for, said when a signal has begun it, where that can take its time. */
+  readonly closeWaitsFor?: string
 }
+
+/** Milliseconds: npm hands a Ctrl-C on that the terminal has sent us too. It is still the first one. */
+const sameKey = 500
 
 /**
  * Status 0: ended as asked. 2: something that a person can put right (`StartError`), told in one line. 1: everything
@@ -42,11 +47,19 @@ export function runCommand(begin: () => Command | undefined): void {
     }
   }
 
-  let interrupts = 0
+  let firstAt: number | undefined
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
-      // The second Ctrl-C does not wait: the children see the channel close and end by themselves.
-      if (++interrupts > 1) process.exit(1)
+      // The second Ctrl-C does not wait: the children see the channel close, and end within 3 s however far they are.
+      if (firstAt !== undefined) {
+        if (performance.now() - firstAt < sameKey) return
+        console.error('ending at once')
+        process.exit(1)
+      }
+      firstAt = performance.now()
+      if (command?.closeWaitsFor !== undefined) {
+        console.error(`ending: waits for ${command.closeWaitsFor}; ${signal} again ends it at once`)
+      }
       void end(0)
     })
   }

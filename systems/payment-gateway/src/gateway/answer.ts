@@ -1,26 +1,53 @@
 /** What a caller is told of a payment: status code and body. */
 import type { FastifyReply } from 'fastify'
-import { ProblemError } from '@milena/hosting'
+import { ProblemError, sendProblem } from '@milena/hosting'
 import type { Answered } from './gateway.ts'
 import { refundIdOf } from './payment.ts'
 
-export function answer(reply: FastifyReply, { payment, providerMs, workerError }: Answered): FastifyReply {
+export function answer(
+  reply: FastifyReply,
+  { payment, providerMs, workerError, mismatch }: Answered,
+): FastifyReply {
   const { kind, orderId, amount, state } = payment
   const names = kind === 'charge' ? { orderId } : { orderId, refundId: refundIdOf(payment), amount }
   if (providerMs !== undefined) void reply.header('server-timing', `provider;dur=${providerMs}`)
   if (state === 'approved')
     return reply.code(200).send({ ...names, status: 'approved', approvalId: payment.approvalId! })
-  if (state === 'declined')
-    return reply.code(402).send({ ...names, status: 'declined', reason: payment.reason! })
+  if (state === 'declined') {
+    const reason = payment.reason!
+    return sendProblem(reply, {
+      status: 402,
+      title: 'Declined by the provider',
+      code: 'PAYMENT_DECLINED',
+      ...names,
+      paymentStatus: state,
+      detail: reason,
+    })
+  }
+  if (state === 'mismatched' || mismatch !== undefined) {
+    throw new ProblemError(502, 'What was answered is not about this payment', {
+      ...names,
+      detail: payment.reason ?? mismatch,
+      code: state === 'mismatched' ? 'PAYMENT_MISMATCHED' : 'REPLY_MISMATCHED',
+      // Unknown, until the provider has said how it stands.
+      paymentStatus: state,
+    })
+  }
   if (state === 'failed' || workerError !== undefined) {
     throw new ProblemError(502, 'The worker could not carry out the payment', {
       ...names,
       detail: payment.reason ?? workerError?.remoteMessage,
-      code: workerError?.remoteCode,
+      code: state === 'failed' ? 'PAYMENT_FAILED' : workerError?.remoteCode,
       // Unknown: the worker's error does not tell, and it is being found out.
       paymentStatus: state,
     })
   }
-  const detail = `the outcome is not known yet; it is being found out: GET /payments/${orderId}`
-  return reply.code(504).send({ ...names, status: 'unknown', detail })
+  return sendProblem(reply, {
+    status: 504,
+    title: 'No outcome in time',
+    code: 'PAYMENT_UNKNOWN',
+    ...names,
+    paymentStatus: 'unknown',
+    detail: `the outcome is not known yet; it is being found out: GET /payments/${orderId}`,
+  })
 }

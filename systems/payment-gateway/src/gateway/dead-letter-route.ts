@@ -13,6 +13,7 @@ export function addDeadLetterRoute(app: App, store: PaymentStore): void {
     '/dead-letters',
     {
       schema: {
+        operationId: 'getDeadLetters',
         summary: `Payments whose outcome nobody knew when their caller was answered; the latest ${shown}`,
         response: { 200: deadLettersSchema },
       },

@@ -12,11 +12,12 @@ import {
   type Requester,
 } from '@milena/request-reply'
 import type { Pool } from 'pg'
-import type { Method, Operations, ProviderOutcome } from '../operations.ts'
+import type { ApproveRequest, Method, Operations, ProviderOutcome, RefundRequest } from '../operations.ts'
 import { messageOf } from '@milena/hosting'
-import { isSilence, outcomeOf, outcomeOfError } from './outcomes.ts'
+import { type Asked, isSilence, mismatchOf, outcomeOf } from './outcomes.ts'
+import { InHand, NotNow, Turns } from './in-hand.ts'
 import type { NewPayment, PaymentStore } from './payment-store.ts'
-import type { Outcome, Payment, PaymentId } from './payment.ts'
+import type { Outcome, Payment } from './payment.ts'
 import type { Reconciler } from './reconciler.ts'
 import { openRefund, type OpenedRefund } from './refund-opening.ts'
 
@@ -45,6 +46,8 @@ export interface Answered {
   readonly payment: Pick<Payment, 'kind' | 'id' | 'orderId' | 'amount' | 'state' | 'approvalId' | 'reason'>
   /** Milliseconds that the provider took, when its reply came to this call. */
   readonly providerMs?: number | undefined
+  /** Why the reply that came to this call is not about this payment, if so. */
+  readonly mismatch?: string | undefined
   /** The worker's error, when it is one that leaves the payment unknown. */
   readonly workerError?: RemoteError | undefined
 }
@@ -56,9 +59,6 @@ interface Came {
   readonly roundTripMs?: number
 }
 
-/** The gateway cannot take the payment now, and nothing was begun: the caller may try again. */
-export class NotNow extends Error {}
-
 /** Milliseconds between looks at a payment that another call, perhaps at another gateway, is waiting for. */
 const lookAgain = 100
 /** Milliseconds between questions what became of it, for that other gateway may be dead, and that they go on beyond the timeout. */
@@ -67,19 +67,28 @@ const patience = 5_000
 
 export class Gateway {
   readonly #options: GatewayOptions
-  #inHand = 0
+  readonly #inHand: InHand
+  /** Refunds of an order are written down one by one. */
+  readonly #refunding = new Turns()
+  #mismatched = 0
 
   constructor(options: GatewayOptions) {
     this.#options = options
+    this.#inHand = new InHand(options.maxPending)
   }
 
   get inHand(): number {
-    return this.#inHand
+    return this.#inHand.size
+  }
+
+  /** Replies that were about another payment than was asked for. */
+  get mismatched(): number {
+    return this.#mismatched
   }
 
   /** Charges an order once. The same order again gives the first outcome; `undefined`: it has other content. */
   async charge({ orderId, amount, method }: Order): Promise<Answered | undefined> {
-    return this.#counted(async () => {
+    return this.#inHand.share(orderId, `charge ${orderId} ${amount} ${method}`, async () => {
       const { store, owner, timeout } = this.#options
       const expiresAt = new Date(Date.now() + timeout)
       const charge: NewPayment = { kind: 'charge', id: orderId, orderId, amount, method, owner, expiresAt }
@@ -105,24 +114,30 @@ export class Gateway {
     refundId: string,
     amount: number | undefined,
   ): Promise<Answered | Exclude<OpenedRefund, { refund: Payment }>> {
-    return this.#counted(async () => {
-      const { pool, store, owner, timeout } = this.#options
-      const expiresAt = new Date(Date.now() + timeout)
-      const opened = await openRefund(pool, store, { orderId, refundId, amount, owner, expiresAt })
+    return this.#inHand.share(orderId, `refund ${refundId} ${amount}`, async () => {
+      const opened = await this.#refunding.take(orderId, () => this.#openRefund(orderId, refundId, amount))
       if (opened.result === 'exists') return this.#awaitOutcome(opened.refund)
       if (opened.result !== 'opened') return opened
       return this.#send(opened.refund)
     })
   }
 
+  async #openRefund(orderId: string, refundId: string, amount: number | undefined): Promise<OpenedRefund> {
+    const { pool, store, owner, timeout } = this.#options
+    const expiresAt = new Date(Date.now() + timeout)
+    try {
+      return await openRefund(pool, store, { orderId, refundId, amount, owner, expiresAt })
+    } catch (cause) {
+      throw new NotNow('the refund could not be written down', { cause })
+    }
+  }
+
   /** A reply that came after its caller was answered. */
   async takeLateReply(late: LateReply): Promise<void> {
     const { operations } = this.#options
     const came = { error: late.error, event: 'late-reply', roundTripMs: Math.round(late.roundTrip) } as const
-    if (late.of(operations.refund))
-      await this.#take({ kind: 'refund', id: late.request.refundId }, late.reply?.value, came)
-    else if (late.of(operations.approve))
-      await this.#take({ kind: 'charge', id: late.request.orderId }, late.reply?.value, came)
+    if (late.of(operations.refund)) await this.#take(askedRefund(late.request), late.reply?.value, came)
+    else if (late.of(operations.approve)) await this.#take(askedCharge(late.request), late.reply?.value, came)
   }
 
   /** What a process of this name had accepted when it was killed. */
@@ -130,39 +145,30 @@ export class Gateway {
     const { operations } = this.#options
     const came = { error: recovered.error, event: 'recovered' } as const
     if (recovered.of(operations.refund))
-      await this.#take({ kind: 'refund', id: recovered.request!.refundId }, recovered.reply?.value, came)
+      await this.#take(askedRefund(recovered.request!), recovered.reply?.value, came)
     else if (recovered.of(operations.approve))
-      await this.#take({ kind: 'charge', id: recovered.request!.orderId }, recovered.reply?.value, came)
+      await this.#take(askedCharge(recovered.request!), recovered.reply?.value, came)
   }
 
   /** It settles the payment, and is in its history in any case. */
-  async #take(id: PaymentId, told: ProviderOutcome | undefined, came: Came): Promise<void> {
+  async #take(asked: Asked, told: ProviderOutcome | undefined, came: Came): Promise<void> {
     const { store, owner } = this.#options
     const { error, event, roundTripMs } = came
     if (error instanceof TimeoutError)
-      return void (await store.markUnknown(id, { gateway: owner, reason: error.message }))
-    const outcome = told === undefined ? outcomeOfError(error) : outcomeOf(told)
+      return void (await store.markUnknown(asked, { gateway: owner, reason: error.message }))
+    const mismatch = told && this.#mismatchOf(told, asked)
+    if (mismatch !== undefined) await store.markUnknown(asked, { gateway: owner, reason: mismatch })
+    const outcome = told === undefined || mismatch !== undefined ? undefined : outcomeOf(told)
     const code = error instanceof RemoteError ? error.remoteCode : error?.code
-    const details = { roundTripMs, worker: told?.worker, error: code }
-    const settled = outcome && (await store.settle(id, outcome, event, details))
-    if (settled !== true) await store.addEvent(id, event, { ...details, status: outcome?.state })
+    const details = { roundTripMs, worker: told?.worker, error: code, mismatch }
+    const settled = outcome && (await store.settle(asked, outcome, event, details))
+    if (settled !== true) await store.addEvent(asked, event, { ...details, status: outcome?.state })
   }
 
   /** Waits until nothing is in hand, for a bounded time. */
   async drain(): Promise<void> {
     const until = Date.now() + this.#options.timeout + patience
-    while (this.#inHand > 0 && Date.now() < until) await sleep(20)
-  }
-
-  async #counted<Result>(work: () => Promise<Result>): Promise<Result> {
-    const { maxPending } = this.#options
-    if (this.#inHand >= maxPending) throw new NotNow(`${maxPending} payments are in hand already`)
-    this.#inHand++
-    try {
-      return await work()
-    } finally {
-      this.#inHand--
-    }
+    while (this.inHand > 0 && Date.now() < until) await sleep(20)
   }
 
   async #send(payment: NewPayment): Promise<Answered> {
@@ -192,35 +198,38 @@ export class Gateway {
   async #sendAndSettle(payment: NewPayment): Promise<Answered> {
     const { store, owner } = this.#options
     let outcome: Outcome | undefined
+    let mismatch: string | undefined
     let settled = false
     let providerMs: number | undefined
     let workerError: RemoteError | undefined
     try {
       const { value } = await this.#request(payment)
       providerMs = value.providerMs
-      outcome = outcomeOf(value)
-      settled = await store.settle(payment, outcome, 'reply', {
-        gateway: owner,
-        worker: value.worker,
-      })
+      mismatch = this.#mismatchOf(value, payment)
+      if (mismatch === undefined) {
+        outcome = outcomeOf(value)
+        settled = await store.settle(payment, outcome, 'reply', { gateway: owner, worker: value.worker })
+      } else await store.markUnknown(payment, { gateway: owner, reason: mismatch })
     } catch (error) {
       if (error instanceof MilenaError && error.sent === 'no' && error.effect === 'none') {
         await store.forget(payment, owner)
         throw new NotNow(error.message, { cause: error })
       }
-      if (error instanceof RemoteError) {
-        outcome = outcomeOfError(error)
-        if (outcome !== undefined)
-          settled = await store.settle(payment, outcome, 'worker-error', { gateway: owner })
-        else if (!isSilence(error)) workerError = error
-      }
+      if (error instanceof RemoteError && !isSilence(error)) workerError = error
       // Whatever else happened, a payment that is still pending here has an outcome that nobody knows.
       if (!settled) await store.markUnknown(payment, { gateway: owner, reason: messageOf(error) })
     }
-    if (settled && outcome !== undefined)
-      return { payment: settledAs(payment, outcome), providerMs, workerError }
+    if (settled && outcome !== undefined) return { payment: settledAs(payment, outcome), providerMs }
     // A late reply or another gateway may have been faster than we were: then theirs is the outcome.
-    return { payment: (await store.find(payment))!, providerMs, workerError }
+    return { payment: (await store.find(payment))!, providerMs, workerError, mismatch }
+  }
+
+  #mismatchOf(told: ProviderOutcome, asked: Asked): string | undefined {
+    const mismatch = mismatchOf(told, asked)
+    if (mismatch === undefined) return undefined
+    this.#mismatched++
+    console.error(`${asked.kind} ${asked.id}: ${mismatch}; the provider is asked`)
+    return mismatch
   }
 
   /**
@@ -245,6 +254,14 @@ export class Gateway {
     }
     return { payment }
   }
+}
+
+function askedCharge({ orderId, amount }: ApproveRequest): Asked {
+  return { kind: 'charge', id: orderId, orderId, amount }
+}
+
+function askedRefund({ orderId, refundId, amount }: RefundRequest): Asked {
+  return { kind: 'refund', id: refundId, orderId, amount }
 }
 
 function settledAs(payment: NewPayment, outcome: Outcome): Answered['payment'] {

@@ -11,7 +11,13 @@ export interface GatewayHealth {
 export function addHealthRoutes(app: App, health: GatewayHealth): void {
   app.get(
     '/health',
-    { schema: { summary: 'The process is alive', response: { 200: z.object({ status: z.string() }) } } },
+    {
+      schema: {
+        operationId: 'getHealth',
+        summary: 'The process is alive',
+        response: { 200: z.object({ status: z.string() }) },
+      },
+    },
     () => ({
       status: 'ok',
     }),
@@ -20,6 +26,7 @@ export function addHealthRoutes(app: App, health: GatewayHealth): void {
     '/ready',
     {
       schema: {
+        operationId: 'getReady',
         summary: 'Payments are taken',
         response: {
           200: z.object({ status: z.string() }),
@@ -32,5 +39,9 @@ export function addHealthRoutes(app: App, health: GatewayHealth): void {
       return { status: 'ready' }
     },
   )
-  app.get('/stats', { schema: { summary: 'What the requester has done, in figures' } }, () => health.stats())
+  app.get(
+    '/stats',
+    { schema: { operationId: 'getStats', summary: 'What the requester has done, in figures' } },
+    () => health.stats(),
+  )
 }

@@ -16,6 +16,7 @@ import type { ServiceFacts } from '../provider/main.ts'
 import { canResume, chooseRouting, type RoutingName } from '../routing/choose.ts'
 import { addDeadLetterRoute } from './dead-letter-route.ts'
 import { Gateway } from './gateway.ts'
+import { addHomePage } from './home-page.ts'
 import { addHealthRoutes } from './health-routes.ts'
 import { PaymentStore } from './payment-store.ts'
 import { Reconciler } from './reconciler.ts'
@@ -95,6 +96,7 @@ runChild(async (config: GatewayConfig) => {
   app.addHook('onRequest', (request, _reply, done) =>
     done(closing && request.url !== '/health' ? unavailable('closing') : undefined),
   )
+  addHomePage(app, name)
   addPaymentRoutes(app, gateway, store, reconciler)
   addDeadLetterRoute(app, store)
   addHealthRoutes(app, {
@@ -104,7 +106,12 @@ runChild(async (config: GatewayConfig) => {
         () => true,
         () => false,
       ),
-    stats: () => ({ instance: name, inHand: gateway.inHand, requester: requester.stats() }),
+    stats: () => ({
+      instance: name,
+      inHand: gateway.inHand,
+      mismatched: gateway.mismatched,
+      requester: requester.stats(),
+    }),
   })
   const port = await listen(app, config.port)
   reconciler.start()

@@ -18,6 +18,15 @@ export type NewPayment = Pick<
 export const paymentColumns = `kind, id, order_id as "orderId", amount, method, state, owner, expires_at as "expiresAt",
   approval_id as "approvalId", reason, created_at as "createdAt", settled_at as "settledAt"`
 
+/** A payment with what happened to it, read in one. */
+export interface ToldPayment extends Payment {
+  readonly history: readonly PaymentEvent[]
+}
+
+const toldColumns = `${paymentColumns}, coalesce((
+  select json_agg(json_build_object('at', e.at, 'event', e.event, 'details', e.details) order by e.seq)
+  from payment_events e where e.kind = p.kind and e.id = p.id), '[]') as history`
+
 interface Settlement extends PaymentId, Outcome {
   readonly event: EventName
   readonly details: Details
@@ -128,10 +137,23 @@ export class PaymentStore {
     ])
   }
 
-  async history({ kind, id }: PaymentId): Promise<PaymentEvent[]> {
-    const { rows } = await this.#pool.query<PaymentEvent>(
-      'select at, event, details from payment_events where kind = $1 and id = $2 order by seq',
-      [kind, id],
+  /** The charge of an order with what happened to it. */
+  async findTold(orderId: string): Promise<ToldPayment | undefined> {
+    const { rows } = await this.#pool.query<ToldPayment>(
+      `select ${toldColumns} from payments p where kind = 'charge' and id = $1`,
+      [orderId],
+    )
+    return rows[0]
+  }
+
+  /** So many refunds of an order, in their order, behind the one with this id, if given. */
+  async refundsOf(orderId: string, limit: number, after?: string): Promise<ToldPayment[]> {
+    const { rows } = await this.#pool.query<ToldPayment>(
+      `select ${toldColumns} from payments p
+       where kind = 'refund' and order_id = $1 and ($2::text is null or (created_at, id) >
+         (select created_at, id from payments where kind = 'refund' and id = $2))
+       order by created_at, id limit $3`,
+      [orderId, after, limit],
     )
     return rows
   }
@@ -142,14 +164,6 @@ export class PaymentStore {
       `select d.kind, d.id, p.order_id as "orderId", p.amount, d.reason, d.at, d.resolved_at as "resolvedAt", d.resolution
        from dead_letters d join payments p using (kind, id) order by d.seq desc limit $1`,
       [limit],
-    )
-    return rows
-  }
-
-  async refundsOf(orderId: string): Promise<Payment[]> {
-    const { rows } = await this.#pool.query<Payment>(
-      `select ${paymentColumns} from payments where kind = 'refund' and order_id = $1 order by created_at`,
-      [orderId],
     )
     return rows
   }

@@ -2,12 +2,15 @@
  * A payment is a charge of an order, or a refund of one. The gateway that accepts it writes it down before it asks
  * for it, and every change of state is one conditional statement in the database:
  *
- *                     reply                          reply: the worker's or the provider's word
- *   (none) ──▶ pending ────────▶ approved | declined | failed
+ *                     reply, if it is about this payment
+ *   (none) ──▶ pending ────────▶ approved | declined | failed | mismatched
  *     ▲          │  │                      ▲
  *     │ not sent │  │ timeout, or its      │ late or recovered reply, or what the workers or the provider
  *     └──────────┘  │ gateway died         │ say when they are asked
  *                   └──────▶ unknown ──────┘
+ *
+ * A reply about another order, refund or amount settles nothing: it makes the payment unknown, and the provider is asked.
+ * Where the provider itself has another amount, the payment is `mismatched`: money may have moved, and a person must look.
  *
  * An unknown payment is never sent again. It is settled as `failed` only when the provider has not heard of it and
  * its clock is past `expiresAt`: from then on the provider begins nothing for it, so an order that was reported as
@@ -16,7 +19,7 @@
 import type { Method } from '../operations.ts'
 
 export type PaymentKind = 'charge' | 'refund'
-export type SettledState = 'approved' | 'declined' | 'failed'
+export type SettledState = 'approved' | 'declined' | 'failed' | 'mismatched'
 export type PaymentState = 'pending' | 'unknown' | SettledState
 
 export interface PaymentId {
@@ -52,7 +55,8 @@ export interface Outcome {
 }
 
 export interface PaymentEvent {
-  readonly at: Date
+  /** ISO 8601, as the database writes it. */
+  readonly at: string
   readonly event: EventName
   readonly details: Readonly<Record<string, unknown>>
 }
@@ -74,8 +78,6 @@ export type EventName =
   | 'accepted'
   /** The reply came in time. */
   | 'reply'
-  /** The worker's error came in time. */
-  | 'worker-error'
   /** Nobody knows the outcome: no reply in time, or none that tells it. A dead letter is kept. */
   | 'unknown'
   /** The gateway that was waiting did not say what came of it. A dead letter is kept. */

@@ -10,6 +10,7 @@ interface Told {
   readonly status: 'processing' | 'approved' | 'declined' | 'failed'
   readonly approvalId?: string
   readonly reason?: string
+  readonly amount: number
 }
 
 interface ChargeAnswer extends Told {
@@ -36,5 +37,11 @@ export async function askProvider(client: JsonClient, payment: Payment): Promise
     }
   }
   if (told.status === 'processing') return undefined
+  if (told.amount !== payment.amount) {
+    return {
+      state: 'mismatched',
+      reason: `the provider has ${told.status} ${told.amount}, not ${payment.amount}`,
+    }
+  }
   return { state: told.status, approvalId: told.approvalId, reason: told.reason }
 }

@@ -6,9 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Operation, Requester } from '@milena/request-reply'
 import { type JsonClient, messageOf } from '@milena/hosting'
 import type { Operations, ProviderOutcome } from '../operations.ts'
-import { outcomeOf, outcomeOfError } from './outcomes.ts'
+import { mismatchOf, outcomeOf } from './outcomes.ts'
 import type { PaymentStore } from './payment-store.ts'
-import type { Payment } from './payment.ts'
+import type { Outcome, Payment } from './payment.ts'
 import { askProvider } from './provider-questions.ts'
 
 export interface ReconcilerOptions {
@@ -21,12 +21,15 @@ export interface ReconcilerOptions {
 /** Milliseconds between looks, and that the workers have to say what they have stored. */
 const interval = 300
 const patience = 1_000
+/** Payments that are being asked for at once. */
+const mostAsked = 128
 
 export class Reconciler {
   readonly #options: ReconcilerOptions
   readonly #stop = new AbortController()
   #running: Promise<void> = Promise.resolve()
   #trouble = ''
+  readonly #asking = new Map<string, Promise<void>>()
 
   constructor(options: ReconcilerOptions) {
     this.#options = options
@@ -41,8 +44,21 @@ export class Reconciler {
     await this.#running
   }
 
-  /** Settles it if its outcome can be known by now. Rejects when nobody can be asked. */
+  /**
+   * Settles it if its outcome can be known by now. Rejects when nobody can be asked. However many want to know of one
+   * payment, it is asked for once at a time; where too many are being asked for, its turn comes later.
+   */
   async reconcile(payment: Payment): Promise<void> {
+    const name = `${payment.kind} ${payment.id}`
+    const running = this.#asking.get(name)
+    if (running !== undefined) return running
+    if (this.#asking.size >= mostAsked) return undefined
+    const asking = this.#ask(payment).finally(() => this.#asking.delete(name))
+    this.#asking.set(name, asking)
+    return asking
+  }
+
+  async #ask(payment: Payment): Promise<void> {
     const { store, provider } = this.#options
     const stored = await this.#askWorkers(payment)
     if (stored !== undefined) return void (await store.settle(payment, stored, 'reconciled', {}))
@@ -50,13 +66,14 @@ export class Reconciler {
     if (told !== undefined) await store.settle(payment, told, 'asked-provider', {})
   }
 
-  async #askWorkers({ kind, id }: Payment) {
+  async #askWorkers(payment: Payment): Promise<Outcome | undefined> {
+    const { kind, id } = payment
     const { requester, operations } = this.#options
     const ask = <Request>(operation: Operation<Request, Request, ProviderOutcome, ProviderOutcome>) =>
       requester.outcome(operation, id, { timeout: patience }).catch(() => undefined)
     const found = await (kind === 'charge' ? ask(operations.approve) : ask(operations.refund))
-    if (found?.state !== 'done') return undefined
-    return found.reply === undefined ? outcomeOfError(found.error) : outcomeOf(found.reply.value)
+    const told = found?.state === 'done' ? found.reply?.value : undefined
+    return told !== undefined && mismatchOf(told, payment) === undefined ? outcomeOf(told) : undefined
   }
 
   async #run(): Promise<void> {

@@ -18,6 +18,10 @@ export type OpenedRefund =
   | { readonly result: 'no-charge' }
   | { readonly result: 'not-approved'; readonly charge: Payment }
   | { readonly result: 'too-much'; readonly left: number }
+  | { readonly result: 'too-many' }
+
+/** Refunds of one order, whatever became of them. */
+export const mostRefunds = 500
 
 /** Writes a refund down as pending if it fits. The charge's row lock lets the refunds of an order in one by one. */
 export async function openRefund(pool: Pool, store: PaymentStore, wish: RefundWish): Promise<OpenedRefund> {
@@ -42,12 +46,14 @@ export async function openRefund(pool: Pool, store: PaymentStore, wish: RefundWi
     const existing = await store.find({ kind: 'refund', id: refundId }, client)
     if (existing !== undefined) return { result: 'exists', refund: existing }
     if (charge.state !== 'approved') return { result: 'not-approved', charge }
-    const { rows } = await client.query<{ sum: number }>(
-      // One that is pending or unknown may yet be paid out.
-      `select coalesce(sum(amount), 0)::bigint as sum from payments
-       where kind = 'refund' and order_id = $1 and state in ('pending', 'unknown', 'approved')`,
+    const { rows } = await client.query<{ sum: number; count: number }>(
+      // One that is pending, unknown or mismatched may have been paid out, or may yet be.
+      `select coalesce(sum(amount) filter (where state not in ('declined', 'failed')), 0)::bigint as sum,
+         count(*)::int as count
+       from payments where kind = 'refund' and order_id = $1`,
       [orderId],
     )
+    if (rows[0]!.count >= mostRefunds) return { result: 'too-many' }
     const left = charge.amount - rows[0]!.sum
     const amount = wish.amount ?? left
     if (amount > left || amount === 0) return { result: 'too-much', left }

@@ -1,19 +1,24 @@
 /** The gateway's HTTP interface to payments. */
-import { randomUUID } from 'node:crypto'
 import { type App, problem, ProblemError, unavailable } from '@milena/hosting'
+import { isOutOfReach } from '../database/connect.ts'
+import { composeRefundId } from '../ids.ts'
 import { answer } from './answer.ts'
-import { NotNow, type Gateway } from './gateway.ts'
-import type { PaymentStore } from './payment-store.ts'
+import type { Gateway } from './gateway.ts'
+import { NotNow } from './in-hand.ts'
+import type { PaymentStore, ToldPayment } from './payment-store.ts'
 import type { Reconciler } from './reconciler.ts'
+import { mostRefunds } from './refund-opening.ts'
 import { refundIdOf, type Payment } from './payment.ts'
 import {
   approvedSchema,
   declinedSchema,
+  failedSchema,
   orderParams,
   orderSchema,
   paymentSchema,
   refundHeaders,
   refundSchema,
+  refundsQuery,
   unknownSchema,
   type PaymentView,
 } from './schemas.ts'
@@ -21,12 +26,16 @@ import {
 const outcomes = {
   200: approvedSchema,
   400: problem('an invalid request; every problem is listed'),
-  402: declinedSchema.describe('declined by the provider'),
-  502: problem("the worker's error"),
+  402: declinedSchema,
+  413: problem('a body of more than 64 KiB'),
+  415: problem('a body that is not application/json'),
+  502: failedSchema,
   503: problem('overloaded or closing; nothing was begun, try again after Retry-After seconds'),
   504: unknownSchema,
 }
 
+/** Refunds of an order that are shown at once. */
+const shownRefunds = 50
 /** Milliseconds after which a payment that is not settled is asked about when somebody wants to see it. */
 const unsettledFor = 1_000
 
@@ -40,6 +49,7 @@ export function addPaymentRoutes(
     '/payments',
     {
       schema: {
+        operationId: 'pay',
         summary: 'Pay for an order, once',
         body: orderSchema,
         response: { ...outcomes, 409: problem('the same order with other content') },
@@ -48,7 +58,10 @@ export function addPaymentRoutes(
     async ({ body }, reply) => {
       const answered = await gateway.charge(body).catch(refuseNow)
       if (answered === undefined) {
-        throw new ProblemError(409, 'This order exists with other content', { orderId: body.orderId })
+        throw new ProblemError(409, 'This order exists with other content', {
+          code: 'ORDER_DIFFERS',
+          orderId: body.orderId,
+        })
       }
       return answer(reply, answered)
     },
@@ -58,7 +71,8 @@ export function addPaymentRoutes(
     '/payments/:orderId/refund',
     {
       schema: {
-        summary: 'Refund all or part of a payment',
+        operationId: 'refund',
+        summary: 'Refund all or part of a payment, once for each refundId',
         params: orderParams,
         headers: refundHeaders,
         body: refundSchema,
@@ -70,19 +84,44 @@ export function addPaymentRoutes(
       },
     },
     async ({ params: { orderId }, headers, body }, reply) => {
-      const refundId = `${orderId}/${body.refundId ?? headers['idempotency-key'] ?? randomUUID()}`
+      const given = body.refundId ?? headers['idempotency-key']
+      if (given === undefined) {
+        throw new ProblemError(400, 'A refund needs a name', {
+          code: 'REFUND_NAME_MISSING',
+          detail:
+            'give it a refundId, or an Idempotency-Key header: a refund that is sent again is made once by it',
+        })
+      }
+      const refundId = composeRefundId(orderId, given)
       const result = await gateway.refund(orderId, refundId, body.amount).catch(refuseNow)
       if (!('result' in result)) {
         if (body.amount !== undefined && result.payment.amount !== body.amount) {
-          throw new ProblemError(409, 'This refund exists with another amount', { orderId, refundId })
+          throw new ProblemError(409, 'This refund exists with another amount', {
+            code: 'REFUND_DIFFERS',
+            orderId,
+            refundId: given,
+          })
         }
         return answer(reply, result)
       }
-      if (result.result === 'no-charge') throw new ProblemError(404, 'No such payment', { orderId })
+      if (result.result === 'no-charge') throw noSuchPayment(orderId)
       if (result.result === 'not-approved') {
-        throw new ProblemError(409, `The payment is ${result.charge.state}, not approved`, { orderId })
+        throw new ProblemError(409, `The payment is ${result.charge.state}, not approved`, {
+          code: 'PAYMENT_NOT_APPROVED',
+          orderId,
+        })
       }
-      throw new ProblemError(409, 'More than is left of the payment', { orderId, left: result.left })
+      if (result.result === 'too-many') {
+        throw new ProblemError(409, `This order has ${mostRefunds} refunds, and takes no more`, {
+          code: 'TOO_MANY_REFUNDS',
+          orderId,
+        })
+      }
+      throw new ProblemError(409, 'More than is left of the payment', {
+        code: 'MORE_THAN_IS_LEFT',
+        orderId,
+        left: result.left,
+      })
     },
   )
 
@@ -90,47 +129,64 @@ export function addPaymentRoutes(
     '/payments/:orderId',
     {
       schema: {
+        operationId: 'getPayment',
         summary: 'How a payment and its refunds stand, and what happened to them',
         params: orderParams,
-        response: { 200: paymentSchema, 400: outcomes[400], 404: problem('no such payment') },
+        querystring: refundsQuery,
+        response: {
+          503: outcomes[503],
+          200: paymentSchema,
+          400: outcomes[400],
+          404: problem('no such payment'),
+        },
       },
     },
-    async ({ params: { orderId } }) => {
-      const found = await store.find({ kind: 'charge', id: orderId })
-      if (found === undefined) throw new ProblemError(404, 'No such payment', { orderId })
-      const charge = await asItIsNow(found)
-      const refunds = await Promise.all((await store.refundsOf(orderId)).map(asItIsNow))
+    async ({ params: { orderId }, query: { refundsAfter } }) => {
+      const found = await store.findTold(orderId).catch(refuseUnread)
+      if (found === undefined) throw noSuchPayment(orderId)
+      const after = refundsAfter === undefined ? undefined : composeRefundId(orderId, refundsAfter)
+      const refunds = await store.refundsOf(orderId, shownRefunds + 1, after).catch(refuseUnread)
+      const shown = refunds.slice(0, shownRefunds)
+      const unsettled = [found, ...shown].filter(isOverdue)
+      // Whoever cannot be asked now will be, until it is settled.
+      await Promise.allSettled(unsettled.map((payment) => reconciler.reconcile(payment)))
+      const [charge, ...now] =
+        unsettled.length === 0
+          ? [found, ...shown]
+          : await Promise.all([store.findTold(orderId), store.refundsOf(orderId, shownRefunds, after)])
+              .then(([charge, refunds]) => [charge ?? found, ...refunds])
+              .catch(refuseUnread)
       return {
         orderId,
-        method: charge.method,
-        ...(await view(store, charge)),
-        refunds: await Promise.all(
-          refunds.map(async (refund) =>
-            Object.assign({ refundId: refundIdOf(refund) }, await view(store, refund)),
-          ),
-        ),
+        method: found.method,
+        ...view(charge!),
+        refunds: now.map((refund) => Object.assign({ refundId: refundIdOf(refund) }, view(refund))),
+        ...(refunds.length > shown.length && {
+          moreRefunds: `/payments/${encodeURIComponent(orderId)}?refundsAfter=${encodeURIComponent(refundIdOf(shown.at(-1)!))}`,
+        }),
       }
     },
   )
+}
 
-  async function asItIsNow(payment: Payment): Promise<Payment> {
-    const isSettled = payment.state !== 'pending' && payment.state !== 'unknown'
-    if (isSettled || Date.now() - payment.createdAt.getTime() < unsettledFor) return payment
-    // Whoever cannot be asked now will be, until it is settled.
-    await reconciler.reconcile(payment).catch(() => {})
-    return (await store.find(payment)) ?? payment
-  }
+/** Whether it should have been settled by now. */
+function isOverdue({ state, createdAt }: Payment): boolean {
+  return (state === 'pending' || state === 'unknown') && Date.now() - createdAt.getTime() >= unsettledFor
+}
+
+function noSuchPayment(orderId: string): ProblemError {
+  return new ProblemError(404, 'No such payment', { code: 'NO_SUCH_PAYMENT', orderId })
 }
 
 function refuseNow(error: unknown): never {
   throw error instanceof NotNow ? unavailable(error.message) : error
 }
 
-async function view(
-  store: PaymentStore,
-  payment: Payment,
-): Promise<Omit<PaymentView, 'orderId' | 'method' | 'refunds'>> {
-  const history = await store.history(payment)
+function refuseUnread(error: unknown): never {
+  throw isOutOfReach(error) ? unavailable('the database cannot be read now') : error
+}
+
+function view(payment: ToldPayment): Omit<PaymentView, 'orderId' | 'method' | 'refunds' | 'moreRefunds'> {
   return {
     amount: payment.amount,
     status: payment.state,
@@ -138,6 +194,8 @@ async function view(
     ...(payment.reason !== null && { reason: payment.reason }),
     createdAt: payment.createdAt.toISOString(),
     ...(payment.settledAt !== null && { settledAt: payment.settledAt.toISOString() }),
-    history: history.map(({ at, event, details }) => Object.assign({ at: at.toISOString(), event }, details)),
+    history: payment.history.map(({ at, event, details }) =>
+      Object.assign({ at: new Date(at).toISOString(), event }, details),
+    ),
   }
 }

@@ -1,10 +1,9 @@
 /** What goes over HTTP, as it stands in `/openapi.json`. */
 import { z } from 'zod'
+import { problemSchema } from '@milena/hosting'
+import { idSchema } from '../ids.ts'
 import { methodSchema } from '../operations.ts'
 
-const idSchema = z
-  .string()
-  .regex(/^[A-Za-z0-9._:~-]{1,100}$/, 'must be 1 to 100 letters, digits or . _ : ~ -')
 // `int` last: what comes after it is not looked at when it fails, and every problem is to be told.
 const amountSchema = z
   .number()
@@ -15,12 +14,15 @@ const amountSchema = z
 
 export const orderSchema = z.strictObject({ orderId: idSchema, amount: amountSchema, method: methodSchema })
 export const orderParams = z.object({ orderId: idSchema })
+export const refundsQuery = z.object({
+  refundsAfter: idSchema.optional().describe('shows the refunds that come after the one with this id'),
+})
 export const refundSchema = z.strictObject({
   amount: amountSchema.optional().describe('default: all that is left'),
   refundId: idSchema
     .optional()
     .describe(
-      'your name for this refund: the same again gives the first outcome. Or give an Idempotency-Key',
+      'your name for this refund, under which it is made once: the same again gives the first outcome. It, or an Idempotency-Key header, is needed: without a name a refund that is sent again would be another one',
     ),
 })
 export const refundHeaders = z.looseObject({ 'idempotency-key': idSchema.optional() })
@@ -32,24 +34,29 @@ export const approvedSchema = z.object({
   status: z.literal('approved'),
   approvalId: z.string(),
 })
-export const declinedSchema = z.object({
-  orderId: z.string(),
-  refundId: z.string().optional(),
-  status: z.literal('declined'),
-  reason: z.string(),
-})
-export const unknownSchema = z
-  .object({
-    orderId: z.string(),
-    refundId: z.string().optional(),
-    status: z.literal('unknown'),
-    detail: z.string(),
-  })
-  .describe(
-    'no outcome in time: it is being found out; never send the payment again under another id, ask for it',
-  )
+/** A problem that tells how a payment stands. */
+function paymentProblem<Status extends string>(status: readonly Status[], description: string) {
+  return problemSchema
+    .extend({
+      orderId: z.string(),
+      refundId: z.string().optional(),
+      /** Of a refund. */
+      amount: z.number().optional(),
+      paymentStatus: z.enum(status),
+    })
+    .describe(description)
+}
+export const declinedSchema = paymentProblem(['declined'], 'declined by the provider; why is in detail')
+export const failedSchema = paymentProblem(
+  ['failed', 'unknown', 'mismatched'],
+  "failed (nothing was moved), or a worker's error (unknown: it is being found out), or an answer about another payment",
+)
+export const unknownSchema = paymentProblem(
+  ['unknown'],
+  'no outcome in time: it is being found out; never send the payment again under another id, ask for it',
+)
 
-const statusSchema = z.enum(['pending', 'unknown', 'approved', 'declined', 'failed'])
+const statusSchema = z.enum(['pending', 'unknown', 'approved', 'declined', 'failed', 'mismatched'])
 const stateSchema = z.object({
   amount: z.number(),
   status: statusSchema,
@@ -62,7 +69,10 @@ const stateSchema = z.object({
 export const paymentSchema = stateSchema.extend({
   orderId: z.string(),
   method: methodSchema,
-  refunds: z.array(stateSchema.extend({ refundId: z.string() })),
+  refunds: z
+    .array(stateSchema.extend({ refundId: z.string() }))
+    .describe('the first, or the next, in their order'),
+  moreRefunds: z.string().optional().describe('the path of the next refunds, where there are more'),
 })
 export const deadLettersSchema = z.array(
   z.object({

@@ -3,19 +3,19 @@ import { performance } from 'node:perf_hooks'
 import type { FastifyReply } from 'fastify'
 import { z } from 'zod'
 import { type App, createApp, ProblemError } from '@milena/hosting'
+import { idSchema, keySchema, refundIdSchema } from '../ids.ts'
 import { behaviourSchema, type Behaviour } from './behaviour.ts'
 import type { Ledger, Movement, MovementRequest } from './ledger.ts'
 
-const id = z.string().min(1).max(200)
 const amount = z.number().int().positive()
 const expiresAt = z
   .number()
   .int()
   .optional()
   .describe('milliseconds since the Unix epoch; later than this the work is refused with 410 and never begun')
-const chargeSchema = z.object({ orderId: id, amount, method: z.string().optional(), expiresAt })
-const refundSchema = z.object({ orderId: id, refundId: id.optional(), amount, expiresAt })
-const headersSchema = z.looseObject({ 'idempotency-key': id.optional() })
+const chargeSchema = z.object({ orderId: idSchema, amount, method: z.string().optional(), expiresAt })
+const refundSchema = z.object({ orderId: idSchema, refundId: refundIdSchema.optional(), amount, expiresAt })
+const headersSchema = z.looseObject({ 'idempotency-key': keySchema.optional() })
 
 /** Milliseconds after which an unanswered connection is cut. */
 const silence = 120_000
@@ -61,7 +61,7 @@ export async function createProviderApp(ledger: Ledger): Promise<App> {
   app.post('/refunds', { schema: { body: refundSchema, headers: headersSchema } }, (request, reply) =>
     perform({ kind: 'refund', ...request.body }, request.headers['idempotency-key'], reply),
   )
-  app.get('/charges/:orderId', { schema: { params: z.object({ orderId: id }) } }, (request) => {
+  app.get('/charges/:orderId', { schema: { params: z.object({ orderId: idSchema }) } }, (request) => {
     const found = ledger.find(request.params.orderId)
     // With the provider's clock: a charge whose expiresAt is before `now` and that is unheard of will never be.
     const now = Date.now()

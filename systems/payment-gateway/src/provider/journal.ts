@@ -1,4 +1,4 @@
-/** The provider's memory across its own restarts: a line of JSON for every outcome, written before it is told. */
+/** The provider's memory across its own restarts, for its own user alone: a line of JSON for every outcome, written before it is told. */
 import { appendFileSync, existsSync, openSync, readFileSync, truncateSync } from 'node:fs'
 
 export class Journal<Entry> {
@@ -23,7 +23,7 @@ export class Journal<Entry> {
 
   append(entry: Entry): void {
     if (this.#file === undefined) return
-    this.#handle ??= openSync(this.#file, 'a')
+    this.#handle ??= openSync(this.#file, 'a', 0o600)
     appendFileSync(this.#handle, `${JSON.stringify(entry)}\n`)
   }
 }

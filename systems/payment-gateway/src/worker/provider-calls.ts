@@ -11,11 +11,19 @@ import { workerErrors, type ApproveRequest, type ProviderOutcome, type RefundReq
 
 /**
  * Milliseconds beyond the payment's deadline that an answer is waited for. The gateway's caller was answered long
- * before; what comes now is a late reply, which settles the payment sooner than asking does.
+ * before; what comes now is a late reply, which settles the payment sooner than asking does. All the while the other
+ * requests of this order wait behind it, so it is short.
  */
-const grace = 15_000
+const grace = 2_000
 /** Milliseconds between repeated calls: at first, and at most. */
 const pause = { first: 100, most: 1_000 }
+
+/** What is moved, as the reply says it again. */
+interface Movement {
+  readonly orderId: string
+  readonly refundId?: string
+  readonly amount: number
+}
 
 export class ProviderCalls {
   readonly #client: JsonClient
@@ -27,14 +35,20 @@ export class ProviderCalls {
   }
 
   charge({ orderId, amount, method, expiresAt }: ApproveRequest): Promise<ProviderOutcome> {
-    return this.#move('/charges', `charge:${orderId}`, { orderId, amount, method, expiresAt }, expiresAt)
+    return this.#move('/charges', `charge:${orderId}`, { orderId, amount }, { method, expiresAt })
   }
 
   refund({ orderId, refundId, amount, expiresAt }: RefundRequest): Promise<ProviderOutcome> {
-    return this.#move('/refunds', `refund:${refundId}`, { orderId, refundId, amount, expiresAt }, expiresAt)
+    return this.#move('/refunds', `refund:${refundId}`, { orderId, refundId, amount }, { expiresAt })
   }
 
-  async #move(path: string, key: string, body: object, expiresAt: number): Promise<ProviderOutcome> {
+  async #move(
+    path: string,
+    key: string,
+    what: Movement,
+    how: { readonly expiresAt: number; readonly method?: string },
+  ): Promise<ProviderOutcome> {
+    const { expiresAt } = how
     for (let wait = pause.first; ; wait = Math.min(wait * 2, pause.most)) {
       let trouble: string
       try {
@@ -42,11 +56,11 @@ export class ProviderCalls {
         const answer = await this.#client.call({
           method: 'POST',
           path,
-          body,
+          body: { ...what, ...how },
           headers: { 'idempotency-key': key },
           timeout,
         })
-        const outcome = this.#read(answer)
+        const outcome = this.#read(answer, what)
         if (outcome !== undefined) return outcome
         trouble = `it answered ${answer.status}`
       } catch (error) {
@@ -66,13 +80,12 @@ export class ProviderCalls {
   }
 
   /** The outcome, or `undefined` when the call should be repeated. */
-  #read({ status, body }: HttpAnswer): ProviderOutcome | undefined {
+  #read({ status, body }: HttpAnswer, what: Movement): ProviderOutcome | undefined {
     const { approvalId, reason, tookMs, title } = (body ?? {}) as Record<string, unknown>
-    const told = { providerMs: Number(tookMs), worker: this.#worker }
+    const told = { providerMs: Number(tookMs), worker: this.#worker, ...what }
     if (status === 200) return { status: 'approved', approvalId: String(approvalId), ...told }
     if (status === 402) return { status: 'declined', reason: String(reason), ...told }
-    if (status === 500)
-      throw new ReplyError(workerErrors.providerFailed, String(reason ?? title), { effect: 'none' })
+    if (status === 500) return { status: 'failed', reason: String(reason ?? title), ...told }
     if (status === 410) throw new ReplyError(workerErrors.paymentExpired, String(title))
     if (status === 429 || status > 500) return undefined
     throw new ReplyError(workerErrors.providerRefused, `the provider answered ${status}: ${String(title)}`)

@@ -1,0 +1,70 @@
+/** What every HTTP service here answers to those that it cannot serve. */
+import assert from 'node:assert/strict'
+import { connect } from 'node:net'
+import { test, type TestContext } from 'node:test'
+import { createApp, listen, ProblemError, type AppOptions } from '../src/index.ts'
+
+async function start(t: TestContext, options?: AppOptions): Promise<number> {
+  const app = await createApp('Test', 'cut', options)
+  app.get('/things/:id', () => 'a thing')
+  app.post('/things', () => 'made')
+  app.get('/broken', () => {
+    throw new ProblemError(409, 'No', { code: 'TOO_MUCH' })
+  })
+  t.after(() => app.close())
+  return listen(app, 0)
+}
+
+function post(body: string, headers: Record<string, string>): RequestInit {
+  return { method: 'POST', body, headers }
+}
+
+async function problemOf(port: number, path: string, init: RequestInit = {}) {
+  const answer = await fetch(`http://127.0.0.1:${port}${path}`, init)
+  assert.match(String(answer.headers.get('content-type')), /^application\/problem\+json/)
+  const { type, code } = (await answer.json()) as Record<string, unknown>
+  return [answer.status, code, type, answer.headers.get('allow')]
+}
+
+test('every error is a problem with a type and a code', async (t) => {
+  const port = await start(t)
+  const json = { 'content-type': 'application/json' }
+  const urn = 'urn:milena:problem:'
+  const cases = [
+    ['/broken', {}, [409, 'TOO_MUCH', `${urn}too-much`, null]],
+    ['/nothing', {}, [404, 'NOT_FOUND', `${urn}not-found`, null]],
+    [
+      '/things/1?x',
+      { method: 'DELETE' },
+      [405, 'METHOD_NOT_ALLOWED', `${urn}method-not-allowed`, 'GET, HEAD'],
+    ],
+    ['/things', {}, [405, 'METHOD_NOT_ALLOWED', `${urn}method-not-allowed`, 'POST']],
+    ['/things', post('{', json), [400, 'INVALID_REQUEST', `${urn}invalid-request`, null]],
+    [
+      '/things',
+      post('x', { 'content-type': 'text/csv' }),
+      [415, 'UNSUPPORTED_MEDIA_TYPE', `${urn}unsupported-media-type`, null],
+    ],
+    ['/things', post(`"${'x'.repeat(70_000)}"`, json), [413, 'BODY_TOO_LARGE', `${urn}body-too-large`, null]],
+  ] as const
+  for (const [path, init, expected] of cases) assert.deepEqual(await problemOf(port, path, init), expected)
+})
+
+for (const [what, sent] of [
+  [
+    'body',
+    'POST /things HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{',
+  ],
+  ['head', 'POST /things HTTP/1.1\r\nhost: x\r\n'],
+] as const) {
+  test(`a connection with half a ${what} is answered with 408 and closed`, async (t) => {
+    const port = await start(t, { requestTimeout: 300 })
+    // It never closes its own half.
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+    t.after(() => socket.destroy())
+    socket.write(sent)
+    let answer = ''
+    for await (const chunk of socket) answer += String(chunk)
+    assert.match(answer, /^HTTP\/1.1 408 .*application\/problem\+json.*"code":"REQUEST_TIMEOUT"/s)
+  })
+}

@@ -1,0 +1,74 @@
+/** Nobody takes all of a gateway's places with one order. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { DatabaseError } from 'pg'
+import { isOutOfReach } from '../src/database/connect.ts'
+import { InHand, NotNow, Turns } from '../src/gateway/in-hand.ts'
+
+test('calls for the same share one piece of work, and take one place', async () => {
+  const inHand = new InHand(40)
+  const { promise, resolve } = Promise.withResolvers<number>()
+  let begun = 0
+  const calls = Array.from({ length: 10 }, () =>
+    inHand.share('o-1', 'charge o-1', () => {
+      begun++
+      return promise
+    }),
+  )
+  assert.deepEqual([begun, inHand.size], [1, 1])
+  resolve(7)
+  assert.deepEqual(
+    await Promise.all(calls),
+    Array.from({ length: 10 }, () => 7),
+  )
+  assert.equal(inHand.size, 0)
+})
+
+test('one order takes at most a quarter of the places, and others still get theirs', async () => {
+  const inHand = new InHand(40)
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const refund = (number: number) => inHand.share('o-1', `refund ${number}`, () => promise)
+  const calls = Array.from({ length: 10 }, (_, number) => refund(number))
+  await assert.rejects(refund(11), NotNow)
+  const other = inHand.share('o-2', 'charge o-2', () => promise)
+  assert.equal(inHand.size, 11)
+  resolve()
+  await Promise.all([...calls, other])
+  await refund(11)
+})
+
+test('the bound in all refuses what is new, and lets those share who want the same', async () => {
+  const inHand = new InHand(1)
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const first = inHand.share('o-1', 'a', () => promise)
+  await assert.rejects(
+    inHand.share('o-2', 'b', () => promise),
+    NotNow,
+  )
+  resolve()
+  await first
+  await inHand.share('o-2', 'b', () => promise)
+})
+
+test('work of one order is done in turn, also behind work that failed; other orders do not wait', async () => {
+  const turns = new Turns()
+  const first = Promise.withResolvers<void>()
+  const done: string[] = []
+  const failing = turns.take('o-1', () => first.promise)
+  const next = turns.take('o-1', async () => void done.push('next'))
+  await turns.take('o-2', async () => void done.push('other'))
+  assert.deepEqual(done, ['other'])
+  first.reject(new Error('no'))
+  await assert.rejects(failing, /no/)
+  await next
+  assert.deepEqual(done, ['other', 'next'])
+})
+
+test('a database that is away is told from a statement that is wrong', () => {
+  const refused = Object.assign(new Error('connect'), { code: 'ECONNREFUSED' })
+  const full = Object.assign(new DatabaseError('too many clients', 0, 'error'), { code: '53300' })
+  const wrong = Object.assign(new DatabaseError('no such column', 0, 'error'), { code: '42703' })
+  const busy = new Error('timeout exceeded when trying to connect')
+  assert.deepEqual([refused, full, busy].map(isOutOfReach), [true, true, true])
+  assert.deepEqual([wrong, new TypeError('x is undefined')].map(isOutOfReach), [false, false])
+})
