@@ -81,6 +81,7 @@ export const steps: readonly Step[] = [
     [...unitTests, 'tools/test/*.test.ts', 'tools/check/test/*.test.ts', 'test/support/*.test.ts'],
     unitLimits,
   ),
+  tests('packages', 'packages, packed and installed', ['test/packages/**/*.test.ts'], e2eLimits),
   tests('simulation', 'simulation', ['test/simulation/**/*.test.ts'], e2eLimits),
   { name: 'e2e', title: 'end-to-end on the embedded broker', tests: true, run: endToEnd },
   { name: 'kafka', title: 'end-to-end on Apache Kafka', tests: true, run: endToEndOnKafka },

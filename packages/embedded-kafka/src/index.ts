@@ -1,3 +1,5 @@
+// oxlint-disable-next-line import/no-unassigned-import -- it says which Node is needed before anything else is loaded
+import './require-node.ts'
 export { startEmbeddedKafka } from './embedded-kafka.ts'
 export type { EmbeddedKafka, EmbeddedKafkaStats } from './embedded-kafka.ts'
 export type { EmbeddedKafkaOptions, TopicInput, TopicSpec } from './options.ts'

@@ -3,7 +3,7 @@ import { startEmbeddedKafka } from './embedded-kafka.ts'
 import type { EmbeddedKafka } from './embedded-kafka.ts'
 import type { EmbeddedKafkaOptions } from './options.ts'
 
-const help = `npm run broker -- [options]
+const help = `embedded-kafka [options]      (in a checkout of Milena: npm run broker -- [options])
 
 Runs the embedded broker as a process of its own until Ctrl-C, and prints "ready HOST:PORT" once it serves.
 

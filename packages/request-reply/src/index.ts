@@ -1,3 +1,5 @@
+// oxlint-disable-next-line import/no-unassigned-import -- it says which Node is needed before anything else is loaded
+import './node-version.ts'
 export { systemClock, type Clock, type ScheduledTimer } from './clock.ts'
 export { channelNames } from './diagnostics.ts'
 export type {

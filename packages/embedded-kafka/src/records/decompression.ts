@@ -1,4 +1,5 @@
-import { gunzipSync, zstdDecompressSync } from 'node:zlib'
+// As a whole: a name that an older Node lacks would fail before `node-version.ts` can speak.
+import zlib from 'node:zlib'
 import type { CompressionCodec } from './batch.ts'
 import { decompressLz4 } from './lz4.ts'
 import { decompressSnappy } from './snappy.ts'
@@ -7,10 +8,10 @@ type Decompressor = (packed: Buffer, limit: number) => Buffer
 
 const decompressors: Readonly<Record<CompressionCodec, Decompressor>> = {
   none: (packed) => packed,
-  gzip: (packed, limit) => gunzipSync(packed, { maxOutputLength: limit }),
+  gzip: (packed, limit) => zlib.gunzipSync(packed, { maxOutputLength: limit }),
   snappy: decompressSnappy,
   lz4: decompressLz4,
-  zstd: (packed, limit) => zstdDecompressSync(packed, { maxOutputLength: limit }),
+  zstd: (packed, limit) => zlib.zstdDecompressSync(packed, { maxOutputLength: limit }),
 }
 
 /** The records of a batch, unpacked. Throws if the bytes are not of this codec or would unpack to more than `limit`. */

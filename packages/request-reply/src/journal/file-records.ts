@@ -10,7 +10,7 @@
  *
  * A record that was not written in full, or not as it was meant, ends what can be read of its segment.
  */
-import { crc32 } from 'node:zlib'
+import zlib from 'node:zlib'
 import type { RecordPosition } from '../transport/transport.ts'
 import type { RawHeader } from '../wire/headers.ts'
 import type { JournalEntry } from './journal.ts'
@@ -85,7 +85,7 @@ export function* readRecords(bytes: Buffer): Generator<FileRecord> {
     const end = offset + prefix + length
     if (length < idEnd || end > bytes.length) return
     const body = bytes.subarray(offset + prefix, end)
-    if (crc32(body) !== bytes.readUInt32LE(offset + 4)) return
+    if (zlib.crc32(body) !== bytes.readUInt32LE(offset + 4)) return
     const record = {
       kind: body[0]!,
       id: body.toString('latin1', 1, idEnd),
@@ -150,7 +150,7 @@ function isWhole({ kind, body }: FileRecord): boolean {
 function framed(body: Buffer): Buffer {
   const record = Buffer.allocUnsafe(prefix + body.length)
   record.writeUInt32LE(body.length, 0)
-  record.writeUInt32LE(crc32(body), 4)
+  record.writeUInt32LE(zlib.crc32(body), 4)
   body.copy(record, prefix)
   return record
 }

@@ -4,14 +4,15 @@
  *
  * Snappy and LZ4 are unpacked here: the client's own functions know no bound. gzip and zstd are Node's.
  */
-import { gunzipSync, zstdDecompressSync } from 'node:zlib'
+// As a whole: a name that an older Node lacks would fail before `node-version.ts` can speak.
+import zlib from 'node:zlib'
 import { unpackLz4 } from './lz4.ts'
 import { unpackSnappy } from './snappy.ts'
 import { TooLarge } from './unpacked.ts'
 
 /** By the number that stands in a batch's attributes. */
 const unpackers: Readonly<Record<number, (packed: Buffer, limit: number) => Buffer>> = {
-  1: (packed, limit) => gunzipSync(packed, { maxOutputLength: limit }),
+  1: (packed, limit) => zlib.gunzipSync(packed, { maxOutputLength: limit }),
   2: unpackSnappy,
   3: unpackLz4,
   4: unpackZstd,
@@ -41,7 +42,7 @@ function unpackZstd(packed: Buffer, limit: number): Buffer {
   for (let at = 0; at < packed.length || parts.length === 0;) {
     if (parts.length === MOST_FRAMES) throw new Error(`it has more than ${MOST_FRAMES} frames of zstd`)
     const options = { maxOutputLength: Math.max(1, left), info: true }
-    const { buffer, engine } = zstdDecompressSync(packed.subarray(at), options) as unknown as Unzstd
+    const { buffer, engine } = zlib.zstdDecompressSync(packed.subarray(at), options) as unknown as Unzstd
     at += engine.bytesWritten
     left -= buffer.length
     if (left < 0) throw new TooLarge()

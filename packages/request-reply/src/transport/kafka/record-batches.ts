@@ -5,7 +5,7 @@
  * never checks the CRC-32C, gives up a whole answer for one bad batch, knows no bound, and makes a bigint and a few
  * objects per record that nobody needs.
  */
-import { crc32 } from 'node:zlib'
+import zlib from 'node:zlib'
 import { wordsOf } from '../../words.ts'
 import type { IncomingRecord, TopicPartition, UnreadableRange } from '../transport.ts'
 import { AbortedProducers, type AbortedTransaction } from './aborted-transactions.ts'
@@ -148,7 +148,7 @@ export class RecordBatches {
     const base = readLong(data, at)
     if (magic === 0 || magic === 1) {
       // Else it may well be a batch of today, whose format the CRC-32C does not cover.
-      if (crc32(data.subarray(at + MAGIC, end)) !== data.readUInt32BE(at + OLD_CRC)) {
+      if (zlib.crc32(data.subarray(at + MAGIC, end)) !== data.readUInt32BE(at + OLD_CRC)) {
         return this.#doubtful(end, `record format ${magic}, and its bytes do not match its CRC-32`)
       }
       if (base < this.#next) return this.#skip(end)
