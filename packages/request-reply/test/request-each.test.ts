@@ -6,7 +6,7 @@ import { bytes, string } from '../src/contract/payload.ts'
 import { OptionsError } from '../src/errors.ts'
 import type { EachResult } from '../src/requester/each.ts'
 import type { Answering } from './answering.ts'
-import { echo, setUp } from './requesting.ts'
+import { echo, setUp, until } from './requesting.ts'
 
 /** Numbers as items, and which were asked for. */
 function* numbered(end: number, asked: number[], closed: () => void = () => undefined): Generator<Buffer> {
@@ -37,12 +37,6 @@ const unanswered = (): undefined => undefined
 async function answerTo(replier: Answering, index: number): Promise<void> {
   const request = replier.requests[index]!
   await replier.answer(request, { value: request.value })
-}
-
-/** Resolves when it holds; each look lets everything have its turn. */
-async function until(holds: () => boolean): Promise<void> {
-  // oxlint-disable-next-line no-await-in-loop -- it is looked again and again
-  while (!holds()) await delay(1)
 }
 
 test('every item of a source has its own result', async () => {

@@ -280,6 +280,20 @@ test('a signal that cannot be listened to is refused, and counts as that', async
   assert.equal(replier.requests.length, 0)
 })
 
+test('what is told of one that was taken back names its operation as it is', async () => {
+  const { given, wrap } = holding()
+  const { requester } = await setUp(() => undefined, {}, wrap)
+  const operation = defineOperation({ name: 'close; open', topic: 'requests', request: bytes() })
+  const abort = new AbortController()
+  const send = assert.rejects(requester.send(operation, Buffer.from('x'), { signal: abort.signal }), {
+    code: 'MILENA_CANCELLED',
+    message: 'operation close; open: cancelled by the caller; it was taken back before it was sent',
+  })
+  await until(() => given.length > 0)
+  abort.abort()
+  await send
+})
+
 test('options about a reply are refused, and so is what a request would be refused for', async () => {
   const { requester } = await setUp(() => undefined)
   await assert.rejects(requester.send(echo, Buffer.from('x'), { timeout: 5 } as never), {

@@ -1,5 +1,5 @@
 /** The command line of `npm run systems`. */
-import { readArgs, StartError } from '@milena/hosting'
+import { readArgs, refuseOptions } from '@milena/hosting'
 import { parseArgs } from 'node:util'
 import { systems, type System } from './systems.ts'
 
@@ -48,7 +48,7 @@ export function readOptions(args: readonly string[]): SystemsOptions | 'help' {
   const { prefix } = values
   if (prefix !== undefined && !/^[a-z0-9._-]{1,30}$/.test(prefix))
     problems.push(`--prefix must be 1 to 30 of a-z, 0-9, '.', '_' and '-', not ${JSON.stringify(prefix)}`)
-  if (problems.length > 0) throw new StartError(`${problems.join('; ')}; --help lists the options`)
+  refuseOptions(problems)
 
   const chosen: System[] = []
   for (const system of systems) {

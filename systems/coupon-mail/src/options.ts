@@ -1,6 +1,5 @@
 /** The command line of `npm run coupons`. */
-import { numberReader, readArgs, StartError } from '@milena/hosting'
-import { randomBytes } from 'node:crypto'
+import { numberReader, readArgs, readPrefix, refuseOptions } from '@milena/hosting'
 import { parseArgs } from 'node:util'
 
 export const help = `npm run coupons -- [options]
@@ -70,9 +69,7 @@ export function readOptions(args: readonly string[]): RunOptions | 'help' {
   if (values.help === true) return 'help'
   const problems: string[] = []
   const number = numberReader(problems)
-  const prefix = values.prefix ?? `coupons-${randomBytes(3).toString('hex')}.`
-  if (!/^[a-z0-9._-]{1,40}$/.test(prefix))
-    problems.push(`--prefix must be 1 to 40 of a-z, 0-9, '.', '_' and '-', not ${JSON.stringify(prefix)}`)
+  const prefix = readPrefix(problems, values.prefix, 'coupons')
   const domain = values.domain ?? 'example.test'
   if (!/^([a-z0-9-]{1,63}\.){1,4}[a-z]{2,20}$/.test(domain))
     problems.push(`--domain must be a name such as example.test, not ${JSON.stringify(domain)}`)
@@ -90,6 +87,6 @@ export function readOptions(args: readonly string[]): RunOptions | 'help' {
   }
   if (options.kills > options.gifts)
     problems.push(`--kills ${options.kills} is more than one for each of --gifts ${options.gifts}`)
-  if (problems.length > 0) throw new StartError(`${problems.join('; ')}; --help lists the options`)
+  refuseOptions(problems)
   return options
 }

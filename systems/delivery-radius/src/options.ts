@@ -1,6 +1,5 @@
 /** The command line of `npm run delivery`. */
-import { numberReader, readArgs, StartError } from '@milena/hosting'
-import { randomBytes } from 'node:crypto'
+import { numberReader, readArgs, readPrefix, refuseOptions } from '@milena/hosting'
 import { parseArgs } from 'node:util'
 
 export const help = `npm run delivery -- [options]
@@ -95,9 +94,7 @@ export function readOptions(args: readonly string[]): RunOptions | 'help' {
   if (values.help === true) return 'help'
   const problems: string[] = []
   const number = numberReader(problems)
-  const prefix = values.prefix ?? `delivery-${randomBytes(3).toString('hex')}.`
-  if (!/^[a-z0-9._-]{1,40}$/.test(prefix))
-    problems.push(`--prefix must be 1 to 40 of a-z, 0-9, '.', '_' and '-', not ${JSON.stringify(prefix)}`)
+  const prefix = readPrefix(problems, values.prefix, 'delivery')
   const options: RunOptions = {
     storm: number('storm', values.storm, 60, 0, 100_000),
     rate: number('rate', values.rate, 20, 1, 1_000),
@@ -119,7 +116,7 @@ export function readOptions(args: readonly string[]): RunOptions | 'help' {
     defect: values.defect === true,
   }
   problems.push(...contradictions(options))
-  if (problems.length > 0) throw new StartError(`${problems.join('; ')}; --help lists the options`)
+  refuseOptions(problems)
   return options
 }
 

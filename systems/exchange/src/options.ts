@@ -1,6 +1,5 @@
 /** The command line of `npm run exchange`. */
-import { numberReader, readArgs, StartError } from '@milena/hosting'
-import { randomBytes } from 'node:crypto'
+import { numberReader, readArgs, readPrefix, refuseOptions } from '@milena/hosting'
 import { parseArgs } from 'node:util'
 
 export const help = `npm run exchange -- [options]
@@ -65,9 +64,7 @@ export function readOptions(args: readonly string[]): RunOptions | 'help' {
   if (values.help === true) return 'help'
   const problems: string[] = []
   const number = numberReader(problems)
-  const prefix = values.prefix ?? `exchange-${randomBytes(3).toString('hex')}.`
-  if (!/^[a-z0-9._-]{1,40}$/.test(prefix))
-    problems.push(`--prefix must be 1 to 40 of a-z, 0-9, '.', '_' and '-', not ${JSON.stringify(prefix)}`)
+  const prefix = readPrefix(problems, values.prefix, 'exchange')
   const options: RunOptions = {
     exchanges: number('exchanges', values.exchanges, 1_400, 1, 1_000_000),
     rate: number('rate', values.rate, 40, 1, 2_000),
@@ -81,6 +78,6 @@ export function readOptions(args: readonly string[]): RunOptions | 'help' {
   }
   if (options.kills > options.exchanges)
     problems.push(`--kills ${options.kills} is more than one for each of --exchanges ${options.exchanges}`)
-  if (problems.length > 0) throw new StartError(`${problems.join('; ')}; --help lists the options`)
+  refuseOptions(problems)
   return options
 }

@@ -1,7 +1,7 @@
 /** The command line of `npm run payments`. */
 import { parseArgs } from 'node:util'
 import { partitionings, type Partitioning } from './operations.ts'
-import { numberReader, readArgs, StartError } from '@milena/hosting'
+import { numberReader, readArgs, refuseOptions } from '@milena/hosting'
 import type { Behaviour } from './provider/behaviour.ts'
 import { routingNames, type RoutingName } from './routing/choose.ts'
 
@@ -95,7 +95,7 @@ export function readOptions(args: readonly string[]): PaymentsOptions | 'help' {
   if (joining && options.gateways + options.workers === 0) {
     problems.push('--join needs --gateways N or --workers N: how many to add')
   }
-  if (problems.length > 0) throw new StartError(`${problems.join('; ')}; --help lists the options`)
+  refuseOptions(problems)
   return options
 }
 

@@ -8,7 +8,7 @@
 import type { Clock } from '../clock.ts'
 import type { AnyOperation } from '../contract/operation.ts'
 import { sendEnded, sendTracing, type SendTrace } from '../diagnostics.ts'
-import { MilenaError, TransportError } from '../errors.ts'
+import { MilenaError, TransportError, type ErrorDetails } from '../errors.ts'
 import type { OutgoingRecord, RecordPosition, Transport } from '../transport/transport.ts'
 import { wordsOf } from '../words.ts'
 import type { Caps } from './caps.ts'
@@ -32,6 +32,9 @@ export interface OneWayOptions {
   readonly topics: TopicDirectory
 }
 
+/** The error of one that is given up, by what is known of it then. */
+type GivenUp = (sent: 'no' | 'unknown') => MilenaError
+
 /** One that the transport has. */
 interface Flight {
   readonly operation: AnyOperation
@@ -41,7 +44,7 @@ interface Flight {
   trace: SendTrace | undefined
   unlisten: (() => void) | undefined
   /** Why its caller does not wait any more. */
-  givenUp: MilenaError | undefined
+  givenUp: GivenUp | undefined
   resolve(position: RecordPosition): void
   reject(error: Error): void
 }
@@ -78,15 +81,7 @@ export class OneWay {
 
   /** Gives up what is on its way. */
   close(): void {
-    for (const flight of this.#flights)
-      this.#giveUp(
-        flight,
-        new MilenaError(
-          'MILENA_ABANDONED',
-          `operation ${flight.operation.name}: the requester was closed before the brokers had acknowledged it`,
-          { sent: 'unknown' },
-        ),
-      )
+    for (const flight of this.#flights) this.#giveUp(flight, abandoned(flight.operation))
   }
 
   /** Sends what was prepared. @throws MilenaError of what keeps it from being accepted */
@@ -159,7 +154,7 @@ export class OneWay {
       this.#letGo(flight)
       this.#counts.failed++
       const error =
-        flight.givenUp === undefined ? failed(operation, thrown) : cutShort(flight.givenUp, thrown)
+        flight.givenUp === undefined ? failed(operation, thrown) : flight.givenUp(sentAfter(thrown))
       if (flight.givenUp === undefined && error.sent === 'no' && thrown instanceof TransportError)
         topics.doubt(operation.topic, thrown)
       this.#tell(flight, undefined, error)
@@ -168,16 +163,16 @@ export class OneWay {
   }
 
   /** What is not on the wire yet is taken back; of what is, nobody waits to hear. */
-  #giveUp(flight: Flight, error: MilenaError): void {
+  #giveUp(flight: Flight, givenUp: GivenUp): void {
     if (flight.givenUp !== undefined) return
-    flight.givenUp = error
+    flight.givenUp = givenUp
     let takenBack = false
     try {
       takenBack = this.#options.transport.withdraw(flight.record)
     } catch {
       // Then it may be on its way.
     }
-    if (!takenBack) flight.reject(error)
+    if (!takenBack) flight.reject(givenUp('unknown'))
   }
 
   #letGo(flight: Flight): void {
@@ -207,17 +202,27 @@ export class OneWay {
   }
 }
 
-function cancelled({ name }: AnyOperation, signal: AbortSignal | undefined): MilenaError {
-  const message = `operation ${name}: cancelled by the caller; whether it was sent is not known`
-  return new MilenaError('MILENA_CANCELLED', message, { sent: 'unknown', cause: reasonOf(signal) })
+function cancelled({ name }: AnyOperation, signal: AbortSignal | undefined): GivenUp {
+  const cause = reasonOf(signal)
+  return (sent) => {
+    const known = sent === 'no' ? 'it was taken back before it was sent' : 'whether it was sent is not known'
+    const message = `operation ${name}: cancelled by the caller; ${known}`
+    return new MilenaError('MILENA_CANCELLED', message, { ...factsAfter(sent), cause })
+  }
 }
 
-/** It was given up: what the transport says may be more than was known then. */
-function cutShort(error: MilenaError, thrown: unknown): MilenaError {
-  if (!(thrown instanceof TransportError) || thrown.sent !== 'no') return error
-  const message = error.message.replace(/;.*$/, '; it was taken back before it was sent')
-  const known = { sent: 'no', outcomeKnown: true, effect: 'none', retryable: true } as const
-  return new MilenaError(error.code, message, { ...known, cause: error.cause })
+function abandoned({ name }: AnyOperation): GivenUp {
+  const message = `operation ${name}: the requester was closed before the brokers had acknowledged it`
+  return (sent) => new MilenaError('MILENA_ABANDONED', message, factsAfter(sent))
+}
+
+function factsAfter(sent: 'no' | 'unknown'): ErrorDetails {
+  return sent === 'no' ? { sent, outcomeKnown: true, effect: 'none', retryable: true } : { sent }
+}
+
+/** What the transport says of one that was given up may be more than was known then. */
+function sentAfter(thrown: unknown): 'no' | 'unknown' {
+  return thrown instanceof TransportError && thrown.sent === 'no' ? 'no' : 'unknown'
 }
 
 /** The transport's own error, about this record; whatever else it is says nothing. */

@@ -1,4 +1,5 @@
 /** Reads a command's options, so that every problem is told at once. */
+import { randomBytes } from 'node:crypto'
 import { messageOf, StartError } from './start-error.ts'
 
 /** The values that `parse` finds. Throws a `StartError` in the place of what parseArgs throws. */
@@ -20,6 +21,19 @@ export function numberReader(
     problems.push(`--${name} must be a whole number from ${least} to ${most}, not ${JSON.stringify(given)}`)
     return byDefault
   }
+}
+
+/** Reads `--prefix`, which begins the names of what a run makes; without one it is the command's name and something random. */
+export function readPrefix(problems: string[], given: string | undefined, command: string): string {
+  const prefix = given ?? `${command}-${randomBytes(3).toString('hex')}.`
+  if (!/^[a-z0-9._-]{1,40}$/.test(prefix))
+    problems.push(`--prefix must be 1 to 40 of a-z, 0-9, '.', '_' and '-', not ${JSON.stringify(prefix)}`)
+  return prefix
+}
+
+/** Throws a `StartError` that lists every problem, if there is one. */
+export function refuseOptions(problems: readonly string[]): void {
+  if (problems.length > 0) throw new StartError(`${problems.join('; ')}; --help lists the options`)
 }
 
 /** parseArgs adds advice about `--` that does not apply here. */

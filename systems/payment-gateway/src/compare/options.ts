@@ -1,6 +1,6 @@
 /** The command line of `npm start`. */
 import { parseArgs } from 'node:util'
-import { numberReader, readArgs, StartError } from '@milena/hosting'
+import { numberReader, readArgs, refuseOptions } from '@milena/hosting'
 import { readPrefix } from '../options.ts'
 
 export const help = `npm start -- [options]
@@ -42,7 +42,7 @@ export function readCompareOptions(args: readonly string[]): CompareOptions | 'h
     port: number('port', values.port, 8080, 0, 65_000),
     prefix: readPrefix(values.prefix, problems),
   }
-  if (problems.length > 0) throw new StartError(`${problems.join('; ')}; --help lists the options`)
+  refuseOptions(problems)
   return options
 }
 
