@@ -82,7 +82,7 @@ test('what failed is kept in its bytes; while that cannot be, nothing is committ
   await ask(Buffer.from('fine too'), answerable())
 
   const committed = async (): Promise<number> => {
-    const notes = await transport.readNotes(requests, [requests])
+    const notes = await transport.readCommittedOffsets(requests, [requests])
     return notes.find(({ partition }) => partition === 0)?.offset ?? 0
   }
   await waitFor(() => replier.health().stopped.length > 0, { what: 'the partition to stand still' })

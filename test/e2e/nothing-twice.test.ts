@@ -83,7 +83,7 @@ async function drained(transport: Transport, topic: string): Promise<void> {
 
 async function isCommitted(transport: Transport, group: string, topic: string): Promise<boolean> {
   await using tail = await transport.tail({ topic, partitions: 'all', from: 'latest', onRecords() {} })
-  const notes = await transport.readNotes(group, [topic])
+  const notes = await transport.readCommittedOffsets(group, [topic])
   return tail.positions().every(({ partition, offset }) => {
     const note = notes.find((one) => one.partition === partition)
     return (note?.offset ?? 0) >= offset

@@ -136,7 +136,7 @@ test('a request is answered through real brokers, and what was answered is commi
   assert.equal(String(record.key), 'k')
   await worker.close()
   await using transport = disposable(await openKafka({ brokers: cluster.brokers }))
-  const [note] = await transport.value.readNotes(groupId, [topic])
+  const [note] = await transport.value.readCommittedOffsets(groupId, [topic])
   assert.equal(note?.offset, 1)
 })
 
@@ -284,7 +284,7 @@ test('a worker that is stopped past its session and wakes up rejoins, and takes 
   for (const worker of [sleeper, other]) worker.process.kill('SIGTERM')
   await Promise.all([sleeper.exited, other.exited])
   await using transport = disposable(await openKafka({ brokers: cluster.brokers }))
-  const notes = await transport.value.readNotes(groupId, [topic])
+  const notes = await transport.value.readCommittedOffsets(groupId, [topic])
   for (const partition of [0, 1]) {
     const sent = load.asked.filter(({ position }) => position.partition === partition).length
     assert.equal(notes.find((note) => note.partition === partition)?.offset, sent, 'all is committed')

@@ -233,7 +233,7 @@ describe('a group under load', { timeout: SUITE }, () => {
     await scene.goesOn()
     const committed = async (): Promise<Map<number, number>> =>
       new Map(
-        (await cluster.transport.readNotes(scene.groupId, [scene.topic])).map((one) => [
+        (await cluster.transport.readCommittedOffsets(scene.groupId, [scene.topic])).map((one) => [
           one.partition,
           one.offset,
         ]),

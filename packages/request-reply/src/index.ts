@@ -231,7 +231,7 @@ export type {
   GroupMembership,
   GroupOptions,
   IncomingRecord,
-  OffsetNote,
+  CommittedOffset,
   OutgoingRecord,
   ReadingListener,
   RecordPosition,

@@ -4,7 +4,7 @@
 import type {
   GroupOptions,
   IncomingRecord,
-  OffsetNote,
+  CommittedOffset,
   TopicPartition,
   Trouble,
 } from '../src/transport/transport.ts'
@@ -89,7 +89,7 @@ export class MemberLog extends Collector {
   /** Being let go of: `beforeRelease` has not settled yet. */
   readonly leaving = new Set<string>()
   /** What the group had committed for what was assigned. */
-  readonly committed: OffsetNote[] = []
+  readonly committed: CommittedOffset[] = []
   /** As they were told last. */
   troubles: readonly Trouble[] = []
 

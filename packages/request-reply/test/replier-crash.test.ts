@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import type { ReplierOptions } from '../src/replier/options.ts'
 import type { Replier } from '../src/replier/replier.ts'
-import type { OffsetNote } from '../src/transport/transport.ts'
+import type { CommittedOffset } from '../src/transport/transport.ts'
 import { Gates, until, type Asked } from './asking.ts'
 import { echo, setUp, type Bench } from './replying.ts'
 
@@ -155,7 +155,10 @@ test('of one partition that is lost and given back to the same process, nothing 
 })
 
 /** What the group has committed with metadata, put there in another way. */
-async function crashAndRewrite(t: TestContext, rewrite: (note: OffsetNote) => OffsetNote): Promise<string[]> {
+async function crashAndRewrite(
+  t: TestContext,
+  rewrite: (note: CommittedOffset) => CommittedOffset,
+): Promise<string[]> {
   const { worker, askAll, asking, gates, handled, connect, broker, committed } = await open(t)
   gates.shut('stuck')
   const first = await worker('first')
@@ -164,7 +167,7 @@ async function crashAndRewrite(t: TestContext, rewrite: (note: OffsetNote) => Of
   await first.crash(9)
   const [note] = broker.committed('shop')
   assert.ok(note!.metadata.startsWith('milena1:'), note!.metadata)
-  await connect().writeNotes('shop', [rewrite(note!)])
+  await connect().writeCommittedOffsets('shop', [rewrite(note!)])
   await worker('second')
   gates.open('stuck')
   await until('all is committed', () => committed() === 10)
@@ -200,7 +203,7 @@ test('of a topic that was made anew nothing is passed over, though the group’s
   const admin = connect()
   await admin.deleteTopics(['shop_request'])
   await admin.createTopics([{ name: 'shop_request', partitions: 1 }])
-  await admin.writeNotes('shop', notes)
+  await admin.writeCommittedOffsets('shop', notes)
   const anew = await askAll(names(10, 'new'))
   await worker('second')
   for (const one of anew) await asking.reply(one)

@@ -87,10 +87,10 @@ test('replyPartition: instances get a partition each also where taking one is sl
       tail: transport.tail.bind(transport),
       describeTopics: transport.describeTopics.bind(transport),
       createTopics: transport.createTopics.bind(transport),
-      readNotes: transport.readNotes.bind(transport),
-      async writeNotes(...note: Parameters<Transport['writeNotes']>) {
+      readCommittedOffsets: transport.readCommittedOffsets.bind(transport),
+      async writeCommittedOffsets(...note: Parameters<Transport['writeCommittedOffsets']>) {
         if (opening) await new Promise<void>((resolve) => clock.schedule(delay, resolve))
-        await transport.writeNotes(...note)
+        await transport.writeCommittedOffsets(...note)
       },
     })
   }
@@ -156,10 +156,10 @@ test('replyPartition: without the right to keep leases it still works, and says 
   const clock = new ManualClock()
   const transport = connect(broker)
   const refusing: Transport = Object.create(transport, {
-    readNotes: {
+    readCommittedOffsets: {
       value: () => Promise.reject(new MilenaError('MILENA_NOT_AUTHORIZED', 'no right on the group')),
     },
-    writeNotes: {
+    writeCommittedOffsets: {
       value: () => Promise.reject(new MilenaError('MILENA_NOT_AUTHORIZED', 'no right on the group')),
     },
     tail: { value: transport.tail.bind(transport) },

@@ -10,7 +10,7 @@
  * then how many offsets from there on are unfinished, and how many behind them finished, in turn; only the first of these
  * may be 0. What lies beyond is unfinished.
  */
-import type { IncomingRecord, OffsetNote, UnreadableRange } from '../transport/transport.ts'
+import type { IncomingRecord, CommittedOffset, UnreadableRange } from '../transport/transport.ts'
 import type { OffsetTracker, Tracked } from './offset-tracker.ts'
 
 const version = 'milena1:'
@@ -92,7 +92,7 @@ export class FinishedAhead {
   }
 
   /** `undefined` for metadata that is not ours: another client's, another version's, or damaged. */
-  static read({ offset, metadata }: OffsetNote): FinishedAhead | undefined {
+  static read({ offset, metadata }: CommittedOffset): FinishedAhead | undefined {
     if (!metadata.startsWith(version) || metadata.length > longestMetadata) return undefined
     const numbers = decode(metadata.slice(version.length))
     if (numbers === undefined || numbers.length < 4 || numbers.length % 2 !== 0) return undefined

@@ -8,7 +8,7 @@ import { MilenaError } from '../errors.ts'
 import type {
   GroupMembership,
   IncomingRecord,
-  OffsetNote,
+  CommittedOffset,
   TopicPartition,
   Transport,
   Trouble,
@@ -283,7 +283,7 @@ export class GroupWork {
     }
   }
 
-  #begin(committed: OffsetNote): void {
+  #begin(committed: CommittedOffset): void {
     const work = this.#works.get(keyOf(committed))
     if (work !== undefined) work.finishedAhead = FinishedAhead.read(committed)
   }

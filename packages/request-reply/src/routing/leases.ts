@@ -7,7 +7,7 @@
  */
 import type { Clock, ScheduledTimer } from '../clock.ts'
 import { MilenaError } from '../errors.ts'
-import type { OffsetNote, TopicPartition, Transport } from '../transport/transport.ts'
+import type { CommittedOffset, TopicPartition, Transport } from '../transport/transport.ts'
 import { errorOf } from '../words.ts'
 
 export interface Lease extends TopicPartition {
@@ -30,8 +30,8 @@ export class LeaseTable {
   }
 
   async read(topics: readonly string[]): Promise<readonly Lease[]> {
-    const notes = await this.#transport.readNotes(this.#groupId, topics)
-    return notes.flatMap((note) => parseLease(note) ?? [])
+    const offsets = await this.#transport.readCommittedOffsets(this.#groupId, topics)
+    return offsets.flatMap((offset) => parseLease(offset) ?? [])
   }
 
   write(lease: Lease): Promise<void> {
@@ -43,11 +43,11 @@ export class LeaseTable {
   }
 
   #write({ topic, partition }: TopicPartition, metadata: string): Promise<void> {
-    return this.#transport.writeNotes(this.#groupId, [{ topic, partition, offset: 0, metadata }])
+    return this.#transport.writeCommittedOffsets(this.#groupId, [{ topic, partition, offset: 0, metadata }])
   }
 }
 
-function parseLease({ topic, partition, metadata }: OffsetNote): Lease | undefined {
+function parseLease({ topic, partition, metadata }: CommittedOffset): Lease | undefined {
   const match = /^(\S{1,255}) (\d{1,16})$/.exec(metadata)
   return match === null ? undefined : { topic, partition, owner: match[1]!, renewedAt: Number(match[2]) }
 }

@@ -144,7 +144,7 @@ export interface GroupOptions extends ReadingListener {
    * What the group has committed for a partition that was assigned, and where its reading begins: after `onAssigned`,
    * before its first records. Not called where nothing was committed.
    */
-  onCommitted?(committed: OffsetNote): void
+  onCommitted?(committed: CommittedOffset): void
   /**
    * Ends the joining, at any step: the member, if there is one by then, leaves the group at once, a static one too, and
    * nobody waits for its session; `join` rejects with `MILENA_CLOSED` once it has left. Does nothing after the joining.
@@ -204,12 +204,12 @@ export interface TopicSpec {
  * A committed offset with its metadata, the free text that Kafka keeps beside it: at most 4 096 characters
  * (`offset.metadata.max.bytes`, which despite its name counts characters).
  */
-export interface OffsetNote extends RecordPosition {
+export interface CommittedOffset extends RecordPosition {
   readonly metadata: string
 }
 
 export interface OffsetToCommit extends RecordPosition {
-  /** As in `OffsetNote`; default none. */
+  /** As in `CommittedOffset`; default none. */
   readonly metadata?: string | undefined
 }
 
@@ -247,9 +247,9 @@ export interface Transport extends AsyncDisposable {
   /** Deletes topics; a missing one is no error. */
   deleteTopics(names: readonly string[]): Promise<void>
   /** What a group without members has committed, with its metadata. */
-  readNotes(groupId: string, topics: readonly string[]): Promise<readonly OffsetNote[]>
+  readCommittedOffsets(groupId: string, topics: readonly string[]): Promise<readonly CommittedOffset[]>
   /** Commits to a group without members. */
-  writeNotes(groupId: string, notes: readonly OffsetNote[]): Promise<void>
+  writeCommittedOffsets(groupId: string, offsets: readonly CommittedOffset[]): Promise<void>
   /** Closes every tail, membership and connection; records not yet sent are rejected. Resolves when nothing runs any more. */
   close(): Promise<void>
 }

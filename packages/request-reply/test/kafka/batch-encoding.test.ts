@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { Reader, readRecordsBatch, crc32c } from '@platformatic/kafka'
-import { bodySize, encodeBatch, type BatchRecord } from '../../src/transport/kafka/batch-encoding.ts'
+import { bodySize, encodeBatch, type BatchRecord } from '../../src/transport/kafka/sending/batch-encoding.ts'
 import type { RawHeader } from '../../src/wire/headers.ts'
 
 const identity = { producerId: 4_294_967_301n, epoch: 7, sequence: 2_147_483_640 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { BatchMemory } from '../../src/transport/kafka/batch-memory.ts'
+import { BatchMemory } from '../../src/transport/kafka/sending/batch-memory.ts'
 
 const KIB = 1024
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { compressionsAlgorithms } from '@platformatic/kafka'
-import { decompress } from '../../src/transport/kafka/decompression.ts'
-import { TooLarge } from '../../src/transport/kafka/unpacked.ts'
+import { decompress } from '../../src/transport/kafka/batches/decompression.ts'
+import { TooLarge } from '../../src/transport/kafka/batches/unpacked.ts'
 
 const codecs: Readonly<Record<string, [number, (data: Buffer) => Buffer]>> = {
   gzip: [1, (data) => gzipSync(data)],

@@ -4,9 +4,9 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Reader, readRecordsBatch } from '@platformatic/kafka'
-import type { BrokerNode, Leader, TopicState } from '../../src/transport/kafka/metadata.ts'
-import type { PartitionBatch, PartitionResult } from '../../src/transport/kafka/produce.ts'
-import type { SenderCluster } from '../../src/transport/kafka/sender.ts'
+import type { BrokerNode, Leader, TopicState } from '../../src/transport/kafka/cluster/metadata.ts'
+import type { PartitionBatch, PartitionResult } from '../../src/transport/kafka/sending/produce.ts'
+import type { SenderCluster } from '../../src/transport/kafka/sending/sender.ts'
 
 /** A batch as it was read back from its bytes. */
 export interface SeenBatch {

@@ -10,8 +10,8 @@ import {
   Reader,
   type Writer,
 } from '@platformatic/kafka'
-import type { Link } from '../../src/transport/kafka/connections.ts'
-import { sendFetch, type FetchAnswer, type FetchTarget } from '../../src/transport/kafka/fetch-api.ts'
+import type { Link } from '../../src/transport/kafka/cluster/connections.ts'
+import { sendFetch, type FetchAnswer, type FetchTarget } from '../../src/transport/kafka/reading/fetch-api.ts'
 
 const apis = { 12: fetchV12, 13: fetchV13, 14: fetchV14, 15: fetchV15, 16: fetchV16, 17: fetchV17 }
 const limits = { wait: 500, maxBytes: 8_388_608, partitionMaxBytes: 1_048_576 }

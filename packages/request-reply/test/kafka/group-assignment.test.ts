@@ -7,7 +7,7 @@ import {
   encodeAssignment,
   encodeSubscription,
   type Subscription,
-} from '../../src/transport/kafka/group-assignment.ts'
+} from '../../src/transport/kafka/group/assignment.ts'
 import type { TopicPartition } from '../../src/transport/transport.ts'
 
 const of = (topic: string, ...partitions: number[]): TopicPartition[] =>

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { Identity } from '../../src/transport/kafka/group-coordinator.ts'
-import { GroupCommits } from '../../src/transport/kafka/group-commits.ts'
+import type { Identity } from '../../src/transport/kafka/group/coordinator-requests.ts'
+import { GroupCommits } from '../../src/transport/kafka/group/commits.ts'
 import type { RecordPosition } from '../../src/transport/transport.ts'
 import { until } from './until.ts'
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { JoinAnswer } from '../../src/transport/kafka/group-coordinator.ts'
-import { encodeSubscription } from '../../src/transport/kafka/group-assignment.ts'
-import { GroupLeader } from '../../src/transport/kafka/group-leader.ts'
-import type { Metadata } from '../../src/transport/kafka/metadata.ts'
+import type { JoinAnswer } from '../../src/transport/kafka/group/coordinator-requests.ts'
+import { encodeSubscription } from '../../src/transport/kafka/group/assignment.ts'
+import { GroupLeader } from '../../src/transport/kafka/group/leader.ts'
+import type { Metadata } from '../../src/transport/kafka/cluster/metadata.ts'
 
 const partitions = [{}, {}]
 const metadata = {

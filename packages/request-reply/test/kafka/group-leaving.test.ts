@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { leaveGroup } from '../../src/transport/kafka/group-leaving.ts'
+import { leaveGroup } from '../../src/transport/kafka/group/leaving.ts'
 
 const UNKNOWN_MEMBER = 25
 

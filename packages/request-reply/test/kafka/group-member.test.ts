@@ -36,7 +36,7 @@ const send = async (
 }
 
 const committed = async (transport: Transport, groupId: string, topic: string): Promise<[number, number][]> =>
-  (await transport.readNotes(groupId, [topic])).map(({ partition, offset }) => [partition, offset])
+  (await transport.readCommittedOffsets(groupId, [topic])).map(({ partition, offset }) => [partition, offset])
 
 describe('a group member', () => {
   test('is told every problem of its options at once', async () => {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { ReadPartition } from '../../src/transport/kafka/fetch-loop.ts'
-import type { Metadata } from '../../src/transport/kafka/metadata.ts'
-import { PartitionLeaders } from '../../src/transport/kafka/partition-leaders.ts'
-import { ReadingTroubles } from '../../src/transport/kafka/reading-troubles.ts'
+import type { ReadPartition } from '../../src/transport/kafka/reading/broker-fetcher.ts'
+import type { Metadata } from '../../src/transport/kafka/cluster/metadata.ts'
+import { PartitionLeaders } from '../../src/transport/kafka/reading/partition-leaders.ts'
+import { ReadingTroubles } from '../../src/transport/kafka/reading/reading-troubles.ts'
 
 const nothing = (): void => undefined
 

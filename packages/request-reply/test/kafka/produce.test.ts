@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Reader, Writer } from '@platformatic/kafka'
-import type { Link } from '../../src/transport/kafka/connections.ts'
-import { produce, type PartitionBatch } from '../../src/transport/kafka/produce.ts'
+import type { Link } from '../../src/transport/kafka/cluster/connections.ts'
+import { produce, type PartitionBatch } from '../../src/transport/kafka/sending/produce.ts'
 
 interface Sent {
   readonly version: number

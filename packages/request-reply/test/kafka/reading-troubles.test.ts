@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { TransportError } from '../../src/errors.ts'
-import type { ReadPartition } from '../../src/transport/kafka/fetch-loop.ts'
-import { ReadingTroubles } from '../../src/transport/kafka/reading-troubles.ts'
+import type { ReadPartition } from '../../src/transport/kafka/reading/broker-fetcher.ts'
+import { ReadingTroubles } from '../../src/transport/kafka/reading/reading-troubles.ts'
 import type { Trouble } from '../../src/transport/transport.ts'
 
 function open(count: number) {

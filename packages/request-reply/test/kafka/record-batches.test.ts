@@ -7,8 +7,12 @@ import {
   type CompressionAlgorithmValue,
   type MessageRecord,
 } from '@platformatic/kafka'
-import type { AbortedTransaction } from '../../src/transport/kafka/aborted-transactions.ts'
-import { AnswerMemory, RecordBatches, type Stretch } from '../../src/transport/kafka/record-batches.ts'
+import type { AbortedTransaction } from '../../src/transport/kafka/batches/aborted-transactions.ts'
+import {
+  AnswerMemory,
+  RecordBatches,
+  type Stretch,
+} from '../../src/transport/kafka/batches/record-batches.ts'
 import type { IncomingRecord } from '../../src/transport/transport.ts'
 
 /** A batch at this offset of the log, as a broker stores it. */

@@ -1,6 +1,6 @@
 /** What the sender's tests share: a sender on a cluster in memory, closed after each test, and things for brokers to do. */
 import { afterEach } from 'node:test'
-import { Sender, type SenderSettings } from '../../src/transport/kafka/sender.ts'
+import { Sender, type SenderSettings } from '../../src/transport/kafka/sending/sender.ts'
 import type { OutgoingRecord, RecordPosition } from '../../src/transport/transport.ts'
 import { FakeCluster, refuse, type Behaviour, type SeenRequest } from './fake-cluster.ts'
 

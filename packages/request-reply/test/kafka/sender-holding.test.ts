@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { PartitionResult } from '../../src/transport/kafka/produce.ts'
+import type { PartitionResult } from '../../src/transport/kafka/sending/produce.ts'
 import { refuse } from './fake-cluster.ts'
 import { codes, first, gate, loseRequest, numbers, record, sendAll, setUp } from './sender-bench.ts'
 import { until } from './until.ts'

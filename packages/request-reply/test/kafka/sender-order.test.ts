@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { PartitionResult } from '../../src/transport/kafka/produce.ts'
+import type { PartitionResult } from '../../src/transport/kafka/sending/produce.ts'
 import type { RecordPosition } from '../../src/transport/transport.ts'
 import { refuse } from './fake-cluster.ts'
 import {

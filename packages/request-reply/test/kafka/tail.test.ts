@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { startEmbeddedKafka, type EmbeddedKafka } from '@milena/embedded-kafka'
 import { MilenaError } from '../../src/errors.ts'
-import { Connections } from '../../src/transport/kafka/connections.ts'
-import { Metadata } from '../../src/transport/kafka/metadata.ts'
+import { Connections } from '../../src/transport/kafka/cluster/connections.ts'
+import { Metadata } from '../../src/transport/kafka/cluster/metadata.ts'
 import { resolveKafkaOptions } from '../../src/transport/kafka/options.ts'
-import { PartitionReader } from '../../src/transport/kafka/partition-reader.ts'
-import { openTail } from '../../src/transport/kafka/tail.ts'
+import { LogReader } from '../../src/transport/kafka/reading/log-reader.ts'
+import { openTail } from '../../src/transport/kafka/reading/tail.ts'
 import type { IncomingRecord, Tail, TailOptions, UnreadableRange } from '../../src/transport/transport.ts'
 import { openLogWriter, type LogWriter } from './log-writer.ts'
 import { startSilentBroker } from './stub-brokers.ts'
@@ -242,7 +242,7 @@ describe('a tail', () => {
     await writer.write(numbers(10).map((value) => ({ topic: 'trimmed', partition: 0, value })))
     const errors: Error[] = []
     const records: IncomingRecord[] = []
-    const reader = new PartitionReader(connections, metadata, {
+    const reader = new LogReader(connections, metadata, {
       onRecords: (some) => records.push(...some),
       onError: (error) => errors.push(error),
     })
@@ -258,7 +258,7 @@ describe('a tail', () => {
   test('hands over nothing of a partition that was let go of, though its fetch is answered later', async (context) => {
     await writer.createTopic('let-go', 2)
     const records: IncomingRecord[] = []
-    const reader = new PartitionReader(connections, metadata, {
+    const reader = new LogReader(connections, metadata, {
       onRecords: (some) => records.push(...some),
       onError: (error) => assert.fail(error),
     })
@@ -278,7 +278,7 @@ describe('a tail', () => {
   test('reads at once what is resumed or added while its fetch of others waits (traps 6, N11)', async (context) => {
     await writer.createTopic('resumed', 3)
     const records: IncomingRecord[] = []
-    const reader = new PartitionReader(connections, metadata, {
+    const reader = new LogReader(connections, metadata, {
       onRecords: (some) => records.push(...some),
       onError: (error) => assert.fail(error),
     })

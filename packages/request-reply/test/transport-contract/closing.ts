@@ -37,7 +37,7 @@ export function describeClosing(bench: Bench): void {
       await transport.close()
       const other = await bench.connect()
       assert.deepEqual(
-        (await other.readNotes(groupId, [topic])).map(({ offset }) => offset),
+        (await other.readCommittedOffsets(groupId, [topic])).map(({ offset }) => offset),
         [4],
       )
     })
@@ -146,8 +146,8 @@ export function describeClosing(bench: Bench): void {
       await assert.rejects(transport.describeTopics(), closed)
       await assert.rejects(transport.createTopics([{ name: 'x', partitions: 1 }]), closed)
       await assert.rejects(transport.deleteTopics(['x']), closed)
-      await assert.rejects(transport.readNotes('g', [topic]), closed)
-      await assert.rejects(transport.writeNotes('g', []), closed)
+      await assert.rejects(transport.readCommittedOffsets('g', [topic]), closed)
+      await assert.rejects(transport.writeCommittedOffsets('g', []), closed)
     })
   })
 }

@@ -187,7 +187,7 @@ export function describeGroups(bench: Bench): void {
       await membership.commit([{ topic, partition: 0, offset: 1, metadata: 'of the old one' }])
       await membership.close()
       await transport.deleteTopics([topic])
-      await waitFor(async () => (await transport.readNotes(groupId, [topic])).length === 0, {
+      await waitFor(async () => (await transport.readCommittedOffsets(groupId, [topic])).length === 0, {
         what: 'the offsets are gone with the topic',
       })
       await transport.createTopics([{ name: topic, partitions: 1 }])

@@ -65,13 +65,13 @@ export function describeNotes(bench: Bench): void {
       const transport = await bench.connect()
       const topic = await bench.topic(3)
       const groupId = bench.freshName('notes')
-      await transport.writeNotes(groupId, [
+      await transport.writeCommittedOffsets(groupId, [
         { topic, partition: 0, offset: 1, metadata: 'first' },
         { topic, partition: 2, offset: 7, metadata: 'größer' },
       ])
-      await transport.writeNotes(groupId, [{ topic, partition: 0, offset: 2, metadata: '' }])
+      await transport.writeCommittedOffsets(groupId, [{ topic, partition: 0, offset: 2, metadata: '' }])
       const other = await bench.connect()
-      const notes = await other.readNotes(groupId, [topic])
+      const notes = await other.readCommittedOffsets(groupId, [topic])
       assert.deepEqual(
         notes.toSorted((a, b) => a.partition - b.partition),
         [
@@ -84,16 +84,16 @@ export function describeNotes(bench: Bench): void {
     it('reads nothing for a group that never was, and only the topics that were asked for', async () => {
       const transport = await bench.connect()
       const [one, two] = [await bench.topic(1), await bench.topic(1)]
-      assert.deepEqual(await transport.readNotes(bench.freshName('never'), [one]), [])
+      assert.deepEqual(await transport.readCommittedOffsets(bench.freshName('never'), [one]), [])
       const groupId = bench.freshName('notes')
-      await transport.writeNotes(groupId, [
+      await transport.writeCommittedOffsets(groupId, [
         { topic: one, partition: 0, offset: 1, metadata: 'one' },
         { topic: two, partition: 0, offset: 2, metadata: 'two' },
       ])
-      assert.deepEqual(await transport.readNotes(groupId, [two]), [
+      assert.deepEqual(await transport.readCommittedOffsets(groupId, [two]), [
         { topic: two, partition: 0, offset: 2, metadata: 'two' },
       ])
-      assert.deepEqual(await transport.readNotes(groupId, []), [])
+      assert.deepEqual(await transport.readCommittedOffsets(groupId, []), [])
     })
 
     it('takes a text of 4096 bytes and rejects a longer one', async () => {
@@ -101,11 +101,14 @@ export function describeNotes(bench: Bench): void {
       const topic = await bench.topic(1)
       const groupId = bench.freshName('notes')
       const note = { topic, partition: 0, offset: 1 }
-      await transport.writeNotes(groupId, [{ ...note, metadata: 'x'.repeat(4096) }])
-      await assert.rejects(transport.writeNotes(groupId, [{ ...note, metadata: 'x'.repeat(4097) }]), {
-        code: 'MILENA_BROKER_ERROR',
-      })
-      assert.equal((await transport.readNotes(groupId, [topic]))[0]?.metadata.length, 4096)
+      await transport.writeCommittedOffsets(groupId, [{ ...note, metadata: 'x'.repeat(4096) }])
+      await assert.rejects(
+        transport.writeCommittedOffsets(groupId, [{ ...note, metadata: 'x'.repeat(4097) }]),
+        {
+          code: 'MILENA_BROKER_ERROR',
+        },
+      )
+      assert.equal((await transport.readCommittedOffsets(groupId, [topic]))[0]?.metadata.length, 4096)
     })
   })
 }

@@ -3,7 +3,7 @@ import { TransportError } from '../../errors.ts'
 import type {
   GroupMembership,
   GroupOptions,
-  OffsetNote,
+  CommittedOffset,
   OutgoingRecord,
   RecordPosition,
   Tail,
@@ -12,16 +12,16 @@ import type {
   TopicSpec,
   Transport,
 } from '../transport.ts'
-import { Connections } from './connections.ts'
-import { joinGroup } from './group-joining.ts'
-import { GroupMember } from './group-member.ts'
-import { GroupNotes } from './group-notes.ts'
-import { Metadata } from './metadata.ts'
+import { Connections } from './cluster/connections.ts'
+import { joinGroup } from './group/joining.ts'
+import { GroupMember } from './group/member.ts'
+import { CommittedOffsets } from './group/committed-offsets.ts'
+import { Metadata } from './cluster/metadata.ts'
 import { resolveKafkaOptions, type KafkaOptions, type ResolvedKafkaOptions } from './options.ts'
-import { KafkaSenderCluster } from './sender-cluster.ts'
-import { Sender } from './sender.ts'
-import { openTail, PartitionTail } from './tail.ts'
-import { TopicAdmin } from './topic-admin.ts'
+import { KafkaSenderCluster } from './sending/sender-cluster.ts'
+import { Sender } from './sending/sender.ts'
+import { openTail, PartitionTail } from './reading/tail.ts'
+import { TopicAdmin } from './cluster/topic-admin.ts'
 
 /** Most milliseconds that `close` waits for sends on their way. */
 const CLOSE_TIMEOUT = 2_000
@@ -49,7 +49,7 @@ class KafkaTransport implements Transport {
   readonly #metadata: Metadata
   readonly #sender: Sender
   readonly #topics: TopicAdmin
-  readonly #notes: GroupNotes
+  readonly #offsets: CommittedOffsets
   readonly #abort = new AbortController()
   readonly #readers = new Set<Tail | GroupMembership>()
   readonly #openings = new Map<Promise<unknown>, AbortController>()
@@ -68,7 +68,7 @@ class KafkaTransport implements Transport {
     // A change of topics may take the broker long.
     const admin = this.#connections.open(Math.max(options.requestTimeout, 15_000))
     this.#topics = new TopicAdmin(this.#metadata, admin, this.#abort.signal)
-    this.#notes = new GroupNotes(this.#metadata, this.#connections.open(), this.#abort.signal)
+    this.#offsets = new CommittedOffsets(this.#metadata, this.#connections.open(), this.#abort.signal)
   }
 
   /** Whether a broker answers. */
@@ -147,14 +147,17 @@ class KafkaTransport implements Transport {
     return this.#topics.delete(names)
   }
 
-  async readNotes(groupId: string, topics: readonly string[]): Promise<readonly OffsetNote[]> {
+  async readCommittedOffsets(
+    groupId: string,
+    topics: readonly string[],
+  ): Promise<readonly CommittedOffset[]> {
     this.#throwIfClosed('read offsets')
-    return this.#notes.read(groupId, topics)
+    return this.#offsets.read(groupId, topics)
   }
 
-  async writeNotes(groupId: string, notes: readonly OffsetNote[]): Promise<void> {
+  async writeCommittedOffsets(groupId: string, offsets: readonly CommittedOffset[]): Promise<void> {
     this.#throwIfClosed('commit offsets')
-    return this.#notes.write(groupId, notes)
+    return this.#offsets.write(groupId, offsets)
   }
 
   close(): Promise<void> {

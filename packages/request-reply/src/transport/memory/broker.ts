@@ -7,7 +7,7 @@
 import type { Clock } from '../../clock.ts'
 import { ClusterState } from './cluster-state.ts'
 import { MemoryTransport, type MemoryTransportOptions } from './transport.ts'
-import type { IncomingRecord, OffsetNote, TopicPartition, TopicSpec } from '../transport.ts'
+import type { IncomingRecord, CommittedOffset, TopicPartition, TopicSpec } from '../transport.ts'
 import type { MemoryFaults } from './faults.ts'
 import type { PartitionOwner } from './group.ts'
 
@@ -32,7 +32,7 @@ export interface MemoryBroker {
   /** Everything in a topic, partition by partition. */
   records(topic: string): readonly IncomingRecord[]
   /** What a group has committed. */
-  committed(groupId: string): readonly OffsetNote[]
+  committed(groupId: string): readonly CommittedOffset[]
   /** Who has a partition in this group, as the group's coordinator sees it. */
   owner(groupId: string, partition: TopicPartition): PartitionOwner | undefined
 }

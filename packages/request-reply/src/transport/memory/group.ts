@@ -12,7 +12,7 @@ import { planBalance, type Claim } from './balance.ts'
 import { topicMissing } from './refusals.ts'
 import type { Clock, ScheduledTimer } from '../../clock.ts'
 import type { TransportError } from '../../errors.ts'
-import type { GroupOptions, OffsetNote, OffsetToCommit, TopicPartition } from '../transport.ts'
+import type { GroupOptions, CommittedOffset, OffsetToCommit, TopicPartition } from '../transport.ts'
 import type { TopicLog } from './log.ts'
 
 /** What a group needs of its cluster. */
@@ -23,7 +23,7 @@ export interface GroupSurroundings {
 
 /** A partition together with where its new owner begins; `undefined`: nothing was committed. */
 export interface AssignedPartition extends TopicPartition {
-  readonly committed: OffsetNote | undefined
+  readonly committed: CommittedOffset | undefined
 }
 
 /** What the coordinator tells a member; each call is a message, so none of them may call back at once. */
@@ -79,7 +79,7 @@ export class MemoryGroup {
   readonly #cluster: GroupSurroundings
   readonly #members = new Set<GroupMember>()
   readonly #owned = new Map<string, Ownership>()
-  readonly #offsets = new Map<string, OffsetNote>()
+  readonly #offsets = new Map<string, CommittedOffset>()
   #planned = false
   #epochs = 0
 
@@ -87,7 +87,7 @@ export class MemoryGroup {
     this.#cluster = cluster
   }
 
-  get offsets(): ReadonlyMap<string, OffsetNote> {
+  get offsets(): ReadonlyMap<string, CommittedOffset> {
     return this.#offsets
   }
 
@@ -142,14 +142,14 @@ export class MemoryGroup {
     const refused: OffsetToCommit[] = []
     for (const offset of offsets)
       if (this.#owned.get(keyOf(offset))?.owner === member)
-        this.note({ ...offset, metadata: offset.metadata ?? '' })
+        this.setCommitted({ ...offset, metadata: offset.metadata ?? '' })
       else refused.push(offset)
     return refused
   }
 
-  note(note: OffsetNote): void {
-    const { topic, partition, offset, metadata } = note
-    this.#offsets.set(keyOf(note), { topic, partition, offset, metadata })
+  setCommitted(committed: CommittedOffset): void {
+    const { topic, partition, offset, metadata } = committed
+    this.#offsets.set(keyOf(committed), { topic, partition, offset, metadata })
   }
 
   /** Topics or partitions have come. */

@@ -69,7 +69,7 @@ export class Parcel {
 }
 
 /** One direction of a connection: what goes in first comes out first, whatever the delay of each. */
-export class Lane {
+export class OrderedCalls {
   readonly #link: Link
   #parcels: Parcel[] = []
   #moving = false

@@ -9,7 +9,7 @@ import { TransportError } from '../../errors.ts'
 import { errorOf } from '../../words.ts'
 import { Troubles, troubleKind } from '../troubles.ts'
 import { Cursor } from './log.ts'
-import { Lane, type Link } from './link.ts'
+import { OrderedCalls, type Link } from './link.ts'
 import {
   isTooLong,
   metadataTooLong,
@@ -42,8 +42,8 @@ export class MemoryMembership implements GroupMembership {
   readonly #options: GroupOptions
   readonly #group: MemoryGroup
   readonly #ended: () => void
-  readonly #up: Lane
-  readonly #down: Lane
+  readonly #up: OrderedCalls
+  readonly #down: OrderedCalls
   readonly #cursors = new Map<string, Cursor>()
   readonly #drains = new Set<Drain>()
   readonly #lettingGo = new Set<Promise<void>>()
@@ -64,8 +64,8 @@ export class MemoryMembership implements GroupMembership {
     this.#group = cluster.group(options.groupId)
     this.#ended = ended
     this.#troubles = new Troubles(options)
-    this.#up = new Lane(link)
-    this.#down = new Lane(link)
+    this.#up = new OrderedCalls(link)
+    this.#down = new OrderedCalls(link)
   }
 
   /**

@@ -4,7 +4,7 @@
 import { TransportError } from '../../errors.ts'
 import { malformed } from '../malformed.ts'
 import { partitionForKey } from '../partitioner.ts'
-import { Lane, Link, type Parcel } from './link.ts'
+import { OrderedCalls, Link, type Parcel } from './link.ts'
 import { recordSize, type PartitionLog } from './log.ts'
 import { MemoryMembership } from './membership.ts'
 import {
@@ -19,7 +19,7 @@ import { MemoryTail } from './tail.ts'
 import type {
   GroupMembership,
   GroupOptions,
-  OffsetNote,
+  CommittedOffset,
   OutgoingRecord,
   RecordPosition,
   Tail,
@@ -65,8 +65,8 @@ export class MemoryTransport implements Transport {
   readonly #link: Link
   readonly #deliveryTimeout: number
   readonly #onEnd: () => void
-  readonly #lanes = new Map<PartitionLog, Lane>()
-  readonly #answers: Lane
+  readonly #calls = new Map<PartitionLog, OrderedCalls>()
+  readonly #answers: OrderedCalls
   /** By what `send` was given. */
   readonly #given = new Map<OutgoingRecord, Sending>()
   readonly #sending = new Set<Sending>()
@@ -83,7 +83,7 @@ export class MemoryTransport implements Transport {
     this.#link = new Link(clientId, cluster.clock, options.latency ?? 0)
     this.#deliveryTimeout = options.deliveryTimeout ?? 30_000
     this.#onEnd = onEnd
-    this.#answers = new Lane(this.#link)
+    this.#answers = new OrderedCalls(this.#link)
   }
 
   get clientId(): string {
@@ -125,7 +125,7 @@ export class MemoryTransport implements Transport {
     this.#sendingBytes += sending.bytes
     this.#given.set(record, sending)
     const fault = this.#cluster.faults.send?.({ ...record, partition: log.partition }, this.clientId) ?? {}
-    sending.parcel = this.#laneTo(log).push(fault.delay ?? 0, () =>
+    sending.parcel = this.#callsTo(log).push(fault.delay ?? 0, () =>
       this.#arrive(sending, fault.fate ?? 'deliver', fault.ackDelay ?? 0),
     )
     return promise
@@ -185,24 +185,29 @@ export class MemoryTransport implements Transport {
     for (const name of names) this.#cluster.deleteTopic(name)
   }
 
-  async readNotes(groupId: string, topics: readonly string[]): Promise<readonly OffsetNote[]> {
-    await this.#roundTrip(`the notes of group ${groupId} are not read`)
-    return [...this.#cluster.group(groupId).offsets.values()].filter((note) => topics.includes(note.topic))
+  async readCommittedOffsets(
+    groupId: string,
+    topics: readonly string[],
+  ): Promise<readonly CommittedOffset[]> {
+    await this.#roundTrip(`the offsets of group ${groupId} are not read`)
+    return [...this.#cluster.group(groupId).offsets.values()].filter((offset) =>
+      topics.includes(offset.topic),
+    )
   }
 
-  async writeNotes(groupId: string, notes: readonly OffsetNote[]): Promise<void> {
-    await this.#roundTrip(`the notes of group ${groupId} are not written`)
+  async writeCommittedOffsets(groupId: string, offsets: readonly CommittedOffset[]): Promise<void> {
+    await this.#roundTrip(`the offsets of group ${groupId} are not written`)
     const group = this.#cluster.group(groupId)
     if (group.hasMembers)
       throw brokerError('UNKNOWN_MEMBER_ID', `group ${groupId} has members: only they commit to it`)
-    for (const note of notes) {
-      const topic = this.#cluster.topics.get(note.topic)
-      if (!topic) throw topicMissing(note.topic)
-      if (!topic.partitions[note.partition])
-        throw partitionMissing(note.topic, note.partition, topic.partitions.length)
-      if (isTooLong(note)) throw metadataTooLong()
+    for (const offset of offsets) {
+      const topic = this.#cluster.topics.get(offset.topic)
+      if (!topic) throw topicMissing(offset.topic)
+      if (!topic.partitions[offset.partition])
+        throw partitionMissing(offset.topic, offset.partition, topic.partitions.length)
+      if (isTooLong(offset)) throw metadataTooLong()
     }
-    for (const note of notes) group.note(note)
+    for (const offset of offsets) group.setCommitted(offset)
   }
 
   close(): Promise<void> {
@@ -287,10 +292,10 @@ export class MemoryTransport implements Transport {
     return turn % count
   }
 
-  #laneTo(log: PartitionLog): Lane {
-    let lane = this.#lanes.get(log)
-    if (!lane) this.#lanes.set(log, (lane = new Lane(this.#link)))
-    return lane
+  #callsTo(log: PartitionLog): OrderedCalls {
+    let calls = this.#calls.get(log)
+    if (!calls) this.#calls.set(log, (calls = new OrderedCalls(this.#link)))
+    return calls
   }
 
   /** The record is at the broker. */

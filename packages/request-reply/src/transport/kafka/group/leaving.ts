@@ -1,0 +1,65 @@
+/** How a member leaves its group, whatever it was doing: nobody is to wait until its session has timed out. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { GroupCoordinator } from './coordinator-requests.ts'
+import { kafka } from '../cluster/kafka-errors.ts'
+
+/** Milliseconds within which the coordinator takes a leave; without it the session timeout does the same. */
+const LEAVE_LIMIT = 3_000
+const RETRY_PAUSE = 50
+
+export interface Leaver {
+  /** Empty while this member has none. */
+  readonly memberId: string
+  /** The member id that the answer to a JoinGroup under way brings; empty when there is no answer. */
+  readonly naming: Promise<string> | undefined
+  /** Static membership (KIP-345). */
+  readonly isStatic: boolean
+}
+
+/**
+ * Leaves; resolves when the coordinator has taken it, or 3 s are over. Nothing is asked of a coordinator that has not heard
+ * of this member.
+ *
+ * A JoinGroup without a member id that is on the wire makes a member, whose id only its answer tells. A dynamic member
+ * is answered at once (MEMBER_ID_REQUIRED, KIP-394): until it leaves, the group waits in its rebalance for it to come
+ * back with that id. A static member is answered when the rebalance is over, which may wait for others: it is taken out
+ * by its instance id, again and again, since its JoinGroup may arrive after a LeaveGroup on another connection. A
+ * JoinGroup with a member id that arrives later than the leave is refused (UNKNOWN_MEMBER_ID), so that is sent once.
+ */
+export async function leaveGroup(
+  coordinator: Pick<GroupCoordinator, 'leave'>,
+  leaver: Leaver,
+  limit: number = LEAVE_LIMIT,
+): Promise<void> {
+  const late = new AbortController()
+  await Promise.race([
+    leave(coordinator, leaver, late.signal).catch(() => undefined),
+    sleep(limit, undefined, { signal: late.signal }).catch(() => undefined),
+  ])
+  late.abort()
+}
+
+async function leave(
+  coordinator: Pick<GroupCoordinator, 'leave'>,
+  { memberId, naming, isStatic }: Leaver,
+  late: AbortSignal,
+): Promise<void> {
+  let name = memberId
+  if (name === '' && naming !== undefined)
+    name = isStatic ? await takeOut(coordinator, naming, late) : await naming
+  if (name !== '' && !late.aborted) await coordinator.leave(name)
+}
+
+/** By the instance id, until the JoinGroup has arrived. Gives the member's name when the JoinGroup was answered by then. */
+async function takeOut(
+  coordinator: Pick<GroupCoordinator, 'leave'>,
+  naming: Promise<string>,
+  late: AbortSignal,
+): Promise<string> {
+  for (let pause = 0; ; pause = RETRY_PAUSE) {
+    const paused = sleep(pause, undefined, { signal: late }).catch(() => undefined)
+    const name = await Promise.race([naming, paused])
+    if (name !== undefined) return name
+    if (late.aborted || (await coordinator.leave('')) === kafka.none) return ''
+  }
+}

@@ -1,0 +1,418 @@
+/** A member of a consumer group, classic protocol with cooperative rebalancing (KIP-429, KIP-345, KIP-394). */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { TransportError } from '../../../errors.ts'
+import type {
+  GroupMembership,
+  GroupOptions,
+  OffsetToCommit,
+  TopicPartition,
+  Trouble,
+} from '../../transport.ts'
+import type { Connections } from '../cluster/connections.ts'
+import { ASSIGNMENT_PROTOCOL, decodeAssignment, encodeSubscription } from './assignment.ts'
+import { GroupCoordinator, type Identity } from './coordinator-requests.ts'
+import { whileAlive } from './heartbeats.ts'
+import { GroupLeader } from './leader.ts'
+import { leaveGroup } from './leaving.ts'
+import { Pace } from './pace.ts'
+import { GroupPartitions } from './partitions.ts'
+import { memberRefusal, nameTaken, placeLost } from './refusals.ts'
+import { Stalls } from './stalls.ts'
+import type { GroupTimings } from './timings.ts'
+import { GroupTopics } from './topics.ts'
+import { Troubles, troubleKind } from '../../troubles.ts'
+import { isRetriable, kafka } from '../cluster/kafka-errors.ts'
+import type { Metadata } from '../cluster/metadata.ts'
+import { untilAborted } from '../cluster/until-aborted.ts'
+
+/** Milliseconds after an assignment in which heartbeats are this far apart at most. */
+const FRESH = 2_000
+const FRESH_INTERVAL = 200
+const RETRY_PAUSE = 100
+const REFUSED_PAUSE = 1_000
+/** Milliseconds between two looks at the clock. */
+const TICK = 100
+/** Milliseconds, beyond the rebalance timeout, within which the first assignment must be there. */
+const START_GRACE = 20_000
+/** Milliseconds that a start waits for the positions of its partitions: one whose leader is away keeps it no longer. */
+const READY_LIMIT = 2_000
+/** Milliseconds without a coordinator after which that is reported: no election takes as long. */
+const SILENCE = 30_000
+
+/**
+ *                       JoinGroup: everybody is there        SyncGroup: assignment
+ *   outside ──▶ joining ─────────────────────────▶ syncing ─────────────────────────▶ stable ◀─┐
+ *      ▲           ▲                                                                   │  │    │ heartbeat
+ *      │           ├── REBALANCE_IN_PROGRESS, or partitions were let go of and drained ┘  └────┘
+ *      │           │   (everything that is still held is read, and committed, all the while)
+ *      │           └── coordinator lost while joining: found anew, asked again
+ *      │
+ *      └── UNKNOWN_MEMBER_ID, ILLEGAL_GENERATION: everything is lost, from any state
+ *
+ *   coordinator lost while stable: found anew; if it knows this member in this generation, nothing has changed
+ *   FENCED_INSTANCE_ID: another process has this static member's name: everything is lost, and that is the end
+ *   close(): everything is let go of and drained, heartbeats going on; then the group is left (`leaving.ts`)
+ *
+ * Partitions to let go of are drained in `stable`; JoinGroup, which tells the group that they are free, comes after.
+ *
+ * Why a commit cannot go over another member's, though it is sent again after a rebalance: a member that is known to the
+ * group has taken part in every generation, since the group drops whoever does not join in time; and in each it claimed
+ * what it held, so nobody else was given that. When the group does not know it any more, everything is lost first, and
+ * with it every commit under way (`commits.ts`).
+ *
+ * When the process was held up for long, the group may have given its partitions away. The clock shows it before anything
+ * else happens (`stalls.ts`): nothing is handed over until a heartbeat has been answered.
+ */
+export class GroupMember implements GroupMembership {
+  readonly #options: GroupOptions
+  readonly #timings: GroupTimings
+  readonly #leader: GroupLeader
+  readonly #coordinator: GroupCoordinator
+  readonly #partitions: GroupPartitions
+  readonly #troubles: Troubles
+  readonly #topics: GroupTopics
+  readonly #stalls: Stalls
+  readonly #pace = new Pace()
+  readonly #started = Promise.withResolvers<void>()
+  readonly #abort = new AbortController()
+  readonly #timer: NodeJS.Timeout
+  #running: Promise<void> | undefined
+  #closing: Promise<void> | undefined
+  #memberId = ''
+  /** As of the last JoinGroup. */
+  #generation = -1
+  /** The generation of the last assignment. */
+  #synced = -1
+  #state: 'outside' | 'joining' | 'syncing' | 'stable' = 'outside'
+  #rejoin = 'first join'
+  #begun = false
+  /** Whoever joined has the member in hand: nothing is handed over before. */
+  #ready = false
+  #settledAt = -Infinity
+  /** When a coordinator last answered as one. */
+  #answeredAt = performance.now()
+  /** The answer to a JoinGroup without a member id, which names us: there is a member from then on. */
+  #naming: Promise<string> | undefined
+  #fenced = false
+
+  constructor(connections: Connections, metadata: Metadata, options: GroupOptions, timings: GroupTimings) {
+    this.#options = options
+    this.#timings = timings
+    this.#stalls = new Stalls(timings.sessionTimeout / 2)
+    this.#troubles = new Troubles(options)
+    this.#topics = new GroupTopics(metadata, options.topics, this.#troubles)
+    this.#leader = new GroupLeader(metadata)
+    this.#coordinator = new GroupCoordinator(connections, metadata, {
+      groupId: options.groupId,
+      instanceId: options.groupInstanceId ?? null,
+      sessionTimeout: timings.sessionTimeout,
+      rebalanceTimeout: timings.rebalanceTimeout,
+    })
+    this.#partitions = new GroupPartitions({
+      group: options,
+      drainTimeout: timings.drainTimeout,
+      connections,
+      metadata,
+      coordinator: this.#coordinator,
+      identity: () => this.#identity(),
+      doubt: () => this.#pace.wake(),
+      mayDeliver: () => this.#mayDeliver(),
+      onDrained: () => this.#drained(),
+      troubles: this.#troubles,
+      onError: (error) => options.onError?.(error),
+    })
+    this.#timer = setInterval(() => this.#tick(), TICK)
+    this.#leader.watch(options.topics)
+  }
+
+  /** Resolves when the partitions of the first assignment are at their positions. */
+  async start(): Promise<void> {
+    const limit = this.#timings.rebalanceTimeout + START_GRACE
+    const late = setTimeout(() => {
+      const text = `group ${this.#options.groupId}: no assignment within ${limit} ms`
+      this.#started.reject(new TransportError('MILENA_BROKER_UNREACHABLE', text))
+    }, limit)
+    this.#running = this.#run()
+    try {
+      await this.#started.promise
+    } finally {
+      clearTimeout(late)
+    }
+  }
+
+  commit(offsets: readonly OffsetToCommit[]): Promise<void> {
+    return this.#partitions.commit(offsets)
+  }
+
+  pause(partition: TopicPartition): void {
+    this.#partitions.pause(partition)
+  }
+
+  resume(partition: TopicPartition): void {
+    this.#partitions.resume(partition)
+  }
+
+  unread(): number {
+    return this.#partitions.unread
+  }
+
+  troubles(): readonly Trouble[] {
+    return this.#troubles.list
+  }
+
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close())
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** The transport is closing, which closes this member too. */
+  transportClosed(): void {
+    const error = new TransportError(
+      'MILENA_CLOSED',
+      `group ${this.#options.groupId}: the transport was closed`,
+    )
+    this.#troubles.begin('transport', { kind: 'closed', since: Date.now(), error })
+    void this.close()
+  }
+
+  async #close(): Promise<void> {
+    await this.#partitions.release()
+    this.#end()
+    await this.#leave()
+    await Promise.all([this.#partitions.close(), this.#coordinator.close()])
+    await this.#running
+  }
+
+  /** A static member keeps its place, once it had one. */
+  async #leave(): Promise<void> {
+    if (this.#fenced || (this.#begun && this.#options.groupInstanceId !== undefined)) return
+    await leaveGroup(this.#coordinator, {
+      memberId: this.#memberId,
+      naming: this.#naming,
+      isStatic: this.#options.groupInstanceId !== undefined,
+    })
+  }
+
+  #end(): void {
+    this.#abort.abort()
+    clearInterval(this.#timer)
+    this.#leader.close()
+    this.#topics.close()
+    this.#coordinator.end()
+    this.#troubles.endAllBut('transport', this.#fenced ? 'place' : '')
+    this.#pace.wake()
+    this.#started.reject(new TransportError('MILENA_CLOSED', `group ${this.#options.groupId}: closed`))
+    this.#started.promise.catch(() => undefined)
+  }
+
+  get #ended(): boolean {
+    return this.#abort.signal.aborted
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#ended) {
+      try {
+        // What is to be let go of is drained before JoinGroup tells the group that it is free.
+        if (this.#rejoin !== '' && !this.#partitions.draining) await this.#join()
+        else {
+          await this.#pause()
+          if (!this.#ended && this.#memberId !== '') await this.#beat()
+        }
+      } catch (error) {
+        await this.#failed(error)
+      }
+    }
+  }
+
+  async #join(): Promise<void> {
+    const { topics } = this.#options
+    this.#state = 'joining'
+    const subscription = encodeSubscription(topics, this.#partitions.owned, this.#synced)
+    const joining = this.#coordinator.join(this.#memberId, ASSIGNMENT_PROTOCOL, subscription, this.#rejoin)
+    if (this.#memberId === '') {
+      this.#naming = joining.then(
+        ({ memberId }) => memberId,
+        () => '',
+      )
+    }
+    const joined = await this.#whileAlive(joining)
+    const { errorCode } = joined
+    if (errorCode === kafka.none || errorCode === kafka.memberIdRequired) this.#memberId = joined.memberId
+    this.#naming = undefined
+    if (errorCode === kafka.memberIdRequired) return
+    if (errorCode !== kafka.none) return this.#refused(errorCode, 'joining')
+    this.#generation = joined.generation
+    this.#answeredAt = performance.now()
+    this.#state = 'syncing'
+    const asked = performance.now()
+    const sharing = joined.leads ? this.#leader.share(joined) : Promise.resolve(this.#leader.follow())
+    const assignments = await untilAborted(sharing, this.#abort.signal, `group ${this.#options.groupId}`)
+    const synced = await this.#whileAlive(this.#coordinator.sync(joined, ASSIGNMENT_PROTOCOL, assignments))
+    if (synced.errorCode !== kafka.none) {
+      // Another member joined meanwhile, or the group went on without our answer: once more from JoinGroup.
+      if (synced.errorCode === kafka.rebalanceInProgress || synced.errorCode === kafka.illegalGeneration)
+        return
+      return this.#refused(synced.errorCode, 'getting the assignment')
+    }
+    this.#settle(decodeAssignment(synced.assignment), asked)
+  }
+
+  #settle(assigned: readonly TopicPartition[], asked: number): void {
+    if (this.#ended) return
+    this.#synced = this.#generation
+    this.#settledAt = performance.now()
+    this.#state = 'stable'
+    this.#rejoin = ''
+    this.#acknowledged(asked)
+    this.#troubles.end('place')
+    this.#partitions.apply(this.#closing === undefined ? assigned : [])
+    this.#partitions.commits.drive()
+    if (!this.#begun) this.#begin()
+  }
+
+  #begin(): void {
+    this.#begun = true
+    this.#troubles.listen()
+    void this.#partitions.ready(READY_LIMIT).then(() => {
+      this.#ready = true
+      this.#started.resolve()
+      this.#partitions.wake()
+    })
+  }
+
+  /** What was let go of is free once the group is told so. */
+  #drained(): void {
+    if (this.#closing === undefined) this.#rejoin ||= 'let go of partitions'
+    this.#pace.wake()
+  }
+
+  async #beat(): Promise<void> {
+    const asked = performance.now()
+    const code = await this.#coordinator.heartbeat({ memberId: this.#memberId, generation: this.#generation })
+    if (code === kafka.none) this.#acknowledged(asked)
+    else if (code === kafka.rebalanceInProgress) {
+      this.#acknowledged(asked)
+      this.#rejoin ||= 'rebalance'
+    } else await this.#refused(code, 'heartbeat')
+  }
+
+  /** The coordinator knows us, or knew us when it was asked. */
+  #acknowledged(asked: number): void {
+    this.#answeredAt = performance.now()
+    this.#troubles.end('coordinator')
+    this.#partitions.commits.drive()
+    if (this.#stalls.answered(asked)) this.#partitions.wake()
+  }
+
+  async #refused(code: number, what: string): Promise<void> {
+    if (this.#ended) return // a JoinGroup that waited is answered so when its member leaves
+    const { groupId, groupInstanceId } = this.#options
+    if (code === kafka.fencedInstanceId) {
+      this.#fenced = true
+      const error = nameTaken(groupId, groupInstanceId)
+      this.#lose('', error)
+      this.#started.reject(error)
+      this.#end()
+    } else if (code === kafka.unknownMemberId || code === kafka.illegalGeneration) {
+      const error = placeLost(groupId, code, this.#stalls.heldUp, this.#timings.sessionTimeout)
+      this.#lose(code === kafka.unknownMemberId ? '' : this.#memberId, error)
+    } else if (code !== kafka.rebalanceInProgress) {
+      if (!isRetriable(code)) throw memberRefusal(groupId, code, what)
+      await this.#sleep(RETRY_PAUSE)
+      this.#pace.wake()
+    }
+  }
+
+  /** The group has gone on without this member. */
+  #lose(memberId: string, error: TransportError): void {
+    const hadPlace = this.#synced !== -1 || this.#fenced
+    this.#memberId = memberId
+    this.#generation = -1
+    this.#synced = -1
+    this.#state = 'outside'
+    this.#rejoin = 'lost its place'
+    this.#leader.follow()
+    this.#stalls.over()
+    this.#partitions.lose()
+    if (hadPlace && this.#begun) this.#trouble('place', error)
+  }
+
+  /** Nothing of a failure is final here, except at the start. */
+  async #failed(error: unknown): Promise<void> {
+    this.#naming = undefined
+    if (this.#ended) return
+    const lasting = error instanceof TransportError && !error.retryable ? error : undefined
+    const silent = performance.now() - this.#answeredAt
+    if (lasting !== undefined) {
+      this.#started.reject(lasting)
+      this.#started.promise.catch(() => undefined)
+      if (this.#begun) this.#trouble('coordinator', lasting)
+    } else if (silent > SILENCE && this.#begun) {
+      const text = `group ${this.#options.groupId}: no coordinator has answered for ${SILENCE} ms`
+      const silence = new TransportError('MILENA_BROKER_UNREACHABLE', text, { cause: error })
+      this.#trouble('coordinator', silence, silent)
+    }
+    await this.#sleep(lasting === undefined ? RETRY_PAUSE : REFUSED_PAUSE)
+    // A coordinator that came back, or its successor, is asked at once whether it knows us.
+    this.#pace.wake()
+  }
+
+  /** One that lasts, told once; it began `ago` milliseconds before now. */
+  #trouble(cause: string, error: TransportError, ago = 0): void {
+    const since = Math.round(Date.now() - ago)
+    if (this.#troubles.begin(cause, { kind: troubleKind(error), since, error }))
+      this.#options.onError?.(error)
+  }
+
+  #whileAlive<Answer>(waiting: Promise<Answer>): Promise<Answer> {
+    return whileAlive(waiting, this.#timings.heartbeatInterval, {
+      beat: () => this.#coordinator.heartbeat({ memberId: this.#memberId, generation: this.#generation }),
+      known: (asked) => this.#acknowledged(asked),
+      // Not once this member leaves: what waits then is to tell it its name.
+      dead: () => {
+        if (!this.#ended) this.#coordinator.abandonWait()
+      },
+    })
+  }
+
+  #tick(): void {
+    const now = performance.now()
+    this.#noticeStall(now)
+    this.#partitions.commits.expire(now)
+    this.#topics.look(now)
+    if (this.#state !== 'stable' || this.#rejoin !== '') return
+    this.#rejoin = this.#leader.changed(now) ?? ''
+    if (this.#rejoin !== '') this.#pace.wake()
+  }
+
+  #mayDeliver(): boolean {
+    this.#noticeStall(performance.now())
+    return this.#ready && !this.#stalls.doubtful
+  }
+
+  /** The session may be over: the coordinator is asked at once. That it did not answer meanwhile says nothing. */
+  #noticeStall(now: number): void {
+    if (!this.#stalls.look(now)) return
+    this.#answeredAt = now
+    this.#pace.wake()
+  }
+
+  #identity(): Identity | undefined {
+    if (this.#state === 'syncing' || this.#state === 'outside' || this.#synced === -1) return undefined
+    return { memberId: this.#memberId, generation: this.#generation }
+  }
+
+  /** Until the next heartbeat is due or something is to be done. */
+  async #pause(): Promise<void> {
+    // One rebalance follows another while members come and go, and those who wait for a partition wait for everybody.
+    const fresh = performance.now() - this.#settledAt < FRESH
+    await this.#pace.wait(Math.min(this.#timings.heartbeatInterval, fresh ? FRESH_INTERVAL : Infinity))
+  }
+
+  async #sleep(time: number): Promise<void> {
+    await sleep(time, undefined, { signal: this.#abort.signal }).catch(() => undefined)
+  }
+}

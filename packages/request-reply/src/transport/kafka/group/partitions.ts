@@ -1,0 +1,301 @@
+/**
+ * The partitions that a member holds: their positions, their reading, and how they are let go of.
+ *
+ * One time that a partition is held, a holding:
+ *
+ *              position known                 revoked, or the member closes
+ *   assigned ──────────────────▶ reading ───────────────────────────────────▶ draining ──▶ over
+ *      │                            │                                            ▲  onRevoked settled,
+ *      └────────────────────────────┴── lost: at once ──────────────────────────┘  or drain timeout, or lost
+ *
+ * Until the holding is over its records are handed over, in `draining` too, and it can be committed; nothing of either
+ * afterwards. While something drains the member does not join anew, so nothing is given to it that it has not let go of.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { errorOf } from '../../../words.ts'
+import type { GroupOptions, OffsetToCommit, TopicPartition } from '../../transport.ts'
+import type { Connections } from '../cluster/connections.ts'
+import type { ReadPartition } from '../reading/broker-fetcher.ts'
+import { GroupCommits, type CommitHolding, type Place } from './commits.ts'
+import type { Committed, GroupCoordinator, Identity } from './coordinator-requests.ts'
+import { GroupPositions } from './positions.ts'
+import type { Troubles } from '../../troubles.ts'
+import type { Metadata } from '../cluster/metadata.ts'
+import { LogReader } from '../reading/log-reader.ts'
+
+interface Holding extends CommitHolding {
+  held: boolean
+  draining: Drain | undefined
+  paused: boolean
+  /** What the group had committed when the holding began: a commit of less would set the group back. */
+  floor: number
+  reading: ReadPartition | undefined
+}
+
+/** Holdings that are let go of together. */
+interface Drain {
+  /** How many of them are not over. */
+  left: number
+  readonly allOver: () => void
+}
+
+export interface PartitionsOptions {
+  readonly group: GroupOptions
+  readonly drainTimeout: number
+  readonly connections: Connections
+  readonly metadata: Metadata
+  readonly coordinator: GroupCoordinator
+  readonly identity: () => Identity | undefined
+  readonly doubt: () => void
+  /** While false, nothing is handed over: this process may have been stopped and lost its partitions. */
+  readonly mayDeliver: () => boolean
+  /** Nothing drains any more. */
+  readonly onDrained: () => void
+  readonly troubles: Troubles
+  readonly onError: (error: Error) => void
+}
+
+export class GroupPartitions {
+  readonly commits: GroupCommits
+  readonly #options: PartitionsOptions
+  readonly #reader: LogReader
+  #lookReady: (() => void) | undefined
+  readonly #positions: GroupPositions<Holding>
+  readonly #holdings = new Map<string, Holding>()
+  readonly #drains = new Set<Promise<void>>()
+
+  constructor(options: PartitionsOptions) {
+    const { connections, metadata, group, coordinator, troubles } = options
+    this.#options = options
+    this.commits = new GroupCommits({
+      groupId: group.groupId,
+      coordinator,
+      identity: options.identity,
+      doubt: options.doubt,
+    })
+    this.#reader = new LogReader(connections, metadata, {
+      onRecords: (records, appendedAfter) => group.onRecords(records, appendedAfter),
+      onUnreadable: (range) => group.onUnreadable?.(range),
+      onTrouble: (reading) => troubles.read(reading),
+      onError: options.onError,
+      mayDeliver: options.mayDeliver,
+      onEndsKnown: () => this.#lookReady?.(),
+    })
+    this.#positions = new GroupPositions<Holding>({
+      group,
+      connections,
+      metadata,
+      coordinator,
+      commits: this.commits,
+      troubles,
+      onError: options.onError,
+      begin: (holding, offset, committed) => this.#begin(holding, offset, committed),
+    })
+  }
+
+  /** What this member claims when it joins: all that it has not been told to let go of. */
+  get owned(): TopicPartition[] {
+    return [...this.#holdings.values()].filter(isKept).map(bare)
+  }
+
+  /** Whether partitions are being let go of. */
+  get draining(): boolean {
+    return this.#drains.size > 0
+  }
+
+  /**
+   * Resolves when everything that is held is at its position, and it is known where the log ended then: what is appended
+   * from now on is read, and known to be new. After `limit` ms at the latest.
+   */
+  ready(limit: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer)
+        this.#lookReady = undefined
+        resolve()
+      }
+      const timer = setTimeout(done, limit)
+      this.#lookReady = () => {
+        const open = [...this.#holdings.values()].some(
+          (one) => one.reading === undefined || one.reading.awaitsEnd,
+        )
+        if (!open) done()
+      }
+      this.#lookReady()
+    })
+  }
+
+  /** As `GroupMembership.unread`. */
+  get unread(): number {
+    return this.#reader.unread
+  }
+
+  /** The reader may go on: `mayDeliver` has become true. */
+  wake(): void {
+    this.#reader.wake()
+  }
+
+  /** Takes new partitions on and begins to let go of those that are not assigned any more. */
+  apply(assigned: readonly TopicPartition[]): void {
+    const keep = new Set(assigned.map(keyOf))
+    const revoked = [...this.#holdings.values()].filter((one) => isKept(one) && !keep.has(keyOf(one)))
+    const added = assigned.filter((one) => !this.#holdings.has(keyOf(one)))
+    void this.#drain(revoked)
+    this.#take(added)
+  }
+
+  /** Lets go of everything; resolves when it is drained, what drained before too, after the drain timeout at the latest. */
+  async release(): Promise<void> {
+    void this.#drain([...this.#holdings.values()].filter(isKept))
+    await Promise.all(this.#drains)
+  }
+
+  /** Somebody else has them: everything that is held is over now. */
+  lose(): void {
+    const lost = [...this.#holdings.values()]
+    for (const one of lost) this.#over(one)
+    this.commits.fence()
+    if (lost.length > 0) this.#tell(() => this.#options.group.onLost(lost.map(bare)))
+  }
+
+  async commit(offsets: readonly OffsetToCommit[]): Promise<void> {
+    const allowed: [Holding, Place][] = []
+    const fenced: TopicPartition[] = []
+    for (const one of offsets) {
+      const holding = this.#holdings.get(keyOf(one))
+      if (holding === undefined || isStale(holding, one.offset)) fenced.push(one)
+      else allowed.push([holding, { offset: one.offset, metadata: one.metadata }])
+    }
+    if (allowed.length > 0) await this.commits.commit(allowed)
+    if (fenced.length > 0) throw this.commits.fenced(fenced)
+  }
+
+  pause(partition: TopicPartition): void {
+    const holding = this.#holdings.get(keyOf(partition))
+    if (holding === undefined) return
+    holding.paused = true
+    if (holding.reading !== undefined) this.#reader.pause(holding.reading)
+  }
+
+  resume(partition: TopicPartition): void {
+    const holding = this.#holdings.get(keyOf(partition))
+    if (holding === undefined) return
+    holding.paused = false
+    if (holding.reading !== undefined) this.#reader.resume(holding.reading)
+  }
+
+  async close(): Promise<void> {
+    for (const one of this.#holdings.values()) this.#over(one)
+    this.commits.close()
+    await Promise.all([this.#reader.close(), this.#positions.close()])
+  }
+
+  #take(added: readonly TopicPartition[]): void {
+    if (added.length === 0) return
+    const holdings = added.map(({ topic, partition }): Holding => ({
+      topic,
+      partition,
+      held: true,
+      draining: undefined,
+      paused: false,
+      floor: -1,
+      reading: undefined,
+    }))
+    for (const one of holdings) this.#holdings.set(keyOf(one), one)
+    this.#tell(() => this.#options.group.onAssigned?.(holdings.map(bare)))
+    void this.#positions.find(holdings)
+  }
+
+  #begin(holding: Holding, offset: number, committed: Committed | undefined): void {
+    if (committed !== undefined) {
+      holding.floor = committed.offset
+      this.#tell(() => this.#options.group.onCommitted?.({ ...bare(holding), ...committed }))
+      if (!holding.held) return
+    }
+    holding.reading = this.#reader.add(holding, offset)
+    if (holding.paused) this.#reader.pause(holding.reading)
+    this.#lookReady?.()
+  }
+
+  /** `onRevoked` settles, or the drain timeout is over, or what is drained is lost meanwhile: then the holdings are over. */
+  #drain(holdings: readonly Holding[]): Promise<void> {
+    if (holdings.length === 0) return Promise.resolve()
+    const drained = this.#letGo(holdings).finally(() => {
+      this.#drains.delete(drained)
+      if (this.#drains.size === 0) this.#options.onDrained()
+    })
+    this.#drains.add(drained)
+    return drained
+  }
+
+  async #letGo(holdings: readonly Holding[]): Promise<void> {
+    const lost = Promise.withResolvers<void>()
+    const drain: Drain = { left: holdings.length, allOver: lost.resolve }
+    for (const one of holdings) one.draining = drain
+    const late = new AbortController()
+    await Promise.race([
+      this.#revoke(holdings),
+      sleep(this.#options.drainTimeout, undefined, { signal: late.signal }).catch(() => undefined),
+      lost.promise,
+    ])
+    late.abort()
+    for (const one of holdings) this.#over(one)
+    this.commits.fence()
+  }
+
+  /** What `onRevoked` throws at once is a rejection like any other; once it has settled nothing more is handed over. */
+  async #revoke(holdings: readonly Holding[]): Promise<void> {
+    try {
+      await this.#options.group.onRevoked(holdings.map(bare))
+    } catch (error) {
+      this.#tellError(error)
+    } finally {
+      for (const one of holdings) this.#over(one)
+    }
+  }
+
+  /** What the application throws stops nothing here. */
+  #tell(call: () => void): void {
+    try {
+      call()
+    } catch (error) {
+      this.#tellError(error)
+    }
+  }
+
+  #tellError(error: unknown): void {
+    this.#options.onError(errorOf(error))
+  }
+
+  #over(holding: Holding): void {
+    if (!holding.held) return
+    holding.held = false
+    if (holding.reading !== undefined) this.#reader.remove(holding.reading)
+    this.#positions.forget(holding)
+    this.#holdings.delete(keyOf(holding))
+    this.#lookReady?.()
+    const { draining } = holding
+    if (draining !== undefined && --draining.left === 0) draining.allOver()
+  }
+}
+
+/** Whether it is claimed when the member joins: all that it has not been told to let go of. */
+function isKept({ draining }: Holding): boolean {
+  return draining === undefined
+}
+
+/**
+ * Left over from an earlier holding of the partition, when it is less than was committed before this one; or from a topic
+ * that was deleted since, when it is beyond what was read of the new one. It would set the group back, or make it skip.
+ */
+function isStale({ floor, reading }: Holding, offset: number): boolean {
+  return offset < floor || (reading !== undefined && reading.recreated && offset > reading.position)
+}
+
+function keyOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`
+}
+
+function bare({ topic, partition }: TopicPartition): TopicPartition {
+  return { topic, partition }
+}

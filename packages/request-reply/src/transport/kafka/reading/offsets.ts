@@ -1,0 +1,208 @@
+/** Where partitions begin and end now: the ListOffsets API (version 6), asked of each partition's leader. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { listOffsetsV6 } from '@platformatic/kafka'
+import { TransportError } from '../../../errors.ts'
+import type { StartPosition, TopicPartition } from '../../transport.ts'
+import type { BrokerPool } from '../cluster/connections.ts'
+import { codesOf, isRetriable, kafka, orAnswer, refusal, unreachable } from '../cluster/kafka-errors.ts'
+import type { BrokerNode, Metadata } from '../cluster/metadata.ts'
+import type { ApiVersionTable } from '../cluster/versions.ts'
+
+/** What counts as the latest: the end of what read_committed readers get, or the high watermark. */
+export type Isolation = 'committed' | 'uncommitted'
+const isolations: Readonly<Record<Isolation, number>> = { uncommitted: 0, committed: 1 }
+/** Milliseconds for the first answer about a topic. */
+const START_LIMIT = 10_000
+/** Not a replica. */
+const CLIENT = -1
+const timestamps: Readonly<Record<StartPosition, bigint>> = { earliest: -2n, latest: -1n }
+/** Milliseconds between two tries; metadata is asked for in between. */
+const RETRY_PAUSE = 50
+/** Milliseconds in all: longer than the election after a broker's death. */
+const LIMIT = 20_000
+
+const listOffsetsApi: ApiVersionTable<typeof listOffsetsV6.api> = {
+  name: 'ListOffsets',
+  key: 2,
+  versions: { 6: listOffsetsV6.api },
+}
+
+export interface OffsetsSource {
+  readonly metadata: Metadata
+  readonly pool: BrokerPool
+  /** Ends the asking; the promise then rejects with `MILENA_CLOSED`. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * The offset of the first record that is left, or of the one to be appended next, for each partition in turn; whoever
+ * leads it is looked for until it answers, at most 20 s. The topics must be watched.
+ *
+ * @throws TransportError `MILENA_TOPIC_MISSING`, `MILENA_PARTITION_MISSING`, `MILENA_NOT_AUTHORIZED`,
+ * `MILENA_AUTHENTICATION_FAILED`, `MILENA_BROKER_UNREACHABLE`, `MILENA_CLOSED`, `MILENA_BROKER_ERROR`
+ */
+export async function findOffsets(
+  source: OffsetsSource,
+  partitions: readonly TopicPartition[],
+  at: StartPosition,
+): Promise<number[]> {
+  const found = new Map<TopicPartition, number>()
+  const deadline = performance.now() + LIMIT
+  let cause: unknown
+  for (;;) {
+    const left = partitions.filter((one) => !found.has(one))
+    if (left.length === 0) return partitions.map((one) => found.get(one)!)
+    for (const one of left) checkPartition(source.metadata, one)
+    const outcomes = await askLeaders(source, left, at, 'committed', found)
+    for (const outcome of outcomes) {
+      if (outcome.status === 'fulfilled') continue
+      cause = outcome.reason
+      if (cause instanceof TransportError) throw cause
+    }
+    if (source.signal.aborted) throw new TransportError('MILENA_CLOSED', 'closed while looking for offsets')
+    if (found.size === partitions.length) continue
+    if (performance.now() > deadline) throw overdue(left, cause)
+    await source.metadata.refresh().catch((error: unknown) => {
+      if (error instanceof TransportError && error.code !== 'MILENA_BROKER_UNREACHABLE') throw error
+      cause = error
+    })
+    await sleep(RETRY_PAUSE, undefined, { signal: source.signal }).catch(() => undefined)
+  }
+}
+
+/** Asks each leader that is known, once. What was not found out, for whatever reason, is left out. */
+export async function askOffsets<Partition extends TopicPartition>(
+  source: OffsetsSource,
+  partitions: readonly Partition[],
+  at: StartPosition,
+  isolation: Isolation,
+): Promise<ReadonlyMap<Partition, number>> {
+  const found = new Map<Partition, number>()
+  await askLeaders(source, partitions, at, isolation, found)
+  return found
+}
+
+/** Every leader by itself: one that does not answer keeps nothing of the others' answers back. */
+async function askLeaders<Partition extends TopicPartition>(
+  source: OffsetsSource,
+  partitions: readonly Partition[],
+  at: StartPosition,
+  isolation: Isolation,
+  found: Map<Partition, number>,
+): Promise<PromiseSettledResult<void>[]> {
+  const byLeader = new Map<BrokerNode, Partition[]>()
+  for (const one of partitions) {
+    const leader = source.metadata.leader(one.topic, one.partition)
+    if (leader === undefined) continue
+    const list = byLeader.get(leader.node)
+    if (list === undefined) byLeader.set(leader.node, [one])
+    else list.push(one)
+  }
+  return Promise.allSettled(
+    [...byLeader].map(([node, theirs]) => askLeader(source, node, theirs, at, isolation, found)),
+  )
+}
+
+/**
+ * How many partitions a watched topic has, once a broker knows it; at most 10 s, or until the signal fires.
+ *
+ * @throws TransportError `MILENA_TOPIC_MISSING`, `MILENA_NOT_AUTHORIZED`, `MILENA_AUTHENTICATION_FAILED`,
+ * `MILENA_BROKER_UNREACHABLE`, `MILENA_CLOSED`
+ */
+export async function awaitTopic(metadata: Metadata, topic: string, signal?: AbortSignal): Promise<number> {
+  const deadline = performance.now() + START_LIMIT
+  for (;;) {
+    if (signal?.aborted === true)
+      throw new TransportError('MILENA_CLOSED', `closed while looking for topic ${topic}`)
+    let cause: unknown
+    await metadata.refresh().catch((error: unknown) => {
+      if (error instanceof TransportError && error.code !== 'MILENA_BROKER_UNREACHABLE') throw error
+      cause = error
+    })
+    const state = metadata.topic(topic)
+    if (state !== undefined) {
+      checkPartition(metadata, { topic, partition: 0 })
+      if (state.partitions.length > 0) return state.partitions.length
+    }
+    if (performance.now() < deadline) continue
+    if (cause instanceof TransportError) throw cause
+    throw unreachable(
+      [...metadata.nodes.values()].map((node) => `${node.host}:${node.port}`),
+      `about topic ${topic}`,
+      cause,
+    )
+  }
+}
+
+/** Throws when metadata says for certain that the partition is not there, or not for us. */
+export function checkPartition(metadata: Metadata, { topic, partition }: TopicPartition): void {
+  const state = metadata.topic(topic)
+  if (state === undefined) return
+  const what = `reading topic ${topic}`
+  if (state.missing) throw refusal(kafka.unknownTopicOrPartition, what)
+  if (state.errorCode !== kafka.none && !isRetriable(state.errorCode)) throw refusal(state.errorCode, what)
+  const count = state.partitions.length
+  if (count === 0 || (partition >= 0 && partition < count)) return
+  const range = count === 1 ? 'only partition 0' : `partitions 0 to ${count - 1}`
+  throw new TransportError(
+    'MILENA_PARTITION_MISSING',
+    `${what}: there is no partition ${partition}, it has ${range}`,
+  )
+}
+
+async function askLeader<Partition extends TopicPartition>(
+  { metadata, pool }: OffsetsSource,
+  node: BrokerNode,
+  partitions: readonly Partition[],
+  at: StartPosition,
+  isolation: Isolation,
+  found: Map<Partition, number>,
+): Promise<void> {
+  const topics = Map.groupBy(partitions, (one) => one.topic)
+  const epochs = (topic: string, partition: number): number => metadata.leader(topic, partition)?.epoch ?? -1
+  try {
+    const link = await pool.get(node)
+    const { api } = link.pick(listOffsetsApi)
+    const answer = await orAnswer(
+      api.async(
+        link.connection,
+        CLIENT,
+        isolations[isolation],
+        [...topics].map(([name, list]) => ({
+          name,
+          partitions: list.map(({ partition }) => ({
+            partitionIndex: partition,
+            currentLeaderEpoch: epochs(name, partition),
+            timestamp: timestamps[at],
+          })),
+        })),
+      ),
+    )
+    metadata.absolve(node)
+    for (const topic of answer.topics) {
+      for (const one of topic.partitions) {
+        const asked = topics.get(topic.name)?.find(({ partition }) => partition === one.partitionIndex)
+        if (asked === undefined) continue
+        if (one.errorCode === kafka.none) found.set(asked, Number(one.offset))
+        else if (!isRetriable(one.errorCode)) {
+          throw refusal(
+            one.errorCode,
+            `finding the offsets of topic ${topic.name}, partition ${one.partitionIndex}`,
+          )
+        }
+      }
+    }
+  } catch (error) {
+    if (codesOf(error).length === 0 && !(error instanceof TransportError)) metadata.blame(node)
+    throw error
+  }
+}
+
+function overdue(left: readonly TopicPartition[], cause: unknown): TransportError {
+  const names = left.map(({ topic, partition }) => `${topic}/${partition}`).join(', ')
+  return new TransportError(
+    'MILENA_BROKER_UNREACHABLE',
+    `the leaders of ${names} did not answer within ${LIMIT} ms; see whether their brokers run`,
+    { cause },
+  )
+}

@@ -1,0 +1,101 @@
+/** The real cluster behind the sender: metadata, and connections for Produce alone. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { initProducerIdV3, initProducerIdV4, initProducerIdV5 } from '@platformatic/kafka'
+import type { BrokerPool, Connections } from '../cluster/connections.ts'
+import { isRetriable, orAnswer, refusal } from '../cluster/kafka-errors.ts'
+import type { BrokerNode, Leader, Metadata, TopicState } from '../cluster/metadata.ts'
+import { produce, produceApi, type PartitionBatch, type PartitionResult } from './produce.ts'
+import type { SenderCluster } from './sender.ts'
+import type { ApiVersionTable } from '../cluster/versions.ts'
+
+const initProducerIdApi: ApiVersionTable<typeof initProducerIdV4.api> = {
+  name: 'InitProducerId',
+  key: 22,
+  versions: { 3: initProducerIdV3.api, 4: initProducerIdV4.api, 5: initProducerIdV5.api },
+}
+/** Milliseconds that a request may take beyond what the broker may wait for its replicas. */
+const GRACE = 1_000
+/** Milliseconds between tries for a producer id, and how many. */
+const PAUSE = 20
+const ROUNDS = 20
+
+export class KafkaSenderCluster implements SenderCluster {
+  readonly #metadata: Metadata
+  readonly #pool: BrokerPool
+  readonly #timeout: number
+
+  constructor(connections: Connections, metadata: Metadata) {
+    this.#metadata = metadata
+    this.#timeout = connections.options.requestTimeout
+    this.#pool = connections.open(this.#timeout + GRACE)
+  }
+
+  watch(topic: string): () => void {
+    return this.#metadata.watch(topic)
+  }
+
+  topic(name: string): TopicState | undefined {
+    return this.#metadata.topic(name)
+  }
+
+  leader(topic: string, partition: number): Leader | undefined {
+    return this.#metadata.leader(topic, partition)
+  }
+
+  refresh(): Promise<void> {
+    return this.#metadata.refresh()
+  }
+
+  onChange(listener: () => void): () => void {
+    return this.#metadata.onChange(listener)
+  }
+
+  connected(node: BrokerNode): boolean {
+    return this.#pool.peek(node) !== undefined
+  }
+
+  async connect(node: BrokerNode): Promise<void> {
+    try {
+      const link = await this.#pool.get(node)
+      // A version gap must show here: once a batch counts as sent, its outcome is unknown.
+      link.pick(produceApi)
+    } catch (error) {
+      this.#metadata.blame(node)
+      throw error
+    }
+  }
+
+  async produce(node: BrokerNode, batches: readonly PartitionBatch[]): Promise<PartitionResult[]> {
+    try {
+      const link = this.#pool.peek(node) ?? (await this.#pool.get(node))
+      const results = await produce(link, batches, this.#timeout)
+      this.#metadata.absolve(node)
+      return results
+    } catch (error) {
+      this.#metadata.blame(node)
+      throw error
+    }
+  }
+
+  async newProducerId(): Promise<bigint> {
+    const act = 'ask for a producer id'
+    for (let round = 0; ; round++) {
+      const { link, broker } = await this.#metadata.anyLink()
+      const { api } = link.pick(initProducerIdApi)
+      const answer = await orAnswer(api.async(link.connection, null, this.#timeout, -1n, -1)).catch(
+        (error: unknown) => {
+          this.#metadata.blame(broker)
+          throw error
+        },
+      )
+      if (answer.errorCode === 0) return answer.producerId
+      // A broker that has none in stock fetches some and says COORDINATOR_LOAD_IN_PROGRESS meanwhile.
+      if (round >= ROUNDS || !isRetriable(answer.errorCode)) throw refusal(answer.errorCode, act)
+      await sleep(PAUSE)
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#pool.close()
+  }
+}

@@ -1,0 +1,404 @@
+/**
+ * Sends records: gathers what comes while a request is on its way and sends it with the next.
+ *
+ *   send ─▶ topic known? ── no ──▶ unrouted ──┐
+ *             │ yes                           │ metadata, again and again until
+ *             ▼                               │ found, refused or out of time
+ *       partition queue ─ leader? ─ no ─▶ stuck
+ *             │ yes                           │
+ *             ▼                               ▼
+ *       broker of the leader ◀───────────── #recover()
+ *             │ one Produce in flight, with one batch of each ready partition
+ *             ▼
+ *       answered ─▶ done | look again (stuck)
+ *
+ * A broker has one broker, so that the batches of a partition go out one after another; `partition-queue.ts` has the rules
+ * that keep order and uniqueness when answers fail to come. Nothing waits for ever: each record has a deadline.
+ */
+import { TransportError, type ErrorDetails } from '../../../errors.ts'
+import type { OutgoingRecord, RecordPosition } from '../../transport.ts'
+import { batchHeadSize, bodySize } from './batch-encoding.ts'
+import { BatchMemory } from './batch-memory.ts'
+import { kafka, refusal } from '../cluster/kafka-errors.ts'
+import { BrokerSender, type BrokerSenderHost } from './broker-sender.ts'
+import type { BrokerNode } from '../cluster/metadata.ts'
+import { Held } from './held.ts'
+import type { PartitionQueue, QueueSettings, QueueSurroundings } from './partition-queue.ts'
+import type { PartitionBatch, PartitionResult } from './produce.ts'
+import { Producers } from './producers.ts'
+import type { PendingRecord } from './record-queue.ts'
+import { closedBefore, impossible, neverRouted, notARecord, partitionMissing } from './send-errors.ts'
+import { TopicQueues, type Layout } from './topic-queues.ts'
+
+/** What the sender asks of the cluster; the first four as in `Metadata`. */
+export interface SenderCluster extends Layout {
+  watch(topic: string): () => void
+  refresh(): Promise<void>
+  onChange(listener: () => void): () => void
+  /** Whether `produce` can go out at once. */
+  connected(node: BrokerNode): boolean
+  connect(node: BrokerNode): Promise<void>
+  /** Rejects when no answer came. */
+  produce(node: BrokerNode, batches: readonly PartitionBatch[]): Promise<PartitionResult[]>
+  newProducerId(): Promise<bigint>
+}
+
+export interface SenderSettings extends QueueSettings {
+  /** Milliseconds. */
+  readonly linger: number
+  /** Milliseconds. */
+  readonly deliveryTimeout: number
+  /** Milliseconds that `close` waits for requests on their way. */
+  readonly closeTimeout: number
+}
+
+/** Milliseconds without an answer after which the leader is looked up: it may have moved away from a hung broker. */
+const SLOW_ANSWER = 1_000
+/** Milliseconds between two looks at deadlines and slow answers. */
+const SWEEP = 250
+/** Milliseconds without a record after which a topic is forgotten. */
+const FORGET_AFTER = 300_000
+
+export class Sender {
+  readonly #cluster: SenderCluster
+  readonly #settings: SenderSettings
+  readonly #producers = new Producers()
+  readonly #held = new Held()
+  readonly #surroundings: QueueSurroundings
+  readonly #topics = new Map<string, TopicQueues>()
+  readonly #unwatch = new Map<string, () => void>()
+  readonly #brokers = new Map<number, BrokerSender>()
+  readonly #stuck = new Set<PartitionQueue>()
+  readonly #brokerHost: BrokerSenderHost
+  readonly #stopListening: () => void
+  #identity: Promise<void> | undefined
+  #recovering = false
+  #wake: (() => void) | undefined
+  #sweepTimer: NodeJS.Timeout | undefined
+  #closed = false
+  #closing: Promise<void> | undefined
+  #landed: (() => void) | undefined
+
+  constructor(cluster: SenderCluster, settings: SenderSettings) {
+    this.#cluster = cluster
+    this.#settings = settings
+    this.#surroundings = {
+      settings,
+      producers: this.#producers,
+      memory: new BatchMemory(),
+      held: this.#held,
+    }
+    this.#brokerHost = this.#hostBrokers()
+    this.#stopListening = cluster.onChange(() => this.#onLayout())
+  }
+
+  /** As `Transport.send`. */
+  send(record: OutgoingRecord): Promise<RecordPosition> {
+    let size: number
+    try {
+      size = bodySize(record)
+    } catch (error) {
+      return Promise.reject(notARecord(record, error))
+    }
+    const now = performance.now()
+    return new Promise((resolve, reject) => {
+      const pending: PendingRecord = {
+        record,
+        bodySize: size,
+        timestamp: Date.now(),
+        deadline: now + this.#settings.deliveryTimeout,
+        resolve,
+        reject,
+        settled: false,
+      }
+      const wrong = impossible(pending)
+      if (wrong !== undefined) return reject(wrong)
+      if (this.#closed) return reject(closedBefore(record.topic, {}))
+      this.#held.add(pending)
+      this.#armSweep()
+      const topic = this.#topics.get(record.topic) ?? this.#openTopic(record.topic)
+      topic.usedAt = now
+      const queue = topic.add(pending, now)
+      if (queue === undefined) this.#recover()
+      else if (queue.hasWork && !this.#stuck.has(queue)) this.#place(queue)
+    })
+  }
+
+  /** As `Transport.withdraw`. */
+  withdraw(record: OutgoingRecord): boolean {
+    return this.#topics.get(record.topic)?.withdraw(record) ?? false
+  }
+
+  /** As `Transport.sending`. */
+  sending(): { readonly records: number; readonly bytes: number } {
+    const { records, bytes } = this.#held
+    return { records, bytes }
+  }
+
+  #openTopic(name: string): TopicQueues {
+    const topic = new TopicQueues(name, this.#cluster, this.#surroundings)
+    this.#topics.set(name, topic)
+    this.#unwatch.set(name, this.#cluster.watch(name))
+    return topic
+  }
+
+  #hostBrokers(): BrokerSenderHost {
+    const cluster = this.#cluster
+    return {
+      isReady: (node) => this.#producers.current !== undefined && cluster.connected(node),
+      prepare: (node) => this.#prepare(node),
+      produce: (node, batches) => cluster.produce(node, batches),
+      leads: (node, queue) => cluster.leader(queue.topic, queue.partition)?.node.id === node.id,
+      lingers: (queue, now) => this.#lingers(queue, now),
+      place: (queue) => this.#place(queue),
+      unprepared: (queues, problem) => {
+        for (const queue of queues) this.#setBack(queue, problem)
+        this.#recover()
+      },
+      departed: (queue, batch) => {
+        this.#held.share(batch)
+        this.#topics.get(queue.topic)?.departed(queue.partition)
+      },
+      lookAgain: (queue) => {
+        if (queue.hasWork) this.#stuck.add(queue)
+      },
+      ended: (batches) => {
+        for (const batch of batches) this.#held.letGo(batch)
+        if (this.#stuck.size > 0) this.#recover()
+        this.#landed?.()
+      },
+    }
+  }
+
+  /** Hands a queue with work to its leader's broker. */
+  #place(queue: PartitionQueue): void {
+    const leader = this.#cluster.leader(queue.topic, queue.partition)
+    if (leader === undefined) {
+      this.#stuck.add(queue)
+      this.#recover()
+      return
+    }
+    let broker = this.#brokers.get(leader.node.id)
+    if (broker === undefined)
+      this.#brokers.set(leader.node.id, (broker = new BrokerSender(leader.node, this.#brokerHost)))
+    broker.node = leader.node
+    broker.enqueue(queue)
+  }
+
+  async #prepare(node: BrokerNode): Promise<void> {
+    await this.#cluster.connect(node)
+    if (this.#producers.current === undefined) await (this.#identity ??= this.#identify())
+  }
+
+  async #identify(): Promise<void> {
+    try {
+      this.#producers.adopt(await this.#cluster.newProducerId())
+    } finally {
+      this.#identity = undefined
+    }
+  }
+
+  #lingers(queue: PartitionQueue, now: number): number {
+    const { linger, batchSize } = this.#settings
+    if (linger === 0 || queue.repeats || queue.queuedBytes + batchHeadSize >= batchSize) return 0
+    return queue.queuedSince + linger - now
+  }
+
+  /** Sets a queue aside until its leader has been looked up, or rejects its records if that cannot help. */
+  #setBack(queue: PartitionQueue, problem: unknown): void {
+    queue.noteProblem(problem)
+    this.#stuck.delete(queue)
+    if (isFinal(problem)) queue.fail(finalError(queue.topic, problem))
+    else if (queue.hasWork) this.#stuck.add(queue)
+  }
+
+  /** Looks up topics and leaders until nothing is left that waits for them. One loop, however many call. */
+  #recover(): void {
+    if (this.#closed || this.#recovering) return
+    this.#recovering = true
+    void this.#recoverAll().finally(() => {
+      this.#recovering = false
+      // Something may have come between the loop's last look and now.
+      if (this.#isStuck()) this.#recover()
+    })
+  }
+
+  #isStuck(): boolean {
+    return this.#stuck.size > 0 || [...this.#topics.values()].some((topic) => topic.hasUnrouted)
+  }
+
+  async #recoverAll(): Promise<void> {
+    for (let round = 0; !this.#closed && this.#isStuck(); round++) {
+      // Metadata spaces its requests by itself; a cluster in trouble is asked more slowly.
+      if (round > 0) await this.#pause(Math.min(20 * round, 200))
+      const asked = performance.now()
+      try {
+        await this.#cluster.refresh()
+      } catch (error) {
+        this.#nobodyAnswered(error)
+        continue
+      }
+      for (const topic of this.#topics.values()) this.#judgeUnrouted(topic, asked)
+      const stuck = [...this.#stuck]
+      for (const queue of stuck) this.#judgeStuck(queue)
+    }
+  }
+
+  #pause(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, milliseconds)
+      this.#wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+
+  #nobodyAnswered(problem: unknown): void {
+    const stuck = [...this.#stuck]
+    for (const queue of stuck) this.#setBack(queue, problem)
+    if (!isFinal(problem)) return
+    for (const topic of this.#topics.values()) topic.rejectUnrouted(() => finalError(topic.name, problem)({}))
+  }
+
+  /** After an answer that was asked for at `asked`; whatever it made routable has been routed. */
+  #judgeUnrouted(topic: TopicQueues, asked: number): void {
+    const verdict = this.#verdict(topic.name)
+    if (verdict !== undefined) topic.rejectUnrouted(() => verdict({}))
+    const { count } = topic
+    if (count === 0) return
+    topic.rejectUnrouted(({ record, deadline }) =>
+      // The topic may have grown: only an answer that is younger than the record counts.
+      deadline - this.#settings.deliveryTimeout <= asked
+        ? partitionMissing(topic.name, record.partition ?? 0, count)
+        : undefined,
+    )
+  }
+
+  #judgeStuck(queue: PartitionQueue): void {
+    const verdict = this.#verdict(queue.topic, queue.partition)
+    if (verdict !== undefined) queue.fail(verdict)
+    if (!queue.hasWork) this.#stuck.delete(queue)
+    else if (this.#cluster.leader(queue.topic, queue.partition) !== undefined) {
+      this.#stuck.delete(queue)
+      this.#place(queue)
+    } else queue.noteProblem(new Error('the partition has no leader'))
+  }
+
+  /** The error that settles whatever goes to this topic; `undefined` while there is hope. */
+  #verdict(name: string, partition = 0): ((details: ErrorDetails) => TransportError) | undefined {
+    const state = this.#cluster.topic(name)
+    if (state === undefined) return undefined
+    if (state.missing)
+      return (details) => refusal(kafka.unknownTopicOrPartition, `send to topic ${name}`, details)
+    const final = state.errorCode === kafka.topicAuthorizationFailed || state.errorCode === kafka.invalidTopic
+    if (final) return (details) => refusal(state.errorCode, `send to topic ${name}`, details)
+    const count = state.partitions.length
+    if (count > 0 && partition >= count) return (details) => partitionMissing(name, partition, count, details)
+    return undefined
+  }
+
+  /** New metadata. */
+  #onLayout(): void {
+    const now = performance.now()
+    for (const topic of this.#topics.values()) {
+      // At once, so that a record sent from now on cannot overtake them.
+      for (const queue of topic.reroute(now)) if (queue.hasWork && !this.#stuck.has(queue)) this.#place(queue)
+      this.#forgetIfIdle(topic, now)
+    }
+    for (const broker of this.#brokers.values()) {
+      broker.release((queue) => {
+        const leader = this.#cluster.leader(queue.topic, queue.partition)
+        return leader !== undefined && leader.node.id !== broker.node.id
+      })
+    }
+  }
+
+  #forgetIfIdle(topic: TopicQueues, now: number): void {
+    const gone = this.#cluster.topic(topic.name)?.missing === true
+    if ((!gone && now - topic.usedAt < FORGET_AFTER) || topic.pending) return
+    topic.forget()
+    this.#topics.delete(topic.name)
+    this.#unwatch.get(topic.name)?.()
+    this.#unwatch.delete(topic.name)
+  }
+
+  #armSweep(): void {
+    this.#sweepTimer ??= setTimeout(() => this.#sweep(), Math.min(SWEEP, this.#settings.deliveryTimeout))
+  }
+
+  /** Deadlines and slow answers; runs only while something is pending. */
+  #sweep(): void {
+    this.#sweepTimer = undefined
+    const now = performance.now()
+    let pending = false
+    for (const topic of this.#topics.values()) {
+      for (const queue of topic.queues) if (queue.pending) queue.expire(now)
+      topic.rejectUnrouted(({ deadline }) =>
+        deadline <= now
+          ? neverRouted(topic.name, this.#cluster.topic(topic.name)?.errorCode ?? 0)
+          : undefined,
+      )
+      pending ||= topic.pending
+    }
+    const slow = [...this.#brokers.values()].some(
+      (broker) => now - (broker.waitingSince ?? now) > SLOW_ANSWER,
+    )
+    if (slow) this.#cluster.refresh().catch(() => undefined)
+    if (pending) this.#armSweep()
+  }
+
+  /**
+   * Rejects what is queued, waits for what is on its way for at most `closeTimeout`, then rejects that too. Nothing of
+   * the sender runs afterwards, but for a request for metadata, which ends with its owner.
+   */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close())
+  }
+
+  async #close(): Promise<void> {
+    this.#closed = true
+    this.#stopListening()
+    this.#wake?.()
+    this.#failAll(true)
+    const inFlight = (): boolean => [...this.#brokers.values()].some((broker) => broker.inFlight)
+    if (inFlight()) {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const timer = setTimeout(resolve, this.#settings.closeTimeout)
+      this.#landed = () => {
+        if (!inFlight()) resolve()
+      }
+      await promise
+      clearTimeout(timer)
+    }
+    this.#failAll(false)
+    clearTimeout(this.#sweepTimer)
+    for (const unwatch of this.#unwatch.values()) unwatch()
+    this.#topics.clear()
+  }
+
+  #failAll(keepFlying: boolean): void {
+    for (const topic of this.#topics.values())
+      topic.fail((details) => closedBefore(topic.name, details), keepFlying)
+    for (const broker of this.#brokers.values()) broker.clear()
+    this.#stuck.clear()
+  }
+}
+
+/** An error that trying again until the deadline would not mend. */
+function isFinal(problem: unknown): problem is TransportError {
+  return (
+    problem instanceof TransportError &&
+    (problem.code === 'MILENA_AUTHENTICATION_FAILED' ||
+      problem.code === 'MILENA_NOT_AUTHORIZED' ||
+      (problem.code === 'MILENA_BROKER_ERROR' && !problem.retryable))
+  )
+}
+
+function finalError(topic: string, problem: TransportError): (details: ErrorDetails) => TransportError {
+  return (details) =>
+    new TransportError(problem.code, `send to topic ${topic}: ${problem.message}`, {
+      ...details,
+      cause: problem,
+    })
+}
