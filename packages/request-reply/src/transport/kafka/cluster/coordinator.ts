@@ -5,7 +5,8 @@ import {
   findCoordinatorV5,
   findCoordinatorV6,
 } from '@platformatic/kafka'
-import { kafka, orAnswer, refusal } from './kafka-errors.ts'
+import { orAnswer, refusal } from './kafka-errors.ts'
+import { kafka } from '../protocol/error-codes.ts'
 import type { BrokerNode, Metadata } from './metadata.ts'
 import type { ApiVersionTable } from './versions.ts'
 

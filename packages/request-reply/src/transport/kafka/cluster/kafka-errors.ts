@@ -1,68 +1,7 @@
-/**
- * What a broker's refusal, or a connection's failure, means for the caller.
- *
- * Error codes and names: Apache Kafka, `org.apache.kafka.common.protocol.Errors`.
- */
-import { protocolErrors, protocolErrorsCodesById } from '@platformatic/kafka'
+/** What a broker's refusal, or a connection's failure, means for the caller. */
 import { TransportError, type ErrorCode, type ErrorDetails } from '../../../errors.ts'
 import { wordsOf } from '../../../words.ts'
-
-/** The Kafka error codes that the adapter decides on. */
-export const kafka = {
-  unknownServerError: -1,
-  none: 0,
-  offsetOutOfRange: 1,
-  corruptMessage: 2,
-  unknownTopicOrPartition: 3,
-  leaderNotAvailable: 5,
-  notLeaderOrFollower: 6,
-  requestTimedOut: 7,
-  messageTooLarge: 10,
-  networkException: 13,
-  coordinatorLoadInProgress: 14,
-  coordinatorNotAvailable: 15,
-  notCoordinator: 16,
-  invalidTopic: 17,
-  recordListTooLarge: 18,
-  notEnoughReplicas: 19,
-  notEnoughReplicasAfterAppend: 20,
-  illegalGeneration: 22,
-  unknownMemberId: 25,
-  rebalanceInProgress: 27,
-  topicAuthorizationFailed: 29,
-  groupAuthorizationFailed: 30,
-  clusterAuthorizationFailed: 31,
-  topicAlreadyExists: 36,
-  notController: 41,
-  outOfOrderSequenceNumber: 45,
-  duplicateSequenceNumber: 46,
-  invalidProducerEpoch: 47,
-  kafkaStorageError: 56,
-  unknownProducerId: 59,
-  fencedLeaderEpoch: 74,
-  unknownLeaderEpoch: 75,
-  memberIdRequired: 79,
-  fencedInstanceId: 82,
-  unstableOffsetCommit: 88,
-  throttlingQuotaExceeded: 89,
-  unknownTopicId: 100,
-} as const
-
-const names: Readonly<Record<number, string | undefined>> = protocolErrorsCodesById
-
-/** Kafka's name of an error code, such as `NOT_LEADER_OR_FOLLOWER (6)`. */
-export function errorName(code: number): string {
-  return `${names[code] ?? 'UNKNOWN'} (${code})`
-}
-
-function errorText(code: number): string {
-  return protocolErrors[names[code] ?? '']?.message ?? 'an error that this client does not know'
-}
-
-/** Whether Kafka calls this error retriable. */
-export function isRetriable(code: number): boolean {
-  return protocolErrors[names[code] ?? '']?.canRetry === true
-}
+import { errorName, errorText, isRetriable, kafka } from '../protocol/error-codes.ts'
 
 const ours: ReadonlyMap<number, ErrorCode> = new Map<number, ErrorCode>([
   [kafka.unknownTopicOrPartition, 'MILENA_TOPIC_MISSING'],

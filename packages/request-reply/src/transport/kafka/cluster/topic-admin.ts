@@ -11,7 +11,8 @@ import {
 import { TransportError } from '../../../errors.ts'
 import type { TopicDescription, TopicSpec } from '../../transport.ts'
 import type { BrokerPool, Link } from './connections.ts'
-import { isRetriable, kafka, orAnswer, refusal } from './kafka-errors.ts'
+import { orAnswer, refusal } from './kafka-errors.ts'
+import { isRetriable, kafka } from '../protocol/error-codes.ts'
 import type { Metadata } from './metadata.ts'
 import type { ApiVersionTable } from './versions.ts'
 

@@ -8,7 +8,8 @@
 import { TransportError } from '../../../errors.ts'
 import type { OffsetToCommit, TopicPartition } from '../../transport.ts'
 import type { GroupCoordinator, Identity } from './coordinator-requests.ts'
-import { isRetriable, kafka, refusal } from '../cluster/kafka-errors.ts'
+import { refusal } from '../cluster/kafka-errors.ts'
+import { isRetriable, kafka } from '../protocol/error-codes.ts'
 
 /** Milliseconds after which a commit that the coordinator has not answered is given up. */
 const LIMIT = 30_000
