@@ -7,7 +7,7 @@ import { TransportError } from '../../../errors.ts'
 import type { Api } from '../protocol/api.ts'
 import { apiVersions, UNSUPPORTED_VERSION, type ApiVersionsAnswer } from '../protocol/api-versions.ts'
 import type { NewConnection } from './connection.ts'
-import { errorName } from './kafka-errors.ts'
+import { errorName } from '../protocol/error-codes.ts'
 import { NetworkFailure } from './verdicts.ts'
 
 /** What a broker offers: by API key, the lowest and highest version. */
