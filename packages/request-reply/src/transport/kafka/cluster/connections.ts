@@ -14,9 +14,6 @@ import { NetworkFailure } from './verdicts.ts'
 
 export type { BrokerAddress } from './connection.ts'
 
-/** For as long as there are call sites that have their requests encoded by the client. */
-export type Link = SocketConnection
-
 /** `host:port`, as it stands in messages and maps. */
 export function addressOf(broker: BrokerAddress): string {
   return `${broker.host}:${broker.port}`

@@ -11,7 +11,6 @@
  * the connection drops both without a word, and is noticed within a second, whatever the request itself may take.
  */
 import type { Socket } from 'node:net'
-import type { Connection } from '@platformatic/kafka'
 import type { Api } from '../protocol/api.ts'
 import { apiVersions } from '../protocol/api-versions.ts'
 import { MalformedAnswer, Reader } from '../protocol/reader.ts'
@@ -20,8 +19,7 @@ import type { BrokerAddress, BrokerConnection, ConnectionEnd, NewConnection } fr
 import { Frames } from './frames.ts'
 import { Silence } from './silence.ts'
 import { endOf, isTlsRecord, NetworkFailure, Refusal } from './verdicts.ts'
-import { bridge, pickFor } from './client-bridge.ts'
-import { commonVersion, software, type ApiVersionTable, type OfferedVersions } from './versions.ts'
+import { commonVersion, software, type OfferedVersions } from './versions.ts'
 
 /** Milliseconds without a request after which the next one has a companion. */
 const PAUSE = 4_000
@@ -135,16 +133,6 @@ export class SocketConnection implements BrokerConnection, NewConnection {
       this.#versions.set(api, version)
     }
     return version
-  }
-
-  /** @deprecated For call sites that still use the client's encodings. */
-  get connection(): Connection {
-    return bridge(this)
-  }
-
-  /** @deprecated As `connection`. */
-  pick<One>(table: ApiVersionTable<One>): { readonly version: number; readonly api: One } {
-    return pickFor(this, table, this.#offered)
   }
 
   /** What the broker offers is known. */

@@ -1,6 +1,6 @@
 /**
  * Which version of each API to speak with a broker: the newest that both sides have (ApiVersions, KIP-35). Asked on
- * each connection anew: a broker may come back as another version of itself. Apache Kafka 2.8 is the oldest broker for
+ * each connection anew: a broker may come back as another version of itself. Apache Kafka 3.0 is the oldest broker for
  * which every API here has a version.
  */
 import { TransportError } from '../../../errors.ts'
@@ -15,34 +15,6 @@ export type OfferedVersions = ReadonlyMap<number, { readonly min: number; readon
 
 /** How we call ourselves in the broker's metrics (KIP-511). */
 export const software = { software: 'milena', softwareVersion: '0.1.0' } as const
-
-/** An API as the client exports it, in the versions that we can speak. */
-export interface ApiVersionTable<Api> {
-  readonly name: string
-  readonly key: number
-  /** By version number. */
-  readonly versions: Readonly<Record<number, Api>>
-}
-
-/** The newest version that both sides have. Throws `MILENA_BROKER_ERROR` when there is none. */
-export function newestVersion<Api>(
-  table: ApiVersionTable<Api>,
-  offered: OfferedVersions,
-): { readonly version: number; readonly api: Api } {
-  const range = offered.get(table.key)
-  const known = Object.keys(table.versions)
-    .map(Number)
-    .toSorted((a, b) => b - a)
-  const version = known.find((one) => range !== undefined && one >= range.min && one <= range.max)
-  if (version === undefined) {
-    const offer = range === undefined ? 'does not offer it' : `offers ${range.min} to ${range.max}`
-    throw new TransportError(
-      'MILENA_BROKER_ERROR',
-      `${table.name}: this client speaks versions ${known.at(-1)} to ${known[0]}, the broker ${offer}`,
-    )
-  }
-  return { version, api: table.versions[version]! }
-}
 
 /** The newest version of an API that both sides have. Throws `MILENA_BROKER_ERROR`, with both ranges, when there is none. */
 export function commonVersion(

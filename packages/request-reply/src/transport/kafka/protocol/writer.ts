@@ -95,14 +95,6 @@ export class Writer {
     return this
   }
 
-  /** As they are, without a length. */
-  bytes(value: Buffer): this {
-    this.#cut()
-    this.#pieces.push(value)
-    this.#length += value.length
-    return this
-  }
-
   array<Element>(elements: readonly Element[] | null, element: (writer: this, one: Element) => void): this {
     this.#lengthOf(elements === null ? -1 : elements.length, 4)
     for (const one of elements ?? []) element(this, one)

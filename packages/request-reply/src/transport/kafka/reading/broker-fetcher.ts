@@ -13,8 +13,9 @@
  * A partition is in at most one fetch at a time (`ReadPartition.flight`). When it is removed or moves to another leader
  * its flight is cleared: whatever the old fetch still answers for it is passed over.
  */
-import type { BrokerPool, Link } from '../cluster/connections.ts'
-import { sendFetch, type FetchAnswer, type FetchedPartition } from './fetch-api.ts'
+import type { BrokerConnection } from '../cluster/connection.ts'
+import type { BrokerPool } from '../cluster/connections.ts'
+import { fetchApi, type FetchAnswer, type FetchedPartition } from './fetch-api.ts'
 import type { Metadata } from '../cluster/metadata.ts'
 import { Portion } from '../cluster/portion.ts'
 import { AnswerMemory } from '../batches/record-batches.ts'
@@ -146,9 +147,9 @@ export class BrokerFetcher {
     if (node === undefined) return
     path.busy = true
     path.sentAt = now
-    const link = path.pool.peek(node)
-    if (link !== undefined) {
-      this.#fetch(path, link, partitions)
+    const connection = path.pool.peek(node)
+    if (connection !== undefined) {
+      this.#fetch(path, connection, partitions)
       return
     }
     path.pool.get(node).then(
@@ -160,7 +161,7 @@ export class BrokerFetcher {
     )
   }
 
-  #fetch(path: FetchPath, link: Link, partitions: ReadPartition[]): void {
+  #fetch(path: FetchPath, connection: BrokerConnection, partitions: ReadPartition[]): void {
     // Brokers fill an answer in the order of the request: each partition comes first in its turn.
     const turn = this.#turn++ % partitions.length
     const order = turn === 0 ? partitions : [...partitions.slice(turn), ...partitions.slice(0, turn)]
@@ -173,7 +174,7 @@ export class BrokerFetcher {
       partitionMaxBytes: Math.min(maxBytes, PARTITION_MAX_BYTES),
     }
     try {
-      sendFetch(link, order, limits, (error, answer) => {
+      connection.send(fetchApi, { targets: order, limits }, (error, answer) => {
         if (this.#stopped) return
         const failure =
           error ?? (answer!.errorCode === 0 ? undefined : new Error(`error ${answer!.errorCode}`))
