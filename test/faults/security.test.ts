@@ -150,15 +150,15 @@ function openWithToken(token: () => string): ReturnType<typeof openKafka> {
 }
 
 test('over OAUTHBEARER: sends, with one token after the other, on the connections that it has', async () => {
-  let asked = 0
+  const tokens: string[] = []
   const transport = await openWithToken(() => {
-    asked++
-    return unsecuredToken(4)
+    tokens.push(unsecuredToken(4))
+    return tokens.at(-1)!
   })
   try {
     const topic = uniqueName('bearer')
     await transport.createTopics([{ name: topic, partitions: 1 }])
-    while (asked < 4) await transport.send({ topic, key: null, value: Buffer.from('x'), headers: [] })
+    while (tokens.length < 4) await transport.send({ topic, key: null, value: Buffer.from('x'), headers: [] })
     await transport.deleteTopics([topic])
   } finally {
     await transport.close()
