@@ -42,6 +42,11 @@ const defaultPartitions = 12
  */
 const leastSettlingTime = 50
 const settlingTimes = 5
+/**
+ * Milliseconds at most. What takes longer waits for a coordinator, as everybody does: when there is one again, those who
+ * waited write within a pause of each other.
+ */
+const longestSettlingTime = 500
 /** How often another partition is tried when somebody else took the same one. */
 const attempts = 5
 
@@ -138,7 +143,7 @@ async function takePartition(
       await lease.renew()
       if (free.length === 0) return lease
       longest = Math.max(longest, clock.monotonic() - lookedAt)
-      const settling = Math.max(leastSettlingTime, settlingTimes * longest)
+      const settling = Math.min(Math.max(leastSettlingTime, settlingTimes * longest), longestSettlingTime)
       await new Promise<void>((resolve) => clock.schedule(settling, resolve))
       const seen = (await leases.read([topic])).find((each) => each.partition === partition)
       if (seen?.owner === instanceId) return lease

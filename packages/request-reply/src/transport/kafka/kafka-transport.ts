@@ -27,11 +27,12 @@ import { TopicAdmin } from './cluster/topic-admin.ts'
 const CLOSE_TIMEOUT = 2_000
 
 /**
- * Connects: resolves when a broker has answered. Each broker given is tried once, for at most `connectTimeout` and
- * twice 2 s.
+ * Connects: resolves when a broker has answered, and one can be reached where it says that it is. Each broker given is
+ * tried once, for at most `connectTimeout` and twice 2 s, beside others that hang.
  *
  * @throws OptionsError with every problem of the options; TransportError `MILENA_BROKER_UNREACHABLE` when no broker
- * answered, `MILENA_AUTHENTICATION_FAILED` for a refused login or an untrusted certificate, both at once.
+ * answered, or one did and for 2 s none could be reached at the addresses that it named (`advertised.listeners`),
+ * `MILENA_AUTHENTICATION_FAILED` for a refused login or an untrusted certificate.
  */
 export async function openKafka(options: KafkaOptions): Promise<Transport> {
   const transport = new KafkaTransport(resolveKafkaOptions(options))
@@ -71,9 +72,10 @@ class KafkaTransport implements Transport {
     this.#offsets = new CommittedOffsets(this.#metadata, this.#connections.open(), this.#abort.signal)
   }
 
-  /** Whether a broker answers. */
+  /** Whether a broker answers, and one can be reached where it says that it is. */
   async verify(): Promise<void> {
     await this.#metadata.refresh()
+    await this.#metadata.requireReachable()
   }
 
   send(record: OutgoingRecord): Promise<RecordPosition> {

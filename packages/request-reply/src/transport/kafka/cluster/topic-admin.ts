@@ -1,5 +1,4 @@
 /** Topics: describe, create, delete (Metadata; CreateTopics 5 to 7; DeleteTopics 4 to 6). */
-import { setTimeout as sleep } from 'node:timers/promises'
 import {
   createTopicsV5,
   createTopicsV6,
@@ -10,6 +9,7 @@ import {
 } from '@platformatic/kafka'
 import { TransportError } from '../../../errors.ts'
 import type { TopicDescription, TopicSpec } from '../../transport.ts'
+import { Backoff, type BackoffOptions } from './backoff.ts'
 import type { BrokerPool, Link } from './connections.ts'
 import { isRetriable, kafka, orAnswer, refusal } from './kafka-errors.ts'
 import type { Metadata } from './metadata.ts'
@@ -27,7 +27,9 @@ const deleteTopicsApi: ApiVersionTable<typeof deleteTopicsV6.api> = {
 }
 /** Milliseconds for a change to be made and known to every broker. */
 const LIMIT = 20_000
-const PAUSE = 50
+const PAUSES: BackoffOptions = { first: 50, longest: 500 }
+/** Milliseconds after which a change is asked for at another broker, too: made twice, it is made once. */
+const CHANGE_PATIENCE = 3_000
 /** Kafka's way to say: the broker's default. */
 const BROKER_DEFAULT = -1
 
@@ -134,12 +136,23 @@ export class TopicAdmin {
     ask: (link: Link, names: ReadonlySet<string> | undefined) => Promise<readonly TopicVerdict[]>,
   ): Promise<void> {
     const deadline = performance.now() + LIMIT
+    const backoff = new Backoff(PAUSES)
     let open: ReadonlySet<string> | undefined
     const refused: TopicVerdict[] = []
     for (;;) {
       let problem: unknown
       try {
-        const verdicts = await ask(await this.#controllerLink(), open)
+        const names = open
+        const verdicts = await this.#metadata.askAny(
+          `a request to ${verb} topics`,
+          (link) => ask(link, names),
+          {
+            pool: this.#pool,
+            // Where brokers do not forward (before KRaft).
+            first: this.#metadata.controller,
+            patience: CHANGE_PATIENCE,
+          },
+        )
         const rest = verdicts.filter((one) => !settled.has(one.errorCode))
         refused.push(...rest.filter((one) => !isPassing(one.errorCode)))
         const passing = rest.filter((one) => isPassing(one.errorCode))
@@ -152,7 +165,9 @@ export class TopicAdmin {
         problem = error
       }
       if (performance.now() > deadline) throw problem
-      await this.#pause()
+      await this.#pause(backoff)
+      // Another one may be the controller by now.
+      await this.#metadata.refresh().catch(() => undefined)
     }
     const [first] = refused
     if (first === undefined) return
@@ -163,20 +178,6 @@ export class TopicAdmin {
     })
   }
 
-  /** The controller where brokers do not forward (before KRaft); any broker when it cannot be reached. */
-  async #controllerLink(): Promise<Link> {
-    const { controller } = this.#metadata
-    if (controller !== undefined) {
-      try {
-        return await this.#pool.get(controller)
-      } catch {
-        this.#metadata.blame(controller)
-      }
-    }
-    await this.#metadata.refresh()
-    return (await this.#metadata.anyLink()).link
-  }
-
   /** Whether every broker that can be asked agrees, in time. */
   async #everywhere(names: readonly string[], agrees: (answer: TopicsAnswer) => boolean): Promise<boolean> {
     const deadline = performance.now() + LIMIT
@@ -185,28 +186,30 @@ export class TopicAdmin {
       await this.#metadata.refresh()
       for (const [id, node] of this.#metadata.nodes) open.set(id, node)
     }
+    const backoff = new Backoff(PAUSES)
     let answers = 0
     while (open.size > 0) {
-      for (const [id, node] of open) {
+      const asked = [...open].map(async ([id, node]) => {
         try {
-          if (!agrees(await this.#metadata.describeAt(node, names))) continue
+          if (!agrees(await this.#metadata.describeAt(node, names))) return
           answers++
         } catch {
           // Down, or on its way down: it learns of the change before it serves again.
-          this.#throwIfClosed('wait for topics')
           this.#metadata.blame(node)
         }
         open.delete(id)
-      }
+      })
+      await Promise.all(asked)
+      this.#throwIfClosed('wait for topics')
       if (open.size === 0) break
       if (performance.now() > deadline) return false
-      await this.#pause()
+      await this.#pause(backoff)
     }
     return answers > 0
   }
 
-  async #pause(): Promise<void> {
-    await sleep(PAUSE, undefined, { signal: this.#signal }).catch(() => undefined)
+  async #pause(backoff: Backoff): Promise<void> {
+    await backoff.pause(this.#signal)
     this.#throwIfClosed('topics')
   }
 

@@ -1,10 +1,10 @@
 /** Offsets and their metadata of a group without members: OffsetFetch 8 and 9, OffsetCommit 8 and 9. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { offsetCommitV8, offsetCommitV9, offsetFetchV8, offsetFetchV9 } from '@platformatic/kafka'
 import { TransportError } from '../../../errors.ts'
 import type { CommittedOffset } from '../../transport.ts'
+import { Backoff, type BackoffOptions } from '../cluster/backoff.ts'
 import type { BrokerPool, Link } from '../cluster/connections.ts'
-import { coordinatorUnready, findCoordinator } from '../cluster/coordinator.ts'
+import { coordinatorUnready, findCoordinator, whileCoordinator } from '../cluster/coordinator.ts'
 import { kafka, orAnswer, refusal } from '../cluster/kafka-errors.ts'
 import type { Metadata } from '../cluster/metadata.ts'
 import type { ApiVersionTable } from '../cluster/versions.ts'
@@ -19,9 +19,11 @@ const offsetCommitApi: ApiVersionTable<typeof offsetCommitV8.api> = {
   key: 8,
   versions: { 8: offsetCommitV8.api, 9: offsetCommitV9.api },
 }
-/** Milliseconds for finding a coordinator that answers: longer than the election after a broker's death. */
-const LIMIT = 20_000
-const PAUSE = 100
+/** Milliseconds for finding a coordinator that answers: longer than any election after a broker's death. */
+const LIMIT = 60_000
+/** Milliseconds when no broker says who it is: then no election is waited for. */
+const SILENCE = 20_000
+const PAUSES: BackoffOptions = { first: 50, longest: 500 }
 
 export class CommittedOffsets {
   readonly #metadata: Metadata
@@ -92,12 +94,16 @@ export class CommittedOffsets {
     what: string,
     act: (link: Link) => Promise<Result | number>,
   ): Promise<Result> {
-    const deadline = performance.now() + LIMIT
+    const began = performance.now()
+    const backoff = new Backoff(PAUSES)
+    let foundAt = began
     for (;;) {
       let problem: unknown
       try {
         const coordinator = await findCoordinator(this.#metadata, groupId)
-        const result = await act(await this.#pool.get(coordinator))
+        foundAt = performance.now()
+        const asking = this.#pool.get(coordinator).then(act)
+        const result = await whileCoordinator(this.#metadata, groupId, coordinator, asking)
         if (typeof result !== 'number') return result
         if (!coordinatorUnready.has(result) && result !== kafka.unstableOffsetCommit)
           throw refusal(result, what)
@@ -105,12 +111,13 @@ export class CommittedOffsets {
       } catch (error) {
         if (this.#signal.aborted)
           throw new TransportError('MILENA_CLOSED', `${what}: the transport is closed`)
-        const final = error instanceof TransportError && !error.retryable
-        if (final || performance.now() > deadline) throw error
+        if (error instanceof TransportError && !error.retryable) throw error
         problem = error
       }
-      if (performance.now() > deadline) throw problem
-      await sleep(PAUSE, undefined, { signal: this.#signal }).catch(() => undefined)
+      const now = performance.now()
+      if (this.#metadata.problem?.kind === 'unreachable') throw this.#metadata.problem.error
+      if (now - began > LIMIT || now - foundAt > SILENCE) throw problem
+      await backoff.pause(this.#signal)
     }
   }
 }

@@ -19,7 +19,7 @@ import {
   syncGroupV5,
 } from '@platformatic/kafka'
 import type { OffsetToCommit, TopicPartition } from '../../transport.ts'
-import { findCoordinator } from '../cluster/coordinator.ts'
+import { findCoordinator, whileCoordinator } from '../cluster/coordinator.ts'
 import type { BrokerAddress, BrokerPool, Connections, Link } from '../cluster/connections.ts'
 import { isRetriable, kafka, orAnswer, refusal } from '../cluster/kafka-errors.ts'
 import type { Metadata } from '../cluster/metadata.ts'
@@ -282,8 +282,10 @@ export class GroupCoordinator {
     const node = this.#node ?? (await wait((this.#finding ??= this.#find())))
     try {
       if (pool === this.#waits) this.#waitsAt = node
-      const link = await wait(pool.get(node))
-      const answer = await act(link)
+      const stays = <Value>(asking: Promise<Value>): Promise<Value> =>
+        whileCoordinator(this.#metadata, this.#options.groupId, node, asking)
+      const link = await stays(wait(pool.get(node)))
+      const answer = await stays(act(link))
       this.#metadata.absolve(node)
       const { errorCode } = answer
       if (errorCode === kafka.coordinatorNotAvailable || errorCode === kafka.notCoordinator) this.#lost(node)

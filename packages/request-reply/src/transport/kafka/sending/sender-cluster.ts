@@ -80,14 +80,10 @@ export class KafkaSenderCluster implements SenderCluster {
   async newProducerId(): Promise<bigint> {
     const act = 'ask for a producer id'
     for (let round = 0; ; round++) {
-      const { link, broker } = await this.#metadata.anyLink()
-      const { api } = link.pick(initProducerIdApi)
-      const answer = await orAnswer(api.async(link.connection, null, this.#timeout, -1n, -1)).catch(
-        (error: unknown) => {
-          this.#metadata.blame(broker)
-          throw error
-        },
-      )
+      const answer = await this.#metadata.askAny('a request for a producer id', (link) => {
+        const { api } = link.pick(initProducerIdApi)
+        return orAnswer(api.async(link.connection, null, this.#timeout, -1n, -1))
+      })
       if (answer.errorCode === 0) return answer.producerId
       // A broker that has none in stock fetches some and says COORDINATOR_LOAD_IN_PROGRESS meanwhile.
       if (round >= ROUNDS || !isRetriable(answer.errorCode)) throw refusal(answer.errorCode, act)
