@@ -14,6 +14,7 @@ import type {
   Trouble,
   UnreadableRange,
 } from '../transport/transport.ts'
+import { keyOf } from '../transport/partition-key.ts'
 import type { Answers } from './answer.ts'
 import { Commits } from './commits.ts'
 import { Delivery } from './delivery.ts'
@@ -428,10 +429,6 @@ export class GroupWork {
     }
     return this.inHand.records > 0 || this.#turns.running > 0 || this.#shares.waiting > 0
   }
-}
-
-function keyOf({ topic, partition }: TopicPartition): string {
-  return `${topic}/${partition}`
 }
 
 function moved(at: TopicPartition | undefined): Error {

@@ -18,6 +18,7 @@ import {
   topicMissing,
   transportClosed,
 } from './refusals.ts'
+import { keyOf } from '../partition-key.ts'
 import type { GroupMembership, GroupOptions, OffsetToCommit, TopicPartition, Trouble } from '../transport.ts'
 import type { ClusterState } from './cluster-state.ts'
 import type { AssignedPartition, GroupMember, GroupSession, MemoryGroup } from './group.ts'
@@ -33,8 +34,6 @@ interface Drain {
   readonly left: Set<Cursor>
   readonly allLost: () => void
 }
-
-const keyOf = (at: TopicPartition): string => `${at.topic}/${at.partition}`
 
 export class MemoryMembership implements GroupMembership {
   readonly #cluster: ClusterState

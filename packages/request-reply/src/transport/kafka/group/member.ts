@@ -9,7 +9,7 @@ import type {
   Trouble,
 } from '../../transport.ts'
 import type { Connections } from '../cluster/connections.ts'
-import { ASSIGNMENT_PROTOCOL, decodeAssignment, encodeSubscription } from './assignment.ts'
+import { ASSIGNMENT_PROTOCOL } from './assignment.ts'
 import { GroupCoordinator, type Identity } from './coordinator-requests.ts'
 import { whileAlive } from './heartbeats.ts'
 import { GroupLeader } from './leader.ts'
@@ -21,7 +21,8 @@ import { Stalls } from './stalls.ts'
 import type { GroupTimings } from './timings.ts'
 import { GroupTopics } from './topics.ts'
 import { Troubles, troubleKind } from '../../troubles.ts'
-import { isRetriable, kafka } from '../cluster/kafka-errors.ts'
+import { readAssignment, writeSubscription } from '../protocol/consumer-protocol.ts'
+import { isRetriable, kafka } from '../protocol/error-codes.ts'
 import type { Metadata } from '../cluster/metadata.ts'
 import { untilAborted } from '../cluster/until-aborted.ts'
 
@@ -230,7 +231,11 @@ export class GroupMember implements GroupMembership {
   async #join(): Promise<void> {
     const { topics } = this.#options
     this.#state = 'joining'
-    const subscription = encodeSubscription(topics, this.#partitions.owned, this.#synced)
+    const subscription = writeSubscription({
+      topics,
+      owned: this.#partitions.owned,
+      generation: this.#synced,
+    })
     const joining = this.#coordinator.join(this.#memberId, ASSIGNMENT_PROTOCOL, subscription, this.#rejoin)
     if (this.#memberId === '') {
       this.#naming = joining.then(
@@ -257,7 +262,7 @@ export class GroupMember implements GroupMembership {
         return
       return this.#refused(synced.errorCode, 'getting the assignment')
     }
-    this.#settle(decodeAssignment(synced.assignment), asked)
+    this.#settle(readAssignment(synced.assignment), asked)
   }
 
   #settle(assigned: readonly TopicPartition[], asked: number): void {
