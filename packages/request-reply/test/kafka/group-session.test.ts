@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict'
 import { afterEach, describe, mock, test } from 'node:test'
 import { startEmbeddedKafka } from '@milena/embedded-kafka'
-import { GroupCoordinator, type Identity } from '../../src/transport/kafka/group/coordinator-requests.ts'
 import { Session } from '../../src/transport/kafka/group/session.ts'
 import { openKafka } from '../../src/transport/kafka/kafka-transport.ts'
 import type { Transport } from '../../src/transport/transport.ts'
 import { Conditions, keyOf, MemberLog } from '../collector.ts'
+import { cutOff } from './cut-off.ts'
 
 const topic = 'work'
 const groupId = 'workers'
@@ -51,27 +51,6 @@ describe('a session', () => {
   })
 })
 
-/** Cuts the coordinator of the member that holds something off, as a network does: what is asked of it never arrives. */
-function cutOff(until: AbortSignal): Promise<void> {
-  const [cut, begun] = [new Set<GroupCoordinator>(), Promise.withResolvers<void>()]
-  for (const asks of ['heartbeat', 'join', 'sync', 'commit'] as const) {
-    const original = GroupCoordinator.prototype[asks] as (...args: unknown[]) => Promise<unknown>
-    mock.method(
-      GroupCoordinator.prototype,
-      asks,
-      async function (this: GroupCoordinator, ...args: unknown[]) {
-        if (cut.size === 0 && asks === 'heartbeat' && (args[0] as Identity).generation > 0) {
-          cut.add(this)
-          begun.resolve()
-        }
-        if (!cut.has(this) || until.aborted) return original.apply(this, args)
-        throw new Error('cut off')
-      },
-    )
-  }
-  return begun.promise
-}
-
 test('a member that cannot reach its coordinator lets go when its session is over by its own clock', async () => {
   const broker = await startEmbeddedKafka({ groups: { minSessionTimeoutMs: 1_000 }, topics: [`${topic}:2`] })
   open.push(() => broker.close())
@@ -86,8 +65,8 @@ test('a member that cannot reach its coordinator lets go when its session is ove
   const options = { groupId, topics: [topic], ...session }
   const membership = await first.join(a.options(options))
   await a.holds(2)
-  const mended = new AbortController()
-  await cutOff(mended.signal)
+  let mended = false
+  await cutOff(() => mended)
   await conditions.until('a has let go of everything', () => a.held.size === 0)
   assert.deepEqual(
     a.events.slice(2).toSorted(),
@@ -112,7 +91,7 @@ test('a member that cannot reach its coordinator lets go when its session is ove
   await b.count(2)
   assert.deepEqual(a.records.map(keyOf), [], 'nothing is handed over beside its successor')
 
-  mended.abort()
+  mended = true
   await Promise.all([a.holds(1), b.holds(1)])
   assert.deepEqual(membership.troubles(), [])
 })
