@@ -17,6 +17,7 @@ import { joinGroup } from './group/joining.ts'
 import { GroupMember } from './group/member.ts'
 import { CommittedOffsets } from './group/committed-offsets.ts'
 import { Metadata } from './cluster/metadata.ts'
+import { requireApis, transportNeeds } from './cluster/needs.ts'
 import { resolveKafkaOptions, type KafkaOptions, type ResolvedKafkaOptions } from './options.ts'
 import { KafkaSenderCluster } from './sending/sender-cluster.ts'
 import { Sender } from './sending/sender.ts'
@@ -31,7 +32,8 @@ const CLOSE_TIMEOUT = 2_000
  * twice 2 s.
  *
  * @throws OptionsError with every problem of the options; TransportError `MILENA_BROKER_UNREACHABLE` when no broker
- * answered, `MILENA_AUTHENTICATION_FAILED` for a refused login or an untrusted certificate, both at once.
+ * answered, `MILENA_AUTHENTICATION_FAILED` for a refused login or an untrusted certificate, both at once;
+ * `MILENA_BROKER_ERROR` for a broker that is older than Apache Kafka 3.0.
  */
 export async function openKafka(options: KafkaOptions): Promise<Transport> {
   const transport = new KafkaTransport(resolveKafkaOptions(options))
@@ -71,9 +73,11 @@ class KafkaTransport implements Transport {
     this.#offsets = new CommittedOffsets(this.#metadata, this.#connections.open(), this.#abort.signal)
   }
 
-  /** Whether a broker answers. */
+  /** Whether a broker answers, and can do what it may be asked for. */
   async verify(): Promise<void> {
     await this.#metadata.refresh()
+    const { link, broker } = await this.#metadata.anyLink()
+    requireApis('connecting to Kafka', broker, link, transportNeeds)
   }
 
   send(record: OutgoingRecord): Promise<RecordPosition> {

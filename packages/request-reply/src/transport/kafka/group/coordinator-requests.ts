@@ -23,6 +23,7 @@ import { findCoordinator } from '../cluster/coordinator.ts'
 import type { BrokerAddress, BrokerPool, Connections, Link } from '../cluster/connections.ts'
 import { isRetriable, kafka, orAnswer, refusal } from '../cluster/kafka-errors.ts'
 import type { Metadata } from '../cluster/metadata.ts'
+import { memberNeeds, requireApis } from '../cluster/needs.ts'
 import { untilAborted } from '../cluster/until-aborted.ts'
 import type { ApiVersionTable } from '../cluster/versions.ts'
 
@@ -283,6 +284,7 @@ export class GroupCoordinator {
     try {
       if (pool === this.#waits) this.#waitsAt = node
       const link = await wait(pool.get(node))
+      if (pool === this.#waits) requireApis(`join group ${this.#options.groupId}`, node, link, memberNeeds)
       const answer = await act(link)
       this.#metadata.absolve(node)
       const { errorCode } = answer
