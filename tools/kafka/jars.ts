@@ -44,11 +44,7 @@ export async function fetchKafkaJars(version: string = wantedKafkaVersion()): Pr
     throw new SetupError(`Apache Kafka ${version}: write a release such as ${kafkaVersion}`)
   }
   const java = findJava()
-  const cache = join(
-    process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'),
-    'milena',
-    `kafka-${version}`,
-  )
+  const cache = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'milena', `kafka-${version}`)
   // Named after the list of jars, so that a checkout with another list never gets these.
   const digest = createHash('sha256')
     .update(await readFile(pom))
