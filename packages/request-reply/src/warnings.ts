@@ -157,10 +157,10 @@ function emit(
 ): void {
   const counted = typeof more === 'number' ? ` (and ${more} more like it)` : ''
   const why = said === undefined ? '' : `: ${said as string}`
-  const detail = typeof stack === 'string' && stack.includes('\n') ? { detail: stack } : undefined
+  const below = typeof stack === 'string' && stack.includes('\n') ? { detail: stack } : undefined
   process.emitWarning(`${who}: ${message}${counted}${why} ${JSON.stringify(rest, plain)}`, {
     type: 'MilenaWarning',
-    detail,
+    ...below,
   })
 }
 

@@ -10,7 +10,7 @@ import { wordsOf } from '../words.ts'
 import type { ForwardedName, HandlerContext } from './context.ts'
 import type { SelectOperation } from './dispatch.ts'
 import type { BeforeFinish } from './before-finish.ts'
-import { problemOfPattern } from './reply-address.ts'
+import { problemOfPattern } from '../wire/reply-topics.ts'
 import { readNames, readReplyHeaders, type ReplyHeaders } from './reply-headers.ts'
 import { ReservedHeaders } from '../wire/reserved-headers.ts'
 import { problemOfLogger, type Logger } from '../warnings.ts'
@@ -25,7 +25,8 @@ export interface ReplierOptions extends TransportSource {
   readonly concurrency?: number
   /**
    * Topics that a reply may go to: exact names, or prefixes that end in `*`. Default, for each request topic: the names
-   * that share its prefix up to the last `.`, `_` or `-`, so `payment_request` allows `payment_*`. A topic that this
+   * that share its prefix up to the last `.`, `_` or `-`, and go on as a reply topic's do (`isReplyTopicByDefault`):
+   * `payment_request` allows `payment_reply`, `payment_replies.gw-1` and `payment_response`, and not `payment_events`. A topic that this
    * replier handles, and one that begins with `__`, is never allowed; an operation's `replyTo` always is.
    */
   readonly replyTopics?: readonly string[]
