@@ -10,7 +10,8 @@
  * slow is not given up. Those that failed of late, or were silent, are asked last.
  */
 import { TransportError } from '../../../errors.ts'
-import { addressOf, type BrokerAddress, type BrokerPool, type Link } from './connections.ts'
+import type { BrokerAddress, BrokerConnection } from './connection.ts'
+import { addressOf, type BrokerPool } from './connections.ts'
 import { unreachable } from './kafka-errors.ts'
 
 /** Milliseconds for which a broker that failed is asked last. */
@@ -27,7 +28,7 @@ export interface AskOptions {
   readonly patience?: number
 }
 
-export type Ask<Result> = (link: Link, broker: BrokerAddress) => Promise<Result>
+export type Ask<Result> = (connection: BrokerConnection) => Promise<Result>
 
 export class AnyBroker {
   readonly #pool: BrokerPool
@@ -96,7 +97,7 @@ export class AnyBroker {
       }, patience)
       pool
         .get(broker)
-        .then((link) => act(link, broker))
+        .then(act)
         .then(
           (result) => {
             this.absolve(broker)

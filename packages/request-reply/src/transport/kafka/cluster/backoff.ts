@@ -1,38 +1,36 @@
-/** Pauses between tries of the same: each longer than the last one, up to a bound, and never the same for two who wait. */
-import { setTimeout as sleep } from 'node:timers/promises'
+/**
+ * Brokers that could not be connected to of late: until a moment has passed, a little longer each time, whoever asks
+ * gets the last failure again. All pools learn of it by one attempt, and a broker that comes back is not met by all
+ * of them at once; nor is a wrong password tried as fast as the line carries it.
+ */
 
-/** A pause is this part of its full length at least. */
-const LEAST = 0.5
+const FIRST = 25
+const LONGEST = 400
 
-export interface BackoffOptions {
-  /** Milliseconds, of the first pause and of the longest. */
-  readonly first: number
-  readonly longest: number
+interface Failing {
+  readonly error: unknown
+  readonly times: number
+  /** `performance.now()` */
+  readonly until: number
 }
 
 export class Backoff {
-  readonly #options: BackoffOptions
-  #next: number
+  readonly #failing = new Map<string, Failing>()
 
-  constructor(options: BackoffOptions) {
-    this.#options = options
-    this.#next = options.first
+  /** Throws the last failure while it is too early for another attempt. */
+  check(address: string): void {
+    const failing = this.#failing.get(address)
+    if (failing !== undefined && performance.now() < failing.until) throw failing.error
   }
 
-  /** How many milliseconds to wait now. */
-  next(): number {
-    const full = this.#next
-    this.#next = Math.min(2 * full, this.#options.longest)
-    return full * (LEAST + (1 - LEAST) * Math.random())
+  failed(address: string, error: unknown): void {
+    const times = (this.#failing.get(address)?.times ?? 0) + 1
+    const pause = Math.min(FIRST * 2 ** Math.min(times - 1, 10), LONGEST)
+    const until = performance.now() + pause * (0.75 + Math.random() / 2)
+    this.#failing.set(address, { error, times, until })
   }
 
-  /** Something has gone on: the next pause is short again. */
-  reset(): void {
-    this.#next = this.#options.first
-  }
-
-  /** Waits, or until the signal fires. */
-  async pause(signal: AbortSignal | undefined): Promise<void> {
-    await sleep(this.next(), undefined, signal === undefined ? {} : { signal }).catch(() => undefined)
+  worked(address: string): void {
+    this.#failing.delete(address)
   }
 }

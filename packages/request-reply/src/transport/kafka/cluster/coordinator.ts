@@ -1,31 +1,14 @@
-/** Which broker coordinates a group (FindCoordinator, versions 3 to 6). */
-import {
-  findCoordinatorV3,
-  findCoordinatorV4,
-  findCoordinatorV5,
-  findCoordinatorV6,
-} from '@platformatic/kafka'
-import { Backoff, type BackoffOptions } from './backoff.ts'
-import { addressOf, type BrokerAddress } from './connections.ts'
-import { kafka, orAnswer, refusal } from './kafka-errors.ts'
+/** Which broker coordinates a group. */
+import type { BrokerAddress } from './connection.ts'
+import { addressOf } from './connections.ts'
+import { refusal } from './kafka-errors.ts'
 import type { BrokerNode, Metadata } from './metadata.ts'
-import type { ApiVersionTable } from './versions.ts'
-
-const GROUP = 0
-
-const findCoordinatorApi: ApiVersionTable<typeof findCoordinatorV4.api> = {
-  name: 'FindCoordinator',
-  key: 10,
-  versions: {
-    3: findCoordinatorV3.api,
-    4: findCoordinatorV4.api,
-    5: findCoordinatorV5.api,
-    6: findCoordinatorV6.api,
-  },
-}
+import { Pauses, type PauseOptions } from './pauses.ts'
+import { kafka } from '../protocol/error-codes.ts'
+import { findCoordinatorApi } from '../protocol/find-coordinator.ts'
 
 /** Milliseconds without an answer after which others are asked who the coordinator is, and between two such looks. */
-const LOOKS: BackoffOptions = { first: 500, longest: 1_000 }
+const LOOKS: PauseOptions = { first: 500, longest: 1_000 }
 
 /** Kafka error codes after which the coordinator is to be looked for again. */
 export const coordinatorUnready: ReadonlySet<number> = new Set([
@@ -40,18 +23,16 @@ export const coordinatorUnready: ReadonlySet<number> = new Set([
  * whether to ask again. Nothing is cached: a cached coordinator outlives its broker.
  */
 export async function findCoordinator(metadata: Metadata, groupId: string): Promise<BrokerNode> {
-  const answer = await metadata.askAny(`a request for the coordinator of group ${groupId}`, (link) => {
-    const { api } = link.pick(findCoordinatorApi)
-    return orAnswer(api.async(link.connection, GROUP, [groupId]))
-  })
-  const found = answer.coordinators[0]
-  if (found === undefined || found.errorCode !== 0) {
+  const found = await metadata.askAny(`a request for the coordinator of group ${groupId}`, (connection) =>
+    connection.ask(findCoordinatorApi, { groupId }),
+  )
+  if (found === undefined || found.errorCode !== kafka.none) {
     const code = found?.errorCode ?? kafka.coordinatorNotAvailable
     throw refusal(code, `find the coordinator of group ${groupId}`, {
       retryable: coordinatorUnready.has(code),
     })
   }
-  return { id: found.nodeId, host: found.host, port: found.port }
+  return { id: found.id, host: found.host, port: found.port }
 }
 
 /**
@@ -66,11 +47,11 @@ export async function whileCoordinator<Answer>(
 ): Promise<Answer> {
   const moved = Promise.withResolvers<never>()
   const over = new AbortController()
-  const backoff = new Backoff(LOOKS)
+  const pauses = new Pauses(LOOKS)
   const address = addressOf(coordinator)
   const look = async (): Promise<void> => {
     for (;;) {
-      await backoff.pause(over.signal)
+      await pauses.wait(over.signal)
       if (over.signal.aborted) return
       // While nobody knows, or nobody answers, it may still be the same one.
       const now = await findCoordinator(metadata, groupId).catch(() => undefined)

@@ -7,17 +7,17 @@
  * Whoever finds a leader wrong or gone calls `refresh()` and looks again; between two answers nothing is waited for.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { metadataV10, metadataV11, metadataV12 } from '@platformatic/kafka'
 import { TransportError } from '../../../errors.ts'
 import { AdvertisedAddresses } from './advertised.ts'
 import { AnyBroker, type Ask, type AskOptions } from './any-broker.ts'
-import { Backoff } from './backoff.ts'
+import { Pauses } from './pauses.ts'
 import { BrokersAway } from './brokers-away.ts'
-import { addressOf, type BrokerAddress, type BrokerPool, type Connections, type Link } from './connections.ts'
-import { orAnswer } from './kafka-errors.ts'
+import type { BrokerAddress, BrokerConnection } from './connection.ts'
+import { addressOf, type BrokerPool, type Connections } from './connections.ts'
 import { parseAddress } from '../options.ts'
+import { errorName, kafka } from '../protocol/error-codes.ts'
+import { metadataApi, type MetadataAnswer, type TopicMetadata } from '../protocol/metadata.ts'
 import { hasNews, mergeTopic, type TopicState } from './topic-state.ts'
-import type { ApiVersionTable } from './versions.ts'
 
 export type { PartitionState, TopicState } from './topic-state.ts'
 
@@ -46,33 +46,6 @@ export interface Leader {
   readonly epoch: number
 }
 
-interface MetadataAnswer {
-  readonly brokers: readonly { readonly nodeId: number; readonly host: string; readonly port: number }[]
-  readonly controllerId: number
-  readonly topics: readonly {
-    readonly errorCode: number
-    readonly name: string | null | undefined
-    readonly topicId: string
-    readonly isInternal: boolean
-    readonly partitions: readonly {
-      readonly partitionIndex: number
-      readonly leaderId: number
-      readonly leaderEpoch: number
-    }[]
-  }[]
-}
-
-type MetadataApi = typeof metadataV12.api
-const metadataApi: ApiVersionTable<MetadataApi> = {
-  name: 'Metadata',
-  key: 3,
-  versions: {
-    10: metadataV10.api,
-    11: metadataV11.api,
-    12: metadataV12.api,
-  },
-}
-
 export class Metadata {
   readonly #pool: BrokerPool
   readonly #seeds: readonly BrokerAddress[]
@@ -83,7 +56,7 @@ export class Metadata {
   readonly #any: AnyBroker
   readonly #away: BrokersAway
   readonly #advertised: AdvertisedAddresses
-  readonly #backoff = new Backoff({ first: 2 * MIN_INTERVAL, longest: MAX_INTERVAL })
+  readonly #pauses = new Pauses({ first: 2 * MIN_INTERVAL, longest: MAX_INTERVAL })
   readonly #abort = new AbortController()
   #nodes: ReadonlyMap<number, BrokerNode> = new Map()
   #topics = new Map<string, TopicState>()
@@ -202,21 +175,19 @@ export class Metadata {
   }
 
   #settleDown(): void {
-    this.#backoff.reset()
+    this.#pauses.reset()
     this.#interval = MIN_INTERVAL
   }
 
   async #update(): Promise<void> {
     const names = [...this.#watched.keys()]
     // Until an answer brings news.
-    this.#interval = this.#backoff.next()
+    this.#interval = this.#pauses.next()
     const answer = await this.#ask(names)
-    const nodes = new Map(
-      answer.brokers.map((one) => [one.nodeId, { id: one.nodeId, host: one.host, port: one.port }]),
-    )
+    const nodes = new Map(answer.brokers.map((one) => [one.id, one]))
     let news = !sameNodes(this.#nodes, nodes)
     this.#nodes = nodes
-    this.#controller = answer.controllerId
+    this.#controller = answer.controller
     const now = performance.now()
     for (const told of answer.topics) {
       if (!told.name || !this.#watched.has(told.name)) continue
@@ -232,13 +203,13 @@ export class Metadata {
   }
 
   /** Asks once, outside of what is watched: these topics, or all that exist. Nothing is created by asking. */
-  async describe(names: readonly string[] | undefined): Promise<MetadataAnswer['topics']> {
-    return (await this.#ask(names)).topics
+  async describe(topics: readonly string[] | undefined): Promise<readonly TopicMetadata[]> {
+    return (await this.#ask(topics)).topics
   }
 
   /** Asks one broker, which need not know yet what others know. */
-  async describeAt(node: BrokerNode, names: readonly string[]): Promise<MetadataAnswer['topics']> {
-    return (await request(await this.#pool.get(node), names)).topics
+  async describeAt(node: BrokerNode, topics: readonly string[]): Promise<readonly TopicMetadata[]> {
+    return (await ask(await this.#pool.get(node), topics)).topics
   }
 
   /** Asks something that any broker can answer; as `AnyBroker.ask`. */
@@ -263,12 +234,12 @@ export class Metadata {
    * @throws TransportError `MILENA_BROKER_UNREACHABLE` after two seconds in which none could be, and as `refresh`
    */
   async requireReachable(): Promise<void> {
-    const backoff = new Backoff({ first: MIN_INTERVAL, longest: MAX_INTERVAL })
+    const pauses = new Pauses({ first: MIN_INTERVAL, longest: MAX_INTERVAL })
     for (;;) {
       const verdict = await this.#tryAddresses()
       if (verdict === 'reached') return
       if (verdict !== 'doubtful') throw verdict
-      await backoff.pause(this.#abort.signal)
+      await pauses.wait(this.#abort.signal)
       await this.refresh()
     }
   }
@@ -306,10 +277,10 @@ export class Metadata {
     return false
   }
 
-  #ask(names: readonly string[] | undefined): Promise<MetadataAnswer> {
-    return this.askAny(WHAT, async (link, broker) => {
-      const answer = await request(link, names)
-      this.#answeredBy = broker
+  #ask(topics: readonly string[] | undefined): Promise<MetadataAnswer> {
+    return this.askAny(WHAT, async (connection) => {
+      const answer = await ask(connection, topics)
+      this.#answeredBy = connection.broker
       return answer
     })
   }
@@ -349,8 +320,11 @@ function sameNodes(before: ReadonlyMap<number, BrokerNode>, now: ReadonlyMap<num
   return true
 }
 
-async function request(link: Link, names: readonly string[] | undefined): Promise<MetadataAnswer> {
-  const { api } = link.pick(metadataApi)
-  // `false`: never create a topic by asking for it.
-  return orAnswer(api.async(link.connection, names === undefined ? null : [...names], false, false))
+async function ask(
+  connection: BrokerConnection,
+  topics: readonly string[] | undefined,
+): Promise<MetadataAnswer> {
+  const answer = await connection.ask(metadataApi, { topics })
+  if (answer.errorCode !== kafka.none) throw new Error(`it refused with ${errorName(answer.errorCode)}`)
+  return answer
 }

@@ -1,5 +1,6 @@
 /** What is known of a topic, and how an answer changes that: a broker that lags behind takes nothing back. */
-import { kafka } from './kafka-errors.ts'
+import { kafka } from '../protocol/error-codes.ts'
+import type { TopicMetadata } from '../protocol/metadata.ts'
 
 /** A topic is held to be missing when as many answers, over as many milliseconds, have said so: a broker may lag behind. */
 const MISSING_ANSWERS = 3
@@ -27,22 +28,11 @@ export interface TopicState {
   readonly absent: { readonly since: number; readonly answers: number } | undefined
 }
 
-/** What an answer says of a topic. */
-export interface ToldTopic {
-  readonly errorCode: number
-  readonly topicId: string
-  readonly partitions: readonly {
-    readonly partitionIndex: number
-    readonly leaderId: number
-    readonly leaderEpoch: number
-  }[]
-}
-
 /** What is known after an answer that came at `now` (performance.now()). */
 export function mergeTopic(
   name: string,
   before: TopicState | undefined,
-  told: ToldTopic,
+  told: TopicMetadata,
   now: number,
 ): TopicState {
   const absent =
@@ -56,14 +46,11 @@ export function mergeTopic(
     return { ...before, errorCode: told.errorCode, absent }
   const partitions: PartitionState[] = []
   for (const one of told.partitions) {
-    const known = before?.id === told.topicId ? before.partitions[one.partitionIndex] : undefined
+    const known = before?.id === told.id ? before.partitions[one.partition] : undefined
     // A broker that lags behind still names the former leader: the higher term is the later one.
-    partitions[one.partitionIndex] =
-      known !== undefined && known.epoch > one.leaderEpoch
-        ? known
-        : { partition: one.partitionIndex, leader: one.leaderId, epoch: one.leaderEpoch }
+    partitions[one.partition] = known !== undefined && known.epoch > one.epoch ? known : one
   }
-  return { name, id: told.topicId, partitions, errorCode: told.errorCode, missing, absent }
+  return { name, id: told.id, partitions, errorCode: told.errorCode, missing, absent }
 }
 
 /** Whether what is known now is another thing than before; a doubt that is not settled counts. */

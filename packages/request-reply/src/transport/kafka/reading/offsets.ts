@@ -1,43 +1,28 @@
-/** Where partitions begin and end now: the ListOffsets API (version 6), asked of each partition's leader. */
-import { listOffsetsV6 } from '@platformatic/kafka'
+/** Where partitions begin and end now, asked of each partition's leader. */
 import { TransportError } from '../../../errors.ts'
+import { keyOf } from '../../partition-key.ts'
 import type { StartPosition, TopicPartition } from '../../transport.ts'
-import { Backoff, type BackoffOptions } from '../cluster/backoff.ts'
 import { addressOf, type BrokerPool } from '../cluster/connections.ts'
-import {
-  codesOf,
-  deepestMessage,
-  isRetriable,
-  kafka,
-  orAnswer,
-  refusal,
-  unreachable,
-} from '../cluster/kafka-errors.ts'
+import { deepestMessage, refusal, unreachable } from '../cluster/kafka-errors.ts'
+import { isRetriable, kafka } from '../protocol/error-codes.ts'
 import type { BrokerNode, Metadata } from '../cluster/metadata.ts'
-import type { ApiVersionTable } from '../cluster/versions.ts'
+import { Pauses, type PauseOptions } from '../cluster/pauses.ts'
+import { EARLIEST, LATEST, listOffsetsApi } from '../protocol/list-offsets.ts'
 
 /** What counts as the latest: the end of what read_committed readers get, or the high watermark. */
 export type Isolation = 'committed' | 'uncommitted'
-const isolations: Readonly<Record<Isolation, number>> = { uncommitted: 0, committed: 1 }
+const isolations: Readonly<Record<Isolation, 0 | 1>> = { uncommitted: 0, committed: 1 }
 /** Milliseconds for the first answer about a topic. */
 const START_LIMIT = 10_000
-/** Not a replica. */
-const CLIENT = -1
-const timestamps: Readonly<Record<StartPosition, bigint>> = { earliest: -2n, latest: -1n }
+const timestamps: Readonly<Record<StartPosition, number>> = { earliest: EARLIEST, latest: LATEST }
 /** Milliseconds between two tries; metadata is asked for in between. */
-const PAUSES: BackoffOptions = { first: 50, longest: 250 }
+const PAUSES: PauseOptions = { first: 50, longest: 250 }
 /** Milliseconds without an answer after which others are asked who leads now, and between two such looks. */
-const LOOKS: BackoffOptions = { first: 400, longest: 800 }
+const LOOKS: PauseOptions = { first: 400, longest: 800 }
 /** Milliseconds in all: longer than any election after a broker's death. */
 const LIMIT = 60_000
 /** Milliseconds when no broker says who leads: then no election is waited for. */
 const SILENCE = 20_000
-
-const listOffsetsApi: ApiVersionTable<typeof listOffsetsV6.api> = {
-  name: 'ListOffsets',
-  key: 2,
-  versions: { 6: listOffsetsV6.api },
-}
 
 export interface OffsetsSource {
   readonly metadata: Metadata
@@ -61,7 +46,7 @@ export async function findOffsets(
   const found = new Map<TopicPartition, number>()
   const began = performance.now()
   let toldAt = began
-  const backoff = new Backoff(PAUSES)
+  const pauses = new Pauses(PAUSES)
   let cause: unknown
   for (;;) {
     const left = partitions.filter((one) => !found.has(one))
@@ -87,7 +72,7 @@ export async function findOffsets(
         cause = error
       },
     )
-    await backoff.pause(source.signal)
+    await pauses.wait(source.signal)
   }
 }
 
@@ -145,7 +130,7 @@ async function whileLeading<Answer>(
 ): Promise<Answer> {
   const moved = Promise.withResolvers<never>()
   const over = new AbortController()
-  const backoff = new Backoff(LOOKS)
+  const pauses = new Pauses(LOOKS)
   const terms = partitions.map(({ topic, partition }) => metadata.leader(topic, partition)?.epoch)
   const hasMoved = ({ topic, partition }: TopicPartition, index: number): boolean => {
     const leader = metadata.leader(topic, partition)
@@ -153,7 +138,7 @@ async function whileLeading<Answer>(
   }
   const look = async (): Promise<void> => {
     for (;;) {
-      await backoff.pause(over.signal)
+      await pauses.wait(over.signal)
       if (over.signal.aborted) return
       await metadata.refresh().catch(() => undefined)
       if (!partitions.some(hasMoved)) continue
@@ -225,43 +210,28 @@ async function askLeader<Partition extends TopicPartition>(
   isolation: Isolation,
 ): Promise<ReadonlyMap<Partition, number>> {
   const found = new Map<Partition, number>()
-  const topics = Map.groupBy(partitions, (one) => one.topic)
-  const epochs = (topic: string, partition: number): number => metadata.leader(topic, partition)?.epoch ?? -1
+  const asked = new Map(partitions.map((one) => [keyOf(one), one]))
   try {
-    const link = await pool.get(node)
-    const { api } = link.pick(listOffsetsApi)
-    const answer = await orAnswer(
-      api.async(
-        link.connection,
-        CLIENT,
-        isolations[isolation],
-        [...topics].map(([name, list]) => ({
-          name,
-          partitions: list.map(({ partition }) => ({
-            partitionIndex: partition,
-            currentLeaderEpoch: epochs(name, partition),
-            timestamp: timestamps[at],
-          })),
-        })),
-      ),
-    )
+    const connection = await pool.get(node)
+    const offsets = await connection.ask(listOffsetsApi, {
+      isolation: isolations[isolation],
+      partitions: partitions.map(({ topic, partition }) => {
+        const epoch = metadata.leader(topic, partition)?.epoch ?? -1
+        return { topic, partition, epoch, timestamp: timestamps[at] }
+      }),
+    })
     metadata.absolve(node)
-    for (const topic of answer.topics) {
-      for (const one of topic.partitions) {
-        const asked = topics.get(topic.name)?.find(({ partition }) => partition === one.partitionIndex)
-        if (asked === undefined) continue
-        if (one.errorCode === kafka.none) found.set(asked, Number(one.offset))
-        else if (!isRetriable(one.errorCode)) {
-          throw refusal(
-            one.errorCode,
-            `finding the offsets of topic ${topic.name}, partition ${one.partitionIndex}`,
-          )
-        }
+    for (const one of offsets) {
+      const wanted = asked.get(keyOf(one))
+      if (wanted === undefined) continue
+      if (one.errorCode === kafka.none) found.set(wanted, one.offset)
+      else if (!isRetriable(one.errorCode)) {
+        throw refusal(one.errorCode, `finding the offsets of topic ${one.topic}, partition ${one.partition}`)
       }
     }
     return found
   } catch (error) {
-    if (codesOf(error).length === 0 && !(error instanceof TransportError)) metadata.blame(node)
+    if (!(error instanceof TransportError)) metadata.blame(node)
     throw error
   }
 }
