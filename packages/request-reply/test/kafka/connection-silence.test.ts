@@ -62,7 +62,7 @@ describe('a limit on silence', () => {
         setTimeout(() => call.socket.resume(), 5)
         length += piece.length
         if (length > request.length)
-          call.socket.write(Buffer.from('0000000e000000010000000000000002' + '0707', 'hex'))
+          call.socket.write(Buffer.from('0000000e0000000100000000000000020707', 'hex'))
       })
       return true
     })
@@ -93,15 +93,17 @@ describe('a connection that was not used for a while', () => {
     const companions: number[] = []
     await using broker = await startScriptedBroker((call) => {
       if (isForgotten && call.key === API_VERSIONS) companions.push(call.connection)
-      return isForgotten && call.connection === 0
+      return isForgotten && call.connection < 2
     })
-    await withPool(broker, { requestTimeout: 60_000 }, async (pool, address) => {
+    await withPool(broker, { requestTimeout: 60_000 }, async (pool, address, connections) => {
       const connection = await pool.get(address)
+      const other = await connections.open().get(address)
       isForgotten = true
       moveClock(t, 5_000)
       // The limit on silence is a minute: it is the companion's that ends it.
       await assert.rejects(connection.ask(echo, Buffer.from('x')), /not a byte/)
       assert.deepEqual(companions, [0])
+      assert.equal(other.open, false, 'the other one was not used for as long')
       assert.deepEqual(await (await pool.get(address)).ask(echo, Buffer.from('x')), Buffer.from('x'))
     })
   })

@@ -74,6 +74,7 @@ export class SocketConnection implements BrokerConnection, NewConnection {
   #correlation = 0
   #heard = false
   #companion: Asked | undefined
+  #forgotten = false
   #quietUntil = 0
   #quietTimer: NodeJS.Timeout | undefined
   #renewAt = Infinity
@@ -119,6 +120,16 @@ export class SocketConnection implements BrokerConnection, NewConnection {
   /** Why it ended. */
   get end(): ConnectionEnd | undefined {
     return this.#end
+  }
+
+  /** Its companion was not answered: something between us and the broker has forgotten it. */
+  get forgotten(): boolean {
+    return this.#forgotten
+  }
+
+  /** It is not used, and was not for so long that the next request would have a companion. */
+  idle(now: number): boolean {
+    return this.open && this.#inFlight.length === 0 && now - this.#silence.since > PAUSE
   }
 
   /** It has not been used for so long that it is better not used again. */
@@ -220,7 +231,7 @@ export class SocketConnection implements BrokerConnection, NewConnection {
         if (this.#inFlight.length === 0) void this.#renewLogin()
         return
       }
-      const paused = this.#inFlight.length === 0 && now - this.#silence.since > PAUSE
+      const paused = this.idle(now)
       const asked = this.#waiting.shift()!
       if (!paused) {
         this.#write(asked, now)
@@ -346,6 +357,7 @@ export class SocketConnection implements BrokerConnection, NewConnection {
   }
 
   #silent(milliseconds: number): void {
+    this.#forgotten = this.#companion !== undefined
     const [awaited] = this.#inFlight
     const what = awaited === undefined ? 'an answer' : `an answer to ${awaited.api.name}`
     const text = `not a byte for ${Math.round(milliseconds)} ms while ${what} was awaited`
