@@ -63,24 +63,3 @@ export function unreachable(brokers: readonly string[], waited: string, cause: u
 function reason(cause: unknown): string {
   return cause instanceof Error ? deepestMessage(cause) : 'no reason given'
 }
-
-/**
- * The parsed answer of a call. The client throws an answer that reports errors, even one of a single partition among
- * many; it is in the error, with a code at each topic and partition. Failures of the connection still reject.
- */
-export async function orAnswer<Answer>(call: Promise<Answer>): Promise<Answer> {
-  return call.catch((error: unknown) => {
-    if (error instanceof Error && 'response' in error && error.response) return error.response as Answer
-    throw error
-  })
-}
-
-/** The Kafka error codes in a thrown answer, in no particular order; empty for a failure of the connection. */
-export function codesOf(error: unknown): number[] {
-  if (!(error instanceof AggregateError)) return []
-  return error.errors.flatMap((one: unknown) =>
-    one instanceof Error && 'apiCode' in one && typeof one.apiCode === 'number'
-      ? [one.apiCode]
-      : codesOf(one),
-  )
-}
