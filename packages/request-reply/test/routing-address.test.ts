@@ -58,7 +58,7 @@ async function open(
     () => true,
   )
   do await clock.advance(20)
-  while (!(await Promise.race([settled, false])))
+  while (!(await Promise.race([settled, Promise.resolve(false)])))
   const opened = await opening
   return { routing: opened, transport, received, warnings }
 }

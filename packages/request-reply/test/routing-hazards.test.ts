@@ -185,7 +185,7 @@ test('instanceReplyTopic: close leaves the topic to a successor that was started
   const opening = own(transport, clock)
   const open = opening.then(() => true)
   do await clock.advance(20)
-  while (!(await Promise.race([open, false])))
+  while (!(await Promise.race([open, Promise.resolve(false)])))
   const second = await opening
   transport.send = send
   await first.routing.close()
