@@ -24,6 +24,7 @@ import { Recovery } from './recovery.ts'
 import { ReplyReceiver } from './reply-receiver.ts'
 import { RequestEncoder } from './request-record.ts'
 import { Registration } from './registration.ts'
+import { Strays } from './strays.ts'
 import { createCounters, type RequesterCounters, type RequesterHoldings } from './stats.ts'
 import { TopicDirectory } from './topic-directory.ts'
 import { Warnings } from '../warnings.ts'
@@ -79,6 +80,12 @@ export class RequesterParts {
       onUnsent: (pending, error) => this.pending.failUnsent(pending, error),
       onRefused: (topic, error) => topics.doubt(topic, error),
     })
+    const strays = new Strays({
+      clock,
+      warnings,
+      addresses: () => this.routes.all.map((routing) => routing.address()),
+      timedOut: () => accounts.totals().timedOut,
+    })
     this.pending = new PendingReplies({
       instanceId,
       clock,
@@ -87,7 +94,8 @@ export class RequesterParts {
       maxPendingBytes: settings.maxPendingBytes,
       withdraw: (pending) => this.dispatcher.withdraw(pending),
       catchUp: () => this.receiving.catchUp(),
-      reasonSince: ({ acceptedAt, replyTopic }) => this.receiving.reasonSince(acceptedAt, replyTopic),
+      reasonSince: ({ acceptedAt, replyTopic }) =>
+        this.receiving.reasonSince(acceptedAt, replyTopic) ?? strays.reasonSince(acceptedAt),
       replyTopic: ({ replyTopic }) => replyTopic ?? this.routes.address().topic,
       onForgotten: () => this.#forgotten(),
       onJournaledEnded: (pending, outcome, came) => this.journaling?.ended(pending, outcome, came),
@@ -119,17 +127,21 @@ export class RequesterParts {
       counters: this.counters,
       early,
       recovery,
+      strays,
       onJournaledLate: (pending) => this.journaling?.cameLate(pending),
       late: new LateReplies(settings.onLateReply, (thrown) =>
         warnings.tell('onLateReply failed', {}, thrown),
       ),
       onReplyFailed: (thrown) => warnings.tell('onReply failed', {}, thrown),
       onContradiction: (id, first, second) => {
-        warnings.tell('two different replies to one request: the first one counts', {
-          correlationId: id,
-          first: placeOf(first),
-          second: placeOf(second),
-        })
+        warnings.tell(
+          'two different replies to one request: the first one counts (does more than one group handle its topic?)',
+          {
+            correlationId: id,
+            first: placeOf(first),
+            second: placeOf(second),
+          },
+        )
       },
     })
     const [receiving, preparing, caps] = [this.receiving, this.preparing, this.caps]
