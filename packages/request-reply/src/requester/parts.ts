@@ -69,9 +69,11 @@ export class RequesterParts {
     const topics = new TopicDirectory(transport, settings.createTopics, clock)
     const reserved = new ReservedHeaders(settings.profile)
     const accounts = this.accounts
-    this.preparing = new Preparing(clock)
-    this.caps = new Caps(settings, this.preparing)
-    this.turns = new Turns({ clock, hasRoom: () => this.caps.hasRoom() })
+    this.turns = new Turns(() => this.caps.hasRoom())
+    const onRoom = (): void => this.turns.room()
+    this.preparing = new Preparing(clock, onRoom)
+    const { maxPending, maxPendingBytes } = settings
+    this.caps = new Caps({ maxPending, maxPendingBytes, onRoom }, this.preparing)
     this.receiving = new Receiving({ clock, onOver: (reason) => this.#over(reason) })
     this.dispatcher = new Dispatcher({
       transport,
@@ -91,7 +93,7 @@ export class RequesterParts {
       clock,
       caps: this.caps,
       remember: settings.remember,
-      maxPendingBytes: settings.maxPendingBytes,
+      maxPendingBytes,
       withdraw: (pending) => this.dispatcher.withdraw(pending),
       catchUp: () => this.receiving.catchUp(),
       reasonSince: ({ acceptedAt, replyTopic }) =>
@@ -100,7 +102,7 @@ export class RequesterParts {
       onForgotten: () => this.#forgotten(),
       onJournaledEnded: (pending, outcome, came) => this.journaling?.ended(pending, outcome, came),
     })
-    const { resumeFrom, remember, maxPendingBytes, maxReplyBytes, journal } = settings
+    const { resumeFrom, remember, maxReplyBytes, journal } = settings
     const recovery =
       journal &&
       new Recovery({
