@@ -166,6 +166,23 @@ describe('a login that the broker lets last for so long', () => {
   })
 })
 
+test('a login that is not renewed in time ends the connection, and what waited with it', async () => {
+  let isDown = false
+  const secret = (): string | Promise<string> => (isDown ? new Promise<string>(() => undefined) : 'u')
+  await using broker = await startLoginBroker(() => ({ lifetime: 50 }))
+  const sasl = { mechanism: 'PLAIN', username: secret, password: 'p' } as const
+  await withPool(broker, { sasl, connectTimeout: 300 }, async (pool, address) => {
+    const connection = await pool.get(address)
+    isDown = true
+    const asking = async (): Promise<never> => {
+      for (;;) await connection.ask(echo, Buffer.from('x'))
+    }
+    await assert.rejects(asking(), { name: 'NetworkFailure', message: /not renewed within 300 ms/ })
+    isDown = false
+    assert.deepEqual(await (await pool.get(address)).ask(echo, Buffer.from('x')), Buffer.from('x'))
+  })
+})
+
 describe('OAUTHBEARER', () => {
   test('asks for a token once for all connections, until most of its time is over', async () => {
     await using broker = await startTokenBroker(() => true)

@@ -8,7 +8,7 @@
  *                  the login is renewed (KIP-368)
  *
  * The first request after a pause has a companion, a question that is answered at once: a firewall that has forgotten
- * the connection drops both without a word, and is noticed within a second, whatever the request itself may take.
+ * the connection drops both without a word, and is noticed soon, whatever the request itself may take.
  */
 import type { Socket } from 'node:net'
 import type { Api } from '../protocol/api.ts'
@@ -24,7 +24,7 @@ import { commonVersion, software, type OfferedVersions } from './versions.ts'
 /** Milliseconds without a request after which the next one has a companion. */
 const PAUSE = 4_000
 /** Milliseconds within which the companion must be answered. */
-const COMPANION_LIMIT = 1_000
+const COMPANION_LIMIT = 1_500
 /** Milliseconds without a request after which it is not used again: firewalls and brokers forget, clients a little before. */
 const IDLE_LIMIT = 240_000
 /** Bytes of a request up to which it is put into one piece. */
@@ -110,7 +110,9 @@ export class SocketConnection implements BrokerConnection, NewConnection {
     })
     socket.on('data', (bytes: Buffer) => this.#received(bytes))
     socket.on('error', (error) => this.#finish(error))
-    socket.on('close', () => this.#finish(new NetworkFailure('the connection was closed by the other side')))
+    for (const event of ['end', 'close']) {
+      socket.on(event, () => this.#finish(new NetworkFailure('the connection was closed by the other side')))
+    }
   }
 
   get open(): boolean {
