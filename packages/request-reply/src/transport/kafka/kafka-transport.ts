@@ -16,14 +16,31 @@ import { Connections } from './cluster/connections.ts'
 import { joinGroup } from './group/joining.ts'
 import { GroupMember } from './group/member.ts'
 import { CommittedOffsets } from './group/committed-offsets.ts'
+import { createTopicsApi } from './protocol/create-topics.ts'
+import { deleteTopicsApi } from './protocol/delete-topics.ts'
+import { initProducerIdApi } from './protocol/init-producer-id.ts'
+import { listOffsetsApi } from './protocol/list-offsets.ts'
+import { metadataApi } from './protocol/metadata.ts'
+import { fetchApi } from './reading/fetch-api.ts'
+import { produceApi } from './sending/produce.ts'
 import { Metadata } from './cluster/metadata.ts'
-import { requireApis, transportNeeds } from './cluster/needs.ts'
+import { requireApis, type NeededApi } from './cluster/needs.ts'
 import { resolveKafkaOptions, type KafkaOptions, type ResolvedKafkaOptions } from './options.ts'
 import { KafkaSenderCluster } from './sending/sender-cluster.ts'
 import { Sender } from './sending/sender.ts'
 import { openTail, PartitionTail } from './reading/tail.ts'
 import { TopicAdmin } from './cluster/topic-admin.ts'
 
+/** To send, to read without a group, to make and remove topics: what a transport can be asked for at once. */
+const transportNeeds: readonly NeededApi[] = [
+  metadataApi,
+  produceApi,
+  initProducerIdApi,
+  fetchApi,
+  listOffsetsApi,
+  createTopicsApi,
+  deleteTopicsApi,
+]
 /** Most milliseconds that `close` waits for sends on their way. */
 const CLOSE_TIMEOUT = 2_000
 
@@ -76,8 +93,7 @@ class KafkaTransport implements Transport {
   /** Whether a broker answers, and can do what it may be asked for. */
   async verify(): Promise<void> {
     await this.#metadata.refresh()
-    const { link, broker } = await this.#metadata.anyLink()
-    requireApis('connecting to Kafka', broker, link, transportNeeds)
+    requireApis('connecting to Kafka', await this.#metadata.anyConnection(), transportNeeds)
   }
 
   send(record: OutgoingRecord): Promise<RecordPosition> {

@@ -19,6 +19,7 @@ import {
   topicMissing,
   transportClosed,
 } from './refusals.ts'
+import { keyOf } from '../partition-key.ts'
 import type { GroupMembership, GroupOptions, OffsetToCommit, TopicPartition, Trouble } from '../transport.ts'
 import type { ScheduledTimer } from '../../clock.ts'
 import type { ClusterState } from './cluster-state.ts'
@@ -35,8 +36,6 @@ interface Drain {
   readonly left: Set<Cursor>
   readonly allLost: () => void
 }
-
-const keyOf = (at: TopicPartition): string => `${at.topic}/${at.partition}`
 
 export class MemoryMembership implements GroupMembership {
   readonly #cluster: ClusterState

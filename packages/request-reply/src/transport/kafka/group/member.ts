@@ -9,7 +9,7 @@ import type {
   Trouble,
 } from '../../transport.ts'
 import type { Connections } from '../cluster/connections.ts'
-import { ASSIGNMENT_PROTOCOL, decodeAssignment, encodeSubscription } from './assignment.ts'
+import { ASSIGNMENT_PROTOCOL } from './assignment.ts'
 import { GroupCoordinator } from './coordinator-requests.ts'
 import { whileAlive } from './heartbeats.ts'
 import { GroupLeader } from './leader.ts'
@@ -22,7 +22,8 @@ import { memberRefusal, nameTaken, placeLost, sessionOver } from './refusals.ts'
 import { Session } from './session.ts'
 import type { GroupTimings } from './timings.ts'
 import { GroupTopics } from './topics.ts'
-import { isRetriable, kafka } from '../cluster/kafka-errors.ts'
+import { readAssignment, writeSubscription } from '../protocol/consumer-protocol.ts'
+import { isRetriable, kafka } from '../protocol/error-codes.ts'
 import type { Metadata } from '../cluster/metadata.ts'
 import { untilAborted } from '../cluster/until-aborted.ts'
 
@@ -217,7 +218,11 @@ export class GroupMember implements GroupMembership {
 
   async #join(): Promise<void> {
     const place = this.#place
-    const subscription = encodeSubscription(this.#options.topics, this.#partitions.owned, place.synced)
+    const subscription = writeSubscription({
+      topics: this.#options.topics,
+      owned: this.#partitions.owned,
+      generation: place.synced,
+    })
     const askedToJoin = performance.now()
     const joining = this.#coordinator.join(place.memberId, ASSIGNMENT_PROTOCOL, subscription, this.#rejoin)
     place.joining(joining)
@@ -240,7 +245,7 @@ export class GroupMember implements GroupMembership {
         return
       return this.#refused(synced.errorCode, 'getting the assignment')
     }
-    this.#settle(decodeAssignment(synced.assignment), asked)
+    this.#settle(readAssignment(synced.assignment), asked)
   }
 
   #settle(assigned: readonly TopicPartition[], asked: number): void {

@@ -2,13 +2,12 @@
 import { TransportError } from '../../../errors.ts'
 import { ASSIGNMENT_PROTOCOL } from './assignment.ts'
 import type { Session } from './session.ts'
-import { errorName, refusal } from '../cluster/kafka-errors.ts'
-
-const INCONSISTENT_PROTOCOL = 23
+import { refusal } from '../cluster/kafka-errors.ts'
+import { errorName, kafka } from '../protocol/error-codes.ts'
 
 /** A refusal that trying again does not mend by itself. `what` is what the member was doing. */
 export function memberRefusal(groupId: string, code: number, what: string): TransportError {
-  if (code !== INCONSISTENT_PROTOCOL) return refusal(code, `group ${groupId}: ${what}`)
+  if (code !== kafka.inconsistentGroupProtocol) return refusal(code, `group ${groupId}: ${what}`)
   return new TransportError(
     'MILENA_BROKER_ERROR',
     `group ${groupId}: its other members do not offer the ${ASSIGNMENT_PROTOCOL} assignment (${errorName(code)}); ` +
