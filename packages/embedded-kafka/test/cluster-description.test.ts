@@ -257,3 +257,15 @@ test('DescribeCluster names the only broker; controllers are no endpoints of the
   assert.deepEqual(await describe(1, 1), expected)
   assert.deepEqual((await describe(1, 2))[0], errorCodes.INVALID_REQUEST)
 })
+
+test('clients are told the advertised host and port, wherever it listens', async () => {
+  const advertised = { advertisedHost: 'broker.example', advertisedPort: 19_092 }
+  await using broker = await startEmbeddedKafka({ topics: ['t'], ...advertised })
+  assert.deepEqual(broker.brokers, ['broker.example:19092'])
+  await using client = await RawClient.open(broker.port)
+  assert.deepEqual((await metadata(client, 12, [])).nodes, ['1@broker.example:19092'])
+  const coordinator = await client.request({ key: 10, version: 0, body: (writer) => writer.string('g') })
+  coordinator.int16()
+  coordinator.int32()
+  assert.deepEqual([coordinator.string(), coordinator.int32()], ['broker.example', 19_092])
+})

@@ -10,7 +10,7 @@ import { makeBatch } from './support/batches.ts'
 import { produce } from './support/calls.ts'
 import { RawClient } from './support/raw-client.ts'
 import { sampleRequests } from './support/requests.ts'
-import type { SampleRequest } from './support/requests.ts'
+import type { SampleRequest } from './support/sample-request.ts'
 
 function sampleOf(key: number): SampleRequest {
   return sampleRequests.get(key) ?? assert.fail(`no sample of API ${key}`)

@@ -26,6 +26,14 @@ function otherSide(broker: MemoryBroker): Transport {
   return transport
 }
 
+/** The error that it ends in. */
+async function errorOf(request: Promise<unknown>): Promise<Error> {
+  return request.then(
+    () => assert.fail('it was answered'),
+    (error: Error) => error,
+  )
+}
+
 /** What decodes every header as text, and encodes it again, makes of an id. */
 const asText = Buffer.from(Buffer.from('ff00fe01fd02fc03fb04fa05f906f807', 'hex').toString('utf8'))
 
@@ -33,7 +41,7 @@ test('a replier that treats the correlation id as text is told at its first repl
   const { logger, told } = logging()
   const { requester, replier, clock, broker } = await setUp(() => undefined, { logger })
   const transport = otherSide(broker)
-  const outcome = requester.request(echo, value, { timeout: 50 }).then(assert.fail, (error: Error) => error)
+  const outcome = errorOf(requester.request(echo, value, { timeout: 50 }))
   await until(() => replier.requests.length === 1)
   const { topic, partition } = requester.stats().replyAddress
   await transport.send({
@@ -94,9 +102,7 @@ test('a request without a reply says whether its reply topic is one that replier
     const replyRouting = replyPartition({ topic: 'other_replies', partition: 2 })
     const { requester, clock } = await setUp(() => undefined, { replyRouting })
     const operation = defineOperation({ name: 'ask', topic, request: bytes(), reply: bytes() })
-    const outcome = requester
-      .request(operation, value, { timeout: 50 })
-      .then(assert.fail, (error: Error) => error)
+    const outcome = errorOf(requester.request(operation, value, { timeout: 50 }))
     await until(() => requester.stats().pending === 1)
     await clock.advance(50)
     assert.equal(/by default they do not/.test((await outcome).message), refused, topic)

@@ -1,36 +1,11 @@
-import type { Writer } from '../../src/wire/writer.ts'
 import { makeBatch } from './batches.ts'
-
-/** A request of one API at its highest version, on the topic `t` and the group `g`. */
-export interface SampleRequest {
-  readonly version: number
-  readonly flexible: boolean
-  readonly body: (writer: Writer) => void
-  /** Whether it changes what `t`, `g` or the list of topics is. */
-  readonly changes?: true
-}
-
-function topics(writer: Writer, partition: () => void): void {
-  writer.array(['t'], (topic) => {
-    writer.string(topic)
-    writer.array([0], () => {
-      partition()
-      writer.tags()
-    })
-    writer.tags()
-  })
-}
-
-function indexes(writer: Writer): void {
-  writer.array(['t'], (topic) => {
-    writer.string(topic)
-    writer.array([0], (index) => writer.int32(index))
-    writer.tags()
-  })
-}
+import { groupRequests } from './group-requests.ts'
+import { topics } from './sample-request.ts'
+import type { SampleRequest } from './sample-request.ts'
 
 /** By API key, with a value in every field that can have one. */
 export const sampleRequests: ReadonlyMap<number, SampleRequest> = new Map<number, SampleRequest>([
+  ...groupRequests,
   [
     0,
     {
@@ -110,151 +85,6 @@ export const sampleRequests: ReadonlyMap<number, SampleRequest> = new Map<number
           writer.tags()
         })
         for (const asked of [true, false, false]) writer.boolean(asked)
-        writer.tags()
-      },
-    },
-  ],
-  [
-    8,
-    {
-      version: 8,
-      flexible: true,
-      changes: true,
-      body: (writer) => {
-        writer.string('g')
-        writer.int32(-1)
-        writer.string('')
-        writer.nullableString(null)
-        topics(writer, () => {
-          writer.int32(0)
-          writer.int64(77)
-          writer.int32(-1)
-          writer.nullableString('metadata')
-        })
-        writer.tags()
-      },
-    },
-  ],
-  [
-    9,
-    {
-      version: 8,
-      flexible: true,
-      body: (writer) => {
-        writer.array(['g'], (group) => {
-          writer.string(group)
-          indexes(writer)
-          writer.tags()
-        })
-        writer.boolean(true)
-        writer.tags()
-      },
-    },
-  ],
-  [
-    10,
-    {
-      version: 4,
-      flexible: true,
-      body: (writer) => {
-        writer.int8(0)
-        writer.array(['g'], (key) => writer.string(key))
-        writer.tags()
-      },
-    },
-  ],
-  [
-    11,
-    {
-      version: 9,
-      flexible: true,
-      body: (writer) => {
-        writer.string('joined')
-        writer.int32(10_000)
-        writer.int32(10_000)
-        writer.string('')
-        writer.nullableString(null)
-        writer.string('consumer')
-        writer.array(['range'], (protocol) => {
-          writer.string(protocol)
-          writer.bytes(Buffer.from('metadata'))
-          writer.tags()
-        })
-        writer.nullableString('reason')
-        writer.tags()
-      },
-    },
-  ],
-  [
-    12,
-    {
-      version: 4,
-      flexible: true,
-      body: (writer) => {
-        writer.string('g')
-        writer.int32(1)
-        writer.string('member')
-        writer.nullableString('instance')
-        writer.tags()
-      },
-    },
-  ],
-  [
-    13,
-    {
-      version: 5,
-      flexible: true,
-      body: (writer) => {
-        writer.string('g')
-        writer.array(['member'], (member) => {
-          writer.string(member)
-          writer.nullableString('instance')
-          writer.nullableString('reason')
-          writer.tags()
-        })
-        writer.tags()
-      },
-    },
-  ],
-  [
-    14,
-    {
-      version: 5,
-      flexible: true,
-      body: (writer) => {
-        writer.string('g')
-        writer.int32(1)
-        writer.string('member')
-        for (const text of ['instance', 'consumer', 'range']) writer.nullableString(text)
-        writer.array(['member'], (member) => {
-          writer.string(member)
-          writer.bytes(Buffer.from('work'))
-          writer.tags()
-        })
-        writer.tags()
-      },
-    },
-  ],
-  [
-    15,
-    {
-      version: 5,
-      flexible: true,
-      body: (writer) => {
-        writer.array(['g'], (group) => writer.string(group))
-        writer.boolean(true)
-        writer.tags()
-      },
-    },
-  ],
-  [
-    16,
-    {
-      version: 5,
-      flexible: true,
-      body: (writer) => {
-        writer.array(['Stable'], (state) => writer.string(state))
-        writer.array(['Classic'], (type) => writer.string(type))
         writer.tags()
       },
     },
@@ -398,18 +228,6 @@ export const sampleRequests: ReadonlyMap<number, SampleRequest> = new Map<number
     },
   ],
   [
-    42,
-    {
-      version: 2,
-      flexible: true,
-      changes: true,
-      body: (writer) => {
-        writer.array(['g'], (group) => writer.string(group))
-        writer.tags()
-      },
-    },
-  ],
-  [
     44,
     {
       version: 1,
@@ -429,18 +247,6 @@ export const sampleRequests: ReadonlyMap<number, SampleRequest> = new Map<number
         })
         writer.boolean(false)
         writer.tags()
-      },
-    },
-  ],
-  [
-    47,
-    {
-      version: 0,
-      flexible: false,
-      changes: true,
-      body: (writer) => {
-        writer.string('g')
-        indexes(writer)
       },
     },
   ],

@@ -35,7 +35,7 @@ export class BrokersAway {
     this.#problem = new TransportError(
       'MILENA_BROKER_UNREACHABLE',
       `no broker has answered for ${AWAY_AFTER / 1_000} s at ${brokers.join(', ')} (${deepestMessage(cause)}); ` +
-        `what is sent waits for its delivery timeout, and reading goes on, as soon as one answers`,
+        `reading goes on as soon as one answers, and what is to be sent waits until its delivery timeout`,
       { cause },
     )
     this.#onChange()
