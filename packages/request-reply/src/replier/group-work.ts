@@ -35,7 +35,7 @@ import { describe, oldestOf, SlowWork } from './slow-work.ts'
 import { Standstills } from './standstills.ts'
 import type { ReplierCounters } from './stats.ts'
 import { Steps } from './steps.ts'
-import type { Warnings } from './warnings.ts'
+import type { Warnings } from '../warnings.ts'
 import { Watch } from './watch.ts'
 
 /** Milliseconds that the members have, beyond drain and commit, to come back to a rebalance. */
@@ -248,7 +248,7 @@ export class GroupWork {
       onRevoked: (partitions) => this.#revoke(partitions),
       onLost: (partitions) => this.#lose(partitions),
       onTrouble: (troubles) => this.#troubled(troubles),
-      onError: (error) => this.#warnings.tell('reading requests is disturbed', { groupId }, error),
+      onError: (error) => this.#warnings.tell('reading requests is disturbed', {}, error),
     })
     this.#membership = membership
     this.#reading.joined(membership, this.#works.values())
@@ -265,7 +265,7 @@ export class GroupWork {
     try {
       await this.#membership?.close()
     } catch (error) {
-      this.#warnings.tell('leaving the group failed', { groupId: this.#settings.groupId }, error)
+      this.#warnings.tell('leaving the group failed', {}, error)
     }
     this.#commits.close()
     this.#watch.close()

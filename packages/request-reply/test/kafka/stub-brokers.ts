@@ -63,7 +63,7 @@ function respond(socket: Socket, correlationId: number, body: Buffer): void {
   socket.write(Buffer.concat([head, body]))
 }
 
-async function listen(server: Server): Promise<StubBroker> {
+export async function listen(server: Server): Promise<StubBroker> {
   const sockets = new Set<Socket>()
   let connections = 0
   server.on('connection', (socket: Socket) => {

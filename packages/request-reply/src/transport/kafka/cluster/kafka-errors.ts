@@ -36,18 +36,19 @@ export function refusal(code: number, what: string, details: ErrorDetails = {}):
   )
 }
 
-function deepestMessage(error: Error): string {
+/** What lies at the bottom of an error, with what was made of it. */
+export function deepestMessage(error: unknown): string {
   const texts: string[] = []
   for (let at: unknown = error; at instanceof Error && texts.length < 4; at = at.cause) {
     const words = wordsOf(at)
     if (!texts.some((text) => text.includes(words))) texts.push(words)
   }
-  return texts.join(': ')
+  return texts.length === 0 ? 'no reason given' : texts.join(': ')
 }
 
 /** The error for brokers of which none answered. */
 export function unreachable(brokers: readonly string[], waited: string, cause: unknown): TransportError {
-  const why = reason(cause)
+  const why = deepestMessage(cause)
   // Which is how a listener that speaks TLS, or wants a login, treats who does neither; and one without TLS who does.
   const hint = /closed|ECONNRESET|disconnected/.test(why)
     ? '; if its listener wants TLS, or a login, or no TLS, set the tls and sasl options so'
@@ -58,8 +59,4 @@ export function unreachable(brokers: readonly string[], waited: string, cause: u
       `check that it runs, that the addresses are right, and that its advertised listeners can be reached from here${hint}`,
     { cause },
   )
-}
-
-function reason(cause: unknown): string {
-  return cause instanceof Error ? deepestMessage(cause) : 'no reason given'
 }

@@ -2,8 +2,8 @@
  * Notices that a broker is silent: no byte comes, and none of a request goes out, while an answer is awaited.
  *
  * An answer that takes long to arrive is no silence, nor is a request that a slow line takes in bit by bit. A look is
- * taken a few times within the limit, and the last one again after the loop has read what lay in the socket: a process
- * that was held up must not take its own sleep for the broker's.
+ * taken a few times within the limit. A process that was held up must not take its own sleep for the broker's: the time
+ * for which a look was late does not count, and the last one is taken again after the loop has read what lay in the socket.
  */
 
 const LOOKS = 4
@@ -22,6 +22,8 @@ export class Silence {
   readonly #watched: Watched
   #timer: NodeJS.Timeout | undefined
   #queued = 0
+  #pause = 0
+  #due = 0
   #stopped = false
   /** When there last was a sign of life, or the waiting began (`performance.now()`). */
   since: number = performance.now()
@@ -53,7 +55,9 @@ export class Silence {
     if (this.#timer !== undefined || this.#stopped) return
     const limit = this.#watched.limit()
     if (limit === undefined) return
-    this.#timer = setTimeout(() => this.#look(), Math.ceil(limit / LOOKS))
+    this.#pause = Math.ceil(limit / LOOKS)
+    this.#due = performance.now() + this.#pause
+    this.#timer = setTimeout(() => this.#look(), this.#pause)
     this.#timer.unref()
   }
 
@@ -63,6 +67,8 @@ export class Silence {
     if (limit === undefined || this.#stopped) return
     const queued = this.#watched.queued()
     const now = performance.now()
+    const late = now - this.#due
+    if (late > this.#pause) this.since = Math.min(this.since + late, now)
     if (queued !== this.#queued) this.since = now
     this.#queued = queued
     if (now - this.since < limit) {

@@ -10,12 +10,13 @@
  * does not answer. The next request then looks for it again, through another broker.
  */
 import type { OffsetToCommit, TopicPartition } from '../../transport.ts'
-import { findCoordinator } from '../cluster/coordinator.ts'
+import { findCoordinator, whileCoordinator } from '../cluster/coordinator.ts'
 import type { BrokerAddress, BrokerConnection } from '../cluster/connection.ts'
 import type { BrokerPool, Connections } from '../cluster/connections.ts'
 import { refusal } from '../cluster/kafka-errors.ts'
 import { isRetriable, kafka } from '../protocol/error-codes.ts'
 import type { Metadata } from '../cluster/metadata.ts'
+import { requireApis, type NeededApi } from '../cluster/needs.ts'
 import { untilAborted } from '../cluster/until-aborted.ts'
 import { heartbeatApi } from '../protocol/heartbeat.ts'
 import { joinGroupApi, type JoinGroupAnswer } from '../protocol/join-group.ts'
@@ -25,6 +26,15 @@ import { offsetFetchApi } from '../protocol/offset-fetch.ts'
 import { syncGroupApi, type SyncGroupAnswer } from '../protocol/sync-group.ts'
 import { keyOf } from '../../partition-key.ts'
 
+/** What a member asks of its coordinator. */
+const memberNeeds: readonly NeededApi[] = [
+  joinGroupApi,
+  syncGroupApi,
+  heartbeatApi,
+  leaveGroupApi,
+  offsetCommitApi,
+  offsetFetchApi,
+]
 /** Milliseconds within which a heartbeat must be answered, at most a third of the session timeout. */
 const BEAT_LIMIT = 3_000
 /** The brokers give up on a commit after 5 s (`offsets.commit.timeout.ms`). */
@@ -197,7 +207,11 @@ export class GroupCoordinator {
     const node = this.#node ?? (await wait((this.#finding ??= this.#find())))
     try {
       if (pool === this.#waits) this.#waitsAt = node
-      const answer = await act(await wait(pool.get(node)))
+      const stays = <Value>(asking: Promise<Value>): Promise<Value> =>
+        whileCoordinator(this.#metadata, this.#options.groupId, node, asking)
+      const connection = await stays(wait(pool.get(node)))
+      if (pool === this.#waits) requireApis(`join group ${this.#options.groupId}`, connection, memberNeeds)
+      const answer = await stays(act(connection))
       this.#metadata.absolve(node)
       const { errorCode } = answer
       if (errorCode === kafka.coordinatorNotAvailable || errorCode === kafka.notCoordinator) this.#lost(node)

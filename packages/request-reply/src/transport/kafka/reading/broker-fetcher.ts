@@ -17,6 +17,7 @@ import type { BrokerConnection } from '../cluster/connection.ts'
 import type { BrokerPool } from '../cluster/connections.ts'
 import { fetchApi, type FetchAnswer, type FetchedPartition } from './fetch-api.ts'
 import type { Metadata } from '../cluster/metadata.ts'
+import { Portion } from '../cluster/portion.ts'
 import { AnswerMemory } from '../batches/record-batches.ts'
 import type { Trouble } from '../../transport.ts'
 
@@ -111,6 +112,7 @@ export class BrokerFetcher {
   readonly #owner: FetchOwner
   readonly #long: FetchPath
   readonly #express: FetchPath
+  readonly #portion = new Portion(MAX_BYTES)
   #failures = 0
   #notBefore = 0
   #turn = 0
@@ -165,7 +167,12 @@ export class BrokerFetcher {
     const order = turn === 0 ? partitions : [...partitions.slice(turn), ...partitions.slice(0, turn)]
     const flight: Flight = { partitions: order, sentAt: path.sentAt }
     for (const partition of order) partition.flight = flight
-    const limits = { wait: path.wait, maxBytes: MAX_BYTES, partitionMaxBytes: PARTITION_MAX_BYTES }
+    const maxBytes = this.#portion.bytes
+    const limits = {
+      wait: path.wait,
+      maxBytes,
+      partitionMaxBytes: Math.min(maxBytes, PARTITION_MAX_BYTES),
+    }
     try {
       connection.send(fetchApi, { targets: order, limits }, (error, answer) => {
         if (this.#stopped) return
@@ -181,6 +188,7 @@ export class BrokerFetcher {
 
   #answered(path: FetchPath, flight: Flight, answer: FetchAnswer): void {
     this.#failures = 0
+    this.#portion.carried()
     const node = this.#owner.metadata.nodes.get(this.broker)
     if (node !== undefined) this.#owner.metadata.absolve(node)
     // Brokers answer in the order of the request: each look begins behind the last, and finds at once.
@@ -209,6 +217,7 @@ export class BrokerFetcher {
 
   #failFlight(path: FetchPath, flight: Flight, error: unknown): void {
     land(flight)
+    this.#portion.failed(error)
     this.#fail(path, error)
   }
 
