@@ -18,7 +18,14 @@ const limits = { wait: 500, maxBytes: 8_388_608, partitionMaxBytes: 1_048_576 }
 const ids = ['0b7ea5f0-1a2b-4c3d-8e9f-a0b1c2d3e4f5', 'ffffffff-0000-4000-8000-0123456789ab'] as const
 
 function target(topic: number, partition: number, position: number): FetchTarget {
-  return { topic: `topic-ü${topic}`, topicId: ids[topic]!, partition, epoch: partition - 1, position }
+  return {
+    topic: `topic-ü${topic}`,
+    topicId: ids[topic]!,
+    partition,
+    epoch: partition - 1,
+    position,
+    lastEpoch: partition - 2,
+  }
 }
 
 interface Sent {
@@ -53,11 +60,11 @@ for (const [text, api] of Object.entries(apis)) {
       topicId: version === 12 ? `topic-ü${topic}` : ids[topic]!,
       partitions: targets
         .filter((one) => one.topicId === ids[topic])
-        .map(({ partition, epoch, position }) => ({
+        .map(({ partition, epoch, position, lastEpoch }) => ({
           partition,
           currentLeaderEpoch: epoch,
           fetchOffset: BigInt(position),
-          lastFetchedEpoch: -1,
+          lastFetchedEpoch: lastEpoch,
           partitionMaxBytes: limits.partitionMaxBytes,
         })),
     }))

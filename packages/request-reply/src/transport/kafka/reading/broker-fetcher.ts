@@ -39,8 +39,6 @@ export interface ReadPartition {
   paused: boolean
   removed: boolean
   topicId: string
-  /** The topic was deleted and created again since the reading began. */
-  recreated: boolean
   /** Broker id; −1 until the next metadata. */
   leader: number
   epoch: number
@@ -50,6 +48,14 @@ export interface ReadPartition {
   readAt: number
   /** What keeps it from being read. */
   trouble: Trouble | undefined
+  /** The leader's term in which the last batch that was read was written; −1 while none was. */
+  lastEpoch: number
+  /** Where, in what was read, that term began. */
+  lastEpochFrom: number
+  /** Whether fetches say in which term they read last, so that a log that was cut shows itself (KIP-320). */
+  followsEpochs: boolean
+  /** Since when (`performance.now()`) it has stood before an open transaction. */
+  stalledSince: number | undefined
   /** How often reading went on somewhere else than behind what was read before. */
   resets: number
   /** The leader's term (`epoch`) of which it is certain that it knows where the log ends; see `log-ends.ts`. */

@@ -16,6 +16,11 @@ const READ_COMMITTED = 1
 /** No fetch session (KIP-227): each request says all it wants, and two at once cannot get out of step. */
 const NO_SESSION = 0
 const NO_EPOCH = -1
+/** The tag of `diverging_epoch` in an answer's partition. */
+const DIVERGING = 0
+
+/** What a topic has for an id in a cluster that is being upgraded from before Apache Kafka 2.8: it can only be named. */
+export const NO_TOPIC_ID = '00000000-0000-0000-0000-000000000000'
 
 /** One partition of a fetch. */
 export interface FetchTarget {
@@ -25,6 +30,8 @@ export interface FetchTarget {
   /** The leader's term: a broker that is not, or no longer, the leader of this term refuses (KIP-320). */
   readonly epoch: number
   readonly position: number
+  /** The term of the batch that was read last, so that the leader can say whether its log has it (KIP-320); −1: unknown. */
+  readonly lastEpoch: number
 }
 
 export interface FetchLimits {
@@ -48,6 +55,14 @@ export interface FetchedPartition {
   readonly aborted: readonly AbortedTransaction[] | undefined
   /** Record batches; `undefined` when there are none. */
   readonly records: Buffer | undefined
+  /** The leader's log does not have what was read last; there are no records then. */
+  readonly diverging?: DivergingTerm | undefined
+}
+
+/** The last term that the leader's log has of those up to the one that was read last, and the first offset behind it. */
+export interface DivergingTerm {
+  readonly epoch: number
+  readonly endOffset: number
 }
 
 export interface FetchAnswer {
@@ -77,6 +92,9 @@ const fetchApi: ApiVersionTable<Form> = {
   },
 }
 
+/** For topics without an id. */
+const fetchByName: ApiVersionTable<Form> = { ...fetchApi, versions: { 12: fetchApi.versions[12]! } }
+
 /** Fetches; `done` is called once, without a promise in between. */
 export function sendFetch(
   link: Link,
@@ -84,7 +102,8 @@ export function sendFetch(
   limits: FetchLimits,
   done: (error: Error | null, answer?: FetchAnswer) => void,
 ): void {
-  const { version, api: form } = link.pick(fetchApi)
+  const named = targets.some(({ topicId }) => topicId === NO_TOPIC_ID)
+  const { version, api: form } = link.pick(named ? fetchByName : fetchApi)
   link.connection.send(
     FETCH,
     version,
@@ -133,11 +152,11 @@ function encodeRequest(
       at += buffer.write(topic, at)
     }
     at = writeUnsigned(buffer, at, partitions.length + 1)
-    for (const { partition, epoch, position } of partitions) {
+    for (const { partition, epoch, position, lastEpoch } of partitions) {
       at = buffer.writeInt32BE(partition, at)
       at = buffer.writeInt32BE(epoch, at)
       at = writeLong(buffer, at, position)
-      at = buffer.writeInt32BE(-1, at) // the term of what was fetched last: not tracked
+      at = buffer.writeInt32BE(lastEpoch, at)
       at = writeLong(buffer, at, -1) // the start of the log, which only replicas have
       at = buffer.writeInt32BE(partitionMaxBytes, at)
       buffer[at++] = 0
@@ -184,8 +203,17 @@ function parseAnswer(reader: Reader, byId: boolean): FetchAnswer {
       const aborted = cursor.aborted()
       cursor.at += 4 // preferred replica: we ask the leader
       const records = cursor.bytes()
-      partitions.push({ topic, partition, errorCode: code, highWatermark, lastStable, aborted, records })
-      cursor.skipTags()
+      const diverging = cursor.diverging()
+      partitions.push({
+        topic,
+        partition,
+        errorCode: code,
+        highWatermark,
+        lastStable,
+        aborted,
+        records,
+        diverging,
+      })
     }
     cursor.skipTags()
   }
@@ -267,6 +295,18 @@ class AnswerCursor {
       this.skipTags()
     }
     return list
+  }
+
+  /** The tagged fields of a partition, of which only the first, the diverging term, is for those who read. */
+  diverging(): DivergingTerm | undefined {
+    let found: DivergingTerm | undefined
+    for (let tags = this.unsigned(); tags > 0; tags--) {
+      const tag = this.unsigned()
+      const end = this.unsigned() + this.at
+      if (tag === DIVERGING) found = { epoch: this.int32(), endOffset: this.int64() }
+      this.at = end
+    }
+    return found
   }
 
   skipTags(): void {
