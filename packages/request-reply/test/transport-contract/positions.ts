@@ -7,10 +7,6 @@ import { numbers, sendAll, type Bench } from './bench.ts'
 
 /** Where members of a group begin, and what their commits may say of it. */
 export function describePositions(bench: Bench): void {
-  async function committed(transport: Transport, groupId: string, topic: string): Promise<number[]> {
-    return (await transport.readCommittedOffsets(groupId, [topic])).map(({ offset }) => offset)
-  }
-
   describe('positions of a group', () => {
     it('are not set back by a commit that is left over from before the partition was assigned', async () => {
       const transport = await bench.connect()
@@ -117,4 +113,8 @@ export function describePositions(bench: Bench): void {
       assert.deepEqual(await committed(transport, groupId, topic), [2])
     })
   })
+}
+
+async function committed(transport: Transport, groupId: string, topic: string): Promise<number[]> {
+  return (await transport.readCommittedOffsets(groupId, [topic])).map(({ offset }) => offset)
 }

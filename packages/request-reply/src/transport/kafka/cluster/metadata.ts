@@ -217,6 +217,9 @@ export class Metadata {
           ? known
           : { partition: one.partitionIndex, leader: one.leaderId, epoch: one.leaderEpoch }
     }
+    // Nor does it know those that were added: a topic does not lose any before it is made anew, under another id.
+    if (before?.id === told.topicId && !/^[0-]*$/.test(told.topicId) && partitions.length > 0)
+      partitions.push(...before.partitions.slice(partitions.length))
     return { name, id: told.topicId, partitions, errorCode: told.errorCode, missing, absent }
   }
 
