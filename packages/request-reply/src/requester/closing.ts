@@ -10,7 +10,7 @@ import { drainTimeoutIs, isDrainTimeout, said, type RequesterSettings } from './
 import type { PendingReplies } from './pending-replies.ts'
 import type { Preparing } from './preparing.ts'
 import type { Receiving } from './receiving.ts'
-import type { RequesterWarnings } from './warnings.ts'
+import type { Warnings } from '../warnings.ts'
 
 /** Milliseconds that giving back the reply address may take: brokers that do not answer must not hold up `close()`. */
 const routingCloseLimit = 5_000
@@ -22,7 +22,7 @@ export interface ClosingOptions {
   readonly oneWay: OneWay
   readonly receiving: Receiving
   readonly opened: OpenedTransport
-  readonly warnings: RequesterWarnings
+  readonly warnings: Warnings
   /** @param timeout milliseconds that are left */
   closeJournal(timeout: number): Promise<void>
   closeRouting(): Promise<void>
@@ -78,6 +78,7 @@ export class Closing {
         // What the routing was still trying has been ended by that.
         await routingClosed
       }
+      this.#options.warnings.close()
     }
   }
 
@@ -98,10 +99,7 @@ export class Closing {
     const { settings, warnings } = this.#options
     return new Promise((resolve, reject) => {
       const timer = settings.clock.schedule(routingCloseLimit, () => {
-        warnings.tell(
-          'close',
-          new Error('the brokers did not answer in time: the reply address was not given back'),
-        )
+        warnings.tell('the brokers did not answer in time: the reply address was not given back')
         resolve()
       })
       void closed.then(resolve, reject).finally(() => timer.cancel())

@@ -10,6 +10,7 @@ import type { RecordPosition } from '../transport/transport.ts'
 import type { HeaderInput, MessageHeaders } from '../wire/headers.ts'
 import type { WireProfile } from '../wire/profile.ts'
 import { springProfile } from '../wire/spring.ts'
+import { problemOfLogger, type Logger } from '../warnings.ts'
 import { classOf, foreign, wordsOf } from '../words.ts'
 import { readJournalOptions, type JournalSettings, type RequesterJournalOptions } from './journal-options.ts'
 import type { LateReply } from './reply.ts'
@@ -95,6 +96,8 @@ export interface RequesterOptions extends TransportSource {
    * counted, and the first is a warning.
    */
   readonly remember?: number
+  /** Where to tell what an operator should know, of one kind one line in 10 s; default: `process.emitWarning`. See `docs/warnings.md`. */
+  readonly logger?: Logger
   /** How correlation id and reply address travel; default `springProfile`. */
   readonly profile?: WireProfile
   /** For simulations; default: the machine's. */
@@ -103,7 +106,7 @@ export interface RequesterOptions extends TransportSource {
   readonly random?: RandomBytes
 }
 
-type WithoutDefault = 'onLateReply' | 'headers' | 'resumeFrom'
+type WithoutDefault = 'onLateReply' | 'headers' | 'resumeFrom' | 'logger'
 
 export type RequesterSettings = Required<
   Omit<RequesterOptions, 'kafka' | 'transport' | 'journal' | 'replyRouting' | WithoutDefault>
@@ -129,6 +132,7 @@ export function readRequesterOptions(options: RequesterOptions): RequesterSettin
     drainTimeout: options.drainTimeout ?? 10_000,
     onLateReply: options.onLateReply,
     remember: options.remember ?? 10_000,
+    logger: options.logger,
     profile: options.profile ?? springProfile,
     clock: options.clock ?? systemClock,
     random,
@@ -167,6 +171,8 @@ export function readRequesterOptions(options: RequesterOptions): RequesterSettin
       problems.push(`${name} must be a function, not ${said(settings[name])}`)
     }
   }
+  const logger = problemOfLogger(settings.logger)
+  if (logger !== undefined) problems.push(logger)
   const journal = options.journal === undefined ? undefined : readJournalOptions(options.journal, problems)
   if (options.journal !== undefined && options.instanceId === undefined)
     problems.push('a journal needs an instanceId: the one under which the process is started again')

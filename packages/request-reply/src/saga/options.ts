@@ -2,7 +2,7 @@ import { systemClock, type Clock } from '../clock.ts'
 import { isTimeout, longestTimeout } from '../contract/operation.ts'
 import { OptionsError, unknownOptions } from '../errors.ts'
 import { systemRandom, type RandomBytes } from '../random.ts'
-import { StderrLogger, type ReplierLogger } from '../replier/warnings.ts'
+import { problemOfLogger, type Logger } from '../warnings.ts'
 import { classOf } from '../words.ts'
 import type { AnySaga } from './definition.ts'
 import type { SagaOutbox, SagaRequester } from './outbox.ts'
@@ -30,8 +30,8 @@ export interface SagasOptions<Transaction> {
   readonly keep?: number | undefined
   /** Milliseconds that `close` waits for running steps. Default 10 000. */
   readonly drainTimeout?: number | undefined
-  /** Default: one line on standard error each. */
-  readonly logger?: ReplierLogger | undefined
+  /** Where to tell what an operator should know; default: `process.emitWarning`. See `docs/warnings.md`. */
+  readonly logger?: Logger | undefined
   readonly clock?: Clock | undefined
   readonly random?: RandomBytes | undefined
 }
@@ -48,7 +48,7 @@ export interface SagasSettings {
   readonly interval: number
   readonly keep: number
   readonly drainTimeout: number
-  readonly logger: ReplierLogger
+  readonly logger: Logger | undefined
   readonly clock: Clock
   readonly random: RandomBytes
 }
@@ -108,9 +108,8 @@ export function readSagasOptions<Transaction>(options: SagasOptions<Transaction>
     }
   }
   if (sagas.size === 0) problems.push('sagas must be a list of definitions')
-  if (options.logger !== undefined && typeof options.logger.warn !== 'function') {
-    problems.push('logger must have a method warn(message, details)')
-  }
+  const logger = problemOfLogger(options.logger)
+  if (logger !== undefined) problems.push(logger)
   if (problems.length > 0) throw new OptionsError('createSagas', problems)
 
   const clock = options.clock ?? systemClock
@@ -126,7 +125,7 @@ export function readSagasOptions<Transaction>(options: SagasOptions<Transaction>
     interval,
     keep: options.keep ?? 7 * 86_400_000,
     drainTimeout: options.drainTimeout ?? 10_000,
-    logger: options.logger ?? new StderrLogger(clock),
+    logger: options.logger,
     clock,
     random: options.random ?? systemRandom,
   }

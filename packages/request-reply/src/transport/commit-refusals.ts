@@ -1,5 +1,6 @@
 /** Why a commit was not made, in words. */
 import { TransportError } from '../errors.ts'
+import { keyOf } from './partition-key.ts'
 import type { OffsetToCommit, TopicPartition } from './transport.ts'
 
 /** A commit that is none of the present holding's. */
@@ -19,7 +20,7 @@ export function commitRefused(groupId: string, refused: readonly RefusedCommit[]
 
 function textOf(refused: RefusedCommit): string {
   const { why, offset } = refused
-  const at = `${nameOf(refused)}, offset ${offset}`
+  const at = `${keyOf(refused)}, offset ${offset}`
   const kept = 'nothing was committed for it'
   if (why === 'not held') return notHeldAnyMore(refused)
   if (why === 'nothing read')
@@ -29,12 +30,8 @@ function textOf(refused: RefusedCommit): string {
 }
 
 function notHeldAnyMore(partition: TopicPartition): string {
-  const text = `${nameOf(partition)} is not held by this member any more, nothing was committed for it`
+  const text = `${keyOf(partition)} is not held by this member any more, nothing was committed for it`
   return `${text}; whoever has it now reads from the last commit`
-}
-
-function nameOf({ topic, partition }: TopicPartition): string {
-  return `${topic}/${partition}`
 }
 
 function fenced(text: string): TransportError {

@@ -135,7 +135,7 @@ describe('joining is ended', () => {
 
   for (const [what, method] of [
     ['before a broker has told of its topic', 'refresh'],
-    ['before its coordinator is known', 'anyLink'],
+    ['before its coordinator is known', 'anyConnection'],
   ] as const) {
     test(`${what}, at once`, async () => {
       const { topic, groupId } = fresh()

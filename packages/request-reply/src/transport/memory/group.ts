@@ -13,6 +13,7 @@ import { topicMissing } from './refusals.ts'
 import type { RefusedCommit } from '../commit-refusals.ts'
 import type { Clock, ScheduledTimer } from '../../clock.ts'
 import type { TransportError } from '../../errors.ts'
+import { keyOf } from '../partition-key.ts'
 import type { GroupOptions, CommittedOffset, OffsetToCommit, TopicPartition } from '../transport.ts'
 import type { TopicLog } from './log.ts'
 
@@ -76,8 +77,6 @@ interface Ownership extends TopicPartition {
   /** Set while `owner` is letting it go. */
   destination: GroupMember | undefined
 }
-
-const keyOf = (at: TopicPartition): string => `${at.topic}/${at.partition}`
 
 export class MemoryGroup {
   readonly #cluster: GroupSurroundings

@@ -7,12 +7,14 @@
  * Whoever finds a leader wrong or gone calls `refresh()` and looks again; between two answers nothing is waited for.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { metadataV10, metadataV11, metadataV12 } from '@platformatic/kafka'
 import { TransportError } from '../../../errors.ts'
-import { addressOf, type BrokerAddress, type BrokerPool, type Connections, type Link } from './connections.ts'
-import { kafka, orAnswer, unreachable } from './kafka-errors.ts'
+import type { BrokerAddress, BrokerConnection } from './connection.ts'
+import { addressOf, type BrokerPool, type Connections } from './connections.ts'
+import { unreachable } from './kafka-errors.ts'
+import { errorName, kafka } from '../protocol/error-codes.ts'
 import { parseAddress } from '../options.ts'
-import type { ApiVersionTable } from './versions.ts'
+import { metadataApi, type MetadataAnswer, type TopicMetadata } from '../protocol/metadata.ts'
+import { NO_TOPIC_ID } from '../protocol/primitive-types.ts'
 
 /** Milliseconds between the beginnings of two requests for metadata. */
 const MIN_INTERVAL = 50
@@ -53,33 +55,6 @@ export interface TopicState {
 export interface Leader {
   readonly node: BrokerNode
   readonly epoch: number
-}
-
-interface MetadataAnswer {
-  readonly brokers: readonly { readonly nodeId: number; readonly host: string; readonly port: number }[]
-  readonly controllerId: number
-  readonly topics: readonly {
-    readonly errorCode: number
-    readonly name: string | null | undefined
-    readonly topicId: string
-    readonly isInternal: boolean
-    readonly partitions: readonly {
-      readonly partitionIndex: number
-      readonly leaderId: number
-      readonly leaderEpoch: number
-    }[]
-  }[]
-}
-
-type MetadataApi = typeof metadataV12.api
-const metadataApi: ApiVersionTable<MetadataApi> = {
-  name: 'Metadata',
-  key: 3,
-  versions: {
-    10: metadataV10.api,
-    11: metadataV11.api,
-    12: metadataV12.api,
-  },
 }
 
 export class Metadata {
@@ -183,10 +158,8 @@ export class Metadata {
   async #update(): Promise<void> {
     const names = [...this.#watched.keys()]
     const answer = await this.#ask(names)
-    this.#nodes = new Map(
-      answer.brokers.map((one) => [one.nodeId, { id: one.nodeId, host: one.host, port: one.port }]),
-    )
-    this.#controller = answer.controllerId
+    this.#nodes = new Map(answer.brokers.map((one) => [one.id, one]))
+    this.#controller = answer.controller
     for (const topic of answer.topics) {
       if (topic.name && this.#watched.has(topic.name))
         this.#topics.set(topic.name, this.#merge(topic.name, topic))
@@ -195,7 +168,7 @@ export class Metadata {
     for (const listener of this.#listeners) listener()
   }
 
-  #merge(name: string, told: MetadataAnswer['topics'][number]): TopicState {
+  #merge(name: string, told: TopicMetadata): TopicState {
     const before = this.#topics.get(name)
     const absent =
       told.errorCode === kafka.unknownTopicOrPartition
@@ -210,44 +183,41 @@ export class Metadata {
       return { ...before, errorCode: told.errorCode, absent }
     const partitions: PartitionState[] = []
     for (const one of told.partitions) {
-      const known = before?.id === told.topicId ? before.partitions[one.partitionIndex] : undefined
+      const known = before?.id === told.id ? before.partitions[one.partition] : undefined
       // A broker that lags behind still names the former leader: the higher term is the later one.
-      partitions[one.partitionIndex] =
-        known !== undefined && known.epoch > one.leaderEpoch
-          ? known
-          : { partition: one.partitionIndex, leader: one.leaderId, epoch: one.leaderEpoch }
+      partitions[one.partition] = known !== undefined && known.epoch > one.epoch ? known : one
     }
     // Nor does it know those that were added: a topic does not lose any before it is made anew, under another id.
-    if (before?.id === told.topicId && !/^[0-]*$/.test(told.topicId) && partitions.length > 0)
+    if (before?.id === told.id && told.id !== NO_TOPIC_ID && partitions.length > 0)
       partitions.push(...before.partitions.slice(partitions.length))
-    return { name, id: told.topicId, partitions, errorCode: told.errorCode, missing, absent }
+    return { name, id: told.id, partitions, errorCode: told.errorCode, missing, absent }
   }
 
   /** Asks once, outside of what is watched: these topics, or all that exist. Nothing is created by asking. */
-  async describe(names: readonly string[] | undefined): Promise<MetadataAnswer['topics']> {
-    return (await this.#ask(names)).topics
+  async describe(topics: readonly string[] | undefined): Promise<readonly TopicMetadata[]> {
+    return (await this.#ask(topics)).topics
   }
 
   /** Asks one broker, which need not know yet what others know. */
-  async describeAt(node: BrokerNode, names: readonly string[]): Promise<MetadataAnswer['topics']> {
-    return (await request(await this.#pool.get(node), names)).topics
+  async describeAt(node: BrokerNode, topics: readonly string[]): Promise<readonly TopicMetadata[]> {
+    return (await ask(await this.#pool.get(node), topics)).topics
   }
 
   /** A connection to a broker that answers, for requests that any broker takes. Rejects as `refresh`. */
-  async anyLink(): Promise<{ readonly link: Link; readonly broker: BrokerAddress }> {
-    return this.#try(async (link, broker) => ({ link, broker }))
+  async anyConnection(): Promise<BrokerConnection> {
+    return this.#try(async (connection) => connection)
   }
 
-  async #ask(names: readonly string[] | undefined): Promise<MetadataAnswer> {
-    return this.#try((link) => request(link, names))
+  async #ask(topics: readonly string[] | undefined): Promise<MetadataAnswer> {
+    return this.#try((connection) => ask(connection, topics))
   }
 
-  async #try<Result>(act: (link: Link, broker: BrokerAddress) => Promise<Result>): Promise<Result> {
+  async #try<Result>(act: (connection: BrokerConnection) => Promise<Result>): Promise<Result> {
     const failures: unknown[] = []
     for (const broker of this.#candidates()) {
       if (this.#abort.signal.aborted) break
       try {
-        const result = await act(await this.#pool.get(broker), broker)
+        const result = await act(await this.#pool.get(broker))
         this.absolve(broker)
         return result
       } catch (error) {
@@ -298,8 +268,11 @@ export class Metadata {
   }
 }
 
-async function request(link: Link, names: readonly string[] | undefined): Promise<MetadataAnswer> {
-  const { api } = link.pick(metadataApi)
-  // `false`: never create a topic by asking for it.
-  return orAnswer(api.async(link.connection, names === undefined ? null : [...names], false, false))
+async function ask(
+  connection: BrokerConnection,
+  topics: readonly string[] | undefined,
+): Promise<MetadataAnswer> {
+  const answer = await connection.ask(metadataApi, { topics })
+  if (answer.errorCode !== kafka.none) throw new Error(`it refused with ${errorName(answer.errorCode)}`)
+  return answer
 }

@@ -1,44 +1,21 @@
-/** Topics: describe, create, delete (Metadata; CreateTopics 5 to 7; DeleteTopics 4 to 6). */
+/** Topics: describe, create, delete. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import {
-  createTopicsV5,
-  createTopicsV6,
-  createTopicsV7,
-  deleteTopicsV4,
-  deleteTopicsV5,
-  deleteTopicsV6,
-} from '@platformatic/kafka'
 import { TransportError } from '../../../errors.ts'
 import type { TopicDescription, TopicSpec } from '../../transport.ts'
-import type { BrokerPool, Link } from './connections.ts'
-import { isRetriable, kafka, orAnswer, refusal } from './kafka-errors.ts'
+import type { BrokerConnection } from './connection.ts'
+import type { BrokerPool } from './connections.ts'
+import { refusal } from './kafka-errors.ts'
+import { isRetriable, kafka } from '../protocol/error-codes.ts'
 import type { Metadata } from './metadata.ts'
-import type { ApiVersionTable } from './versions.ts'
+import { createTopicsApi, type TopicVerdict } from '../protocol/create-topics.ts'
+import { deleteTopicsApi } from '../protocol/delete-topics.ts'
+import type { TopicMetadata } from '../protocol/metadata.ts'
 
-const createTopicsApi: ApiVersionTable<typeof createTopicsV7.api> = {
-  name: 'CreateTopics',
-  key: 19,
-  versions: { 5: createTopicsV5.api, 6: createTopicsV6.api, 7: createTopicsV7.api },
-}
-const deleteTopicsApi: ApiVersionTable<typeof deleteTopicsV6.api> = {
-  name: 'DeleteTopics',
-  key: 20,
-  versions: { 4: deleteTopicsV4.api, 5: deleteTopicsV5.api, 6: deleteTopicsV6.api },
-}
 /** Milliseconds for a change to be made and known to every broker. */
 const LIMIT = 20_000
 const PAUSE = 50
 /** Kafka's way to say: the broker's default. */
 const BROKER_DEFAULT = -1
-
-type TopicsAnswer = Awaited<ReturnType<Metadata['describe']>>
-
-/** What a broker said of one topic. */
-interface TopicVerdict {
-  readonly name: string
-  readonly errorCode: number
-  readonly message: string | undefined
-}
 
 export class TopicAdmin {
   readonly #metadata: Metadata
@@ -76,21 +53,14 @@ export class TopicAdmin {
     if (topics.length === 0) return
     const requests = topics.map((spec) => ({
       name: spec.name,
-      numPartitions: spec.partitions,
+      partitions: spec.partitions,
       replicationFactor: spec.replicationFactor ?? BROKER_DEFAULT,
-      assignments: [],
-      configs: Object.entries(spec.configs ?? {}).map(([name, value]) => ({ name, value })),
+      configs: Object.entries(spec.configs ?? {}),
     }))
     const settled = new Set<number>([kafka.none, kafka.topicAlreadyExists])
-    await this.#change('create', settled, async (link, names) => {
-      const { api } = link.pick(createTopicsApi)
-      const wanted = names === undefined ? requests : requests.filter((one) => names.has(one.name))
-      const answer = await orAnswer(api.async(link.connection, wanted, LIMIT / 2, false))
-      return answer.topics.map(({ name, errorCode, errorMessage }) => ({
-        name,
-        errorCode,
-        message: errorMessage ?? undefined,
-      }))
+    await this.#change('create', settled, (connection, only) => {
+      const wanted = requests.filter(({ name }) => only === undefined || only.has(name))
+      return connection.ask(createTopicsApi, { topics: wanted, timeout: LIMIT / 2 })
     })
     const names = topics.map((spec) => spec.name)
     const known = await this.#everywhere(names, (answer) => names.every((name) => isServed(answer, name)))
@@ -106,21 +76,9 @@ export class TopicAdmin {
   async delete(names: readonly string[]): Promise<void> {
     if (names.length === 0) return
     const settled = new Set<number>([kafka.none, kafka.unknownTopicOrPartition])
-    await this.#change('delete', settled, async (link, only) => {
-      const { api } = link.pick(deleteTopicsApi)
+    await this.#change('delete', settled, (connection, only) => {
       const wanted = names.filter((name) => only === undefined || only.has(name))
-      const answer = await orAnswer(
-        api.async(
-          link.connection,
-          wanted.map((name) => ({ name })),
-          LIMIT / 2,
-        ),
-      )
-      return answer.responses.map((one) => ({
-        name: one.name ?? '',
-        errorCode: one.errorCode,
-        message: one.errorMessage ?? undefined,
-      }))
+      return connection.ask(deleteTopicsApi, { names: wanted, timeout: LIMIT / 2 })
     })
     await this.#everywhere(names, (answer) =>
       answer.every((topic) => topic.errorCode === kafka.unknownTopicOrPartition),
@@ -131,7 +89,10 @@ export class TopicAdmin {
   async #change(
     verb: string,
     settled: ReadonlySet<number>,
-    ask: (link: Link, names: ReadonlySet<string> | undefined) => Promise<readonly TopicVerdict[]>,
+    ask: (
+      connection: BrokerConnection,
+      names: ReadonlySet<string> | undefined,
+    ) => Promise<readonly TopicVerdict[]>,
   ): Promise<void> {
     const deadline = performance.now() + LIMIT
     let open: ReadonlySet<string> | undefined
@@ -139,7 +100,7 @@ export class TopicAdmin {
     for (;;) {
       let problem: unknown
       try {
-        const verdicts = await ask(await this.#controllerLink(), open)
+        const verdicts = await ask(await this.#toController(), open)
         const rest = verdicts.filter((one) => !settled.has(one.errorCode))
         refused.push(...rest.filter((one) => !isPassing(one.errorCode)))
         const passing = rest.filter((one) => isPassing(one.errorCode))
@@ -164,7 +125,7 @@ export class TopicAdmin {
   }
 
   /** The controller where brokers do not forward (before KRaft); any broker when it cannot be reached. */
-  async #controllerLink(): Promise<Link> {
+  async #toController(): Promise<BrokerConnection> {
     const { controller } = this.#metadata
     if (controller !== undefined) {
       try {
@@ -174,11 +135,14 @@ export class TopicAdmin {
       }
     }
     await this.#metadata.refresh()
-    return (await this.#metadata.anyLink()).link
+    return this.#metadata.anyConnection()
   }
 
   /** Whether every broker that can be asked agrees, in time. */
-  async #everywhere(names: readonly string[], agrees: (answer: TopicsAnswer) => boolean): Promise<boolean> {
+  async #everywhere(
+    names: readonly string[],
+    agrees: (answer: readonly TopicMetadata[]) => boolean,
+  ): Promise<boolean> {
     const deadline = performance.now() + LIMIT
     const open = new Map(this.#metadata.nodes)
     if (open.size === 0) {
@@ -219,9 +183,9 @@ function isPassing(code: number): boolean {
   return code === kafka.notController || (isRetriable(code) && code !== kafka.unknownTopicOrPartition)
 }
 
-function isServed(answer: TopicsAnswer, name: string): boolean {
+function isServed(answer: readonly TopicMetadata[], name: string): boolean {
   const topic = answer.find((one) => one.name === name)
   return (
-    topic !== undefined && topic.partitions.length > 0 && topic.partitions.every((one) => one.leaderId >= 0)
+    topic !== undefined && topic.partitions.length > 0 && topic.partitions.every((one) => one.leader >= 0)
   )
 }

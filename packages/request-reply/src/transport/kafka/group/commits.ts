@@ -6,10 +6,12 @@
  * holding lasts. So a commit can be late, but never goes over what another member has committed meanwhile.
  */
 import { TransportError } from '../../../errors.ts'
+import { keyOf } from '../../partition-key.ts'
 import type { OffsetToCommit, TopicPartition } from '../../transport.ts'
 import { notHeld } from '../../commit-refusals.ts'
 import type { GroupCoordinator, Identity } from './coordinator-requests.ts'
-import { isRetriable, kafka, refusal } from '../cluster/kafka-errors.ts'
+import { refusal } from '../cluster/kafka-errors.ts'
+import { isRetriable, kafka } from '../protocol/error-codes.ts'
 
 /** Milliseconds after which a commit that the coordinator has not answered is given up. */
 const LIMIT = 30_000

@@ -15,6 +15,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errorOf } from '../../../words.ts'
+import { keyOf } from '../../partition-key.ts'
 import type { GroupOptions, OffsetToCommit, TopicPartition } from '../../transport.ts'
 import type { Connections } from '../cluster/connections.ts'
 import type { ReadPartition } from '../reading/broker-fetcher.ts'
@@ -332,10 +333,6 @@ function whyRefused(holding: Holding | undefined, offset: number): RefusedCommit
   if (holding.reading === undefined) return 'nothing read'
   if (offset < holding.floor) return { committed: holding.floor }
   return holding.anew && offset > holding.reading.position ? 'log gone' : undefined
-}
-
-function keyOf({ topic, partition }: TopicPartition): string {
-  return `${topic}/${partition}`
 }
 
 function bare({ topic, partition }: TopicPartition): TopicPartition {

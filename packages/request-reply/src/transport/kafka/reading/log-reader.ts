@@ -15,7 +15,8 @@ import { TransportError } from '../../../errors.ts'
 import { errorOf } from '../../../words.ts'
 import type { TopicPartition, Trouble } from '../../transport.ts'
 import type { BrokerPool, Connections } from '../cluster/connections.ts'
-import { NO_TOPIC_ID, type FetchedPartition } from './fetch-api.ts'
+import { NO_TOPIC_ID } from '../protocol/primitive-types.ts'
+import type { FetchedPartition } from './fetch-api.ts'
 import {
   BrokerFetcher,
   FETCH_GRACE,
@@ -24,7 +25,8 @@ import {
   type FetchOwner,
   type ReadPartition,
 } from './broker-fetcher.ts'
-import { kafka, refusal } from '../cluster/kafka-errors.ts'
+import { refusal } from '../cluster/kafka-errors.ts'
+import { kafka } from '../protocol/error-codes.ts'
 import { AnswerReading, REFUSED_PAUSE, type AnswerListener } from './answer-reading.ts'
 import { LogEnds } from './log-ends.ts'
 import type { Metadata } from '../cluster/metadata.ts'
@@ -43,8 +45,6 @@ const END_WAIT = 50
 const TICK = 100
 /** Milliseconds without any answer for a partition after which that is reported: no election takes as long. */
 const SILENCE = 30_000
-const OFFSET_NOT_AVAILABLE = 78
-const INCONSISTENT_TOPIC_ID = 103
 
 /** Errors of a partition that only mean: look for its leader again. */
 const lookAgain: ReadonlySet<number> = new Set([
@@ -52,13 +52,13 @@ const lookAgain: ReadonlySet<number> = new Set([
   kafka.leaderNotAvailable,
   kafka.notLeaderOrFollower,
   kafka.requestTimedOut,
-  9, // REPLICA_NOT_AVAILABLE
+  kafka.replicaNotAvailable,
   kafka.networkException,
   kafka.kafkaStorageError,
   kafka.fencedLeaderEpoch,
   kafka.unknownLeaderEpoch,
   kafka.unknownTopicId,
-  INCONSISTENT_TOPIC_ID,
+  kafka.inconsistentTopicId,
 ])
 
 export interface ReaderOptions extends AnswerListener {
@@ -307,7 +307,7 @@ export class LogReader implements FetchOwner {
       return
     }
     const now = performance.now()
-    if (code === OFFSET_NOT_AVAILABLE) {
+    if (code === kafka.offsetNotAvailable) {
       partition.notBefore = now + TICK // a new leader that does not know the high watermark yet (KIP-207)
     } else if (code === kafka.offsetOutOfRange) {
       void this.#repositioning.outOfRange(partition)

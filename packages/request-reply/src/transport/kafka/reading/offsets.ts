@@ -1,31 +1,24 @@
-/** Where partitions begin and end now: the ListOffsets API (version 6), asked of each partition's leader. */
+/** Where partitions begin and end now, asked of each partition's leader. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { listOffsetsV6 } from '@platformatic/kafka'
 import { TransportError } from '../../../errors.ts'
+import { keyOf } from '../../partition-key.ts'
 import type { StartPosition, TopicPartition } from '../../transport.ts'
 import type { BrokerPool } from '../cluster/connections.ts'
-import { codesOf, isRetriable, kafka, orAnswer, refusal, unreachable } from '../cluster/kafka-errors.ts'
+import { refusal, unreachable } from '../cluster/kafka-errors.ts'
+import { isRetriable, kafka } from '../protocol/error-codes.ts'
 import type { BrokerNode, Metadata } from '../cluster/metadata.ts'
-import type { ApiVersionTable } from '../cluster/versions.ts'
+import { EARLIEST, LATEST, listOffsetsApi } from '../protocol/list-offsets.ts'
 
 /** What counts as the latest: the end of what read_committed readers get, or the high watermark. */
 export type Isolation = 'committed' | 'uncommitted'
-const isolations: Readonly<Record<Isolation, number>> = { uncommitted: 0, committed: 1 }
+const isolations: Readonly<Record<Isolation, 0 | 1>> = { uncommitted: 0, committed: 1 }
 /** Milliseconds for the first answer about a topic. */
 const START_LIMIT = 10_000
-/** Not a replica. */
-const CLIENT = -1
-const timestamps: Readonly<Record<StartPosition, bigint>> = { earliest: -2n, latest: -1n }
+const timestamps: Readonly<Record<StartPosition, number>> = { earliest: EARLIEST, latest: LATEST }
 /** Milliseconds between two tries; metadata is asked for in between. */
 const RETRY_PAUSE = 50
 /** Milliseconds in all: longer than the election after a broker's death. */
 const LIMIT = 20_000
-
-const listOffsetsApi: ApiVersionTable<typeof listOffsetsV6.api> = {
-  name: 'ListOffsets',
-  key: 2,
-  versions: { 6: listOffsetsV6.api },
-}
 
 export interface OffsetsSource {
   readonly metadata: Metadata
@@ -158,48 +151,33 @@ async function askLeader<Partition extends TopicPartition>(
   isolation: Isolation,
   found: Map<Partition, number>,
 ): Promise<void> {
-  const topics = Map.groupBy(partitions, (one) => one.topic)
-  const epochs = (topic: string, partition: number): number => metadata.leader(topic, partition)?.epoch ?? -1
+  const asked = new Map(partitions.map((one) => [keyOf(one), one]))
   try {
-    const link = await pool.get(node)
-    const { api } = link.pick(listOffsetsApi)
-    const answer = await orAnswer(
-      api.async(
-        link.connection,
-        CLIENT,
-        isolations[isolation],
-        [...topics].map(([name, list]) => ({
-          name,
-          partitions: list.map(({ partition }) => ({
-            partitionIndex: partition,
-            currentLeaderEpoch: epochs(name, partition),
-            timestamp: timestamps[at],
-          })),
-        })),
-      ),
-    )
+    const connection = await pool.get(node)
+    const offsets = await connection.ask(listOffsetsApi, {
+      isolation: isolations[isolation],
+      partitions: partitions.map(({ topic, partition }) => {
+        const epoch = metadata.leader(topic, partition)?.epoch ?? -1
+        return { topic, partition, epoch, timestamp: timestamps[at] }
+      }),
+    })
     metadata.absolve(node)
-    for (const topic of answer.topics) {
-      for (const one of topic.partitions) {
-        const asked = topics.get(topic.name)?.find(({ partition }) => partition === one.partitionIndex)
-        if (asked === undefined) continue
-        if (one.errorCode === kafka.none) found.set(asked, Number(one.offset))
-        else if (!isRetriable(one.errorCode)) {
-          throw refusal(
-            one.errorCode,
-            `finding the offsets of topic ${topic.name}, partition ${one.partitionIndex}`,
-          )
-        }
+    for (const one of offsets) {
+      const wanted = asked.get(keyOf(one))
+      if (wanted === undefined) continue
+      if (one.errorCode === kafka.none) found.set(wanted, one.offset)
+      else if (!isRetriable(one.errorCode)) {
+        throw refusal(one.errorCode, `finding the offsets of topic ${one.topic}, partition ${one.partition}`)
       }
     }
   } catch (error) {
-    if (codesOf(error).length === 0 && !(error instanceof TransportError)) metadata.blame(node)
+    if (!(error instanceof TransportError)) metadata.blame(node)
     throw error
   }
 }
 
 function overdue(left: readonly TopicPartition[], cause: unknown): TransportError {
-  const names = left.map(({ topic, partition }) => `${topic}/${partition}`).join(', ')
+  const names = left.map(keyOf).join(', ')
   return new TransportError(
     'MILENA_BROKER_UNREACHABLE',
     `the leaders of ${names} did not answer within ${LIMIT} ms; see whether their brokers run`,

@@ -8,7 +8,7 @@
  * The last two are restarts: what was remembered of the log, by offset, is of records that are gone.
  */
 import { TransportError } from '../../../errors.ts'
-import { errorName, kafka } from '../cluster/kafka-errors.ts'
+import { errorName, kafka } from '../protocol/error-codes.ts'
 import type { ReadPartition } from './broker-fetcher.ts'
 import type { DivergingTerm } from './fetch-api.ts'
 import { findOffsets, type OffsetsSource } from './offsets.ts'

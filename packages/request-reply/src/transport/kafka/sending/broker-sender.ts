@@ -15,6 +15,7 @@
  *    └─────────────────────────────────────────────────────┘
  */
 import type { BrokerNode } from '../cluster/metadata.ts'
+import { Portion } from '../cluster/portion.ts'
 import type { OutgoingBatch, PartitionQueue } from './partition-queue.ts'
 import type { PartitionResult } from './produce.ts'
 
@@ -57,6 +58,7 @@ export class BrokerSender {
   readonly #patience: Patience
   readonly #host: BrokerSenderHost
   readonly #ready = new Set<PartitionQueue>()
+  readonly #portion = new Portion(REQUEST_BYTES)
   #flight: Flight | undefined
   #preparingSince: number | undefined
   #scheduled = false
@@ -163,7 +165,7 @@ export class BrokerSender {
       batches.set(queue, batch)
       this.#host.departed(queue, batch)
       bytes += batch.bytes.length
-      if (bytes >= REQUEST_BYTES) break
+      if (bytes >= this.#portion.bytes) break
     }
     if (batches.size === 0 && (again || (!goes && wait !== Infinity))) {
       clearTimeout(this.#timer)
@@ -203,6 +205,7 @@ export class BrokerSender {
 
   #landed(flight: Flight, results: readonly PartitionResult[]): void {
     this.#flight = undefined
+    this.#portion.carried()
     const byTopic = new Map<string, PartitionResult[]>()
     for (const result of results) {
       let partitions = byTopic.get(result.topic)
@@ -222,6 +225,7 @@ export class BrokerSender {
 
   #crashed(flight: Flight, error: unknown): void {
     this.#flight = undefined
+    this.#portion.failed(error)
     for (const [queue, batch] of flight.batches) {
       queue.unanswered(batch, error)
       this.#host.lookAgain(queue)

@@ -1,19 +1,14 @@
 /** The real cluster behind the sender: metadata, and connections for Produce alone. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { initProducerIdV3, initProducerIdV4, initProducerIdV5 } from '@platformatic/kafka'
 import type { BrokerPool, Connections } from '../cluster/connections.ts'
-import { isRetriable, orAnswer, refusal } from '../cluster/kafka-errors.ts'
+import { refusal } from '../cluster/kafka-errors.ts'
+import { isRetriable, kafka } from '../protocol/error-codes.ts'
+import { initProducerIdApi } from '../protocol/init-producer-id.ts'
 import type { BrokerNode, Leader, Metadata, TopicState } from '../cluster/metadata.ts'
 import type { Patience } from './broker-sender.ts'
-import { produce, produceApi, type PartitionBatch, type PartitionResult } from './produce.ts'
+import { produceApi, type PartitionBatch, type PartitionResult } from './produce.ts'
 import type { SenderCluster } from './sender.ts'
-import type { ApiVersionTable } from '../cluster/versions.ts'
 
-const initProducerIdApi: ApiVersionTable<typeof initProducerIdV4.api> = {
-  name: 'InitProducerId',
-  key: 22,
-  versions: { 3: initProducerIdV3.api, 4: initProducerIdV4.api, 5: initProducerIdV5.api },
-}
 /** Milliseconds that a request may take beyond what the broker may wait for its replicas. */
 const GRACE = 1_000
 /** Milliseconds that the broker waits for the replicas of partitions that are not known to be slow. */
@@ -63,9 +58,9 @@ export class KafkaSenderCluster implements SenderCluster {
 
   async connect(node: BrokerNode, patience: Patience): Promise<void> {
     try {
-      const link = await this.#pools[patience].get(node)
+      const connection = await this.#pools[patience].get(node)
       // A version gap must show here: once a batch counts as sent, its outcome is unknown.
-      link.pick(produceApi)
+      connection.version(produceApi)
     } catch (error) {
       this.#metadata.blame(node)
       throw error
@@ -80,8 +75,8 @@ export class KafkaSenderCluster implements SenderCluster {
     const pool = this.#pools[patience]
     const wait = patience === 'short' ? Math.min(SHORT_WAIT, this.#timeout) : this.#timeout
     try {
-      const link = pool.peek(node) ?? (await pool.get(node))
-      const results = await produce(link, batches, wait)
+      const connection = pool.peek(node) ?? (await pool.get(node))
+      const results = await connection.ask(produceApi, { batches, timeout: wait })
       this.#metadata.absolve(node)
       return results
     } catch (error) {
@@ -93,15 +88,13 @@ export class KafkaSenderCluster implements SenderCluster {
   async newProducerId(): Promise<bigint> {
     const act = 'ask for a producer id'
     for (let round = 0; ; round++) {
-      const { link, broker } = await this.#metadata.anyLink()
-      const { api } = link.pick(initProducerIdApi)
-      const answer = await orAnswer(api.async(link.connection, null, this.#timeout, -1n, -1)).catch(
-        (error: unknown) => {
-          this.#metadata.blame(broker)
-          throw error
-        },
-      )
-      if (answer.errorCode === 0) return answer.producerId
+      const connection = await this.#metadata.anyConnection()
+      const asked = connection.ask(initProducerIdApi, { timeout: this.#timeout })
+      const answer = await asked.catch((error: unknown) => {
+        this.#metadata.blame(connection.broker)
+        throw error
+      })
+      if (answer.errorCode === kafka.none) return answer.producerId
       // A broker that has none in stock fetches some and says COORDINATOR_LOAD_IN_PROGRESS meanwhile.
       if (round >= ROUNDS || !isRetriable(answer.errorCode)) throw refusal(answer.errorCode, act)
       await sleep(PAUSE)
