@@ -34,6 +34,10 @@ describe('a partition whose replicas keep its leader waiting', () => {
     await sendAll(sender, ['beside it'], 0)
     for (const value of ['1', '2', '3']) await sendAll(sender, [value], 0)
     assert.equal(acknowledged, false)
+    const waited = cluster.requests.filter(
+      ({ patience, batches }) => patience === 'short' && batches.some(({ partition }) => partition === 1),
+    )
+    assert.equal(waited.length, 1, 'they have waited for it once')
     replicas.resolve()
     await slow
     assert.deepEqual(cluster.log('t', 0), ['beside it', '1', '2', '3'])

@@ -9,7 +9,7 @@
 import type { TransportError } from '../../../errors.ts'
 import type { OutgoingRecord, RecordPosition } from '../../transport.ts'
 import { maxRecordSize, type BatchRecord } from './batch-encoding.ts'
-import type { Denied } from './denials.ts'
+import type { Denied } from '../cluster/denials.ts'
 import type { Held } from './held.ts'
 
 /** Up to so many are looked through one by one. */
