@@ -8,7 +8,7 @@
  *                  the login is renewed (KIP-368)
  *
  * The first request after a pause has a companion, a question that is answered at once: a firewall that has forgotten
- * the connection drops both without a word, and is noticed within a second, whatever the request itself may take.
+ * the connection drops both without a word, and is noticed soon, whatever the request itself may take.
  */
 import type { Socket } from 'node:net'
 import type { Api } from '../protocol/api.ts'
@@ -24,7 +24,7 @@ import { commonVersion, software, type OfferedVersions } from './versions.ts'
 /** Milliseconds without a request after which the next one has a companion. */
 const PAUSE = 4_000
 /** Milliseconds within which the companion must be answered. */
-const COMPANION_LIMIT = 1_000
+const COMPANION_LIMIT = 1_500
 /** Milliseconds without a request after which it is not used again: firewalls and brokers forget, clients a little before. */
 const IDLE_LIMIT = 240_000
 /** Bytes of a request up to which it is put into one piece. */
@@ -74,6 +74,7 @@ export class SocketConnection implements BrokerConnection, NewConnection {
   #correlation = 0
   #heard = false
   #companion: Asked | undefined
+  #forgotten = false
   #quietUntil = 0
   #quietTimer: NodeJS.Timeout | undefined
   #renewAt = Infinity
@@ -109,7 +110,9 @@ export class SocketConnection implements BrokerConnection, NewConnection {
     })
     socket.on('data', (bytes: Buffer) => this.#received(bytes))
     socket.on('error', (error) => this.#finish(error))
-    socket.on('close', () => this.#finish(new NetworkFailure('the connection was closed by the other side')))
+    for (const event of ['end', 'close']) {
+      socket.on(event, () => this.#finish(new NetworkFailure('the connection was closed by the other side')))
+    }
   }
 
   get open(): boolean {
@@ -119,6 +122,16 @@ export class SocketConnection implements BrokerConnection, NewConnection {
   /** Why it ended. */
   get end(): ConnectionEnd | undefined {
     return this.#end
+  }
+
+  /** Its companion was not answered: something between us and the broker has forgotten it. */
+  get forgotten(): boolean {
+    return this.#forgotten
+  }
+
+  /** It is not used, and was not for so long that the next request would have a companion. */
+  idle(now: number): boolean {
+    return this.open && this.#inFlight.length === 0 && now - this.#silence.since > PAUSE
   }
 
   /** It has not been used for so long that it is better not used again. */
@@ -220,7 +233,7 @@ export class SocketConnection implements BrokerConnection, NewConnection {
         if (this.#inFlight.length === 0) void this.#renewLogin()
         return
       }
-      const paused = this.#inFlight.length === 0 && now - this.#silence.since > PAUSE
+      const paused = this.idle(now)
       const asked = this.#waiting.shift()!
       if (!paused) {
         this.#write(asked, now)
@@ -346,6 +359,7 @@ export class SocketConnection implements BrokerConnection, NewConnection {
   }
 
   #silent(milliseconds: number): void {
+    this.#forgotten = this.#companion !== undefined
     const [awaited] = this.#inFlight
     const what = awaited === undefined ? 'an answer' : `an answer to ${awaited.api.name}`
     const text = `not a byte for ${Math.round(milliseconds)} ms while ${what} was awaited`

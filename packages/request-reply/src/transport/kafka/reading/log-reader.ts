@@ -122,7 +122,12 @@ export class LogReader implements FetchOwner {
       this.wake()
       options.onEndsKnown?.()
     })
-    this.#stopListening = metadata.onChange(() => this.#settle())
+    const stopSettling = metadata.onChange(() => this.#settle())
+    const stopProblems = metadata.onProblem(() => this.#troubles.cluster(metadata.problem))
+    this.#stopListening = () => {
+      stopSettling()
+      stopProblems()
+    }
     this.#timer = setInterval(() => this.#tick(), TICK)
   }
 

@@ -1,7 +1,7 @@
 /** The real cluster behind the sender: metadata, and connections for Produce alone. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { BrokerPool, Connections } from '../cluster/connections.ts'
 import { refusal } from '../cluster/kafka-errors.ts'
+import { Pauses, type PauseOptions } from '../cluster/pauses.ts'
 import { isRetriable, kafka } from '../protocol/error-codes.ts'
 import { initProducerIdApi } from '../protocol/init-producer-id.ts'
 import type { BrokerNode, Leader, Metadata, TopicState } from '../cluster/metadata.ts'
@@ -14,7 +14,7 @@ const GRACE = 1_000
 /** Milliseconds that the broker waits for the replicas of partitions that are not known to be slow. */
 const SHORT_WAIT = 1_000
 /** Milliseconds between tries for a producer id, and how many. */
-const PAUSE = 20
+const PAUSES: PauseOptions = { first: 20, longest: 200 }
 const ROUNDS = 20
 
 export class KafkaSenderCluster implements SenderCluster {
@@ -63,7 +63,8 @@ export class KafkaSenderCluster implements SenderCluster {
       connection.version(produceApi)
     } catch (error) {
       this.#metadata.blame(node)
-      throw error
+      const { problem } = this.#metadata
+      throw problem?.kind === 'unreachable' ? problem.error : error
     }
   }
 
@@ -87,17 +88,15 @@ export class KafkaSenderCluster implements SenderCluster {
 
   async newProducerId(): Promise<bigint> {
     const act = 'ask for a producer id'
+    const pauses = new Pauses(PAUSES)
     for (let round = 0; ; round++) {
-      const connection = await this.#metadata.anyConnection()
-      const asked = connection.ask(initProducerIdApi, { timeout: this.#timeout })
-      const answer = await asked.catch((error: unknown) => {
-        this.#metadata.blame(connection.broker)
-        throw error
-      })
+      const answer = await this.#metadata.askAny('a request for a producer id', (connection) =>
+        connection.ask(initProducerIdApi, { timeout: this.#timeout }),
+      )
       if (answer.errorCode === kafka.none) return answer.producerId
       // A broker that has none in stock fetches some and says COORDINATOR_LOAD_IN_PROGRESS meanwhile.
       if (round >= ROUNDS || !isRetriable(answer.errorCode)) throw refusal(answer.errorCode, act)
-      await sleep(PAUSE)
+      await pauses.wait(undefined)
     }
   }
 
