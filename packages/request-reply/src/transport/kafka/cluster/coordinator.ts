@@ -4,7 +4,7 @@ import type { BrokerNode, Metadata } from './metadata.ts'
 import { kafka } from '../protocol/error-codes.ts'
 import { findCoordinatorApi } from '../protocol/find-coordinator.ts'
 
-/** Kafka error codes after which the coordinator is to be looked for again. */
+/** Kafka error codes of a broker that is not, or not yet, ready as the coordinator: it is looked for, and asked, again. */
 export const coordinatorUnready: ReadonlySet<number> = new Set([
   kafka.coordinatorLoadInProgress,
   kafka.coordinatorNotAvailable,

@@ -208,6 +208,8 @@ export class GroupCoordinator {
     try {
       if (pool === this.#waits) this.#waitsAt = node
       const connection = await wait(pool.get(node))
+      if (when === 'before the end' && this.#node !== node)
+        throw new Error('the coordinator was lost meanwhile')
       if (pool === this.#waits) requireApis(`join group ${this.#options.groupId}`, connection, memberNeeds)
       const answer = await act(connection)
       this.#metadata.absolve(node)
