@@ -75,7 +75,10 @@ export class BrokerPool {
     if (attempt === undefined) {
       attempt = this.#connect(broker, address)
       this.#attempts.set(address, attempt)
-      const over = (): void => void this.#attempts.delete(address)
+      const made = attempt
+      const over = (): void => {
+        if (this.#attempts.get(address) === made) this.#attempts.delete(address)
+      }
       attempt.then(over, over)
     }
     return attempt
@@ -105,6 +108,8 @@ export class BrokerPool {
   /** Cuts the connections to one broker, also those that are only being made: requests under way reject. */
   cut(broker: BrokerAddress): void {
     const address = addressOf(broker)
+    // Who asks from now on does not get the end of what is cut here.
+    this.#attempts.delete(address)
     for (const connection of this.#alive) {
       if (addressOf(connection.broker) !== address) continue
       this.#given.add(connection)
