@@ -220,6 +220,39 @@ test('when all connections are in use, the one that was idle for the longest giv
   assert.equal((await parked).partitions[0]?.highWatermark, 1)
 })
 
+/** ListOffsets by a time between the two records of a batch, so that it is unpacked. */
+function listByTime(indexes: readonly number[]): Parameters<RawClient['request']>[0] {
+  return {
+    key: 2,
+    version: 1,
+    body: (writer) => {
+      writer.int32(-1)
+      writer.array(['t'], (topic) => {
+        writer.string(topic)
+        writer.array(indexes, (index) => {
+          writer.int32(index)
+          writer.int64(500)
+        })
+      })
+    },
+  }
+}
+
+test('many requests that one connection sends at once let other connections have their turns', async () => {
+  await using broker = await startEmbeddedKafka({ topics: ['t', 'other'] })
+  await using asking = await RawClient.open(broker.port)
+  await using bystander = await RawClient.open(broker.port)
+  const packed = makeBatch({ values: ['x'.repeat(7_000_000)], attributes: 4, compress: zstdCompressSync })
+  assert.equal((await produce(asking, { topic: 't', records: packed })).error, errorCodes.NONE)
+  const order: string[] = []
+  const listed = Array.from({ length: 100 }, () => asking.request(listByTime([0])))
+  const all = Promise.all(listed).then(() => order.push('listed'))
+  for (let asked = 0; asked < 3; asked += 1) await fetch(bystander, { topic: 'other' })
+  order.push('others')
+  await all
+  assert.deepEqual(order, ['others', 'listed'])
+})
+
 test('a request that unpacks much lets other connections have their turns', async () => {
   await using broker = await startEmbeddedKafka({ topics: ['t:20', 'other'] })
   await using asking = await RawClient.open(broker.port)
@@ -230,23 +263,8 @@ test('a request that unpacks much lets other connections have their turns', asyn
     assert.equal(error, errorCodes.NONE)
   }
   const order: string[] = []
-  const listed = asking
-    .request({
-      key: 2,
-      version: 1,
-      body: (writer) => {
-        writer.int32(-1)
-        writer.array(['t'], (topic) => {
-          writer.string(topic)
-          const indexes = Array.from({ length: 20 }, (_, index) => index)
-          writer.array(indexes, (index) => {
-            writer.int32(index)
-            writer.int64(500)
-          })
-        })
-      },
-    })
-    .then(() => order.push('listed'))
+  const indexes = Array.from({ length: 20 }, (_, index) => index)
+  const listed = asking.request(listByTime(indexes)).then(() => order.push('listed'))
   for (let asked = 0; asked < 3; asked += 1) await fetch(bystander, { topic: 'other' })
   order.push('others')
   await listed

@@ -67,6 +67,7 @@ test('a database that is away is a problem that passes, and any other fault is n
   })
   for (const [path, code] of [
     ['/ending', '57P01'],
+    ['/full', '53300'],
     ['/unknown-column', '42703'],
   ] as const)
     app.get(path, () => {
@@ -76,7 +77,7 @@ test('a database that is away is a problem that passes, and any other fault is n
     throw new TypeError('no such property')
   })
   const port = await listen(app, 0)
-  for (const path of ['/away', '/wrapped', '/ending']) {
+  for (const path of ['/away', '/wrapped', '/ending', '/full']) {
     const answer = await fetch(`http://127.0.0.1:${port}${path}`)
     assert.equal(answer.status, 503, path)
     assert.equal(answer.headers.get('retry-after'), '1', path)

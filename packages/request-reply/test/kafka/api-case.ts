@@ -26,7 +26,7 @@ export function apiCase<Request, Answer>(
     readonly seen: ApiCase['seen']
   },
 ): ApiCase {
-  return { api, request, ...rest } as ApiCase
+  return { api, request, ...rest }
 }
 
 export interface TheirApi {

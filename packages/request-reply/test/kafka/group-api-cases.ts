@@ -115,7 +115,7 @@ export const groupApiCases: readonly ApiCase[] = [
           .array(['m'], (w, member) => w.text(member).text('i').int16(0).tags())
           .tags(),
       read: () => ({ errorCode: 0 }),
-      seen: (got: Theirs<typeof client.leaveGroupV5>) => ({ errorCode: got.members![0]!.errorCode }),
+      seen: (got: Theirs<typeof client.leaveGroupV5>) => ({ errorCode: got.members[0]!.errorCode }),
     },
   ),
   apiCase(

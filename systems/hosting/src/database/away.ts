@@ -1,7 +1,7 @@
 import { DatabaseError } from 'pg'
 
-/** Of the connection, and of a server that is shutting down, has crashed, is starting or has no connection to spare. */
-const passing = /^(?:08...|57P0[123]|53300)$/
+/** Classes 08, 53 and 57 of PostgreSQL's error codes: the connection, resources, the operator. */
+const passing = /^(?:08|53|57)/
 const ofTheNetwork = new Set([
   'ECONNREFUSED',
   'ECONNRESET',

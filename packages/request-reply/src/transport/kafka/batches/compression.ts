@@ -8,7 +8,7 @@ import { packSnappy } from './snappy-packing.ts'
 interface Packing {
   /** How a batch's attributes name it. */
   readonly attribute: number
-  pack(bytes: Buffer): Buffer
+  readonly pack: (bytes: Buffer) => Buffer
 }
 
 export const packings: Readonly<Record<Exclude<Compression, 'none'>, Packing>> = {

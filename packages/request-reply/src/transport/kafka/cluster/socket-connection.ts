@@ -14,9 +14,9 @@ import type { Socket } from 'node:net'
 import type { Api } from '../protocol/api.ts'
 import { apiVersions } from '../protocol/api-versions.ts'
 import { MalformedAnswer, Reader } from '../protocol/reader.ts'
-import { Writer } from '../protocol/writer.ts'
 import type { BrokerAddress, BrokerConnection, ConnectionEnd, NewConnection } from './connection.ts'
 import { Frames } from './frames.ts'
+import { encodeRequest } from './requests.ts'
 import { Silence } from './silence.ts'
 import { endOf, isTlsRecord, NetworkFailure, Refusal } from './verdicts.ts'
 import { commonVersion, software, type OfferedVersions } from './versions.ts'
@@ -27,8 +27,6 @@ const PAUSE = 4_000
 const COMPANION_LIMIT = 1_500
 /** Milliseconds without a request after which it is not used again: firewalls and brokers forget, clients a little before. */
 const IDLE_LIMIT = 240_000
-/** Bytes of a request up to which it is put into one piece. */
-const SMALL = 16_384
 
 type Done<Answer> = (error: Error | null, answer?: Answer) => void
 
@@ -268,46 +266,22 @@ export class SocketConnection implements BrokerConnection, NewConnection {
   }
 
   #write(asked: Asked, now: number = performance.now()): void {
-    const { api, version } = asked
-    const flexible = version >= api.flexibleFrom
-    const writer = new Writer(flexible)
+    asked.correlation = this.#correlation
+    const header = { version: asked.version, correlation: asked.correlation, clientId: this.#clientId }
+    let pieces: readonly Buffer[]
     try {
-      api.write(writer, asked.request, version)
+      pieces = encodeRequest(asked.api, asked.request, header)
     } catch (error) {
       process.nextTick(asked.done, error)
       return
     }
-    asked.correlation = this.#correlation
     this.#correlation = (this.#correlation + 1) & 0x7fffffff
-    const { length } = writer
-    const pieces = writer.finish()
-    const headLength = 14 + this.#clientId.length + (flexible ? 1 : 0)
-    const isSmall = headLength + length <= SMALL
-    const head = Buffer.allocUnsafe(isSmall ? headLength + length : headLength)
-    head.writeInt32BE(headLength - 4 + length, 0)
-    head.writeInt16BE(api.key, 4)
-    head.writeInt16BE(version, 6)
-    head.writeInt32BE(asked.correlation, 8)
-    head.writeInt16BE(this.#clientId.length, 12)
-    head.set(this.#clientId, 14)
-    if (flexible) head[headLength - 1] = 0 // no tagged fields
     this.#inFlight.push(asked)
     if (!asked.own) this.#busy++
-    const waits = this.#inFlight.length > 1
-    if (isSmall) {
-      let at = headLength
-      for (const piece of pieces) {
-        head.set(piece, at)
-        at += piece.length
-      }
-      this.#socket.write(head)
-    } else {
-      this.#socket.cork()
-      this.#socket.write(head)
-      for (const piece of pieces) this.#socket.write(piece)
-      this.#socket.uncork()
-    }
-    if (!waits) this.#silence.begin(now)
+    if (pieces.length > 1) this.#socket.cork()
+    for (const piece of pieces) this.#socket.write(piece)
+    if (pieces.length > 1) this.#socket.uncork()
+    if (this.#inFlight.length === 1) this.#silence.begin(now)
   }
 
   #received(bytes: Buffer): void {

@@ -40,8 +40,9 @@ export function checksumModule(): Uint8Array<ArrayBuffer> {
     [1, I64],
   ])
   const body = [...locals, ...code()]
+  const magicAndVersion = [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0]
   return Uint8Array.from([
-    ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+    ...magicAndVersion,
     ...section(1, [[0x60, ...vector([[I32], [I32], [I32]]), ...vector([[I32]])]]),
     ...section(3, [[0]]),
     ...section(5, [[0, memoryPages]]),
@@ -59,65 +60,67 @@ function code(): number[] {
   const forward = (bytes: number): number[] => [...get(START), ...number(bytes), i32.add]
   return [
     // All blocks but the last: lanes side by side.
-    ...room,
-    ...number(2 * BLOCK),
+    room,
+    number(2 * BLOCK),
     i32.ge,
-    ...[flow.if, NOTHING],
-    ...lanes.flatMap((index) => [...(index === 0 ? get(VALUE) : number(0)), ...set(lane(index))]),
-    ...[flow.loop, NOTHING],
-    ...lanes.flatMap((index) => [...word(get(lane(index)), index), ...lookUp(FAR_AT), ...set(lane(index))]),
-    ...forward(BLOCK),
-    ...tee(START),
-    ...get(END),
-    ...number(2 * BLOCK),
+    [flow.if, NOTHING],
+    lanes.flatMap((index) => [...(index === 0 ? get(VALUE) : number(0)), ...set(lane(index))]),
+    [flow.loop, NOTHING],
+    lanes.flatMap((index) => [...word(get(lane(index)), index), ...lookUp(FAR_AT), ...set(lane(index))]),
+    forward(BLOCK),
+    tee(START),
+    get(END),
+    number(2 * BLOCK),
     i32.sub,
     i32.le,
-    ...[flow.brIf, 0],
+    [flow.brIf, 0],
     flow.end,
     // The last one puts them together.
-    ...number(0),
-    ...set(VALUE),
-    ...lanes.flatMap((index) => {
+    number(0),
+    set(VALUE),
+    lanes.flatMap((index) => {
       const both = [...get(VALUE), ...get(lane(index)), bits.xor]
       return [...word(both, index), ...lookUp(NEAR_AT), ...set(VALUE)]
     }),
-    ...forward(BLOCK),
-    ...set(START),
+    forward(BLOCK),
+    set(START),
     flow.end,
     // What is left, by words.
-    ...[flow.block, NOTHING, flow.loop, NOTHING],
-    ...room,
-    ...number(WORD),
+    [flow.block, NOTHING, flow.loop, NOTHING],
+    room,
+    number(WORD),
     i32.lt,
-    ...[flow.brIf, 1],
-    ...word(get(VALUE), 0),
-    ...lookUp(NEAR_AT),
-    ...set(VALUE),
-    ...forward(WORD),
-    ...set(START),
-    ...[flow.br, 0, flow.end, flow.end],
+    [flow.brIf, 1],
+    word(get(VALUE), 0),
+    lookUp(NEAR_AT),
+    set(VALUE),
+    forward(WORD),
+    set(START),
+    [flow.br, 0, flow.end, flow.end],
     // And by bytes: the table of a word's last byte is the usual one.
-    ...[flow.block, NOTHING, flow.loop, NOTHING],
-    ...get(START),
-    ...get(END),
+    [flow.block, NOTHING, flow.loop, NOTHING],
+    get(START),
+    get(END),
     i32.ge,
-    ...[flow.brIf, 1],
-    ...get(START),
-    ...[i32.load8, 0, 0],
-    ...get(VALUE),
+    [flow.brIf, 1],
+    get(START),
+    [i32.load8, 0, 0],
+    get(VALUE),
     bits.xor,
-    ...tableIndex(0),
-    ...[i32.load, 2, ...unsigned(NEAR_AT + 7 * TABLE)],
-    ...get(VALUE),
-    ...number(8),
-    ...[bits.shrU, bits.xor],
-    ...set(VALUE),
-    ...forward(1),
-    ...set(START),
-    ...[flow.br, 0, flow.end, flow.end],
-    ...get(VALUE),
+    tableIndex(0),
+    i32.load,
+    2,
+    unsigned(NEAR_AT + 7 * TABLE),
+    get(VALUE),
+    number(8),
+    [bits.shrU, bits.xor],
+    set(VALUE),
+    forward(1),
+    set(START),
+    [flow.br, 0, flow.end, flow.end],
+    get(VALUE),
     flow.end,
-  ]
+  ].flat()
 }
 
 /** The word at `START`, or as many words behind it, into `DATA`, with a checksum in its first half. */
@@ -130,12 +133,11 @@ function word(checksum: readonly number[], words: number): number[] {
 function lookUp(tables: number): number[] {
   const halves = [...get(DATA), bits.wrap, ...set(LOW)]
   halves.push(...get(DATA), i64.const, ...signed(32), i64.shrU, bits.wrap, ...set(HIGH))
-  const bytes = Array.from({ length: WORD }, (_, byte) => [
-    ...get(byte < 4 ? LOW : HIGH),
-    ...tableIndex(byte % 4),
-    ...[i32.load, 2, ...unsigned(tables + byte * TABLE)],
-    ...(byte === 0 ? [] : [bits.xor]),
-  ])
+  const bytes = Array.from({ length: WORD }, (_, byte) => {
+    const index = [...get(byte < 4 ? LOW : HIGH), ...tableIndex(byte % 4)]
+    const found = [...index, i32.load, 2, ...unsigned(tables + byte * TABLE)]
+    return byte === 0 ? found : [...found, bits.xor]
+  })
   return [...halves, ...bytes.flat()]
 }
 
