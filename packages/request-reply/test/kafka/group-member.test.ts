@@ -123,6 +123,7 @@ describe('a group member', () => {
     await send(transport, topic, 0, '0', '1', '2')
     await transport.writeCommittedOffsets(groupId, [{ topic, partition: 0, offset: 2, metadata: '' }])
     const asked: boolean[] = []
+    let stable = false
     const { write, read } = offsetFetchApi
     mock.method(offsetFetchApi, 'write', (...[to, request, version]: Parameters<typeof write>) => {
       asked.push(request.requireStable)
@@ -132,13 +133,19 @@ describe('a group member', () => {
       const answer = read(from, version)!
       // UNSTABLE_OFFSET_COMMIT, which a broker answers only to those who ask for what is stable.
       const unstable = answer.offsets.map((one) => ({ ...one, errorCode: 88, offset: -1 }))
-      return asked.length < 3 ? { ...answer, offsets: unstable } : answer
+      return stable ? answer : { ...answer, offsets: unstable }
     })
     const member = new MemberLog('m')
-    await transport.join(member.options({ groupId, topics: [topic] }))
+    const membership = await transport.join(member.options({ groupId, topics: [topic] }))
+    assert.ok(asked.length > 0 && asked.every(Boolean))
+    // What it says is of an earlier time that the partition was held: it could set the group back.
+    await assert.rejects(membership.commit([{ topic, partition: 0, offset: 1 }]), {
+      code: 'MILENA_COMMIT_FENCED',
+      message: /has read nothing of it since it was assigned/,
+    })
+    stable = true
     await member.count(1)
     assert.deepEqual(member.values, ['2'])
-    assert.deepEqual(asked.slice(0, 3), [true, true, true])
   })
 
   test('goes on when the application throws where it must not, and tells it', async () => {

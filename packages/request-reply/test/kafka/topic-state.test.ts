@@ -61,6 +61,19 @@ describe('what is known of a topic', () => {
     assert.deepEqual(leaders(mergeTopic('t', known, told([[2, 0]], 'second'), 1)), [2])
   })
 
+  test('keeps partitions that a broker does not know yet: a topic loses none', () => {
+    const known = mergeTopic(
+      't',
+      undefined,
+      told([
+        [1, 5],
+        [2, 0],
+      ]),
+      0,
+    )
+    assert.deepEqual(leaders(mergeTopic('t', known, told([[1, 5]]), 1)), [1, 2])
+  })
+
   test('holds until enough answers, over enough time, say that there is no such topic', () => {
     const known = mergeTopic('t', undefined, told([[1, 5]]), 0)
     let state = known
