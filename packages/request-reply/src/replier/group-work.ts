@@ -249,6 +249,11 @@ export class GroupWork {
       onRevoked: (partitions) => this.#revoke(partitions),
       onLost: (partitions, why) => this.#lose(partitions, why),
       onTrouble: (troubles) => this.#troubled(troubles),
+      onWaiting: (waiting) =>
+        this.#warnings.tell(
+          'the start waits for the group: a member may have died without leaving, and the group waits for its session to end',
+          { groupId, ...waiting },
+        ),
       onError: (error) => this.#warnings.tell('reading requests is disturbed', {}, error),
     })
     this.#membership = membership

@@ -163,6 +163,13 @@ export interface GroupOptions extends ReadingListener {
    */
   onCommitted?(committed: CommittedOffset): void
   /**
+   * The joining takes long, since the group waits for its other members: one has not let go of what it has, or has died
+   * without leaving, and its session must end first. Told once, after so many milliseconds, and only before `join`
+   * resolves; that brokers cannot be reached is not told by it. `sessionTimeout` is this member's, in milliseconds; the
+   * other's may be another.
+   */
+  onWaiting?(waiting: { readonly waited: number; readonly sessionTimeout: number }): void
+  /**
    * Ends the joining, at any step: the member, if there is one by then, leaves the group at once, a static one too, and
    * nobody waits for its session; `join` rejects with `MILENA_CLOSED` once it has left. Does nothing after the joining.
    */

@@ -123,6 +123,7 @@ describe('waiting while alive', () => {
         return code === undefined ? Promise.reject(new Error('silent')) : Promise.resolve(code)
       },
       known: (at) => known.push(at),
+      long: () => assert.fail('it did not take long'),
       dead: () => died.reject(new Error('abandoned')),
     })
     await assert.rejects(waiting, /abandoned/)

@@ -190,3 +190,37 @@ describe('joining is ended', () => {
     await heir.holds(2)
   })
 })
+
+describe('joining that waits for others', () => {
+  test('is told once, with how long a dead member’s session is, and never once it has joined', async () => {
+    const { topic, groupId } = fresh()
+    const transport = await connect()
+    const told: unknown[] = []
+    const first = Promise.withResolvers<void>()
+    type Join = typeof GroupCoordinator.prototype.join
+    const join: Join = GroupCoordinator.prototype.join
+    mock.method(
+      GroupCoordinator.prototype,
+      'join',
+      async function (this: GroupCoordinator, ...args: Parameters<Join>) {
+        await first.promise
+        return join.apply(this, args)
+      },
+    )
+    const member = new MemberLog('m')
+    const options = member.options({ groupId, topics: [topic], sessionTimeout })
+    await transport.join({
+      ...options,
+      onWaiting(waiting) {
+        told.push(waiting)
+        first.resolve()
+        throw new Error('a mistake of the application')
+      },
+    })
+    assert.deepEqual(told, [{ waited: 5_000, sessionTimeout }])
+    assert.deepEqual(
+      member.errors.map(({ message }) => message),
+      ['a mistake of the application'],
+    )
+  })
+})

@@ -1,5 +1,6 @@
 /** What lasts and keeps a member from its place: told once, with its beginning and its end. */
 import { TransportError } from '../../../errors.ts'
+import { errorOf } from '../../../words.ts'
 import type { GroupOptions } from '../../transport.ts'
 import { Troubles, troubleKind } from '../../troubles.ts'
 
@@ -11,6 +12,7 @@ export class MemberTroubles {
   readonly #options: GroupOptions
   /** When a coordinator last answered as one. */
   #answeredAt = performance.now()
+  #toldWaiting = false
 
   constructor(options: GroupOptions) {
     this.#options = options
@@ -36,6 +38,17 @@ export class MemberTroubles {
     const text = `group ${this.#options.groupId}: no coordinator has answered for ${SILENCE} ms`
     const silence = new TransportError('MILENA_BROKER_UNREACHABLE', text, { cause: error })
     this.#begin('coordinator', silence, silent)
+  }
+
+  /** The start waits for the group's other members: told once. */
+  waits(waited: number, sessionTimeout: number): void {
+    if (this.#toldWaiting) return
+    this.#toldWaiting = true
+    try {
+      this.#options.onWaiting?.({ waited, sessionTimeout })
+    } catch (error) {
+      this.#options.onError?.(errorOf(error))
+    }
   }
 
   placeLost(error: TransportError): void {

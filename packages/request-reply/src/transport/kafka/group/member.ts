@@ -342,6 +342,9 @@ export class GroupMember implements GroupMembership {
     return whileAlive(waiting, this.#timings.heartbeatInterval, {
       beat: () => this.#coordinator.heartbeat(this.#place.claimed),
       known: (asked) => this.#acknowledged(asked),
+      long: (waited) => {
+        if (!this.#begun && !this.#ended) this.#troubles.waits(waited, this.#session.timeout)
+      },
       // Not once this member leaves: what waits then is to tell it its name.
       dead: () => {
         if (!this.#ended) this.#coordinator.abandonWait()
