@@ -142,6 +142,13 @@ test('a writer keeps to its bound to the byte, before and after records', () => 
   assert.throws(() => writer.int8(1), ResponseTooLargeError)
 })
 
+/** The beginning of a request of 50 MB. */
+function unfinished(size: number): Buffer {
+  const bytes = Buffer.alloc(size)
+  bytes.writeInt32BE(50_000_000, 0)
+  return bytes
+}
+
 test('when received bytes reach their bound, the connection that holds the most goes, not the one that comes last', async () => {
   const lines: string[] = []
   await using broker = await startEmbeddedKafka({
@@ -150,11 +157,6 @@ test('when received bytes reach their bound, the connection that holds the most 
     report: (line) => lines.push(line),
   })
   const [small, hog] = await Promise.all([RawClient.open(broker.port), RawClient.open(broker.port)])
-  const unfinished = (size: number): Buffer => {
-    const bytes = Buffer.alloc(size)
-    bytes.writeInt32BE(50_000_000, 0)
-    return bytes
-  }
   small.write(unfinished(200_000))
   hog.write(unfinished(700_000))
   await using innocent = await RawClient.open(broker.port)

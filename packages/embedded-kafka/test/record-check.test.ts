@@ -73,6 +73,14 @@ test('a record with everything that one can have passes', () => {
   })
 })
 
+test('a record that stands within another one is no record of the batch', () => {
+  const within = record([0, 1, -1, -1, 0])
+  assert.throws(
+    () => checkRecords(record([0, 0, -1, -1, 0, within]), 2),
+    /record 0 .* bytes after its headers/,
+  )
+})
+
 test('bytes that are not of the codec that the batch names are INVALID_RECORD', async () => {
   await using broker = await startEmbeddedKafka({ topics: ['t'] })
   await using client = await RawClient.open(broker.port)
