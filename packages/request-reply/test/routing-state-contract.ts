@@ -129,8 +129,24 @@ export function describeRoutingStateContract(name: string, target: RoutingStateT
       assert.deepEqual(successor.received, ['meanwhile'])
       await reply(admin, successor, 'after')
       await until('the reply is received', () => successor.received.includes('after'))
-      assert.equal(sumOf(successor.routing.positions()), sumOf(positions) + 2)
+      // Beside the two, the question whether the predecessor lives (`living-owner.ts`), where the routing has one.
+      const read = sumOf(successor.routing.positions()) - sumOf(positions)
+      assert.ok(read === 2 || read === 3, `${read} records`)
+      assert.deepEqual(successor.received, ['meanwhile', 'after'])
       assert.deepEqual(killed.received, ['before'])
+    })
+
+    test('a successor that is not told where to read on gets nothing that stood there before it', async () => {
+      const unique = randomBytes(5).toString('hex')
+      const killed = await open(unique)
+      const admin = await connect()
+      await reply(admin, killed, 'before')
+      await until('the reply is received', () => killed.received.includes('before'))
+      await killed.transport.close()
+      const successor = await open(unique)
+      await reply(admin, successor, 'after')
+      await until('the reply is received', () => successor.received.includes('after'))
+      assert.deepEqual(successor.received, ['after'])
     })
 
     test('positions that this instance does not read are an error that names them', async () => {

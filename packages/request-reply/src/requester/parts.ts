@@ -220,6 +220,7 @@ export class RequesterParts {
     const routes = await openRoutes(replyRouting, {
       transport,
       instanceId,
+      idIsOurs: this.journaling !== undefined,
       createTopics,
       resumeFrom: unfinished ?? resumeFrom,
       clock,

@@ -135,18 +135,19 @@ describe('joining is ended', () => {
 
   for (const [what, method] of [
     ['before a broker has told of its topic', 'refresh'],
-    ['before its coordinator is known', 'anyLink'],
+    ['before its coordinator is known', 'askAny'],
   ] as const) {
     test(`${what}, at once`, async () => {
       const { topic, groupId } = fresh()
       const transport = await connect()
       const stop = new AbortController()
       const asked = Promise.withResolvers<void>()
-      const silent = (): Promise<never> => {
+      const asks = Metadata.prototype[method] as (this: Metadata, ...about: unknown[]) => Promise<never>
+      mock.method(Metadata.prototype, method, function (this: Metadata, ...about: unknown[]): Promise<never> {
+        if (about.length > 0 && !String(about[0]).includes('coordinator')) return asks.apply(this, about)
         asked.resolve()
         return new Promise(() => {})
-      }
-      mock.method(Metadata.prototype, method, silent)
+      })
       const options: GroupOptions = new MemberLog('a').options({ groupId, topics: [topic], sessionTimeout })
       const joining = transport.join({ ...options, signal: stop.signal })
       await asked.promise
@@ -187,5 +188,39 @@ describe('joining is ended', () => {
     const heir = new MemberLog('heir')
     await other.join(heir.options(options))
     await heir.holds(2)
+  })
+})
+
+describe('joining that waits for others', () => {
+  test('is told once, with how long a dead member’s session is, and never once it has joined', async () => {
+    const { topic, groupId } = fresh()
+    const transport = await connect()
+    const told: unknown[] = []
+    const first = Promise.withResolvers<void>()
+    type Join = typeof GroupCoordinator.prototype.join
+    const join: Join = GroupCoordinator.prototype.join
+    mock.method(
+      GroupCoordinator.prototype,
+      'join',
+      async function (this: GroupCoordinator, ...args: Parameters<Join>) {
+        await first.promise
+        return join.apply(this, args)
+      },
+    )
+    const member = new MemberLog('m')
+    const options = member.options({ groupId, topics: [topic], sessionTimeout })
+    await transport.join({
+      ...options,
+      onWaiting(waiting) {
+        told.push(waiting)
+        first.resolve()
+        throw new Error('a mistake of the application')
+      },
+    })
+    assert.deepEqual(told, [{ waited: 5_000, sessionTimeout }])
+    assert.deepEqual(
+      member.errors.map(({ message }) => message),
+      ['a mistake of the application'],
+    )
   })
 })

@@ -1,7 +1,7 @@
 /**
  * A member of a group, as its own process sees it.
  *
- *     joining ──assigned──▶ joined ──expelled──▶ joining (as a new member)
+ *     joining ──assigned──▶ joined ──expelled, or cut off for a session──▶ joining (as a new member)
  *        │                    │  └──replaced──▶ closed
  *        └────signal, close───┴──▶ closing ──left──▶ closed
  */
@@ -15,12 +15,24 @@ import {
   metadataTooLong,
   nameTaken,
   placeLost,
+  sessionOver,
   topicMissing,
   transportClosed,
 } from './refusals.ts'
-import type { GroupMembership, GroupOptions, OffsetToCommit, TopicPartition, Trouble } from '../transport.ts'
+import { commitRefused, notHeld } from '../commit-refusals.ts'
+import { keyOf } from '../partition-key.ts'
+import type {
+  GroupMembership,
+  GroupOptions,
+  LossReason,
+  OffsetToCommit,
+  TopicPartition,
+  Trouble,
+} from '../transport.ts'
+import type { ScheduledTimer } from '../../clock.ts'
 import type { ClusterState } from './cluster-state.ts'
 import type { AssignedPartition, GroupMember, GroupSession, MemoryGroup } from './group.ts'
+import type { TopicLog } from './log.ts'
 
 /** Milliseconds within which the coordinator takes a leave; without it the session timeout does the same. */
 const leaveLimit = 3_000
@@ -33,8 +45,6 @@ interface Drain {
   readonly left: Set<Cursor>
   readonly allLost: () => void
 }
-
-const keyOf = (at: TopicPartition): string => `${at.topic}/${at.partition}`
 
 export class MemoryMembership implements GroupMembership {
   readonly #cluster: ClusterState
@@ -49,12 +59,16 @@ export class MemoryMembership implements GroupMembership {
   readonly #lettingGo = new Set<Promise<void>>()
   readonly #troubles: Troubles
   readonly #topicsChanged = (): void => void this.#link.after(0, () => this.#lookAtTopics())
+  /** The topics as they were when the member came. */
+  readonly #first = new Map<string, { readonly topic: TopicLog; readonly partitions: number }>()
   readonly #committing = new Set<(error: TransportError) => void>()
   readonly #settled = Promise.withResolvers<void>()
   readonly #left = Promise.withResolvers<void>()
   #joined = false
   #stopped = false
   #member: GroupMember | undefined
+  /** When the session is over by our own clock, while no heartbeat can be answered. */
+  #sessionEnd: ScheduledTimer | undefined
   #closing: Promise<void> | undefined
 
   constructor(cluster: ClusterState, link: Link, options: GroupOptions, ended: () => void) {
@@ -76,6 +90,10 @@ export class MemoryMembership implements GroupMembership {
     const { signal, topics } = this.#options
     const missing = topics.find((topic) => !this.#cluster.topics.has(topic))
     if (missing !== undefined) throw topicMissing(missing)
+    for (const name of topics) {
+      const topic = this.#cluster.topics.get(name)!
+      this.#first.set(name, { topic, partitions: topic.partitions.length })
+    }
     const end = (): void => void this.close()
     if (signal?.aborted === true) end()
     else {
@@ -99,7 +117,7 @@ export class MemoryMembership implements GroupMembership {
     const member = this.#member
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     if (!this.#link.alive || !member) {
-      reject(fenced(this.#options.groupId, offsets))
+      reject(notHeld(this.#options.groupId, offsets))
       return promise
     }
     this.#committing.add(reject)
@@ -108,7 +126,7 @@ export class MemoryMembership implements GroupMembership {
       const refused = this.#group.commit(member, fitting)
       this.#down.push(0, () => {
         this.#committing.delete(reject)
-        if (refused.length > 0) reject(fenced(this.#options.groupId, refused))
+        if (refused.length > 0) reject(commitRefused(this.#options.groupId, refused))
         else if (fitting.length < offsets.length) reject(metadataTooLong())
         else resolve()
       })
@@ -156,6 +174,7 @@ export class MemoryMembership implements GroupMembership {
     const member = this.#member
     if (!member) return
     this.#group.silence(member)
+    this.#sessionEnd ??= this.#cluster.clock.schedule(member.sessionTimeout, () => this.#sessionOver(member))
     const since = this.#cluster.clock.now()
     const late = this.#cluster.clock.schedule(silence, () => {
       const text = `group ${this.#options.groupId}: no coordinator has answered for ${silence} ms`
@@ -165,6 +184,8 @@ export class MemoryMembership implements GroupMembership {
     this.#link.after(0, () => {
       late.cancel()
       this.#troubles.end('coordinator')
+      this.#sessionEnd?.cancel()
+      this.#sessionEnd = undefined
       this.#group.heard(member)
     })
   }
@@ -190,7 +211,10 @@ export class MemoryMembership implements GroupMembership {
       assigned: told((partitions: readonly AssignedPartition[]) => this.#assigned(partitions)),
       revoke: told((partitions: readonly TopicPartition[]) => this.#letGo(member, partitions)),
       lost: told((partitions: readonly TopicPartition[]) =>
-        this.#lost(partitions.flatMap((at) => this.#cursors.get(keyOf(at)) ?? [])),
+        this.#lost(
+          partitions.flatMap((at) => this.#cursors.get(keyOf(at)) ?? []),
+          'log-gone',
+        ),
       ),
       expelled: told(() => this.#expelled()),
       replaced: told(() => this.#replaced()),
@@ -212,6 +236,7 @@ export class MemoryMembership implements GroupMembership {
       this.#options.onAssigned?.(news.map(({ topic, partition }) => ({ topic, partition })))
     for (const { committed } of news) if (committed) this.#options.onCommitted?.(committed)
     for (const cursor of cursors) cursor.start()
+    this.#commitStarts(cursors.filter((_, index) => news[index]!.committed === undefined))
     this.#troubles.end('place')
     if (!this.#joined) this.#troubles.listen()
     this.#joined = true
@@ -220,7 +245,7 @@ export class MemoryMembership implements GroupMembership {
 
   #place(at: AssignedPartition): Cursor {
     const log = this.#cluster.topics.get(at.topic)!.partitions[at.partition]!
-    const start = this.#options.from === 'latest' ? log.records.length : 0
+    const start = this.#options.from === 'latest' && !this.#isGrown(at) ? log.records.length : 0
     const cursor = new Cursor(
       this.#link,
       log,
@@ -230,6 +255,20 @@ export class MemoryMembership implements GroupMembership {
     )
     this.#cursors.set(keyOf(at), cursor)
     return cursor
+  }
+
+  /** Whether it was added since the member came: nobody could have read it before. */
+  #isGrown({ topic, partition }: TopicPartition): boolean {
+    const first = this.#first.get(topic)
+    return first?.topic !== this.#cluster.topics.get(topic) || partition >= first!.partitions
+  }
+
+  /** From the latest: else whoever gets the partition next would begin at what is the latest then. */
+  #commitStarts(cursors: readonly Cursor[]): void {
+    const member = this.#member
+    if (this.#options.from !== 'latest' || cursors.length === 0 || !member) return
+    const starts = cursors.map((one) => ({ ...bare(one), offset: one.position }))
+    this.#up.push(0, () => this.#group.commit(member, starts))
   }
 
   /** Hands the partitions back once the application has finished with them, or its time is up. */
@@ -264,19 +303,29 @@ export class MemoryMembership implements GroupMembership {
     }
   }
 
-  #lost(cursors: readonly Cursor[]): void {
+  #lost(cursors: readonly Cursor[], why: LossReason = 'taken'): void {
     const held = cursors.filter((one) => this.#over(one))
     for (const drain of this.#drains) {
       for (const one of held) drain.left.delete(one)
       if (drain.left.size === 0) drain.allLost()
     }
-    if (held.length > 0) this.#options.onLost(held.map(bare))
+    if (held.length > 0) this.#options.onLost(held.map(bare), why)
   }
 
   #expelled(): void {
     this.#member = undefined
     this.#lost([...this.#cursors.values()])
     if (this.#joined) this.#trouble('place', placeLost(this.#options.groupId))
+    if (!this.#closing) this.#enter()
+  }
+
+  /** The group may have given away what this member holds, and cannot say so: it lets go, and joins when it can. */
+  #sessionOver(member: GroupMember): void {
+    this.#sessionEnd = undefined
+    if (this.#member !== member || this.#stopped) return
+    this.#member = undefined
+    this.#lost([...this.#cursors.values()])
+    if (this.#joined) this.#trouble('place', sessionOver(this.#options.groupId, member.sessionTimeout))
     if (!this.#closing) this.#enter()
   }
 
@@ -335,6 +384,7 @@ export class MemoryMembership implements GroupMembership {
 
   #stop(): void {
     this.#stopped = true
+    this.#sessionEnd?.cancel()
     this.#cluster.unwatch(this.#topicsChanged)
     for (const cursor of this.#cursors.values()) cursor.stop()
     this.#cursors.clear()
@@ -360,14 +410,6 @@ function bare({ log: { topic, partition } }: Cursor): TopicPartition {
 
 function closed(groupId: string): TransportError {
   return new TransportError('MILENA_CLOSED', `join group ${groupId}: closed`)
-}
-
-function fenced(groupId: string, refused: readonly TopicPartition[]): TransportError {
-  const names = refused.map(({ topic, partition }) => `${topic}[${partition}]`).join(', ')
-  return new TransportError(
-    'MILENA_COMMIT_FENCED',
-    `group ${groupId}: ${names} is no longer held by this member, nothing was committed for it`,
-  )
 }
 
 function unanswered(groupId: string): TransportError {

@@ -13,9 +13,12 @@
  * A partition is in at most one fetch at a time (`ReadPartition.flight`). When it is removed or moves to another leader
  * its flight is cleared: whatever the old fetch still answers for it is passed over.
  */
-import type { BrokerPool, Link } from '../cluster/connections.ts'
-import { sendFetch, type FetchAnswer, type FetchedPartition } from './fetch-api.ts'
+import type { BrokerConnection } from '../cluster/connection.ts'
+import type { BrokerPool } from '../cluster/connections.ts'
+import { NO_TOPIC_ID } from '../protocol/primitive-types.ts'
+import { fetchApi, fetchByNameApi, type FetchAnswer, type FetchedPartition } from './fetch-api.ts'
 import type { Metadata } from '../cluster/metadata.ts'
+import { Portion } from '../cluster/portion.ts'
 import { AnswerMemory } from '../batches/record-batches.ts'
 import type { Trouble } from '../../transport.ts'
 
@@ -39,8 +42,6 @@ export interface ReadPartition {
   paused: boolean
   removed: boolean
   topicId: string
-  /** The topic was deleted and created again since the reading began. */
-  recreated: boolean
   /** Broker id; −1 until the next metadata. */
   leader: number
   epoch: number
@@ -50,6 +51,14 @@ export interface ReadPartition {
   readAt: number
   /** What keeps it from being read. */
   trouble: Trouble | undefined
+  /** The leader's term in which the last batch that was read was written; −1 while none was. */
+  lastEpoch: number
+  /** Where, in what was read, that term began. */
+  lastEpochFrom: number
+  /** Whether fetches say in which term they read last, so that a log that was cut shows itself (KIP-320). */
+  followsEpochs: boolean
+  /** Since when (`performance.now()`) it has stood before an open transaction. */
+  stalledSince: number | undefined
   /** How often reading went on somewhere else than behind what was read before. */
   resets: number
   /** The leader's term (`epoch`) of which it is certain that it knows where the log ends; see `log-ends.ts`. */
@@ -110,6 +119,7 @@ export class BrokerFetcher {
   readonly #owner: FetchOwner
   readonly #long: FetchPath
   readonly #express: FetchPath
+  readonly #portion = new Portion(MAX_BYTES)
   #failures = 0
   #notBefore = 0
   #turn = 0
@@ -144,9 +154,9 @@ export class BrokerFetcher {
     if (node === undefined) return
     path.busy = true
     path.sentAt = now
-    const link = path.pool.peek(node)
-    if (link !== undefined) {
-      this.#fetch(path, link, partitions)
+    const connection = path.pool.peek(node)
+    if (connection !== undefined) {
+      this.#fetch(path, connection, partitions)
       return
     }
     path.pool.get(node).then(
@@ -158,15 +168,21 @@ export class BrokerFetcher {
     )
   }
 
-  #fetch(path: FetchPath, link: Link, partitions: ReadPartition[]): void {
+  #fetch(path: FetchPath, connection: BrokerConnection, partitions: ReadPartition[]): void {
     // Brokers fill an answer in the order of the request: each partition comes first in its turn.
     const turn = this.#turn++ % partitions.length
     const order = turn === 0 ? partitions : [...partitions.slice(turn), ...partitions.slice(0, turn)]
     const flight: Flight = { partitions: order, sentAt: path.sentAt }
     for (const partition of order) partition.flight = flight
-    const limits = { wait: path.wait, maxBytes: MAX_BYTES, partitionMaxBytes: PARTITION_MAX_BYTES }
+    const maxBytes = this.#portion.bytes
+    const limits = {
+      wait: path.wait,
+      maxBytes,
+      partitionMaxBytes: Math.min(maxBytes, PARTITION_MAX_BYTES),
+    }
     try {
-      sendFetch(link, order, limits, (error, answer) => {
+      const named = order.some(({ topicId }) => topicId === NO_TOPIC_ID)
+      connection.send(named ? fetchByNameApi : fetchApi, { targets: order, limits }, (error, answer) => {
         if (this.#stopped) return
         const failure =
           error ?? (answer!.errorCode === 0 ? undefined : new Error(`error ${answer!.errorCode}`))
@@ -180,6 +196,7 @@ export class BrokerFetcher {
 
   #answered(path: FetchPath, flight: Flight, answer: FetchAnswer): void {
     this.#failures = 0
+    this.#portion.carried()
     const node = this.#owner.metadata.nodes.get(this.broker)
     if (node !== undefined) this.#owner.metadata.absolve(node)
     // Brokers answer in the order of the request: each look begins behind the last, and finds at once.
@@ -208,6 +225,7 @@ export class BrokerFetcher {
 
   #failFlight(path: FetchPath, flight: Flight, error: unknown): void {
     land(flight)
+    this.#portion.failed(error)
     this.#fail(path, error)
   }
 
