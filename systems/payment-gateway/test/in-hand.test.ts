@@ -36,16 +36,18 @@ test('one order takes at most a quarter of the places, and others still get thei
 })
 
 test('the bound in all refuses what is new, and lets those share who want the same', async () => {
-  const inHand = new InHand(1)
+  const inHand = new InHand(8)
   const { promise, resolve } = Promise.withResolvers<void>()
-  const first = inHand.share('o-1', 'a', () => promise)
+  const running = Array.from({ length: 8 }, (_, n) => inHand.share(`o-${n}`, `charge ${n}`, () => promise))
   await assert.rejects(
-    inHand.share('o-2', 'b', () => promise),
+    inHand.share('o-9', 'charge 9', () => Promise.resolve()),
     NotNow,
   )
+  const shared = inHand.share('o-1', 'charge 1', () => Promise.reject(new Error('begun again')))
+  assert.equal(inHand.size, 8)
   resolve()
-  await first
-  await inHand.share('o-2', 'b', () => promise)
+  await Promise.all([...running, shared])
+  await inHand.share('o-9', 'charge 9', () => promise)
 })
 
 test('work of one order is done in turn, also behind work that failed; other orders do not wait', async () => {
