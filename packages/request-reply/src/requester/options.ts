@@ -1,7 +1,8 @@
 import { hostname } from 'node:os'
 import { systemClock, type Clock } from '../clock.ts'
 import { isTimeout, longestTimeout } from '../contract/operation.ts'
-import { OptionsError, unknownOptions } from '../errors.ts'
+import { OptionsError } from '../errors.ts'
+import { problemsOfParts, problemsOfSwitches, unknownOptions } from '../given.ts'
 import { systemRandom, type RandomBytes } from '../random.ts'
 import { topicsOf } from '../routing/reply-routes.ts'
 import type { ReplyRouting } from '../routing/routing.ts'
@@ -10,7 +11,7 @@ import type { RecordPosition } from '../transport/transport.ts'
 import type { HeaderInput, MessageHeaders } from '../wire/headers.ts'
 import type { WireProfile } from '../wire/profile.ts'
 import { springProfile } from '../wire/spring.ts'
-import { classOf, foreign, wordsOf } from '../words.ts'
+import { classOf, foreign, said, wordsOf } from '../words.ts'
 import { readJournalOptions, type JournalSettings, type RequesterJournalOptions } from './journal-options.ts'
 import type { LateReply } from './reply.ts'
 
@@ -111,8 +112,33 @@ export type RequesterSettings = Required<
   readonly [Name in WithoutDefault]: RequesterOptions[Name] | undefined
 }
 
+const known: ReadonlySet<string> = new Set<keyof RequesterOptions>([
+  'kafka',
+  'transport',
+  'replyRouting',
+  'instanceId',
+  'timeout',
+  'maxPending',
+  'maxPendingBytes',
+  'maxReplyBytes',
+  'whileNotReceiving',
+  'headers',
+  'resumeFrom',
+  'journal',
+  'createTopics',
+  'drainTimeout',
+  'onLateReply',
+  'remember',
+  'profile',
+  'clock',
+  'random',
+])
+
 /** @throws OptionsError that lists every problem. */
 export function readRequesterOptions(options: RequesterOptions): RequesterSettings {
+  const problems = unknownOptions('createRequester', options, known)
+  const wrongParts = problemsOfParts(options)
+  if (wrongParts.length > 0) throw new OptionsError('createRequester', [...problems, ...wrongParts])
   const random = options.random ?? systemRandom
   const settings: RequesterSettings = {
     replyRouting: [options.replyRouting].flat(),
@@ -133,8 +159,6 @@ export function readRequesterOptions(options: RequesterOptions): RequesterSettin
     clock: options.clock ?? systemClock,
     random,
   }
-  const known = new Set(['kafka', 'transport', ...Object.keys(settings)])
-  const problems = unknownOptions(options, known)
   if ((options.kafka === undefined) === (options.transport === undefined)) problems.push(eitherSource)
   const { instanceId } = settings as { readonly instanceId: unknown }
   if (typeof instanceId !== 'string' || !/^[A-Za-z0-9._-]{1,100}$/.test(instanceId)) {
@@ -162,6 +186,7 @@ export function readRequesterOptions(options: RequesterOptions): RequesterSettin
       problems.push(`${name} must be a whole number of at least ${least}, not ${said(settings[name])}`)
     }
   }
+  problems.push(...problemsOfSwitches(options, ['createTopics']))
   for (const name of ['onLateReply', 'headers'] as const) {
     if (settings[name] !== undefined && typeof settings[name] !== 'function') {
       problems.push(`${name} must be a function, not ${said(settings[name])}`)
@@ -178,7 +203,9 @@ export function readRequesterOptions(options: RequesterOptions): RequesterSettin
 
 function problemsOfRouting(routings: readonly ReplyRouting[], instanceId: string): readonly string[] {
   if (routings.length === 0 || routings.some((routing) => typeof routing?.open !== 'function'))
-    return ['replyRouting is missing; the usual one is replyPartition({ topic })']
+    return [
+      `replyRouting must be a reply routing or a list of them, such as replyPartition({ topic }), not ${routings.map(classOf).join(', ') || 'an empty list'}`,
+    ]
   if (routings.length === 1) return []
   try {
     topicsOf(routings, instanceId)
@@ -195,11 +222,6 @@ export const drainTimeoutIs = 'must be a number of milliseconds, 0 or more, or I
 
 export function isDrainTimeout(value: unknown): value is number {
   return typeof value === 'number' && value >= 0
-}
-
-/** A number as it is, and of anything else what it is. */
-export function said(value: unknown): string {
-  return typeof value === 'number' ? String(value) : classOf(value)
 }
 
 function defaultInstanceId(random: RandomBytes): string {

@@ -9,10 +9,11 @@
  * partition for itself, and replies that stood in a topic that was deleted.
  */
 import { OptionsError } from '../errors.ts'
+import { unknownOptions } from '../given.ts'
 import { problemOfTopic } from '../contract/operation.ts'
 import { partitionForKey } from '../transport/partitioner.ts'
 import { requireTopic } from '../transport/topics.ts'
-import { errorOf } from '../words.ts'
+import { errorOf, said } from '../words.ts'
 import { Housekeeping, isClosed, LeaseTable, renewalInterval, type Lease } from './leases.ts'
 import { OwnLease } from './own-lease.ts'
 import { ReplyTopic } from './reply-topic.ts'
@@ -45,9 +46,11 @@ const settlingTimes = 5
 /** How often another partition is tried when somebody else took the same one. */
 const attempts = 5
 
+const known: ReadonlySet<string> = new Set<keyof ReplyPartitionOptions>(['topic', 'partition', 'partitions'])
+
 /** @throws OptionsError `MILENA_OPTIONS_INVALID` */
 export function replyPartition(options: ReplyPartitionOptions): ReplyRouting {
-  const problems: string[] = []
+  const problems = unknownOptions('replyPartition', options, known)
   const topicProblem = problemOfTopic(options.topic)
   if (topicProblem !== undefined) problems.push(`topic ${topicProblem}`)
   for (const [name, least] of [
@@ -56,7 +59,7 @@ export function replyPartition(options: ReplyPartitionOptions): ReplyRouting {
   ] as const) {
     const value = options[name]
     if (value !== undefined && (!Number.isSafeInteger(value) || value < least)) {
-      problems.push(`${name} must be a whole number of at least ${least}, not ${value}`)
+      problems.push(`${name} must be a whole number of at least ${least}, not ${said(value)}`)
     }
   }
   if (problems.length > 0) throw new OptionsError('replyPartition', problems)
