@@ -25,11 +25,12 @@ export function refuseOtherThanOptions(of: string, options: unknown): asserts op
 }
 
 /** The options of a `close()`: how long it may wait, and nothing else. @throws OptionsError */
-export function closeTimeout(of: string, options: unknown): unknown {
-  if (options === undefined) return undefined
+export function closeTimeout(of: string, options: unknown, byDefault: number): unknown {
+  if (options === undefined) return byDefault
   const problems = unknownOptions(of, options, onlyTimeout)
   if (problems.length > 0) throw new OptionsError(of, problems)
-  return (options as { readonly timeout?: unknown }).timeout
+  const { timeout = byDefault } = options as { readonly timeout?: unknown }
+  return timeout
 }
 
 const onlyTimeout: ReadonlySet<string> = new Set(['timeout'])

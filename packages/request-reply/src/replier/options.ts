@@ -213,9 +213,9 @@ const known: ReadonlySet<string> = new Set<keyof ReplierOptions>([
 export function readReplierOptions(options: ReplierOptions): ReplierSettings {
   const problems = unknownOptions('createReplier', options, known)
   const wrongParts = problemsOfParts(options)
-  if (wrongParts.length > 0) throw new OptionsError('createReplier', [...problems, ...wrongParts])
+  problems.push(...wrongParts)
   const concurrency = options.concurrency ?? 64
-  const profile = options.profile ?? springProfile
+  const profile = (wrongParts.length === 0 ? options.profile : undefined) ?? springProfile
   const clock = options.clock ?? systemClock
   const reserved = new ReservedHeaders(profile)
   const wholeNumber = (name: string, value: number | undefined, least: number, most: number): void => {

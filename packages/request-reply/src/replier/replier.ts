@@ -209,7 +209,7 @@ class GroupReplier implements Replier {
   close(options?: { readonly timeout?: number }): Promise<void> {
     let timeout: unknown
     try {
-      timeout = closeTimeout('replier.close', options) ?? this.#settings.drainTimeout
+      timeout = closeTimeout('replier.close', options, this.#settings.drainTimeout)
     } catch (error) {
       return Promise.reject(errorOf(error))
     }

@@ -56,7 +56,7 @@ export class Closing {
   close(options: unknown): Promise<void> {
     let timeout: unknown
     try {
-      timeout = closeTimeout('requester.close', options) ?? this.#options.settings.drainTimeout
+      timeout = closeTimeout('requester.close', options, this.#options.settings.drainTimeout)
     } catch (error) {
       return Promise.reject(errorOf(error))
     }

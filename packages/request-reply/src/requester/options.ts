@@ -138,8 +138,8 @@ const known: ReadonlySet<string> = new Set<keyof RequesterOptions>([
 export function readRequesterOptions(options: RequesterOptions): RequesterSettings {
   const problems = unknownOptions('createRequester', options, known)
   const wrongParts = problemsOfParts(options)
-  if (wrongParts.length > 0) throw new OptionsError('createRequester', [...problems, ...wrongParts])
-  const random = options.random ?? systemRandom
+  problems.push(...wrongParts)
+  const random = (wrongParts.length === 0 ? options.random : undefined) ?? systemRandom
   const settings: RequesterSettings = {
     replyRouting: [options.replyRouting].flat(),
     instanceId: options.instanceId ?? defaultInstanceId(random),
@@ -202,9 +202,11 @@ export function readRequesterOptions(options: RequesterOptions): RequesterSettin
 }
 
 function problemsOfRouting(routings: readonly ReplyRouting[], instanceId: string): readonly string[] {
-  if (routings.length === 0 || routings.some((routing) => typeof routing?.open !== 'function'))
+  if (routings.length === 0 || routings.includes(undefined as never))
+    return ['replyRouting is missing; the usual one is replyPartition({ topic })']
+  if (routings.some((routing) => typeof Object(routing).open !== 'function'))
     return [
-      `replyRouting must be a reply routing or a list of them, such as replyPartition({ topic }), not ${routings.map(classOf).join(', ') || 'an empty list'}`,
+      `replyRouting must be a reply routing or a list of them, such as replyPartition({ topic }), not ${routings.map(classOf).join(', ')}`,
     ]
   if (routings.length === 1) return []
   try {

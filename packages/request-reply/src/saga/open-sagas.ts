@@ -162,7 +162,7 @@ export class OpenSagas implements Sagas {
   close(options?: { readonly timeout?: number | undefined }): Promise<void> {
     let timeout: unknown
     try {
-      timeout = closeTimeout('sagas.close', options) ?? this.#settings.drainTimeout
+      timeout = closeTimeout('sagas.close', options, this.#settings.drainTimeout)
     } catch (error) {
       return Promise.reject(errorOf(error))
     }
