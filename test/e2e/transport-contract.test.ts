@@ -1,5 +1,6 @@
 import { Admin } from '@platformatic/kafka'
 import { openKafka } from '@milena/request-reply'
+import { cutOff } from '../../packages/request-reply/test/kafka/cut-off.ts'
 import { describeTransportContract } from '../../packages/request-reply/test/transport-contract.ts'
 import { openTestCluster } from '../support/cluster.ts'
 
@@ -18,6 +19,10 @@ describeTransportContract(`Kafka adapter on ${on}`, {
         } finally {
           await admin.close()
         }
+      },
+      cutOff(_transport, milliseconds) {
+        const until = performance.now() + milliseconds
+        void cutOff(() => performance.now() >= until)
       },
       close: () => cluster.close(),
     }

@@ -22,6 +22,8 @@ export const defaultJvmOptions: readonly string[] = [
 ]
 
 export interface KafkaOptions {
+  /** The release of Apache Kafka, such as `3.9.1`. Default `KAFKA_VERSION`, else ours. */
+  version?: string
   /** Number of combined broker and controller nodes. Default 3. */
   brokers?: number
   /** Port of the first broker; the next ones follow it. Default 0: any free ports. */
@@ -67,7 +69,7 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaClust
     throw new SetupError('the number of brokers must be 1 to 9')
   const ports = await brokerPorts(count, port)
   const controllerPorts = await freePorts(count, ports)
-  const jars = await fetchKafkaJars()
+  const jars = await fetchKafkaJars(options.version)
   const { dir, made } = await openFolder(options.dir)
   const voters = controllerPorts.map((controllerPort, index) => ({ id: index + 1, controllerPort }))
   let nodes: KafkaNode[] = []

@@ -1,13 +1,13 @@
 import {
   Connection,
-  describeQuorumV2,
+  describeQuorumV0,
   findCoordinatorV4,
-  listGroupsV5,
-  metadataV12,
+  listGroupsV4,
+  metadataV11,
   ResponseError,
 } from '@platformatic/kafka'
 
-type MetadataResponse = metadataV12.MetadataResponse
+type MetadataResponse = metadataV11.MetadataResponse
 
 /** Error codes of Kafka's protocol that mean: not yet, ask again. */
 const passing = new Set([3, 5, 14, 15, 16])
@@ -29,7 +29,7 @@ async function ask<T>(address: string, question: (connection: Connection) => Pro
 /** Metadata of these topics (null: of all) as this broker sees it; partitions and topics with an error are in it with their codes. */
 export async function describeTopics(address: string, topics: string[] | null): Promise<MetadataResponse> {
   return ask(address, (connection) =>
-    metadataV12.api.async(connection, topics, false, false).catch((error: unknown) => {
+    metadataV11.api.async(connection, topics, false, false).catch((error: unknown) => {
       if (error instanceof ResponseError && error.response) return error.response as MetadataResponse
       throw error
     }),
@@ -74,7 +74,7 @@ export async function findCoordinator(
  */
 export async function findController(address: string): Promise<number | undefined> {
   const topics = [{ topicName: '__cluster_metadata', partitions: [{ partitionIndex: 0 }] }]
-  const answer = await ask(address, (connection) => describeQuorumV2.api.async(connection, topics))
+  const answer = await ask(address, (connection) => describeQuorumV0.api.async(connection, topics))
   const leader = answer.topics[0]?.partitions[0]?.leaderId
   return leader === undefined || leader < 0 ? undefined : leader
 }
@@ -82,7 +82,7 @@ export async function findController(address: string): Promise<number | undefine
 /** Whether this broker's group coordinator has loaded every partition it is responsible for. */
 export async function coordinatorAnswers(address: string): Promise<boolean> {
   try {
-    await ask(address, (connection) => listGroupsV5.api.async(connection, [], []))
+    await ask(address, (connection) => listGroupsV4.api.async(connection, [], []))
     return true
   } catch (error) {
     if (errorCodes(error).some((code) => passing.has(code))) return false

@@ -9,7 +9,13 @@ import { fileURLToPath } from 'node:url'
 import { findJava, findMaven } from './jvm.ts'
 import { SetupError } from './setup-error.ts'
 
-export const kafkaVersion = '4.3.1'
+/** The release that everything runs on unless another one is asked for. */
+export const kafkaVersion = '4.4.0'
+
+/** The release that is asked for: `KAFKA_VERSION`, or ours. */
+export function wantedKafkaVersion(): string {
+  return process.env['KAFKA_VERSION'] || kafkaVersion
+}
 
 const pom = fileURLToPath(new URL('pom.xml', import.meta.url))
 const copyDependencies = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies'
@@ -18,10 +24,11 @@ export interface KafkaJars {
   /** Folder with every jar of the class path. */
   jars: string
   /**
-   * A `bootstrap.checkpoint` file: the features (metadata.version, group.version, …) that a new cluster begins
-   * with. It is the same for every node, so it is made once here and spares each new node a JVM start.
+   * What Kafka's storage tool writes into a node's folder, but for what names the node: the features
+   * (metadata.version, group.version, …) that a new cluster begins with. It is the same for every node, so it is made
+   * once here and spares each new node a JVM start. Empty before Kafka 3.3, which had no such features.
    */
-  bootstrap: string
+  formatted: string
 }
 
 /**
@@ -32,32 +39,31 @@ export interface KafkaJars {
  *
  * Throws a SetupError when Java or Maven is missing, or when Maven could not fetch.
  */
-export async function fetchKafkaJars(): Promise<KafkaJars> {
+export async function fetchKafkaJars(version: string = wantedKafkaVersion()): Promise<KafkaJars> {
+  if (!/^\d+\.\d+\.\d+$/.test(version)) {
+    throw new SetupError(`Apache Kafka ${version}: write a release such as ${kafkaVersion}`)
+  }
   const java = findJava()
-  const cache = join(
-    process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'),
-    'milena',
-    `kafka-${kafkaVersion}`,
-  )
+  const cache = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'milena', `kafka-${version}`)
   // Named after the list of jars, so that a checkout with another list never gets these.
   const digest = createHash('sha256')
     .update(await readFile(pom))
     .digest('hex')
   const home = join(cache, digest.slice(0, 12))
-  const found = { jars: join(home, 'jars'), bootstrap: join(home, 'bootstrap.checkpoint') }
-  if (existsSync(found.bootstrap)) return found
+  const found = { jars: join(home, 'jars'), formatted: join(home, 'formatted') }
+  if (existsSync(found.formatted)) return found
 
   const mvn = findMaven()
-  process.stderr.write(`fetching Apache Kafka ${kafkaVersion} with Maven into ${cache} (once, about 60 MB)\n`)
+  process.stderr.write(`fetching Apache Kafka ${version} with Maven into ${cache} (once, about 60 MB)\n`)
   await mkdir(cache, { recursive: true })
   const staging = await mkdtemp(join(cache, '.fetching-'))
   try {
     await cp(pom, join(staging, 'pom.xml'))
-    await runMaven(mvn, staging)
-    await makeBootstrap(java, staging)
+    await runMaven(mvn, staging, version)
+    await makeFormatted(java, staging)
     await rm(join(staging, 'repository'), { recursive: true, force: true })
     await rename(staging, home).catch((error: NodeJS.ErrnoException) => {
-      if (!existsSync(found.bootstrap)) throw error // otherwise somebody else was first, with the same content
+      if (!existsSync(found.formatted)) throw error // otherwise somebody else was first, with the same content
     })
   } finally {
     await rm(staging, { recursive: true, force: true })
@@ -65,12 +71,13 @@ export async function fetchKafkaJars(): Promise<KafkaJars> {
   return found
 }
 
-async function runMaven(mvn: string, staging: string): Promise<void> {
+async function runMaven(mvn: string, staging: string, version: string): Promise<void> {
   const args = [
     '-B',
     '-q',
     '-f',
     join(staging, 'pom.xml'),
+    `-Dkafka.version=${version}`,
     `-Dmaven.repo.local=${join(staging, 'repository')}`,
   ]
   const child = spawn(mvn, [...args, copyDependencies, `-DoutputDirectory=${join(staging, 'jars')}`], {
@@ -82,12 +89,12 @@ async function runMaven(mvn: string, staging: string): Promise<void> {
   const line = (output + problems).split('\n').find((each) => each.includes('ERROR'))
   const reason = line?.replace(/^.*ERROR\S*\s*/, '') ?? 'no reason given'
   throw new SetupError(
-    `Maven could not fetch Apache Kafka ${kafkaVersion}: ${reason} (try again with a network, or set KAFKA_BROKERS)`,
+    `Maven could not fetch Apache Kafka ${version}: ${reason} (try again with a network, or set KAFKA_BROKERS)`,
   )
 }
 
-/** Lets Kafka's own storage tool format a throw-away folder, and keeps the part that does not name a node. */
-async function makeBootstrap(java: string, staging: string): Promise<void> {
+/** Lets Kafka's own storage tool format a folder, and keeps the part that does not name a node. */
+async function makeFormatted(java: string, staging: string): Promise<void> {
   const logs = join(staging, 'formatted')
   const settings = join(staging, 'format.properties')
   const properties = [
@@ -96,6 +103,7 @@ async function makeBootstrap(java: string, staging: string): Promise<void> {
     'controller.quorum.voters=1@127.0.0.1:9093',
     'listeners=PLAINTEXT://127.0.0.1:9092,CONTROLLER://127.0.0.1:9093',
     'controller.listener.names=CONTROLLER',
+    'listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
     `log.dirs=${logs}`,
   ]
   const args = ['format', '--cluster-id', 'bWlsZW5hLWJvb3RzdHJhcA', '--config', settings]
@@ -106,5 +114,5 @@ async function makeBootstrap(java: string, staging: string): Promise<void> {
   if (made.status !== 0) {
     throw new Error(`Kafka's storage tool failed (status ${made.status}): ${made.stderr || made.stdout}`)
   }
-  await rename(join(logs, 'bootstrap.checkpoint'), join(staging, 'bootstrap.checkpoint'))
+  await rm(join(logs, 'meta.properties'))
 }

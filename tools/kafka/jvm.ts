@@ -5,9 +5,11 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { SetupError } from './setup-error.ts'
 
-/** Apache Kafka 4 runs on Java 17 and newer. */
+/** Apache Kafka 4 runs on Java 17 and newer; releases before it do on 17, too. */
 const oldestJava = 17
 const logSettings = fileURLToPath(new URL('log4j2.xml', import.meta.url))
+/** Before 4.0 Kafka logs by Log4j 1. */
+const oldLogSettings = new URL('log4j.properties', import.meta.url).href
 
 /**
  * The Java to use: `JAVA_HOME`'s, else the one on the PATH.
@@ -92,6 +94,7 @@ export async function startJvm(options: JvmOptions): Promise<Jvm> {
     '-XX:-UsePerfData',
     '-Djava.awt.headless=true',
     `-Dlog4j2.configurationFile=${logSettings}`,
+    `-Dlog4j.configuration=${oldLogSettings}`,
     `-Dmilena.log.level=${options.logLevel ?? 'WARN'}`,
     ...(options.jvmOptions ?? []),
     '-cp',

@@ -4,11 +4,12 @@ import type { KafkaCluster, KafkaOptions } from './cluster.ts'
 import { kafkaVersion } from './jars.ts'
 import { SetupError } from './setup-error.ts'
 
-const usage = `npm run kafka -- [--brokers 3] [--port 19092] [--dir DIR] [--keep] [--config NAME=VALUE]... [--jvm OPTION]...
+const usage = `npm run kafka -- [--kafka VERSION] [--brokers 3] [--port 19092] [--dir DIR] [--keep] [--config NAME=VALUE]... [--jvm OPTION]...
 
-Starts Apache Kafka ${kafkaVersion} (KRaft, combined nodes) on 127.0.0.1 and prints one line, "ready host:port,...",
+Starts Apache Kafka (KRaft, combined nodes) on 127.0.0.1 and prints one line, "ready host:port,...",
 when it can be used. Ctrl-C stops it.
 
+  --kafka VERSION      the release, 3.0.0 or newer (default KAFKA_VERSION, else ${kafkaVersion})
   --brokers N          number of brokers (default 3)
   --port PORT          port of the first broker, the others follow (default 19092; 0: any free ports)
   --dir DIR            where settings, logs and data go (default: a new temporary folder)
@@ -21,6 +22,7 @@ when it can be used. Ctrl-C stops it.
 function readOptions(): KafkaOptions {
   const { values } = parseArgs({
     options: {
+      kafka: { type: 'string' },
       brokers: { type: 'string', default: '3' },
       port: { type: 'string', default: '19092' },
       dir: { type: 'string' },
@@ -44,6 +46,7 @@ function readOptions(): KafkaOptions {
     port: wholeNumber('--port', values.port),
     keep: values.keep,
     configs: Object.fromEntries(configs),
+    ...(values.kafka === undefined ? {} : { version: values.kafka }),
     ...(values.dir === undefined ? {} : { dir: values.dir }),
     ...(values.jvm === undefined ? {} : { jvmOptions: values.jvm }),
   }

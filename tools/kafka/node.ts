@@ -164,7 +164,7 @@ export class KafkaNode {
       const directoryId = randomBytes(16)
       directoryId[0] = directoryId[0]! & 0x7f // an id that begins with "-" reads as an option
       const lines = ['version=1', `cluster.id=${clusterId}`, `node.id=${this.id}`]
-      await cp(jars.bootstrap, join(logDir, 'bootstrap.checkpoint'))
+      await cp(jars.formatted, logDir, { recursive: true })
       await writeFile(meta, `${[...lines, `directory.id=${directoryId.toString('base64url')}`].join('\n')}\n`)
     } else if (!existing.split('\n').includes(`cluster.id=${clusterId}`)) {
       throw new SetupError(`${logDir} belongs to another cluster: choose another --dir, or remove it`)

@@ -146,6 +146,15 @@ export interface CommittedStep {
   readonly offsets: readonly RecordPosition[]
 }
 
+export interface WarningStep {
+  /** Who tells, and what: a fixed sentence. */
+  readonly context: string
+  /** What the sentence is about, as `Logger.warn` has it. */
+  readonly details: Readonly<Record<string, unknown>>
+  /** What was thrown; an error that says the sentence, where nothing was. */
+  readonly error: Error
+}
+
 /**
  * What a subscriber of a tracing channel gets: the same object at its start and end, so that it can keep a span there.
  * At a request's start `headers` may be added to: they are sent.
@@ -210,9 +219,8 @@ export const requestPassedOver: Diagnostic<PassedOverStep> = diagnostic('milena:
 export const handlingEnded: Diagnostic<HandlingEndedStep> = diagnostic('milena:handling:ended')
 /** Replier: offsets were committed. */
 export const offsetsCommitted: Diagnostic<CommittedStep> = diagnostic('milena:offsets:committed')
-/** Something that an operator should know and that no caller is told: `context` says where. */
-export const warning: Diagnostic<{ readonly context: string; readonly error: Error }> =
-  diagnostic('milena:warning')
+/** Something that an operator should know and that no caller is told: each one, where a logger gets one and a count. */
+export const warning: Diagnostic<WarningStep> = diagnostic('milena:warning')
 
 /** Around a request, from before its record is made to its outcome: `tracing:milena:request:start` and so on. */
 export const requestTracing: TracingChannel<unknown, RequestTrace> = tracingChannel('milena:request')

@@ -39,7 +39,6 @@ const onlyTimeout: ReadonlySet<string> = new Set(['timeout'])
 const methods = {
   clock: ['now', 'monotonic', 'schedule'],
   profile: ['addressHeaders', 'correlationHeader', 'readCorrelation', 'readReplyRequest'],
-  logger: ['warn'],
   transport: ['send', 'tail', 'join', 'describeTopics', 'close'],
 } as const
 

@@ -13,6 +13,7 @@ export type {
   ReceivedStep,
   RejectedStep,
   RepliedStep,
+  WarningStep,
   RequestEndedStep,
   RequestOutcome,
   RequestStep,
@@ -143,7 +144,7 @@ export type {
 } from './replier/extension.ts'
 export { createReplier, type Handler, type Replier } from './replier/replier.ts'
 export type { ReplierOperationStats, PassedOverReason, ReplierStats } from './replier/stats.ts'
-export type { ReplierLogger } from './replier/warnings.ts'
+export type { Logger } from './warnings.ts'
 export type { RandomBytes } from './random.ts'
 export type { RequesterOperationStats, OutcomeCounts } from './requester/operation-accounts.ts'
 export type { EachResult, EachResults } from './requester/each.ts'

@@ -63,6 +63,25 @@ export function said(value: unknown): string {
   return typeof value === 'number' ? String(value) : classOf(value)
 }
 
+/** The most characters, lines, and characters of a line, of a stack that is shown. */
+const longestStack = 4_000
+const mostLines = 20
+const longestLine = 200
+
+/** Its stack, bounded, or what it says where it has none. */
+export function stackOf(thrown: unknown): string {
+  try {
+    const { stack } = thrown as { stack?: unknown }
+    if (typeof stack === 'string' && stack !== '') {
+      const lines = stack.slice(0, longestStack).split('\n', mostLines)
+      return lines.map((line) => foreign(line, longestLine)).join('\n')
+    }
+  } catch {
+    // It has none that can be read.
+  }
+  return wordsOf(thrown)
+}
+
 /** An error, whatever was thrown; its `cause` is that, where it was none. */
 export function errorOf(thrown: unknown): Error {
   try {

@@ -9,7 +9,7 @@ import { readReplierOptions, type ReplierOptions } from '../src/replier/options.
 import type { Outcome } from '../src/replier/outcome.ts'
 import type { Handled, RequestRun } from '../src/replier/run.ts'
 import { ReplierCounters } from '../src/replier/stats.ts'
-import { Warnings } from '../src/replier/warnings.ts'
+import { Warnings } from '../src/warnings.ts'
 import { createMemoryBroker, type MemoryBroker } from '../src/transport/memory/broker.ts'
 import type { GroupOptions, Transport } from '../src/transport/transport.ts'
 import { springProfile } from '../src/wire/spring.ts'
@@ -108,7 +108,7 @@ export async function execute(
     handler,
     answers: new Answers(settings),
     counters,
-    warnings: new Warnings(logger, 'test'),
+    warnings: new Warnings({ who: 'test', always: {}, logger, clock }),
   })
   await group.join()
   t.after(async () => {

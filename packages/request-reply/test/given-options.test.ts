@@ -73,6 +73,7 @@ const table: readonly TakesOptions[] = [
       drainTimeout: 0,
       onLateReply: none,
       remember: 10,
+      logger,
       profile,
       clock,
       random,

@@ -1,4 +1,5 @@
 import { createMemoryBroker } from '../src/transport/memory/broker.ts'
+import type { MemoryTransport } from '../src/transport/memory/transport.ts'
 import { describeTransportContract } from './transport-contract.ts'
 
 describeTransportContract('memory', {
@@ -14,6 +15,7 @@ describeTransportContract('memory', {
         return name
       },
       addPartitions: (topic, total) => Promise.resolve(broker.addPartitions(topic, total)),
+      cutOff: (transport, milliseconds) => (transport as MemoryTransport).disconnect(milliseconds),
       close: () => provisioner.close(),
     }
   },

@@ -5,7 +5,7 @@ import { Commits } from '../src/replier/commits.ts'
 import { FinishedAhead } from '../src/replier/finished-ahead.ts'
 import { Job, PartitionWork } from '../src/replier/partition-work.ts'
 import { ReplierCounters } from '../src/replier/stats.ts'
-import { Warnings } from '../src/replier/warnings.ts'
+import { warningsOf } from './warned.ts'
 import type { IncomingRecord, OffsetToCommit } from '../src/transport/transport.ts'
 import { ManualClock } from './manual-clock.ts'
 
@@ -31,7 +31,7 @@ class Bench {
       interval,
       clock: this.clock,
       counters: this.counters,
-      warnings: new Warnings({ warn: () => undefined }, 'test'),
+      warnings: warningsOf(this.clock),
     })
     this.commits.joined({
       commit: (offsets: readonly OffsetToCommit[]) => {

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { Deadlines, type DeadlinesOptions, type Reading } from '../src/replier/deadlines.ts'
 import type { Failure } from '../src/replier/failures.ts'
 import { ReplierCounters } from '../src/replier/stats.ts'
-import { Warnings } from '../src/replier/warnings.ts'
+import { warningsOf } from './warned.ts'
 import type { IncomingRecord } from '../src/transport/transport.ts'
 import type { RawHeader } from '../src/wire/headers.ts'
 import { deadlineHeader, timeoutHeader } from '../src/wire/milena.ts'
@@ -28,7 +28,7 @@ function setUp(options: Partial<DeadlinesOptions> = {}): Bench {
   const clock = new ManualClock()
   const counters = new ReplierCounters()
   const warned: Readonly<Record<string, unknown>>[] = []
-  const warnings = new Warnings({ warn: (_message, details) => void warned.push(details) }, 'test')
+  const warnings = warningsOf(clock, (_message, details) => void warned.push(details))
   const inner = new Deadlines({
     clock,
     tolerance: 1_000,

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { TransportError } from '../src/errors.ts'
 import { ReplyShares } from '../src/replier/reply-shares.ts'
-import { Warnings } from '../src/replier/warnings.ts'
+import { warningsOf } from './warned.ts'
 import type { OutgoingRecord, RecordPosition, Transport } from '../src/transport/transport.ts'
 import { execute, replied } from './executing.ts'
 import { ManualClock } from './manual-clock.ts'
@@ -172,7 +172,7 @@ test('an error reply that is too large goes without copied headers, and then wit
 
 test('no address is kept that nothing is under way to, but for those in trouble, of which there are few', () => {
   const clock = new ManualClock()
-  const shares = new ReplyShares(10, clock, new Warnings({ warn: () => undefined }, 'test'))
+  const shares = new ReplyShares(10, clock, warningsOf(clock))
   for (let i = 0; i < 5_000; i++) {
     const share = shares.enter({ topic: `t${i}`, partition: 0 }, 0)
     shares.failed(share, new Error('no such topic'), true)

@@ -78,9 +78,15 @@ test('record middleware: one that throws, or returns no outcome, fails its reque
     assert.equal((await asking.answerTo('x')).error?.code, 'MILENA_HANDLER_FAILED')
   }
   assert.equal((await asking.answerTo('fine')).text, 'fine')
-  assert.equal(warned.length, results.length)
+  await worker.close()
+  // Each, or counted with those of its kind.
+  const told = warned.map(({ details: { more = 1 } }) => more as number)
+  assert.equal(
+    told.reduce((sum, more) => sum + more, 0),
+    results.length,
+  )
   assert.ok(warned.every(({ details }) => details.middleware === 'broken'))
-  assert.match(String(warned.at(-1)!.details.error), /an object that is no outcome/)
+  assert.ok(warned.some(({ details }) => /an object that is no outcome/.test(String(details.error))))
 })
 
 for (const [what, make] of hostile) {

@@ -211,7 +211,7 @@ test('a group that answers twice and differently contradicts itself; different g
   await asked.answer(from('b', '2'))
   assert.deepEqual(texts(await asked.gathered), ['1', '2'])
   assert.equal(asked.requester.stats().contradicting, 1)
-  assert.match(warnings[0]!.error.message, /two different replies to request/)
+  assert.match(warnings[0]!.error.message, /two different replies to one request/)
 })
 
 test('replies that name no group count each once, alike or not', async () => {

@@ -8,6 +8,9 @@ import { RemoteError, remoteCodes } from '../src/errors.ts'
 import { errorHeaders } from '../src/wire/milena.ts'
 import { AnsweredRequests } from '../src/requester/memory.ts'
 import { fingerprintOf } from '../src/requester/fingerprint.ts'
+import type { RequesterOptions } from '../src/requester/options.ts'
+import type { Logger } from '../src/warnings.ts'
+import type { WarningStep } from '../src/diagnostics.ts'
 import { code, echo, seenOn, setUp, until, warningsSeen, type Setup } from './requesting.ts'
 
 const value = Buffer.from('x')
@@ -20,8 +23,11 @@ const refusal = (
   headers: errorHeaders({ code: name, message: 'no', effect }),
 })
 
-async function answeredWith(answer: Parameters<Setup['replier']['answer']>[1]): Promise<Setup> {
-  const setup = await setUp(() => undefined)
+async function answeredWith(
+  answer: Parameters<Setup['replier']['answer']>[1],
+  options: Partial<RequesterOptions> = {},
+): Promise<Setup> {
+  const setup = await setUp(() => undefined, options)
   const outcome = setup.requester.request(echo, value).catch(() => {})
   await until(() => setup.replier.requests.length === 1)
   await setup.replier.answer(setup.replier.requests[0]!, answer)
@@ -79,10 +85,9 @@ test('two replies with different content are a warning that says where both stan
     await replier.answer(replier.requests[0]!, second)
     await until(() => requester.stats().contradicting === 1)
     assert.equal(requester.stats().duplicate, 0)
-    assert.match(
-      String(warnings[0]!.error),
-      /different replies .*replies\[2\] at offset 0, and replies\[2\] at offset 1/,
-    )
+    const [{ context, details }] = warnings as [WarningStep]
+    assert.match(context, /two different replies to one request/)
+    assert.deepEqual([details.first, details.second], ['replies[2] at offset 0', 'replies[2] at offset 1'])
   }
   // An error, and a success after it that contradicts it.
   const { requester, replier, late } = await answeredWith(refusal('DECLINED', 'none'))
@@ -91,18 +96,22 @@ test('two replies with different content are a warning that says where both stan
   assert.equal(late.length, 0)
 })
 
-test('contradictions by the thousand are counted each, and told once a second', async () => {
-  const warnings = warningsSeen()
-  const { requester, replier, clock } = await answeredWith({ value: Buffer.from('first') })
+test('contradictions by the thousand are counted each, and told the logger once in ten seconds', async () => {
+  const told: Readonly<Record<string, unknown>>[] = []
+  const logger: Logger = {
+    warn: (message, details) => void (message.startsWith('two different') && told.push(details)),
+  }
+  const { requester, replier, clock } = await answeredWith({ value: Buffer.from('first') }, { logger })
   const again = (text: string): Promise<void> =>
     replier.answer(replier.requests[0]!, { value: Buffer.from(text) })
   for (let n = 0; n < 10; n++) await again(`other ${n}`)
   await until(() => requester.stats().contradicting === 10)
-  assert.equal(warnings.length, 1)
-  await clock.advance(1_000)
-  await again('another')
-  await until(() => warnings.length === 2)
-  assert.match(warnings[1]!.error.message, /9 more/)
+  assert.equal(told.length, 1)
+  await clock.advance(10_000)
+  assert.deepEqual(
+    told.map(({ more }) => more),
+    [undefined, 9],
+  )
 })
 
 test('what falls out of the memory of unanswered requests is counted, and the first is a warning', async () => {

@@ -7,6 +7,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { afterEach } from 'node:test'
 import { defineOperation, type Operation } from '../src/contract/operation.ts'
 import { bytes } from '../src/contract/payload.ts'
+import type { WarningStep } from '../src/diagnostics.ts'
 import { MilenaError } from '../src/errors.ts'
 import type { RequesterOptions } from '../src/requester/options.ts'
 import type { LateReply } from '../src/requester/reply.ts'
@@ -48,6 +49,7 @@ export async function setUp(
   const broker = createMemoryBroker({
     topics: [
       { name: 'requests', partitions: 3 },
+      { name: 'other_requests', partitions: 1 },
       { name: 'replies', partitions: 4 },
       { name: 'other_replies', partitions: 4 },
     ],
@@ -126,8 +128,8 @@ export class StagedRouting implements ReplyRouting {
 }
 
 /** What the requester warns of, from now on until the test ends. */
-export function warningsSeen(): { readonly context: string; readonly error: Error }[] {
-  return seenOn<{ context: string; error: Error }>('milena:warning')
+export function warningsSeen(): WarningStep[] {
+  return seenOn<WarningStep>('milena:warning')
 }
 
 /** What is published on a channel, from now on until the test ends. */

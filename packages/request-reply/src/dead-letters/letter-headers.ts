@@ -1,5 +1,4 @@
 import type { Effect } from '../errors.ts'
-import { exposed } from '../replier/failures.ts'
 import type { IncomingRecord, RecordPosition } from '../transport/transport.ts'
 import {
   int32Header,
@@ -9,7 +8,7 @@ import {
   textHeader,
 } from '../wire/dead-letter.ts'
 import { isSame, type RawHeader } from '../wire/headers.ts'
-import { classOf, foreign, wordsOf } from '../words.ts'
+import { classOf, foreign, stackOf, wordsOf } from '../words.ts'
 
 /**
  * How much of an error a letter has: its `stack` with class and message, the `message` with the class, or the `class`
@@ -92,7 +91,7 @@ function exceptionHeaders(
   if (detail === 'class' || bareness >= 2) return headers
   headers.push(textHeader(names.exceptionMessage, thrown === undefined ? foreign(message) : wordsOf(thrown)))
   if (detail === 'message' || bareness >= 1) return headers
-  headers.push(textHeader(names.exceptionStack, thrown === undefined ? foreign(message) : exposed(thrown)))
+  headers.push(textHeader(names.exceptionStack, thrown === undefined ? foreign(message) : stackOf(thrown)))
   return headers
 }
 

@@ -19,7 +19,7 @@ import type { RequestRun } from './run.ts'
 import type { PassedOverReason } from './stats.ts'
 import type { Steps } from './steps.ts'
 import { Turn } from './turn.ts'
-import type { Warnings } from './warnings.ts'
+import type { Warnings } from '../warnings.ts'
 
 export interface ArrivalsOptions {
   readonly settings: ReplierSettings

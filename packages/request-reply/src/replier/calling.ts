@@ -26,7 +26,7 @@ import type { ReplierCounters } from './stats.ts'
 import type { Steps } from './steps.ts'
 import { traced } from './tracing.ts'
 import type { Turn } from './turn.ts'
-import type { Warnings } from './warnings.ts'
+import type { Warnings } from '../warnings.ts'
 import { errorOf, wordsOf } from '../words.ts'
 
 export interface CallingOptions {
@@ -193,7 +193,8 @@ export class Calling {
       case 'given up':
         break
       default:
-        if (turn.run.owned) this.#options.warnings.tell('a handler failed', { ...this.#step(turn) }, thrown)
+        if (turn.run.owned)
+          this.#options.warnings.tell('a handler failed', { ...this.#step(turn) }, errorOf(thrown))
     }
     return unexpectedFailure(thrown, this.#options.settings.exposeErrors)
   }

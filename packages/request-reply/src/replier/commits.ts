@@ -6,7 +6,7 @@ import { errorOf } from '../words.ts'
 import { describeFinished, longestMetadata } from './finished-ahead.ts'
 import type { Job, PartitionWork } from './partition-work.ts'
 import type { ReplierCounters } from './stats.ts'
-import type { Warnings } from './warnings.ts'
+import type { Warnings } from '../warnings.ts'
 
 /** The longest pause between attempts after a failed commit, in milliseconds. */
 const longestPause = 5_000

@@ -17,7 +17,7 @@ import type { RawHeader } from '../wire/headers.ts'
 import { readDeadline, readTimeout } from '../wire/milena.ts'
 import type { Failure } from './failures.ts'
 import type { ReplierCounters } from './stats.ts'
-import type { Warnings } from './warnings.ts'
+import type { Warnings } from '../warnings.ts'
 
 /** Milliseconds between two warnings that clocks differ. */
 const warningPause = 60_000

@@ -11,7 +11,7 @@ import type { ErrorOutcome, PassedOverOutcome, ReplyOutcome } from './outcome.ts
 import type { Job, PartitionWork } from './partition-work.ts'
 import type { ReplyShares, Share } from './reply-shares.ts'
 import type { ReplierCounters } from './stats.ts'
-import type { Warnings } from './warnings.ts'
+import type { Warnings } from '../warnings.ts'
 
 /** Milliseconds before a reply is sent again: at first, doubled each time, at most. */
 const firstPause = 100

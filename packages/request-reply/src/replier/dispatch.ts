@@ -6,7 +6,7 @@ import type { ReplyAddress } from '../wire/profile.ts'
 import type { BeforeFinish } from './before-finish.ts'
 import type { AnyHandler } from './middleware.ts'
 import type { AnyRecordMiddleware } from './record-middleware.ts'
-import type { ReplyTopics } from './reply-address.ts'
+import type { ReplyTopics } from '../wire/reply-topics.ts'
 import type { ReplyHeaders } from './reply-headers.ts'
 import type { HandlerContext } from './context.ts'
 

@@ -12,7 +12,7 @@ import type { ReplierCounters } from './stats.ts'
 import type { Steps } from './steps.ts'
 import { TimeLimits } from './time-limits.ts'
 import { abandoned } from './turn.ts'
-import type { Warnings } from './warnings.ts'
+import type { Warnings } from '../warnings.ts'
 import type { WireProfile } from '../wire/profile.ts'
 
 export interface ExecutionOptions {

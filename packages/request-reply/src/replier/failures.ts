@@ -1,15 +1,10 @@
 /** What the requester is told of something that was thrown. Nothing here throws, whatever that is. */
 import { remoteCodes, ReplyError } from '../errors.ts'
-import { foreign, wordsOf } from '../words.ts'
+import { stackOf } from '../words.ts'
 import type { ErrorOutcome } from './outcome.ts'
 
 /** An error reply without its headers. */
 export type Failure = Omit<ErrorOutcome, 'kind' | 'headers'>
-
-/** The most characters, lines, and characters of a line, of a stack that is shown. */
-const longestStack = 4_000
-const mostLines = 20
-const longestLine = 200
 
 /** What a `ReplyError` says, as far as it can be read; `undefined` when it is none, or has no code. */
 export function replyErrorFailure(thrown: unknown): Failure | undefined {
@@ -27,22 +22,8 @@ export function replyErrorFailure(thrown: unknown): Failure | undefined {
 
 /** Of anything else that was thrown. @param expose whether its message and stack are shown */
 export function unexpectedFailure(thrown: unknown, expose: boolean): Failure {
-  const message = expose ? exposed(thrown) : 'the handler failed; see the log of the replier'
+  const message = expose ? stackOf(thrown) : 'the handler failed; see the log of the replier'
   return { code: remoteCodes.handlerFailed, message }
-}
-
-/** Its stack, bounded, or what it says where it has none. */
-export function exposed(thrown: unknown): string {
-  try {
-    const { stack } = thrown as { stack?: unknown }
-    if (typeof stack === 'string' && stack !== '') {
-      const lines = stack.slice(0, longestStack).split('\n', mostLines)
-      return lines.map((line) => foreign(line, longestLine)).join('\n')
-    }
-  } catch {
-    // It has none that can be read.
-  }
-  return wordsOf(thrown)
 }
 
 function textOf(read: () => unknown): string | undefined {

@@ -11,7 +11,7 @@ import type { Outcome, PassedOverOutcome } from './outcome.ts'
 import type { Standstills } from './standstills.ts'
 import type { ReplierCounters } from './stats.ts'
 import type { Steps } from './steps.ts'
-import type { Warnings } from './warnings.ts'
+import type { Warnings } from '../warnings.ts'
 
 export interface FinishingOptions {
   readonly beforeFinish: BeforeFinish | undefined

@@ -14,6 +14,7 @@ import type {
   Trouble,
   UnreadableRange,
 } from '../transport/transport.ts'
+import { keyOf } from '../transport/partition-key.ts'
 import type { Answers } from './answer.ts'
 import { Commits } from './commits.ts'
 import { Delivery } from './delivery.ts'
@@ -34,7 +35,7 @@ import { describe, oldestOf, SlowWork } from './slow-work.ts'
 import { Standstills } from './standstills.ts'
 import type { ReplierCounters } from './stats.ts'
 import { Steps } from './steps.ts'
-import type { Warnings } from './warnings.ts'
+import type { Warnings } from '../warnings.ts'
 import { Watch } from './watch.ts'
 
 /** Milliseconds that the members have, beyond drain and commit, to come back to a rebalance. */
@@ -247,7 +248,7 @@ export class GroupWork {
       onRevoked: (partitions) => this.#revoke(partitions),
       onLost: (partitions) => this.#lose(partitions),
       onTrouble: (troubles) => this.#troubled(troubles),
-      onError: (error) => this.#warnings.tell('reading requests is disturbed', { groupId }, error),
+      onError: (error) => this.#warnings.tell('reading requests is disturbed', {}, error),
     })
     this.#membership = membership
     this.#reading.joined(membership, this.#works.values())
@@ -264,7 +265,7 @@ export class GroupWork {
     try {
       await this.#membership?.close()
     } catch (error) {
-      this.#warnings.tell('leaving the group failed', { groupId: this.#settings.groupId }, error)
+      this.#warnings.tell('leaving the group failed', {}, error)
     }
     this.#commits.close()
     this.#watch.close()
@@ -428,10 +429,6 @@ export class GroupWork {
     }
     return this.inHand.records > 0 || this.#turns.running > 0 || this.#shares.waiting > 0
   }
-}
-
-function keyOf({ topic, partition }: TopicPartition): string {
-  return `${topic}/${partition}`
 }
 
 function moved(at: TopicPartition | undefined): Error {

@@ -3,7 +3,8 @@ import { MilenaError } from '../errors.ts'
 import type { Commits } from './commits.ts'
 import type { PartitionWork } from './partition-work.ts'
 import { pausedFor, type Reading } from './reading.ts'
-import type { Warnings } from './warnings.ts'
+import { keyOf } from '../transport/partition-key.ts'
+import type { Warnings } from '../warnings.ts'
 
 /** Milliseconds that the last commit of a partition may take, beyond the drain. */
 export const commitTimeout = 2_000
@@ -86,8 +87,4 @@ export class HandOver {
       promise.then(end, end)
     })
   }
-}
-
-function keyOf({ topic, partition }: PartitionWork): string {
-  return `${topic}/${partition}`
 }

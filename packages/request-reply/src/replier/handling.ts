@@ -23,7 +23,7 @@ import type { Handled, RequestRun } from './run.ts'
 import type { ReplierCounters } from './stats.ts'
 import { Steps } from './steps.ts'
 import { TurnRequest, type Turn } from './turn.ts'
-import type { Warnings } from './warnings.ts'
+import type { Warnings } from '../warnings.ts'
 
 export interface RequestHandlerOptions {
   readonly settings: ReplierSettings

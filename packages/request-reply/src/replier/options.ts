@@ -1,7 +1,7 @@
 import { systemClock, type Clock } from '../clock.ts'
 import { longestTimeout } from '../contract/operation.ts'
 import { OptionsError } from '../errors.ts'
-import { problemsOfParts, problemsOfSwitches, unknownOptions } from '../given.ts'
+import { problemsOfParts, problemsOfSwitches, refuseOtherThanOptions, unknownOptions } from '../given.ts'
 import type { TransportSource } from '../transport/open.ts'
 import type { StartPosition } from '../transport/transport.ts'
 import type { HeaderInput } from '../wire/headers.ts'
@@ -11,10 +11,10 @@ import { said, wordsOf } from '../words.ts'
 import type { ForwardedName, HandlerContext } from './context.ts'
 import type { SelectOperation } from './dispatch.ts'
 import type { BeforeFinish } from './before-finish.ts'
-import { problemOfPattern } from './reply-address.ts'
+import { problemOfPattern } from '../wire/reply-topics.ts'
 import { readNames, readReplyHeaders, type ReplyHeaders } from './reply-headers.ts'
 import { ReservedHeaders } from '../wire/reserved-headers.ts'
-import { StderrLogger, type ReplierLogger } from './warnings.ts'
+import { problemOfLogger, type Logger } from '../warnings.ts'
 
 export interface ReplierOptions extends TransportSource {
   /** The consumer group: repliers of one group share the requests among them. */
@@ -26,7 +26,8 @@ export interface ReplierOptions extends TransportSource {
   readonly concurrency?: number
   /**
    * Topics that a reply may go to: exact names, or prefixes that end in `*`. Default, for each request topic: the names
-   * that share its prefix up to the last `.`, `_` or `-`, so `payment_request` allows `payment_*`. A topic that this
+   * that share its prefix up to the last `.`, `_` or `-`, and go on as a reply topic's do (`isReplyTopicByDefault`):
+   * `payment_request` allows `payment_reply`, `payment_replies.gw-1` and `payment_response`, and not `payment_events`. A topic that this
    * replier handles, and one that begins with `__`, is never allowed; an operation's `replyTo` always is.
    */
   readonly replyTopics?: readonly string[]
@@ -135,85 +136,44 @@ export interface ReplierOptions extends TransportSource {
   readonly createTopics?: boolean
   /** How correlation id and reply address travel; default `springProfile`. */
   readonly profile?: WireProfile
-  /** Where to tell what an operator should know; default: one line on standard error each, of one kind at most 20 in 10 s. */
-  readonly logger?: ReplierLogger
+  /** Where to tell what an operator should know, of one kind one line in 10 s; default: `process.emitWarning`. See `docs/warnings.md`. */
+  readonly logger?: Logger
   /** For simulations; default: the machine's. */
   readonly clock?: Clock
 }
 
-export interface ReplierSettings {
-  readonly groupId: string
-  readonly concurrency: number
-  readonly replyTopics: readonly string[] | undefined
-  readonly select: SelectOperation | undefined
-  readonly unknownOperations: 'answer' | 'ignore'
-  readonly clockTolerance: number
-  readonly maxAge: number | undefined
-  readonly maxRequestBytes: number
+/** What is as it was given, or stays away. */
+type WithoutDefault =
+  | 'replyTopics'
+  | 'select'
+  | 'maxAge'
+  | 'handlerTimeout'
+  | 'beforeFinish'
+  | 'sessionTimeout'
+  | 'heartbeatInterval'
+  | 'groupInstanceId'
+  | 'logger'
+
+/** What is made of several options, or of one in another form. */
+interface Read {
   readonly chosenHeaders: ReplyHeaders
   readonly forwardHeaders: readonly ForwardedName[]
   readonly reserved: ReservedHeaders
-  readonly exposeErrors: boolean
-  readonly commitInterval: number
-  readonly maxInHand: number
-  readonly maxInHandBytes: number
-  readonly maxAhead: number
-  readonly handlerTimeout: number | undefined
-  readonly slowAfter: number
-  readonly replyGrace: number
-  readonly replyTimeout: number
-  readonly beforeFinish: BeforeFinish | undefined
-  readonly drainTimeout: number
-  readonly sessionTimeout: number | undefined
-  readonly heartbeatInterval: number | undefined
-  readonly groupInstanceId: string | undefined
-  readonly from: StartPosition
-  readonly createTopics: boolean
-  readonly profile: WireProfile
-  readonly logger: ReplierLogger
-  readonly clock: Clock
 }
 
-const known: ReadonlySet<string> = new Set<keyof ReplierOptions>([
-  'kafka',
-  'transport',
-  'groupId',
-  'concurrency',
-  'replyTopics',
-  'select',
-  'unknownOperations',
-  'clockTolerance',
-  'maxAge',
-  'maxRequestBytes',
-  'copyHeaders',
-  'forwardHeaders',
-  'replyHeaders',
-  'exposeErrors',
-  'commitInterval',
-  'maxInHand',
-  'maxInHandBytes',
-  'maxAhead',
-  'handlerTimeout',
-  'slowAfter',
-  'replyGrace',
-  'replyTimeout',
-  'beforeFinish',
-  'drainTimeout',
-  'sessionTimeout',
-  'heartbeatInterval',
-  'groupInstanceId',
-  'from',
-  'createTopics',
-  'profile',
-  'logger',
-  'clock',
-])
+export type ReplierSettings = Read &
+  Required<Omit<ReplierOptions, (typeof readOtherwise)[number] | WithoutDefault>> & {
+    readonly [Name in WithoutDefault]: ReplierOptions[Name] | undefined
+  }
+
+/** Options that the settings do not have as they were given. */
+const readOtherwise = ['kafka', 'transport', 'copyHeaders', 'replyHeaders', 'forwardHeaders'] as const
 
 /** @throws OptionsError that lists every problem. */
 export function readReplierOptions(options: ReplierOptions): ReplierSettings {
-  const problems = unknownOptions('createReplier', options, known)
+  refuseOtherThanOptions('createReplier', options)
   const wrongParts = problemsOfParts(options)
-  problems.push(...wrongParts)
+  const problems = [...wrongParts]
   const concurrency = options.concurrency ?? 64
   const profile = (wrongParts.length === 0 ? options.profile : undefined) ?? springProfile
   const clock = options.clock ?? systemClock
@@ -277,9 +237,9 @@ export function readReplierOptions(options: ReplierOptions): ReplierSettings {
   const chosenHeaders = readReplyHeaders({ copyHeaders, replyHeaders }, reserved, problems)
   const { forwardHeaders = ['traceparent', 'tracestate', 'baggage'] } = options
   const forwarded = readNames('forwardHeaders', forwardHeaders, reserved, problems)
-  if (problems.length > 0) throw new OptionsError('createReplier', problems)
-
-  return {
+  const logger = problemOfLogger(options.logger)
+  if (logger !== undefined) problems.push(logger)
+  const settings: Omit<ReplierSettings, keyof Read> = {
     groupId: options.groupId,
     concurrency,
     replyTopics: options.replyTopics,
@@ -288,9 +248,6 @@ export function readReplierOptions(options: ReplierOptions): ReplierSettings {
     clockTolerance: options.clockTolerance ?? 1_000,
     maxAge: options.maxAge,
     maxRequestBytes: options.maxRequestBytes ?? 8 * 1024 * 1024,
-    chosenHeaders,
-    forwardHeaders: forwarded.map((bytes) => ({ name: bytes.toString(), bytes })),
-    reserved,
     exposeErrors: options.exposeErrors ?? false,
     commitInterval: options.commitInterval ?? 100,
     maxInHand: options.maxInHand ?? Math.max(1_000, 4 * concurrency),
@@ -308,7 +265,12 @@ export function readReplierOptions(options: ReplierOptions): ReplierSettings {
     from: options.from ?? 'earliest',
     createTopics: options.createTopics ?? false,
     profile,
-    logger: options.logger ?? new StderrLogger(clock),
+    logger: options.logger,
     clock,
   }
+  const known = new Set([...readOtherwise, ...Object.keys(settings)])
+  problems.unshift(...unknownOptions('createReplier', options, known))
+  if (problems.length > 0) throw new OptionsError('createReplier', problems)
+  const names = forwarded.map((bytes) => ({ name: bytes.toString(), bytes }))
+  return { ...settings, chosenHeaders, forwardHeaders: names, reserved }
 }

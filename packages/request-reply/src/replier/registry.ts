@@ -6,7 +6,7 @@ import { wrap, type AnyHandler, type AnyMiddleware } from './middleware.ts'
 import type { FurtherTopic } from './extension.ts'
 import { Extensions } from './extensions.ts'
 import { problemOfOrder, type AnyRecordMiddleware } from './record-middleware.ts'
-import { patternsFor, problemOfAddress, ReplyTopics } from './reply-address.ts'
+import { problemOfAddress, ReplyTopics } from '../wire/reply-topics.ts'
 import { said } from '../words.ts'
 import { readReplyHeaders, type ReplyHeaders } from './reply-headers.ts'
 import type { ReservedHeaders } from '../wire/reserved-headers.ts'
@@ -173,7 +173,7 @@ export class Registry {
     }
     if (problems.length > 0) throw new OptionsError('replier.start', problems)
     const patterns = (base: string): string[] => [
-      ...(replyTopics ?? patternsFor(base)),
+      ...(replyTopics ?? []),
       ...[...this.#topics.get(base)!.values()].flatMap(({ replyTo }) => replyTo?.topic ?? []),
     ]
     const built = [...topics].map(([name, byName]): [string, HandledTopic] => [
@@ -183,7 +183,11 @@ export class Registry {
         ...bases.get(name)!,
         byName,
         only: onlyOf(byName),
-        replyTopics: new ReplyTopics(patterns(bases.get(name)!.base), handled),
+        replyTopics: new ReplyTopics(
+          patterns(bases.get(name)!.base),
+          handled,
+          replyTopics === undefined ? bases.get(name)!.base : undefined,
+        ),
         last: undefined,
       },
     ])

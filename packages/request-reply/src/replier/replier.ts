@@ -29,7 +29,7 @@ import type { AddedByRecords, RecordMiddleware } from './record-middleware.ts'
 import { readReplierOptions, type ReplierOptions, type ReplierSettings } from './options.ts'
 import { Registry } from './registry.ts'
 import { ReplierCounters, type ReplierStats } from './stats.ts'
-import { Warnings } from './warnings.ts'
+import { Warnings } from '../warnings.ts'
 
 /**
  * Does the work of a request and returns its reply. What it throws is the error reply: a `ReplyError` with its code and
@@ -127,7 +127,12 @@ class GroupReplier implements Replier {
     this.#options = options
     this.#settings = settings
     this.#registry = new Registry(settings.reserved)
-    this.#warnings = new Warnings(settings.logger, `replier of group ${settings.groupId}`)
+    this.#warnings = new Warnings({
+      who: `replier of group ${settings.groupId}`,
+      always: { groupId: settings.groupId },
+      logger: settings.logger,
+      clock: settings.clock,
+    })
   }
 
   handle(operation: unknown, handler: unknown, options: HandleOptions = {}): void {
@@ -280,14 +285,13 @@ class GroupReplier implements Replier {
   #parts(transport: Transport): ReplierParts {
     const { groupId, clock, profile } = this.#settings
     const warn = (message: string, details: Readonly<Record<string, unknown>>, error?: unknown): void =>
-      this.#warnings.tell(message, { groupId, ...details }, error)
+      this.#warnings.tell(message, details, error)
     return { groupId, transport, clock, profile, warn }
   }
 
   async #closeExtensions(): Promise<void> {
-    const { groupId } = this.#settings
     await this.#extensions?.close((error) =>
-      this.#warnings.tell('closing a record middleware failed', { groupId }, error),
+      this.#warnings.tell('closing a record middleware failed', {}, error),
     )
   }
 
@@ -307,6 +311,7 @@ class GroupReplier implements Replier {
     } finally {
       await this.#closeExtensions()
       await this.#closeTransport()
+      this.#warnings.close()
     }
   }
 

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { ReplyAddress } from '../wire/profile.ts'
 import type { UndeliverableAddress } from './health.ts'
-import type { Warnings } from './warnings.ts'
+import type { Warnings } from '../warnings.ts'
 
 /** Milliseconds without any acknowledgement from an address after which it is told, and after which it is sick. */
 const slowAfter = 2_000

@@ -3,7 +3,7 @@ import type { OldestInHand } from './health.ts'
 import type { KeyLanes } from './key-lanes.ts'
 import type { Job, PartitionWork } from './partition-work.ts'
 import type { Steps } from './steps.ts'
-import type { Warnings } from './warnings.ts'
+import type { Warnings } from '../warnings.ts'
 
 /** The most characters of a key that are shown. */
 const longestKey = 100

@@ -3,7 +3,7 @@ import type { KeyLanes } from './key-lanes.ts'
 import type { StandstillReason } from './health.ts'
 import type { Job, PartitionWork } from './partition-work.ts'
 import { pausedFor, type Reading } from './reading.ts'
-import type { Warnings } from './warnings.ts'
+import type { Warnings } from '../warnings.ts'
 
 /** Milliseconds before what has stopped a partition is tried again: at first, doubled each time, at most. */
 const firstPause = 1_000

@@ -6,7 +6,7 @@ import type { ErrorOutcome } from './outcome.ts'
 import { describe } from './slow-work.ts'
 import type { ReplierCounters } from './stats.ts'
 import type { Steps } from './steps.ts'
-import type { Warnings } from './warnings.ts'
+import type { Warnings } from '../warnings.ts'
 
 export interface TimeLimitsOptions {
   readonly clock: Clock

@@ -12,7 +12,7 @@ import { drainTimeoutIs, isDrainTimeout, type RequesterSettings } from './option
 import type { PendingReplies } from './pending-replies.ts'
 import type { Preparing } from './preparing.ts'
 import type { Receiving } from './receiving.ts'
-import type { RequesterWarnings } from './warnings.ts'
+import type { Warnings } from '../warnings.ts'
 
 /** Milliseconds that giving back the reply address may take: brokers that do not answer must not hold up `close()`. */
 const routingCloseLimit = 5_000
@@ -24,7 +24,7 @@ export interface ClosingOptions {
   readonly oneWay: OneWay
   readonly receiving: Receiving
   readonly opened: OpenedTransport
-  readonly warnings: RequesterWarnings
+  readonly warnings: Warnings
   /** @param timeout milliseconds that are left */
   closeJournal(timeout: number): Promise<void>
   closeRouting(): Promise<void>
@@ -86,6 +86,7 @@ export class Closing {
         // What the routing was still trying has been ended by that.
         await routingClosed
       }
+      this.#options.warnings.close()
     }
   }
 
@@ -106,10 +107,7 @@ export class Closing {
     const { settings, warnings } = this.#options
     return new Promise((resolve, reject) => {
       const timer = settings.clock.schedule(routingCloseLimit, () => {
-        warnings.tell(
-          'close',
-          new Error('the brokers did not answer in time: the reply address was not given back'),
-        )
+        warnings.tell('the brokers did not answer in time: the reply address was not given back')
         resolve()
       })
       void closed.then(resolve, reject).finally(() => timer.cancel())

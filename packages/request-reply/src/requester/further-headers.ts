@@ -10,7 +10,8 @@ const none: readonly RawHeader[] = []
 export interface FurtherHeadersOptions {
   readonly settings: Pick<RequesterSettings, 'headers'>
   readonly reserved: ReservedHeaders
-  warn(context: string, thrown: unknown): void
+  /** Told what subscribers of tracing have done wrong. */
+  warn(thrown: unknown): void
 }
 
 export class FurtherHeaders {
@@ -52,15 +53,11 @@ export class FurtherHeaders {
     try {
       return [...headers].filter((header) => {
         const usable = isHeader(header) && !reserved.has(header[0])
-        if (!usable)
-          this.#options.warn(
-            'tracing',
-            new TypeError('a subscriber added something that is no header, or one of ours'),
-          )
+        if (!usable) this.#options.warn(new TypeError('something that is no header, or one of ours'))
         return usable
       })
     } catch (thrown) {
-      this.#options.warn('tracing', thrown)
+      this.#options.warn(thrown)
       return none
     }
   }

@@ -32,7 +32,7 @@ export interface JournalingOptions {
   readonly dispatcher: Dispatcher
   readonly pending: PendingReplies
   readonly caps: Caps
-  readonly warn: (context: string, thrown: unknown) => void
+  readonly warn: (thrown: unknown) => void
   /** No request is accepted any more. */
   onTaken(error: MilenaError): void
 }
@@ -62,7 +62,7 @@ export class Journaling {
       clock,
       random,
       onTaken: (error) => this.#lose(error),
-      warn: (error) => warn('journal', error),
+      warn: (error) => warn(error),
     })
     this.#journal = opened
     return recovery.load(opened)
@@ -157,7 +157,7 @@ export class Journaling {
     try {
       await this.#journal?.close()
     } catch (thrown) {
-      this.#options.warn('journal', thrown)
+      this.#options.warn(thrown)
     }
   }
 
@@ -203,7 +203,7 @@ export class Journaling {
     if (this.#taken !== undefined) return
     this.#taken = error
     const { recovery, pending, warn } = this.#options
-    warn('journal', error)
+    warn(error)
     recovery.stop()
     pending.abandon(error)
     this.#options.onTaken(error)

@@ -2,7 +2,7 @@ import { hostname } from 'node:os'
 import { systemClock, type Clock } from '../clock.ts'
 import { isTimeout, longestTimeout } from '../contract/operation.ts'
 import { OptionsError } from '../errors.ts'
-import { problemsOfParts, problemsOfSwitches, unknownOptions } from '../given.ts'
+import { problemsOfParts, problemsOfSwitches, refuseOtherThanOptions, unknownOptions } from '../given.ts'
 import { systemRandom, type RandomBytes } from '../random.ts'
 import { topicsOf } from '../routing/reply-routes.ts'
 import type { ReplyRouting } from '../routing/routing.ts'
@@ -11,6 +11,7 @@ import type { RecordPosition } from '../transport/transport.ts'
 import type { HeaderInput, MessageHeaders } from '../wire/headers.ts'
 import type { WireProfile } from '../wire/profile.ts'
 import { springProfile } from '../wire/spring.ts'
+import { problemOfLogger, type Logger } from '../warnings.ts'
 import { classOf, foreign, said, wordsOf } from '../words.ts'
 import { readJournalOptions, type JournalSettings, type RequesterJournalOptions } from './journal-options.ts'
 import type { LateReply } from './reply.ts'
@@ -96,6 +97,8 @@ export interface RequesterOptions extends TransportSource {
    * counted, and the first is a warning.
    */
   readonly remember?: number
+  /** Where to tell what an operator should know, of one kind one line in 10 s; default: `process.emitWarning`. See `docs/warnings.md`. */
+  readonly logger?: Logger
   /** How correlation id and reply address travel; default `springProfile`. */
   readonly profile?: WireProfile
   /** For simulations; default: the machine's. */
@@ -104,7 +107,7 @@ export interface RequesterOptions extends TransportSource {
   readonly random?: RandomBytes
 }
 
-type WithoutDefault = 'onLateReply' | 'headers' | 'resumeFrom'
+type WithoutDefault = 'onLateReply' | 'headers' | 'resumeFrom' | 'logger'
 
 export type RequesterSettings = Required<
   Omit<RequesterOptions, 'kafka' | 'transport' | 'journal' | 'replyRouting' | WithoutDefault>
@@ -112,33 +115,10 @@ export type RequesterSettings = Required<
   readonly [Name in WithoutDefault]: RequesterOptions[Name] | undefined
 }
 
-const known: ReadonlySet<string> = new Set<keyof RequesterOptions>([
-  'kafka',
-  'transport',
-  'replyRouting',
-  'instanceId',
-  'timeout',
-  'maxPending',
-  'maxPendingBytes',
-  'maxReplyBytes',
-  'whileNotReceiving',
-  'headers',
-  'resumeFrom',
-  'journal',
-  'createTopics',
-  'drainTimeout',
-  'onLateReply',
-  'remember',
-  'profile',
-  'clock',
-  'random',
-])
-
 /** @throws OptionsError that lists every problem. */
 export function readRequesterOptions(options: RequesterOptions): RequesterSettings {
-  const problems = unknownOptions('createRequester', options, known)
+  refuseOtherThanOptions('createRequester', options)
   const wrongParts = problemsOfParts(options)
-  problems.push(...wrongParts)
   const random = (wrongParts.length === 0 ? options.random : undefined) ?? systemRandom
   const settings: RequesterSettings = {
     replyRouting: [options.replyRouting].flat(),
@@ -155,10 +135,13 @@ export function readRequesterOptions(options: RequesterOptions): RequesterSettin
     drainTimeout: options.drainTimeout ?? 10_000,
     onLateReply: options.onLateReply,
     remember: options.remember ?? 10_000,
+    logger: options.logger,
     profile: options.profile ?? springProfile,
     clock: options.clock ?? systemClock,
     random,
   }
+  const known = new Set(['kafka', 'transport', ...Object.keys(settings)])
+  const problems = [...unknownOptions('createRequester', options, known), ...wrongParts]
   if ((options.kafka === undefined) === (options.transport === undefined)) problems.push(eitherSource)
   const { instanceId } = settings as { readonly instanceId: unknown }
   if (typeof instanceId !== 'string' || !/^[A-Za-z0-9._-]{1,100}$/.test(instanceId)) {
@@ -192,6 +175,8 @@ export function readRequesterOptions(options: RequesterOptions): RequesterSettin
       problems.push(`${name} must be a function, not ${said(settings[name])}`)
     }
   }
+  const logger = problemOfLogger(settings.logger)
+  if (logger !== undefined) problems.push(logger)
   const journal = options.journal === undefined ? undefined : readJournalOptions(options.journal, problems)
   if (options.journal !== undefined && options.instanceId === undefined)
     problems.push('a journal needs an instanceId: the one under which the process is started again')

@@ -2,6 +2,7 @@
 import { MilenaError } from '../errors.ts'
 import { openRoutes, type ReplyRoutes } from '../routing/reply-routes.ts'
 import type { OpenedTransport } from '../transport/open.ts'
+import type { RecordPosition } from '../transport/transport.ts'
 import { ReservedHeaders } from '../wire/reserved-headers.ts'
 import { Acceptance } from './acceptance.ts'
 import { Caps } from './caps.ts'
@@ -23,15 +24,16 @@ import { Recovery } from './recovery.ts'
 import { ReplyReceiver } from './reply-receiver.ts'
 import { RequestEncoder } from './request-record.ts'
 import { Registration } from './registration.ts'
+import { Strays } from './strays.ts'
 import { createCounters, type RequesterCounters, type RequesterHoldings } from './stats.ts'
 import { TopicDirectory } from './topic-directory.ts'
-import { RequesterWarnings } from './warnings.ts'
+import { Warnings } from '../warnings.ts'
 import { Rejections } from './rejections.ts'
 
 export class RequesterParts {
   readonly settings: RequesterSettings
   readonly opened: OpenedTransport
-  readonly warnings: RequesterWarnings
+  readonly warnings: Warnings
   readonly counters: RequesterCounters = createCounters()
   readonly accounts: OperationAccounts = new OperationAccounts()
   readonly rejections: Rejections
@@ -56,15 +58,22 @@ export class RequesterParts {
     const { transport } = opened
     this.settings = settings
     this.opened = opened
-    const warnings = new RequesterWarnings(clock, instanceId)
+    const warnings = new Warnings({
+      who: `requester ${instanceId}`,
+      always: { instanceId },
+      logger: settings.logger,
+      clock,
+    })
     this.warnings = warnings
     this.rejections = new Rejections(instanceId, this.accounts, this.counters)
     const topics = new TopicDirectory(transport, settings.createTopics, clock)
     const reserved = new ReservedHeaders(settings.profile)
     const accounts = this.accounts
-    this.preparing = new Preparing(clock)
-    this.caps = new Caps(settings, this.preparing)
-    this.turns = new Turns({ clock, hasRoom: () => this.caps.hasRoom() })
+    this.turns = new Turns(() => this.caps.hasRoom())
+    const onRoom = (): void => this.turns.room()
+    this.preparing = new Preparing(clock, onRoom)
+    const { maxPending, maxPendingBytes } = settings
+    this.caps = new Caps({ maxPending, maxPendingBytes, onRoom }, this.preparing)
     this.receiving = new Receiving({ clock, onOver: (reason) => this.#over(reason) })
     this.dispatcher = new Dispatcher({
       transport,
@@ -73,20 +82,27 @@ export class RequesterParts {
       onUnsent: (pending, error) => this.pending.failUnsent(pending, error),
       onRefused: (topic, error) => topics.doubt(topic, error),
     })
+    const strays = new Strays({
+      clock,
+      warnings,
+      addresses: () => this.routes.all.map((routing) => routing.address()),
+      timedOut: () => accounts.totals().timedOut,
+    })
     this.pending = new PendingReplies({
       instanceId,
       clock,
       caps: this.caps,
       remember: settings.remember,
-      maxPendingBytes: settings.maxPendingBytes,
+      maxPendingBytes,
       withdraw: (pending) => this.dispatcher.withdraw(pending),
       catchUp: () => this.receiving.catchUp(),
-      reasonSince: ({ acceptedAt, replyTopic }) => this.receiving.reasonSince(acceptedAt, replyTopic),
+      reasonSince: ({ acceptedAt, replyTopic }) =>
+        this.receiving.reasonSince(acceptedAt, replyTopic) ?? strays.reasonSince(acceptedAt),
       replyTopic: ({ replyTopic }) => replyTopic ?? this.routes.address().topic,
       onForgotten: () => this.#forgotten(),
       onJournaledEnded: (pending, outcome, came) => this.journaling?.ended(pending, outcome, came),
     })
-    const { resumeFrom, remember, maxPendingBytes, maxReplyBytes, journal } = settings
+    const { resumeFrom, remember, maxReplyBytes, journal } = settings
     const recovery =
       journal &&
       new Recovery({
@@ -113,14 +129,20 @@ export class RequesterParts {
       counters: this.counters,
       early,
       recovery,
+      strays,
       onJournaledLate: (pending) => this.journaling?.cameLate(pending),
-      late: new LateReplies(settings.onLateReply, (thrown) => warnings.tell('onLateReply', thrown)),
-      onReplyFailed: (thrown) => warnings.tell('onReply', thrown),
+      late: new LateReplies(settings.onLateReply, (thrown) =>
+        warnings.tell('onLateReply failed', {}, thrown),
+      ),
+      onReplyFailed: (thrown) => warnings.tell('onReply failed', {}, thrown),
       onContradiction: (id, first, second) => {
-        const places = [first, second].map((at) => `${at.topic}[${at.partition}] at offset ${at.offset}`)
-        warnings.tellSeldom(
-          'contradiction',
-          `two different replies to request ${id}: ${places.join(', and ')}; the first one counts`,
+        warnings.tell(
+          'two different replies to one request: the first one counts (does more than one group handle its topic?)',
+          {
+            correlationId: id,
+            first: placeOf(first),
+            second: placeOf(second),
+          },
         )
       },
     })
@@ -138,7 +160,7 @@ export class RequesterParts {
     const further = new FurtherHeaders({
       settings,
       reserved,
-      warn: (context, thrown) => warnings.tell(context, thrown),
+      warn: (thrown) => warnings.tell('a subscriber of tracing has added what cannot be headers', {}, thrown),
     })
     this.acceptance = new Acceptance({
       settings,
@@ -169,7 +191,7 @@ export class RequesterParts {
         dispatcher: this.dispatcher,
         pending: this.pending,
         caps,
-        warn: (context, thrown) => warnings.tell(context, thrown),
+        warn: (thrown) => warnings.tell('the journal has a trouble', {}, thrown),
         onTaken: (error) => this.turns.close(error),
       })
     this.closing = new Closing({
@@ -198,6 +220,7 @@ export class RequesterParts {
     const routes = await openRoutes(replyRouting, {
       transport,
       instanceId,
+      idIsOurs: this.journaling !== undefined,
       createTopics,
       resumeFrom: unfinished ?? resumeFrom,
       clock,
@@ -208,15 +231,18 @@ export class RequesterParts {
         const { topic, partition, offset, next, reason } = range
         this.counters.unreadable++
         this.receiving.passedOver(range)
-        this.warnings.tellSeldom(
-          'reply routing',
-          `${topic}[${partition}] from offset ${offset} to ${next} cannot be read: ${reason}; replies may have stood there`,
-        )
+        this.warnings.tell('a stretch of a reply topic cannot be read, where replies may have stood', {
+          topic,
+          partition,
+          offset,
+          next,
+          reason,
+        })
       },
       warn: (error) => {
         // At close, work that is under way ends so.
         const ended = this.closing.begun && error instanceof MilenaError && error.code === 'MILENA_CLOSED'
-        if (!ended) this.warnings.tell('reply routing', error)
+        if (!ended) this.warnings.tell('the reply routing has a trouble', {}, error)
       },
     })
     this.#routes = routes
@@ -240,11 +266,8 @@ export class RequesterParts {
   #forgotten(): void {
     if (this.counters.forgotten++ > 0) return
     this.warnings.tell(
-      'late replies',
-      new Error(
-        'a request without a reply is forgotten, since there are more than `remember` or `maxPendingBytes` of them; ' +
-          'a late reply to it will not be handed over (from now on counted in stats().forgotten)',
-      ),
+      'a request without a reply is forgotten, since there are more than `remember` or `maxPendingBytes` of them; ' +
+        'a late reply to it will not be handed over (from now on counted in stats().forgotten)',
     )
   }
 
@@ -254,4 +277,8 @@ export class RequesterParts {
     this.pending.abandon(reason)
     this.turns.close(this.closing.error())
   }
+}
+
+function placeOf({ topic, partition, offset }: RecordPosition): string {
+  return `${topic}[${partition}] at offset ${offset}`
 }

@@ -30,14 +30,14 @@ import { recoveredRequest } from './recovered.ts'
 import { RecoveryDeadlines } from './recovery-deadlines.ts'
 import { Turns } from './recovery-turns.ts'
 import type { RecoveryCounts } from './stats.ts'
-import type { RequesterWarnings } from './warnings.ts'
+import type { Warnings } from '../warnings.ts'
 
 export interface RecoveryOptions {
   readonly clock: Clock
   readonly profile: WireProfile
   readonly journal: JournalSettings
   readonly accounts: OperationAccounts
-  readonly warnings: RequesterWarnings
+  readonly warnings: Warnings
   readonly pending: () => PendingReplies
   readonly maxReplyBytes: number
   readonly maxBytes: number
@@ -135,8 +135,7 @@ export class Recovery {
     if (this.#bytes > 0 && this.#bytes + record.size > maxBytes) {
       this.#waiting.delete(id)
       this.#left++
-      warnings.tellSeldom(
-        'journal',
+      warnings.tell(
         'more replies to recovered requests have come than may be held (maxPendingBytes) before onRecovered is done ' +
           'with them: this request stays in the journal, for the next start',
       )
@@ -218,7 +217,7 @@ export class Recovery {
     try {
       entries = await this.#journal!.read(items.map(({ waiting }) => Buffer.from(waiting.id, 'latin1')))
     } catch (thrown) {
-      this.#options.warnings.tell('journal', thrown)
+      this.#options.warnings.tell('the journal has a trouble', {}, thrown)
       for (const item of items) this.#again(item)
       return
     }
@@ -238,10 +237,9 @@ export class Recovery {
     if (operation === undefined) {
       this.#letGo(item)
       this.#left++
-      warnings.tellSeldom(
-        'journal',
-        `a request of operation ${entry.operation} stays in the journal: journal.operations does not have it`,
-      )
+      warnings.tell('a request stays in the journal: journal.operations does not have its operation', {
+        operation: entry.operation,
+      })
       return
     }
     try {
@@ -251,7 +249,7 @@ export class Recovery {
       if (item.own === undefined) this.#recovered++
       this.#finish(item, recovered.error)
     } catch (thrown) {
-      warnings.tell(item.own === undefined ? 'onRecovered' : 'beforeFinish', thrown)
+      warnings.tell(`${item.own === undefined ? 'onRecovered' : 'beforeFinish'} failed`, {}, thrown)
       this.#again(item)
     }
   }

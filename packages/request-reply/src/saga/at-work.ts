@@ -1,4 +1,4 @@
-import type { Warnings } from '../replier/warnings.ts'
+import type { Warnings } from '../warnings.ts'
 import type { ClaimedStore } from './claimed.ts'
 import { Driver, type DriverHooks } from './driver.ts'
 import type { SagasSettings } from './options.ts'

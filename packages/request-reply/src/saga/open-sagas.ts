@@ -3,7 +3,7 @@ import { validate } from '../contract/payload.ts'
 import { MilenaError, OptionsError, ValidationError } from '../errors.ts'
 import { closeTimeout, unknownOptions } from '../given.ts'
 import type { RecordMiddleware } from '../replier/record-middleware.ts'
-import { Warnings } from '../replier/warnings.ts'
+import { Warnings } from '../warnings.ts'
 import { classOf, errorOf, foreign, said, wordsOf } from '../words.ts'
 import { AtWork } from './at-work.ts'
 import { ClaimedStore, wait } from './claimed.ts'
@@ -59,7 +59,7 @@ export class OpenSagas implements Sagas {
     const { signal } = this.#abort
     this.#settings = settings
     this.#owner = random(16).toString('hex')
-    this.#warnings = new Warnings(settings.logger, 'sagas')
+    this.#warnings = new Warnings({ who: 'sagas', always: {}, logger: settings.logger, clock })
     this.#trouble = new Trouble(clock, this.#warnings, signal)
     this.#lease = new Lease(this.#owner, store, clock, lease, this.#trouble)
     const claimed = new ClaimedStore(store, clock, this.#trouble, signal)
@@ -190,6 +190,7 @@ export class OpenSagas implements Sagas {
     const rest = this.#leave(started).then(() => gone.abort())
     await Promise.race([rest, wait(this.#settings.clock, closingTime, gone.signal)])
     this.#runs.close()
+    this.#warnings.close()
     this.#state = 'closed'
   }
 

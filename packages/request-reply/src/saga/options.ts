@@ -3,7 +3,7 @@ import { isTimeout, longestTimeout } from '../contract/operation.ts'
 import { OptionsError } from '../errors.ts'
 import { problemsOfParts, unknownOptions } from '../given.ts'
 import { systemRandom, type RandomBytes } from '../random.ts'
-import { StderrLogger, type ReplierLogger } from '../replier/warnings.ts'
+import { problemOfLogger, type Logger } from '../warnings.ts'
 import { classOf, said } from '../words.ts'
 import type { AnySaga } from './definition.ts'
 import type { SagaOutbox, SagaRequester } from './outbox.ts'
@@ -31,8 +31,8 @@ export interface SagasOptions<Transaction> {
   readonly keep?: number | undefined
   /** Milliseconds that `close` waits for running steps. Default 10 000. */
   readonly drainTimeout?: number | undefined
-  /** Default: one line on standard error each. */
-  readonly logger?: ReplierLogger | undefined
+  /** Where to tell what an operator should know; default: `process.emitWarning`. See `docs/warnings.md`. */
+  readonly logger?: Logger | undefined
   readonly clock?: Clock | undefined
   readonly random?: RandomBytes | undefined
 }
@@ -49,7 +49,7 @@ export interface SagasSettings {
   readonly interval: number
   readonly keep: number
   readonly drainTimeout: number
-  readonly logger: ReplierLogger
+  readonly logger: Logger | undefined
   readonly clock: Clock
   readonly random: RandomBytes
 }
@@ -109,6 +109,8 @@ export function readSagasOptions<Transaction>(options: SagasOptions<Transaction>
     }
   }
   if (sagas.size === 0) problems.push('sagas must be a list of definitions')
+  const logger = problemOfLogger(options.logger)
+  if (logger !== undefined) problems.push(logger)
   if (problems.length > 0) throw new OptionsError('createSagas', problems)
 
   const clock = options.clock ?? systemClock
@@ -124,7 +126,7 @@ export function readSagasOptions<Transaction>(options: SagasOptions<Transaction>
     interval,
     keep: options.keep ?? 7 * 86_400_000,
     drainTimeout: options.drainTimeout ?? 10_000,
-    logger: options.logger ?? new StderrLogger(clock),
+    logger: options.logger,
     clock,
     random: options.random ?? systemRandom,
   }

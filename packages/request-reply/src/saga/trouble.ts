@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import type { Warnings } from '../replier/warnings.ts'
+import type { Warnings } from '../warnings.ts'
 import { wordsOf } from '../words.ts'
 import type { StoreTrouble } from './claimed.ts'
 import type { SagaHealth } from './health.ts'

@@ -45,7 +45,9 @@ export type TroubleKind =
   | 'partition-missing'
   /** The brokers refuse this user a right, or its login. */
   | 'not-authorized'
-  /** No broker has answered for so long that no election explains it. */
+  /** No broker has answered for 2 s. It may pass: nothing is refused for it, what is sent waits. */
+  | 'away'
+  /** No broker has answered for so long that no election explains it, or none can be reached where it says that it is. */
   | 'unreachable'
   /** What stands in the log cannot be read. */
   | 'unreadable'

@@ -27,13 +27,12 @@ test('what records set going in promises comes before the next fetch', async () 
   } as unknown as FetchOwner
   let answered: ((error: null, answer: FetchAnswer) => void) | undefined
   const connection = {
-    send(...args: [number, number, unknown, unknown, boolean, boolean, NonNullable<typeof answered>]) {
+    send(_api: unknown, _request: unknown, done: NonNullable<typeof answered>) {
       events.push('fetch')
-      answered = args[6]
+      answered = done
     },
   }
-  const link = { connection, pick: () => ({ version: 17, api: { byId: true, replica: false } }) }
-  const pool = { peek: () => link } as unknown as BrokerPool
+  const pool = { peek: () => connection } as unknown as BrokerPool
   const loop = new BrokerFetcher(owner, 1, pool, pool)
   loop.wake()
   const ends = { highWatermark: 0, lastStable: 0 }

@@ -6,7 +6,9 @@ import { Connections } from '../../src/transport/kafka/cluster/connections.ts'
 import { Metadata } from '../../src/transport/kafka/cluster/metadata.ts'
 import { openKafka } from '../../src/transport/kafka/open-kafka.ts'
 import { resolveKafkaOptions } from '../../src/transport/kafka/options.ts'
-import { newestVersion } from '../../src/transport/kafka/cluster/versions.ts'
+import { commonVersion } from '../../src/transport/kafka/cluster/versions.ts'
+import type { Api } from '../../src/transport/kafka/protocol/api.ts'
+import { produceApi } from '../../src/transport/kafka/sending/produce.ts'
 import { until } from './until.ts'
 import { startRefusingBroker, startSelfSignedBroker, startSilentBroker } from './stub-brokers.ts'
 
@@ -102,17 +104,15 @@ describe('connecting to Kafka', () => {
 })
 
 describe('versions', () => {
-  const offer = (min: number, max: number): string => newestVersion(table, new Map([[0, { min, max }]])).api
-  const table = { name: 'Produce', key: 0, versions: { 9: 'nine', 11: 'eleven' } }
+  const api = { ...produceApi, versions: { oldest: 9, newest: 11 } } as Api<never, unknown>
+  const offer = (min: number, max: number): number =>
+    commonVersion(api, new Map([[0, { min, max }]]), 'host:9092')
   test('are the newest that both sides have', () => {
-    assert.deepEqual(
-      [offer(0, 9), offer(3, 10), offer(3, 11), offer(9, 13)],
-      ['nine', 'nine', 'eleven', 'eleven'],
-    )
+    assert.deepEqual([offer(0, 9), offer(3, 10), offer(3, 11), offer(9, 13)], [9, 10, 11, 11])
   })
   test('that do not meet are an error that names both', () => {
-    assert.throws(() => newestVersion(table, new Map([[0, { min: 12, max: 13 }]])), /9 to 11.*12 to 13/)
-    assert.throws(() => newestVersion(table, new Map()), /Produce.*does not offer/)
+    assert.throws(() => offer(12, 13), /9 to 11.*host:9092.*12 to 13/)
+    assert.throws(() => commonVersion(api, new Map(), 'host:9092'), /Produce.*does not offer/)
   })
 })
 

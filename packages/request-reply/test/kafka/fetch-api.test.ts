@@ -1,17 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import {
-  fetchV12,
-  fetchV13,
-  fetchV14,
-  fetchV15,
-  fetchV16,
-  fetchV17,
-  Reader,
-  type Writer,
-} from '@platformatic/kafka'
-import type { Link } from '../../src/transport/kafka/cluster/connections.ts'
-import { sendFetch, type FetchAnswer, type FetchTarget } from '../../src/transport/kafka/reading/fetch-api.ts'
+import { fetchV12, fetchV13, fetchV14, fetchV15, fetchV16, fetchV17 } from '@platformatic/kafka'
+import { fetchApi, type FetchTarget } from '../../src/transport/kafka/reading/fetch-api.ts'
+import { answerBytes, readAnswer, requestBytes, versionsOf } from './api-bytes.ts'
 
 const apis = { 12: fetchV12, 13: fetchV13, 14: fetchV14, 15: fetchV15, 16: fetchV16, 17: fetchV17 }
 const limits = { wait: 500, maxBytes: 8_388_608, partitionMaxBytes: 1_048_576 }
@@ -19,24 +10,6 @@ const ids = ['0b7ea5f0-1a2b-4c3d-8e9f-a0b1c2d3e4f5', 'ffffffff-0000-4000-8000-01
 
 function target(topic: number, partition: number, position: number): FetchTarget {
   return { topic: `topic-ü${topic}`, topicId: ids[topic]!, partition, epoch: partition - 1, position }
-}
-
-interface Sent {
-  readonly body: Buffer
-  readonly parse: (correlationId: number, key: number, version: number, reader: Reader) => FetchAnswer
-}
-
-/** What goes out in one version. */
-function send(version: number, targets: readonly FetchTarget[]): Sent {
-  let sent: Sent | undefined
-  const connection = {
-    send(_key: number, _version: number, payload: () => Writer, parse: Sent['parse']) {
-      sent = { body: payload().buffer, parse }
-    },
-  }
-  const pick = (table: { versions: Record<number, unknown> }) => ({ version, api: table.versions[version] })
-  sendFetch({ connection, pick } as unknown as Link, targets, limits, () => {})
-  return sent!
 }
 
 const targets = [
@@ -62,22 +35,61 @@ for (const [text, api] of Object.entries(apis)) {
         })),
     }))
     const theirs = api.createRequest(500, 1, limits.maxBytes, 1, 0, -1, topics, [], '')
-    assert.deepEqual(send(version, targets).body, theirs.buffer)
+    assert.deepEqual(requestBytes(fetchApi, { targets, limits }, version), theirs.buffer)
   })
 }
 
-test('an answer names its topics as metadata does, by id, and says where the log ends', () => {
-  const head = Buffer.alloc(10)
-  const id = Buffer.from(ids[0].replaceAll('-', ''), 'hex')
-  const partition = Buffer.alloc(4 + 2 + 24)
-  partition.writeInt32BE(5, 0)
-  partition.writeBigInt64BE(2n ** 40n + 7n, 6)
-  partition.writeBigInt64BE(2n ** 40n + 3n, 14)
-  const rest = Buffer.concat([Buffer.of(0), Buffer.alloc(4), Buffer.of(0), Buffer.of(0)])
-  const bytes = Buffer.concat([head, Buffer.of(2), id, Buffer.of(2), partition, rest, Buffer.of(0, 0)])
-  const answer = send(17, targets).parse(1, 1, 17, Reader.from(bytes))
-  assert.deepEqual(
-    answer.partitions.map((one) => [one.topic, one.partition, one.highWatermark, one.lastStable]),
-    [[ids[0], 5, 2 ** 40 + 7, 2 ** 40 + 3]],
-  )
+const records = Buffer.alloc(61, 3)
+const parts = [
+  { partition: 5, errorCode: 0, records, aborted: [{ producerId: 7n, firstOffset: 2 ** 33 }] },
+  { partition: 300, errorCode: 6, records: null, aborted: [] },
+]
+
+function answer(version: number): Buffer {
+  return answerBytes(fetchApi, version, (to) => {
+    to.int16(0).int32(0)
+    to.array([0], (w, topic) => {
+      if (version === 12) w.text(`topic-ü${topic}`)
+      else w.uuid(ids[topic]!)
+      w.array(parts, (w, { partition, errorCode, records, aborted }) => {
+        w.int32(partition).int16(errorCode)
+        w.int64(2 ** 40 + 7)
+          .int64(2 ** 40 + 3)
+          .int64(0)
+        w.array(aborted, (w, { producerId, firstOffset }) => w.bigint64(producerId).int64(firstOffset).tags())
+        w.int32(-1).blob(records)
+        // Tagged fields, as a broker has them for a partition that moved: the leader and its term.
+        if (errorCode === 0) w.tags()
+        else w.unsigned(1).unsigned(1).unsigned(9).int32(2).int32(8).int8(0)
+      })
+      w.tags()
+    })
+    to.tags()
+  })
+}
+
+for (const version of versionsOf(fetchApi)) {
+  test(`an answer of version ${version} names its topics as metadata does, and says where the log ends`, () => {
+    const { errorCode, byId, partitions } = readAnswer(fetchApi, answer(version), version)
+    const topic = version === 12 ? 'topic-ü0' : ids[0]
+    const ends = { highWatermark: 2 ** 40 + 7, lastStable: 2 ** 40 + 3 }
+    assert.deepEqual([errorCode, byId], [0, version > 12])
+    assert.deepEqual(partitions, [
+      {
+        topic,
+        partition: 5,
+        errorCode: 0,
+        ...ends,
+        aborted: [{ producerId: 7n, firstOffset: 2 ** 33 }],
+        records,
+      },
+      { topic, partition: 300, errorCode: 6, ...ends, aborted: undefined, records: undefined },
+    ])
+  })
+}
+
+test('records are left where they came', () => {
+  const bytes = answer(17)
+  const [part] = readAnswer(fetchApi, bytes, 17).partitions
+  assert.equal(part!.records!.buffer, bytes.buffer)
 })

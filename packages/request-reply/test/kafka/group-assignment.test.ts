@@ -1,13 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import {
-  assignPartitions,
-  decodeAssignment,
-  decodeSubscription,
-  encodeAssignment,
-  encodeSubscription,
-  type Subscription,
-} from '../../src/transport/kafka/group/assignment.ts'
+import { assignPartitions, type Subscription } from '../../src/transport/kafka/group/assignment.ts'
 import type { TopicPartition } from '../../src/transport/transport.ts'
 
 const of = (topic: string, ...partitions: number[]): TopicPartition[] =>
@@ -143,17 +136,5 @@ describe('the cooperative-sticky assignment', () => {
       const sizes = [...held.values()].map((list) => list.length)
       assert.ok(Math.max(...sizes) - Math.min(...sizes) <= 1, `step ${step}: ${sizes.join()}`)
     }
-  })
-
-  test('travels in Kafka’s consumer protocol', () => {
-    const sent = encodeSubscription(['b', 'a'], of('a', 2, 1), 7)
-    assert.deepEqual(decodeSubscription('m', sent), {
-      memberId: 'm',
-      topics: ['a', 'b'],
-      owned: of('a', 1, 2),
-      generation: 7,
-    })
-    assert.deepEqual(decodeAssignment(encodeAssignment(of('a', 0, 3))), of('a', 0, 3))
-    assert.deepEqual(decodeAssignment(Buffer.alloc(0)), [])
   })
 })

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { JoinAnswer } from '../../src/transport/kafka/group/coordinator-requests.ts'
-import { encodeSubscription } from '../../src/transport/kafka/group/assignment.ts'
 import { GroupLeader } from '../../src/transport/kafka/group/leader.ts'
 import type { Metadata } from '../../src/transport/kafka/cluster/metadata.ts'
+import { writeSubscription } from '../../src/transport/kafka/protocol/consumer-protocol.ts'
 
 const partitions = [{}, {}]
 const metadata = {
@@ -12,8 +12,8 @@ const metadata = {
   topic: () => ({ missing: false, partitions }),
 } as unknown as Metadata
 const held = partitions.map((_, partition) => ({ topic: 't', partition }))
-const holder = { memberId: 'a', metadata: encodeSubscription(['t'], held, 1) }
-const other = { memberId: 'b', metadata: encodeSubscription(['t'], [], -1) }
+const holder = { memberId: 'a', metadata: writeSubscription({ topics: ['t'], owned: held, generation: 1 }) }
+const other = { memberId: 'b', metadata: writeSubscription({ topics: ['t'], owned: [], generation: -1 }) }
 
 test('a leader has partitions that were to move shared out anew when nobody joins for them', async () => {
   const leader = new GroupLeader(metadata)

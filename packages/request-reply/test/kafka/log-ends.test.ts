@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import type { FetchedPartition } from '../../src/transport/kafka/reading/fetch-api.ts'
 import type { ReadPartition } from '../../src/transport/kafka/reading/broker-fetcher.ts'
 import { LogEnds } from '../../src/transport/kafka/reading/log-ends.ts'
-import { kafka } from '../../src/transport/kafka/cluster/kafka-errors.ts'
+import { kafka } from '../../src/transport/kafka/protocol/error-codes.ts'
 import type { OffsetsSource } from '../../src/transport/kafka/reading/offsets.ts'
 
 const source = { signal: new AbortController().signal } as OffsetsSource

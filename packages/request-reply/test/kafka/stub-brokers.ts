@@ -31,17 +31,21 @@ export function startRefusingBroker(): Promise<StubBroker> {
           const request = received.subarray(4, 4 + received.readInt32BE(0))
           received = received.subarray(4 + request.length)
           const correlationId = request.readInt32BE(4)
-          respond(socket, correlationId, answers[request.readInt16BE(0)]!)
+          const [key, version] = [request.readInt16BE(0), request.readInt16BE(2)]
+          respond(socket, correlationId, key === 18 && version > 0 ? unknownVersion : answers[key]!)
         }
       })
     }),
   )
 }
 
+/** ApiVersions v0: error 35; ApiVersions 0. */
+const unknownVersion = hex('0023 00000001 001200000000')
+
 /** By API key: what follows the correlation id. */
 const answers: Readonly<Record<number, Buffer>> = {
-  // ApiVersions v1: no error; SaslHandshake 0–1, SaslAuthenticate 0–1; no throttling
-  18: hex('0000 00000002 001100000001 002400000001 00000000'),
+  // ApiVersions v0: no error; SaslHandshake 0–1, SaslAuthenticate 0–1
+  18: hex('0000 00000002 001100000001 002400000001'),
   // SaslHandshake v1: no error; PLAIN
   17: Buffer.concat([hex('0000 00000001 0005'), Buffer.from('PLAIN')]),
   // SaslAuthenticate v1: error 58, a text, no bytes, no lifetime
@@ -59,7 +63,7 @@ function respond(socket: Socket, correlationId: number, body: Buffer): void {
   socket.write(Buffer.concat([head, body]))
 }
 
-async function listen(server: Server): Promise<StubBroker> {
+export async function listen(server: Server): Promise<StubBroker> {
   const sockets = new Set<Socket>()
   let connections = 0
   server.on('connection', (socket: Socket) => {

@@ -8,6 +8,8 @@ export interface ContractEnvironment {
   topic(partitions: number): Promise<string>
   /** Raises a topic's number of partitions. */
   addPartitions(topic: string, total: number): Promise<void>
+  /** For so many milliseconds nothing that this connection's only group member asks its coordinator arrives. */
+  cutOff(transport: Transport, milliseconds: number): void
   close(): Promise<void>
 }
 
@@ -20,6 +22,8 @@ export interface Bench {
   connect(): Promise<Transport>
   topic(partitions: number): Promise<string>
   addPartitions(topic: string, total: number): Promise<void>
+  /** As `ContractEnvironment.cutOff`. */
+  cutOff(transport: Transport, milliseconds: number): void
   /** A name of a topic or group that nobody else has. */
   freshName(prefix: string): string
 }
@@ -48,6 +52,7 @@ export function openBench(target: ContractTarget): Bench {
     },
     topic: (partitions) => environment!.topic(partitions),
     addPartitions: (topic, total) => environment!.addPartitions(topic, total),
+    cutOff: (transport, milliseconds) => environment!.cutOff(transport, milliseconds),
     freshName: (prefix) => `${prefix}-${run}-${++names}`,
   }
 }

@@ -311,6 +311,39 @@ export function describeGroups(bench: Bench): void {
       )
     })
 
+    it('has let go of everything when its session is over, though nobody can tell it', async () => {
+      const conditions = new Conditions()
+      const [a, b] = [new MemberLog('a', conditions), new MemberLog('b', conditions)]
+      const [first, second] = await Promise.all([bench.connect(), bench.connect()])
+      const topic = await bench.topic(2)
+      // The shortest session that brokers take by default.
+      const options = { groupId: bench.freshName('group'), topics: [topic], sessionTimeout: 6_000 }
+      const membership = await first.join(a.options(options))
+      await a.holds(2)
+      const [cutFor, cutAt] = [20_000, performance.now()]
+      bench.cutOff(first, cutFor)
+      await conditions.until('a has let go of everything', () => a.held.size === 0)
+      assert.ok(performance.now() - cutAt < cutFor, 'by its own clock')
+      assert.deepEqual(
+        a.events.slice(2).toSorted(),
+        [0, 1].map((partition) => `!${topic}/${partition}`),
+      )
+      await conditions.until('a is told why', () => a.errors.length > 0)
+      assert.equal((a.errors[0] as { code?: string }).code, 'MILENA_COMMIT_FENCED')
+      assert.match(a.errors[0]!.message, /within the session timeout of 6000 ms/)
+      assert.deepEqual(
+        membership.troubles().map(({ kind }) => kind),
+        ['not-a-member'],
+      )
+      await second.join(b.options(options))
+      await b.holds(2)
+      for (const partition of [0, 1]) await sendAll(second, topic, ['v'], partition)
+      await b.count(2)
+      assert.deepEqual(a.records, [], 'nothing is handed over beside its successor')
+      await Promise.all([a.holds(1), b.holds(1)])
+      assert.deepEqual(membership.troubles(), [])
+    })
+
     it('ends a member whose instance id another has taken, and says so', async () => {
       const conditions = new Conditions()
       const [a, b] = [new MemberLog('a', conditions), new MemberLog('b', conditions)]

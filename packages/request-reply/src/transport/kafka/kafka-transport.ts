@@ -16,22 +16,42 @@ import { Connections } from './cluster/connections.ts'
 import { joinGroup } from './group/joining.ts'
 import { GroupMember } from './group/member.ts'
 import { CommittedOffsets } from './group/committed-offsets.ts'
+import { createTopicsApi } from './protocol/create-topics.ts'
+import { deleteTopicsApi } from './protocol/delete-topics.ts'
+import { initProducerIdApi } from './protocol/init-producer-id.ts'
+import { listOffsetsApi } from './protocol/list-offsets.ts'
+import { metadataApi } from './protocol/metadata.ts'
+import { fetchApi } from './reading/fetch-api.ts'
+import { produceApi } from './sending/produce.ts'
 import { Metadata } from './cluster/metadata.ts'
+import { requireApis, type NeededApi } from './cluster/needs.ts'
 import { resolveKafkaOptions, type KafkaOptions, type ResolvedKafkaOptions } from './options.ts'
 import { KafkaSenderCluster } from './sending/sender-cluster.ts'
 import { Sender } from './sending/sender.ts'
 import { openTail, PartitionTail } from './reading/tail.ts'
 import { TopicAdmin } from './cluster/topic-admin.ts'
 
+/** To send, to read without a group, to make and remove topics: what a transport can be asked for at once. */
+const transportNeeds: readonly NeededApi[] = [
+  metadataApi,
+  produceApi,
+  initProducerIdApi,
+  fetchApi,
+  listOffsetsApi,
+  createTopicsApi,
+  deleteTopicsApi,
+]
 /** Most milliseconds that `close` waits for sends on their way. */
 const CLOSE_TIMEOUT = 2_000
 
 /**
- * Connects: resolves when a broker has answered. Each broker given is tried once, for at most `connectTimeout` and
- * twice 2 s.
+ * Connects: resolves when a broker has answered, and one can be reached where it says that it is. Each broker given is
+ * tried once, for at most `connectTimeout` and twice 2 s, beside others that hang.
  *
  * @throws OptionsError with every problem of the options; TransportError `MILENA_BROKER_UNREACHABLE` when no broker
- * answered, `MILENA_AUTHENTICATION_FAILED` for a refused login or an untrusted certificate, both at once.
+ * answered, or one did and for 2 s none could be reached at the addresses that it named (`advertised.listeners`),
+ * `MILENA_AUTHENTICATION_FAILED` for a refused login or an untrusted certificate, both at once;
+ * `MILENA_BROKER_ERROR` for a broker that is older than Apache Kafka 3.0.
  */
 export async function openKafka(options: KafkaOptions): Promise<Transport> {
   const transport = new KafkaTransport(resolveKafkaOptions(options))
@@ -71,9 +91,13 @@ class KafkaTransport implements Transport {
     this.#offsets = new CommittedOffsets(this.#metadata, this.#connections.open(), this.#abort.signal)
   }
 
-  /** Whether a broker answers. */
+  /** Whether a broker answers, can be reached where it says that it is, and can do what it may be asked for. */
   async verify(): Promise<void> {
     await this.#metadata.refresh()
+    await this.#metadata.requireReachable()
+    await this.#metadata.askAny('a look at what it can do', async (connection) =>
+      requireApis('connecting to Kafka', connection, transportNeeds),
+    )
   }
 
   send(record: OutgoingRecord): Promise<RecordPosition> {

@@ -12,6 +12,7 @@ import { planBalance, type Claim } from './balance.ts'
 import { topicMissing } from './refusals.ts'
 import type { Clock, ScheduledTimer } from '../../clock.ts'
 import type { TransportError } from '../../errors.ts'
+import { keyOf } from '../partition-key.ts'
 import type { GroupOptions, CommittedOffset, OffsetToCommit, TopicPartition } from '../transport.ts'
 import type { TopicLog } from './log.ts'
 
@@ -72,8 +73,6 @@ interface Ownership extends TopicPartition {
   /** Set while `owner` is letting it go. */
   destination: GroupMember | undefined
 }
-
-const keyOf = (at: TopicPartition): string => `${at.topic}/${at.partition}`
 
 export class MemoryGroup {
   readonly #cluster: GroupSurroundings

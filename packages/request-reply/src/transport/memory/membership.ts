@@ -1,7 +1,7 @@
 /**
  * A member of a group, as its own process sees it.
  *
- *     joining ──assigned──▶ joined ──expelled──▶ joining (as a new member)
+ *     joining ──assigned──▶ joined ──expelled, or cut off for a session──▶ joining (as a new member)
  *        │                    │  └──replaced──▶ closed
  *        └────signal, close───┴──▶ closing ──left──▶ closed
  */
@@ -15,10 +15,13 @@ import {
   metadataTooLong,
   nameTaken,
   placeLost,
+  sessionOver,
   topicMissing,
   transportClosed,
 } from './refusals.ts'
+import { keyOf } from '../partition-key.ts'
 import type { GroupMembership, GroupOptions, OffsetToCommit, TopicPartition, Trouble } from '../transport.ts'
+import type { ScheduledTimer } from '../../clock.ts'
 import type { ClusterState } from './cluster-state.ts'
 import type { AssignedPartition, GroupMember, GroupSession, MemoryGroup } from './group.ts'
 
@@ -33,8 +36,6 @@ interface Drain {
   readonly left: Set<Cursor>
   readonly allLost: () => void
 }
-
-const keyOf = (at: TopicPartition): string => `${at.topic}/${at.partition}`
 
 export class MemoryMembership implements GroupMembership {
   readonly #cluster: ClusterState
@@ -55,6 +56,8 @@ export class MemoryMembership implements GroupMembership {
   #joined = false
   #stopped = false
   #member: GroupMember | undefined
+  /** When the session is over by our own clock, while no heartbeat can be answered. */
+  #sessionEnd: ScheduledTimer | undefined
   #closing: Promise<void> | undefined
 
   constructor(cluster: ClusterState, link: Link, options: GroupOptions, ended: () => void) {
@@ -156,6 +159,7 @@ export class MemoryMembership implements GroupMembership {
     const member = this.#member
     if (!member) return
     this.#group.silence(member)
+    this.#sessionEnd ??= this.#cluster.clock.schedule(member.sessionTimeout, () => this.#sessionOver(member))
     const since = this.#cluster.clock.now()
     const late = this.#cluster.clock.schedule(silence, () => {
       const text = `group ${this.#options.groupId}: no coordinator has answered for ${silence} ms`
@@ -165,6 +169,8 @@ export class MemoryMembership implements GroupMembership {
     this.#link.after(0, () => {
       late.cancel()
       this.#troubles.end('coordinator')
+      this.#sessionEnd?.cancel()
+      this.#sessionEnd = undefined
       this.#group.heard(member)
     })
   }
@@ -280,6 +286,16 @@ export class MemoryMembership implements GroupMembership {
     if (!this.#closing) this.#enter()
   }
 
+  /** The group may have given away what this member holds, and cannot say so: it lets go, and joins when it can. */
+  #sessionOver(member: GroupMember): void {
+    this.#sessionEnd = undefined
+    if (this.#member !== member || this.#stopped) return
+    this.#member = undefined
+    this.#lost([...this.#cursors.values()])
+    if (this.#joined) this.#trouble('place', sessionOver(this.#options.groupId, member.sessionTimeout))
+    if (!this.#closing) this.#enter()
+  }
+
   #replaced(): void {
     const error = nameTaken(this.#options.groupId, this.#options.groupInstanceId)
     this.#member = undefined
@@ -335,6 +351,7 @@ export class MemoryMembership implements GroupMembership {
 
   #stop(): void {
     this.#stopped = true
+    this.#sessionEnd?.cancel()
     this.#cluster.unwatch(this.#topicsChanged)
     for (const cursor of this.#cursors.values()) cursor.stop()
     this.#cursors.clear()

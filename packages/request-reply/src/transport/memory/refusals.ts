@@ -54,3 +54,12 @@ export function placeLost(groupId: string): TransportError {
       'The group has gone on without it (UNKNOWN_MEMBER_ID); it joins again',
   )
 }
+
+/** The session is over by the member's own clock. */
+export function sessionOver(groupId: string, sessionTimeout: number): TransportError {
+  return new TransportError(
+    'MILENA_COMMIT_FENCED',
+    `group ${groupId}: no coordinator has answered this member within the session timeout of ${sessionTimeout} ms. ` +
+      'Others may have its partitions by now, so it has let go of them; it joins again',
+  )
+}

@@ -1,8 +1,4 @@
-/**
- * One connection to a broker: framing, SASL, TLS, limits on silence, and why it ended.
- *
- * NOT BUILT YET: the seam only. `connections.ts` makes these instead of the client's.
- */
+/** What a connection to a broker is for those who use it, and for those who make it. */
 import type { Api } from '../protocol/api.ts'
 
 /** Where a broker listens. */
@@ -41,4 +37,11 @@ export interface BrokerConnection {
   ): void
   /** Ends it at once. */
   cut(why: Error): void
+}
+
+/** A connection that is being made, or whose login is being renewed. */
+export interface NewConnection {
+  version(api: Api<never, unknown>): number
+  /** As `ask`, in this version, and before whatever waits. */
+  exchange<Request, Answer>(api: Api<Request, Answer>, version: number, request: Request): Promise<Answer>
 }

@@ -5,74 +5,48 @@
  * waits for members, nothing else gets through. So produce, metadata, each reader's fetches and each member's group
  * traffic have a pool of their own, with one connection per broker in it.
  */
-import { isIP, type Socket } from 'node:net'
-import { ConnectionPool, type Connection, type ConnectionOptions } from '@platformatic/kafka'
-import { authenticationError, authenticationFailure } from './kafka-errors.ts'
-import { parseAddress, type ResolvedKafkaOptions } from '../options.ts'
-import { askVersions, newestVersion, type ApiVersionTable, type OfferedVersions } from './versions.ts'
+import type { ResolvedKafkaOptions } from '../options.ts'
+import { Backoff } from './backoff.ts'
+import { Connector } from './connecting.ts'
+import type { BrokerAddress } from './connection.ts'
+import type { SocketConnection } from './socket-connection.ts'
+import { NetworkFailure } from './verdicts.ts'
 
-/** Where a broker listens. */
-export interface BrokerAddress {
-  readonly host: string
-  readonly port: number
-}
+export type { BrokerAddress } from './connection.ts'
 
 /** `host:port`, as it stands in messages and maps. */
 export function addressOf(broker: BrokerAddress): string {
   return `${broker.host}:${broker.port}`
 }
 
-/** An open connection to a broker, with what that broker can speak. */
-export class Link {
-  readonly connection: Connection
-  readonly offered: OfferedVersions
-  readonly #picked = new Map<object, { readonly version: number; readonly api: unknown }>()
-
-  constructor(connection: Connection, offered: OfferedVersions) {
-    this.connection = connection
-    this.offered = offered
-  }
-
-  /** The newest version of an API for this broker. Throws `MILENA_BROKER_ERROR` when there is none. */
-  pick<Api>(table: ApiVersionTable<Api>): { readonly version: number; readonly api: Api } {
-    let picked = this.#picked.get(table) as { readonly version: number; readonly api: Api } | undefined
-    if (picked === undefined) this.#picked.set(table, (picked = newestVersion(table, this.offered)))
-    return picked
-  }
+/** What a pool tells of itself. */
+interface PoolOwner {
+  closed(pool: BrokerPool): void
+  /** A connection to this broker was forgotten while it was not used: those of other pools may have been, too. */
+  forgotten(broker: BrokerAddress): void
 }
 
 /** Connections of one purpose, one per broker, made when first needed and again after they broke. */
 export class BrokerPool {
-  readonly #pool: ConnectionPool
-  readonly #links = new Map<string, Link>()
-  readonly #versions: Map<string, OfferedVersions>
-  readonly #sockets = new Set<Connection>()
-  readonly #onClosed: () => void
+  readonly #connector: Connector
+  readonly #backoff: Backoff
+  readonly #silence: number
+  readonly #open = new Map<string, SocketConnection>()
+  /** One attempt for all who ask meanwhile. */
+  readonly #attempts = new Map<string, Promise<SocketConnection>>()
+  /** All that have not ended, with those that are only being made. */
+  readonly #alive = new Set<SocketConnection>()
+  /** Those that were cut by us. */
+  readonly #given = new WeakSet<SocketConnection>()
+  readonly #owner: PoolOwner
   #closing: Promise<void> | undefined
 
-  /** For `Connections` only. */
-  constructor(
-    options: ResolvedKafkaOptions,
-    requestTimeout: number,
-    versions: Map<string, OfferedVersions>,
-    onClosed: () => void,
-  ) {
-    this.#versions = versions
-    this.#onClosed = onClosed
-    this.#pool = new ConnectionPool(options.clientId, {
-      maxInflights: 1,
-      connectTimeout: options.connectTimeout,
-      requestTimeout,
-      ...(options.tls === undefined ? {} : { tls: options.tls, tlsServerName: wantsServerName(options) }),
-      ...(options.sasl === undefined ? {} : { sasl: options.sasl as NonNullable<ConnectionOptions['sasl']> }),
-    })
-    this.#pool.on('connecting', ({ connection, broker }) => {
-      this.#sockets.add(connection)
-      // The pool itself listens to the first error only; a second one (a refused login whose socket then breaks)
-      // would be an uncaught exception.
-      connection.on('error', () => this.#forget(connection, addressOf(broker)))
-      connection.on('close', () => this.#forget(connection, addressOf(broker)))
-    })
+  /** For `Connections` only. `silence`: milliseconds. */
+  constructor(connector: Connector, backoff: Backoff, silence: number, owner: PoolOwner) {
+    this.#connector = connector
+    this.#backoff = backoff
+    this.#silence = silence
+    this.#owner = owner
   }
 
   get closed(): boolean {
@@ -80,38 +54,69 @@ export class BrokerPool {
   }
 
   /** The open connection to a broker, if there is one: no promise, for the hot path. */
-  peek(broker: BrokerAddress): Link | undefined {
-    const link = this.#links.get(addressOf(broker))
-    return link?.connection.isConnected() === true ? link : undefined
+  peek(broker: BrokerAddress): SocketConnection | undefined {
+    const connection = this.#open.get(addressOf(broker))
+    if (connection?.open !== true) return undefined
+    if (!connection.stale(performance.now())) return connection
+    connection.cut(new NetworkFailure('not used for long'))
+    return undefined
   }
 
   /**
    * A connection to a broker: the open one, or a new one within `connectTimeout`. Rejects with
-   * `MILENA_AUTHENTICATION_FAILED` when trying again cannot help, else with the client's own error.
+   * `MILENA_AUTHENTICATION_FAILED` when trying again cannot help, else with a `NetworkFailure`; for a moment after a
+   * failure with that one, without another attempt.
    */
-  async get(broker: BrokerAddress): Promise<Link> {
+  async get(broker: BrokerAddress): Promise<SocketConnection> {
     const open = this.peek(broker)
     if (open !== undefined) return open
     const address = addressOf(broker)
+    let attempt = this.#attempts.get(address)
+    if (attempt === undefined) {
+      attempt = this.#connect(broker, address)
+      this.#attempts.set(address, attempt)
+      const over = (): void => void this.#attempts.delete(address)
+      attempt.then(over, over)
+    }
+    return attempt
+  }
+
+  async #connect(broker: BrokerAddress, address: string): Promise<SocketConnection> {
+    if (this.closed) throw new NetworkFailure(`broker ${address}: the pool is closed`)
+    this.#backoff.check(address)
+    let begun: SocketConnection | undefined
     try {
-      const connection = await this.#pool.get(broker)
-      let offered = this.#versions.get(address)
-      if (offered === undefined) this.#versions.set(address, (offered = await askVersions(connection)))
-      const link = new Link(connection, offered)
-      if (connection.isConnected()) this.#links.set(address, link)
-      return link
+      const connection = await this.#connector.connect(broker, this.#silence, (one) => {
+        begun = one
+        this.#alive.add(one)
+        one.onEnd = () => this.#forget(one, address)
+        if (this.closed) one.cut(new NetworkFailure('the pool is closed'))
+      })
+      this.#backoff.worked(address)
+      this.#open.set(address, connection)
+      return connection
     } catch (error) {
-      const failure = authenticationFailure(error)
-      throw failure === undefined ? error : authenticationError(address, failure, error)
+      // One that we gave up says nothing of the broker.
+      if (begun === undefined || !this.#given.has(begun)) this.#backoff.failed(address, error)
+      throw error
     }
   }
 
   /** Cuts the connections to one broker, also those that are only being made: requests under way reject. */
   cut(broker: BrokerAddress): void {
-    for (const connection of this.#sockets) {
-      if (connection.host !== broker.host || connection.port !== broker.port) continue
-      // With an error: the client does not notice a socket that just closes while it connects.
-      connection.socket?.destroy(new Error(`given up: ${addressOf(broker)} does not answer`))
+    const address = addressOf(broker)
+    for (const connection of this.#alive) {
+      if (addressOf(connection.broker) !== address) continue
+      this.#given.add(connection)
+      connection.cut(new NetworkFailure('given up, it does not answer'))
+    }
+  }
+
+  /** Cuts the connection to a broker if it was not used for a while. */
+  cutIdle(broker: BrokerAddress): void {
+    const connection = this.#open.get(addressOf(broker))
+    if (connection?.idle(performance.now()) === true) {
+      connection.cut(new NetworkFailure('another one that was not used for a while is dead'))
     }
   }
 
@@ -121,59 +126,47 @@ export class BrokerPool {
   }
 
   async #close(): Promise<void> {
-    this.#pool.close().catch(() => undefined)
-    // Not awaited: the client's close() waits until everything was written, which a hung broker never lets happen; and
-    // for ever for a socket that has closed before.
-    const gone = [...this.#sockets].map(({ socket }) => destroyed(socket))
-    this.#links.clear()
-    await Promise.all(gone)
-    this.#onClosed()
-  }
-
-  #forget(connection: Connection, address: string): void {
-    this.#sockets.delete(connection)
-    if (this.#links.get(address)?.connection === connection) this.#links.delete(address)
-    // It may come back as another version of itself.
-    this.#versions.delete(address)
-  }
-}
-
-function destroyed(socket: Socket | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    if (socket === undefined || socket.closed) {
-      resolve()
-      return
+    const gone = [...this.#alive].map((connection) => connection.gone)
+    for (const connection of this.#alive) {
+      this.#given.add(connection)
+      connection.cut(new NetworkFailure('the pool is closed'))
     }
-    socket.once('close', () => resolve())
-    socket.destroy()
-  })
-}
+    this.#open.clear()
+    await Promise.all(gone)
+    this.#owner.closed(this)
+  }
 
-/** SNI (RFC 6066) names hosts, never addresses; the certificate is checked against the host either way. */
-function wantsServerName(options: ResolvedKafkaOptions): boolean {
-  if (options.tls?.servername !== undefined) return false
-  return options.brokers.every((broker) => isIP(parseAddress(broker)?.host ?? '') === 0)
+  #forget(connection: SocketConnection, address: string): void {
+    this.#alive.delete(connection)
+    if (this.#open.get(address) === connection) this.#open.delete(address)
+    if (connection.forgotten) this.#owner.forgotten(connection.broker)
+  }
 }
 
 /** Makes the pools and closes them all. */
 export class Connections {
   readonly options: ResolvedKafkaOptions
+  readonly #connector: Connector
+  readonly #backoff = new Backoff()
   readonly #pools = new Set<BrokerPool>()
-  readonly #versions = new Map<string, OfferedVersions>()
   #closed = false
 
   constructor(options: ResolvedKafkaOptions) {
     this.options = options
+    this.#connector = new Connector(options)
   }
 
   /**
-   * A pool for one purpose. `requestTimeout`: milliseconds within which a request of this pool must be answered,
-   * default the option; longer where the broker is asked to wait (a long poll, a rebalance).
+   * A pool for one purpose. `silence`: milliseconds for which a broker may say nothing while it owes an answer, default
+   * the option `requestTimeout`; longer where the broker is asked to wait (a long poll, a rebalance).
    */
-  open(requestTimeout: number = this.options.requestTimeout): BrokerPool {
-    const pool: BrokerPool = new BrokerPool(this.options, requestTimeout, this.#versions, () =>
-      this.#pools.delete(pool),
-    )
+  open(silence: number = this.options.requestTimeout): BrokerPool {
+    const pool = new BrokerPool(this.#connector, this.#backoff, silence, {
+      closed: (one) => this.#pools.delete(one),
+      forgotten: (broker) => {
+        for (const one of this.#pools) one.cutIdle(broker)
+      },
+    })
     this.#pools.add(pool)
     if (this.#closed) void pool.close()
     return pool

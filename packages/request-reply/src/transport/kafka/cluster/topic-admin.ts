@@ -1,44 +1,23 @@
-/** Topics: describe, create, delete (Metadata; CreateTopics 5 to 7; DeleteTopics 4 to 6). */
-import { setTimeout as sleep } from 'node:timers/promises'
-import {
-  createTopicsV5,
-  createTopicsV6,
-  createTopicsV7,
-  deleteTopicsV4,
-  deleteTopicsV5,
-  deleteTopicsV6,
-} from '@platformatic/kafka'
+/** Topics: describe, create, delete. */
 import { TransportError } from '../../../errors.ts'
 import type { TopicDescription, TopicSpec } from '../../transport.ts'
-import type { BrokerPool, Link } from './connections.ts'
-import { isRetriable, kafka, orAnswer, refusal } from './kafka-errors.ts'
+import type { BrokerConnection } from './connection.ts'
+import type { BrokerPool } from './connections.ts'
+import { refusal } from './kafka-errors.ts'
+import { isRetriable, kafka } from '../protocol/error-codes.ts'
 import type { Metadata } from './metadata.ts'
-import type { ApiVersionTable } from './versions.ts'
+import { Pauses, type PauseOptions } from './pauses.ts'
+import { createTopicsApi, type TopicVerdict } from '../protocol/create-topics.ts'
+import { deleteTopicsApi } from '../protocol/delete-topics.ts'
+import type { TopicMetadata } from '../protocol/metadata.ts'
 
-const createTopicsApi: ApiVersionTable<typeof createTopicsV7.api> = {
-  name: 'CreateTopics',
-  key: 19,
-  versions: { 5: createTopicsV5.api, 6: createTopicsV6.api, 7: createTopicsV7.api },
-}
-const deleteTopicsApi: ApiVersionTable<typeof deleteTopicsV6.api> = {
-  name: 'DeleteTopics',
-  key: 20,
-  versions: { 4: deleteTopicsV4.api, 5: deleteTopicsV5.api, 6: deleteTopicsV6.api },
-}
 /** Milliseconds for a change to be made and known to every broker. */
 const LIMIT = 20_000
-const PAUSE = 50
+const PAUSES: PauseOptions = { first: 50, longest: 500 }
+/** Milliseconds after which a change is asked for at another broker, too: made twice, it is made once. */
+const CHANGE_PATIENCE = 3_000
 /** Kafka's way to say: the broker's default. */
 const BROKER_DEFAULT = -1
-
-type TopicsAnswer = Awaited<ReturnType<Metadata['describe']>>
-
-/** What a broker said of one topic. */
-interface TopicVerdict {
-  readonly name: string
-  readonly errorCode: number
-  readonly message: string | undefined
-}
 
 export class TopicAdmin {
   readonly #metadata: Metadata
@@ -76,21 +55,14 @@ export class TopicAdmin {
     if (topics.length === 0) return
     const requests = topics.map((spec) => ({
       name: spec.name,
-      numPartitions: spec.partitions,
+      partitions: spec.partitions,
       replicationFactor: spec.replicationFactor ?? BROKER_DEFAULT,
-      assignments: [],
-      configs: Object.entries(spec.configs ?? {}).map(([name, value]) => ({ name, value })),
+      configs: Object.entries(spec.configs ?? {}),
     }))
     const settled = new Set<number>([kafka.none, kafka.topicAlreadyExists])
-    await this.#change('create', settled, async (link, names) => {
-      const { api } = link.pick(createTopicsApi)
-      const wanted = names === undefined ? requests : requests.filter((one) => names.has(one.name))
-      const answer = await orAnswer(api.async(link.connection, wanted, LIMIT / 2, false))
-      return answer.topics.map(({ name, errorCode, errorMessage }) => ({
-        name,
-        errorCode,
-        message: errorMessage ?? undefined,
-      }))
+    await this.#change('create', settled, (connection, only) => {
+      const wanted = requests.filter(({ name }) => only === undefined || only.has(name))
+      return connection.ask(createTopicsApi, { topics: wanted, timeout: LIMIT / 2 })
     })
     const names = topics.map((spec) => spec.name)
     const known = await this.#everywhere(names, (answer) => names.every((name) => isServed(answer, name)))
@@ -106,21 +78,9 @@ export class TopicAdmin {
   async delete(names: readonly string[]): Promise<void> {
     if (names.length === 0) return
     const settled = new Set<number>([kafka.none, kafka.unknownTopicOrPartition])
-    await this.#change('delete', settled, async (link, only) => {
-      const { api } = link.pick(deleteTopicsApi)
+    await this.#change('delete', settled, (connection, only) => {
       const wanted = names.filter((name) => only === undefined || only.has(name))
-      const answer = await orAnswer(
-        api.async(
-          link.connection,
-          wanted.map((name) => ({ name })),
-          LIMIT / 2,
-        ),
-      )
-      return answer.responses.map((one) => ({
-        name: one.name ?? '',
-        errorCode: one.errorCode,
-        message: one.errorMessage ?? undefined,
-      }))
+      return connection.ask(deleteTopicsApi, { names: wanted, timeout: LIMIT / 2 })
     })
     await this.#everywhere(names, (answer) =>
       answer.every((topic) => topic.errorCode === kafka.unknownTopicOrPartition),
@@ -131,15 +91,26 @@ export class TopicAdmin {
   async #change(
     verb: string,
     settled: ReadonlySet<number>,
-    ask: (link: Link, names: ReadonlySet<string> | undefined) => Promise<readonly TopicVerdict[]>,
+    ask: (
+      connection: BrokerConnection,
+      names: ReadonlySet<string> | undefined,
+    ) => Promise<readonly TopicVerdict[]>,
   ): Promise<void> {
     const deadline = performance.now() + LIMIT
+    const pauses = new Pauses(PAUSES)
     let open: ReadonlySet<string> | undefined
     const refused: TopicVerdict[] = []
     for (;;) {
       let problem: unknown
       try {
-        const verdicts = await ask(await this.#controllerLink(), open)
+        const only = open
+        const what = `a request to ${verb} topics`
+        const verdicts = await this.#metadata.askAny(what, (connection) => ask(connection, only), {
+          pool: this.#pool,
+          // Where brokers do not forward (before KRaft).
+          first: this.#metadata.controller,
+          patience: CHANGE_PATIENCE,
+        })
         const rest = verdicts.filter((one) => !settled.has(one.errorCode))
         refused.push(...rest.filter((one) => !isPassing(one.errorCode)))
         const passing = rest.filter((one) => isPassing(one.errorCode))
@@ -152,7 +123,9 @@ export class TopicAdmin {
         problem = error
       }
       if (performance.now() > deadline) throw problem
-      await this.#pause()
+      await this.#pause(pauses)
+      // Another one may be the controller by now.
+      await this.#metadata.refresh().catch(() => undefined)
     }
     const [first] = refused
     if (first === undefined) return
@@ -163,50 +136,41 @@ export class TopicAdmin {
     })
   }
 
-  /** The controller where brokers do not forward (before KRaft); any broker when it cannot be reached. */
-  async #controllerLink(): Promise<Link> {
-    const { controller } = this.#metadata
-    if (controller !== undefined) {
-      try {
-        return await this.#pool.get(controller)
-      } catch {
-        this.#metadata.blame(controller)
-      }
-    }
-    await this.#metadata.refresh()
-    return (await this.#metadata.anyLink()).link
-  }
-
   /** Whether every broker that can be asked agrees, in time. */
-  async #everywhere(names: readonly string[], agrees: (answer: TopicsAnswer) => boolean): Promise<boolean> {
+  async #everywhere(
+    names: readonly string[],
+    agrees: (answer: readonly TopicMetadata[]) => boolean,
+  ): Promise<boolean> {
     const deadline = performance.now() + LIMIT
     const open = new Map(this.#metadata.nodes)
     if (open.size === 0) {
       await this.#metadata.refresh()
       for (const [id, node] of this.#metadata.nodes) open.set(id, node)
     }
+    const pauses = new Pauses(PAUSES)
     let answers = 0
     while (open.size > 0) {
-      for (const [id, node] of open) {
+      const asked = [...open].map(async ([id, node]) => {
         try {
-          if (!agrees(await this.#metadata.describeAt(node, names))) continue
+          if (!agrees(await this.#metadata.describeAt(node, names))) return
           answers++
         } catch {
           // Down, or on its way down: it learns of the change before it serves again.
-          this.#throwIfClosed('wait for topics')
           this.#metadata.blame(node)
         }
         open.delete(id)
-      }
+      })
+      await Promise.all(asked)
+      this.#throwIfClosed('wait for topics')
       if (open.size === 0) break
       if (performance.now() > deadline) return false
-      await this.#pause()
+      await this.#pause(pauses)
     }
     return answers > 0
   }
 
-  async #pause(): Promise<void> {
-    await sleep(PAUSE, undefined, { signal: this.#signal }).catch(() => undefined)
+  async #pause(pauses: Pauses): Promise<void> {
+    await pauses.wait(this.#signal)
     this.#throwIfClosed('topics')
   }
 
@@ -219,9 +183,9 @@ function isPassing(code: number): boolean {
   return code === kafka.notController || (isRetriable(code) && code !== kafka.unknownTopicOrPartition)
 }
 
-function isServed(answer: TopicsAnswer, name: string): boolean {
+function isServed(answer: readonly TopicMetadata[], name: string): boolean {
   const topic = answer.find((one) => one.name === name)
   return (
-    topic !== undefined && topic.partitions.length > 0 && topic.partitions.every((one) => one.leaderId >= 0)
+    topic !== undefined && topic.partitions.length > 0 && topic.partitions.every((one) => one.leader >= 0)
   )
 }

@@ -1,49 +1,47 @@
 /**
- * Which version of each API to speak with a broker: the newest that both the broker (ApiVersions, KIP-35) and the
- * client's low-level exports have. Apache Kafka 2.8 is the oldest broker for which every API here has a version.
+ * Which version of each API to speak with a broker: the newest that both sides have (ApiVersions, KIP-35). Asked on
+ * each connection anew: a broker may come back as another version of itself. Apache Kafka 3.0 is the oldest broker for
+ * which every API here has a version.
  */
-import { apiVersionsV0, apiVersionsV3, type Connection } from '@platformatic/kafka'
 import { TransportError } from '../../../errors.ts'
-import { codesOf } from './kafka-errors.ts'
-
-const UNSUPPORTED_VERSION = 35
+import type { Api } from '../protocol/api.ts'
+import { apiVersions, UNSUPPORTED_VERSION, type ApiVersionsAnswer } from '../protocol/api-versions.ts'
+import type { NewConnection } from './connection.ts'
+import { errorName } from '../protocol/error-codes.ts'
+import { NetworkFailure } from './verdicts.ts'
 
 /** What a broker offers: by API key, the lowest and highest version. */
 export type OfferedVersions = ReadonlyMap<number, { readonly min: number; readonly max: number }>
 
-/** An API as the client exports it, in the versions that we can speak. */
-export interface ApiVersionTable<Api> {
-  readonly name: string
-  readonly key: number
-  /** By version number. */
-  readonly versions: Readonly<Record<number, Api>>
-}
+/** How we call ourselves in the broker's metrics (KIP-511). */
+export const software = { software: 'milena', softwareVersion: '0.1.0' } as const
 
-/** The newest version that both sides have. Throws `MILENA_BROKER_ERROR` when there is none. */
-export function newestVersion<Api>(
-  table: ApiVersionTable<Api>,
+/** The newest version of an API that both sides have. Throws `MILENA_BROKER_ERROR`, with both ranges, when there is none. */
+export function commonVersion(
+  { name, key, versions: { oldest, newest } }: Api<never, unknown>,
   offered: OfferedVersions,
-): { readonly version: number; readonly api: Api } {
-  const range = offered.get(table.key)
-  const known = Object.keys(table.versions)
-    .map(Number)
-    .toSorted((a, b) => b - a)
-  const version = known.find((one) => range !== undefined && one >= range.min && one <= range.max)
-  if (version === undefined) {
-    const offer = range === undefined ? 'does not offer it' : `offers ${range.min} to ${range.max}`
-    throw new TransportError(
-      'MILENA_BROKER_ERROR',
-      `${table.name}: this client speaks versions ${known.at(-1)} to ${known[0]}, the broker ${offer}`,
-    )
-  }
-  return { version, api: table.versions[version]! }
+  address: string,
+): number {
+  const range = offered.get(key)
+  const version = Math.min(newest, range?.max ?? -1)
+  if (range !== undefined && version >= oldest && version >= range.min) return version
+  const offer = range === undefined ? 'does not offer it' : `offers ${range.min} to ${range.max}`
+  throw new TransportError(
+    'MILENA_BROKER_ERROR',
+    `${name}: this client speaks versions ${oldest} to ${newest}, broker ${address} ${offer}`,
+  )
 }
 
-/** Asks a broker what it offers. */
-export async function askVersions(connection: Connection): Promise<OfferedVersions> {
-  const { apiKeys } = await apiVersionsV3.api.async(connection, 'milena', '0.1.0').catch((error: unknown) => {
-    if (!codesOf(error).includes(UNSUPPORTED_VERSION)) throw error
-    return apiVersionsV0.api.async(connection, '', '')
-  })
-  return new Map(apiKeys.map((one) => [one.apiKey, { min: one.minVersion, max: one.maxVersion }]))
+/** Asks a broker what it offers: in the newest form, and in the oldest when it does not know that. */
+export async function askVersions(connection: NewConnection): Promise<OfferedVersions> {
+  let answer: ApiVersionsAnswer = await connection.exchange(
+    apiVersions,
+    apiVersions.versions.newest,
+    software,
+  )
+  if (answer.errorCode === UNSUPPORTED_VERSION) answer = await connection.exchange(apiVersions, 0, software)
+  if (answer.errorCode !== 0) {
+    throw new NetworkFailure(`the broker does not say what it speaks: ${errorName(answer.errorCode)}`)
+  }
+  return new Map(answer.ranges.map((one) => [one.key, { min: one.oldest, max: one.newest }]))
 }

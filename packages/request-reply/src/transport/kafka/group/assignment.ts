@@ -1,66 +1,17 @@
 /**
  * Who reads which partition: the `cooperative-sticky` assignment (KIP-429), computed by the group's leader.
- *
- * Subscriptions and assignments are in Kafka's consumer protocol (KIP-429, KIP-792), so that members in Java and members
- * here can share a group, whoever leads it. The client's own assignor is not used: with partitions for some members
- * only (4 for 3 members, two of which hold 2 each) it leaves a new member without any.
+ * Members in Java and members here can share a group, whoever leads it.
  */
-import {
-  decodeConsumerProtocolAssignment,
-  decodeConsumerProtocolSubscription,
-  decodeCooperativeStickyGeneration,
-  encodeConsumerProtocolAssignment,
-  encodeConsumerProtocolSubscription,
-} from '@platformatic/kafka'
+import { keyOf } from '../../partition-key.ts'
 import type { TopicPartition } from '../../transport.ts'
+import type { ConsumerSubscription } from '../protocol/consumer-protocol.ts'
 
 /** The name under which members agree on this assignment. */
 export const ASSIGNMENT_PROTOCOL = 'cooperative-sticky'
-const PROTOCOL_VERSION = 3
 
 /** What a member wants and holds. */
-export interface Subscription {
+export interface Subscription extends ConsumerSubscription {
   readonly memberId: string
-  readonly topics: readonly string[]
-  readonly owned: readonly TopicPartition[]
-  /** The generation in which `owned` was assigned. */
-  readonly generation: number
-}
-
-/** What the member sends when it joins. */
-export function encodeSubscription(
-  topics: readonly string[],
-  owned: readonly TopicPartition[],
-  generation: number,
-): Buffer {
-  return encodeConsumerProtocolSubscription({
-    version: PROTOCOL_VERSION,
-    topics: [...topics],
-    ownedPartitions: grouped(owned),
-    generationId: generation,
-    rackId: null,
-  })
-}
-
-/** What another member sent. */
-export function decodeSubscription(memberId: string, metadata: Buffer): Subscription {
-  const { topics, ownedPartitions, generationId, userData } = decodeConsumerProtocolSubscription(metadata)
-  // Before version 2 of the protocol, Java's members tell the generation in the user data.
-  const generation = generationId >= 0 ? generationId : decodeCooperativeStickyGeneration(userData)
-  return { memberId, topics, owned: flat(ownedPartitions), generation }
-}
-
-/** What the leader sends for a member. */
-export function encodeAssignment(partitions: readonly TopicPartition[]): Buffer {
-  return encodeConsumerProtocolAssignment({
-    version: PROTOCOL_VERSION,
-    assignedPartitions: grouped(partitions),
-  })
-}
-
-/** What the leader gave to this member. */
-export function decodeAssignment(assignment: Buffer): TopicPartition[] {
-  return flat(decodeConsumerProtocolAssignment(assignment).assignedPartitions)
 }
 
 /**
@@ -79,7 +30,7 @@ export function assignPartitions(
   const all = new Map<string, TopicPartition>()
   for (const [topic, count] of [...partitionCounts].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
     for (let partition = 0; partition < count; partition++)
-      all.set(keyOf(topic, partition), { topic, partition })
+      all.set(keyOf({ topic, partition }), { topic, partition })
   }
   for (const [key, holder] of holders) byId.get(holder)!.keys.add(key)
   for (const [key, { topic }] of all) if (!holders.has(key)) leastLoaded(shares, topic)?.keys.add(key)
@@ -109,9 +60,10 @@ function findHolders(
 ): Map<string, string> {
   const claims = new Map<string, { memberId: string; generation: number }>()
   for (const { memberId, topics, owned, generation } of members) {
-    for (const { topic, partition } of owned) {
+    for (const one of owned) {
+      const { topic, partition } = one
       if (partition >= (partitionCounts.get(topic) ?? 0) || !topics.includes(topic)) continue
-      const key = keyOf(topic, partition)
+      const key = keyOf(one)
       const other = claims.get(key)
       if (other === undefined || other.generation < generation) claims.set(key, { memberId, generation })
     }
@@ -147,19 +99,4 @@ function balance(
       }
     }
   }
-}
-
-function keyOf(topic: string, partition: number): string {
-  return `${topic}/${partition}`
-}
-
-function grouped(partitions: readonly TopicPartition[]): { topic: string; partitions: number[] }[] {
-  return [...Map.groupBy(partitions, (one) => one.topic)].map(([topic, list]) => ({
-    topic,
-    partitions: list.map((one) => one.partition),
-  }))
-}
-
-function flat(topics: readonly { topic: string; partitions: number[] }[]): TopicPartition[] {
-  return topics.flatMap(({ topic, partitions }) => partitions.map((partition) => ({ topic, partition })))
 }

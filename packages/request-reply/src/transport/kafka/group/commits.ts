@@ -6,9 +6,11 @@
  * holding lasts. So a commit can be late, but never goes over what another member has committed meanwhile.
  */
 import { TransportError } from '../../../errors.ts'
+import { keyOf } from '../../partition-key.ts'
 import type { OffsetToCommit, TopicPartition } from '../../transport.ts'
 import type { GroupCoordinator, Identity } from './coordinator-requests.ts'
-import { isRetriable, kafka, refusal } from '../cluster/kafka-errors.ts'
+import { refusal } from '../cluster/kafka-errors.ts'
+import { isRetriable, kafka } from '../protocol/error-codes.ts'
 
 /** Milliseconds after which a commit that the coordinator has not answered is given up. */
 const LIMIT = 30_000
@@ -70,7 +72,7 @@ export class GroupCommits {
 
   /** The error for a commit of something that this member does not hold. */
   fenced(partitions: readonly TopicPartition[]): TransportError {
-    const names = partitions.map(({ topic, partition }) => `${topic}/${partition}`).join(', ')
+    const names = partitions.map(keyOf).join(', ')
     return new TransportError(
       'MILENA_COMMIT_FENCED',
       `group ${this.#options.groupId}: ${names} is not held by this member any more, nothing was committed for it; ` +

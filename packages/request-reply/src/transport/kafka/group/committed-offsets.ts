@@ -1,27 +1,21 @@
-/** Offsets and their metadata of a group without members: OffsetFetch 8 and 9, OffsetCommit 8 and 9. */
-import { setTimeout as sleep } from 'node:timers/promises'
-import { offsetCommitV8, offsetCommitV9, offsetFetchV8, offsetFetchV9 } from '@platformatic/kafka'
+/** Offsets and their metadata of a group without members. */
 import { TransportError } from '../../../errors.ts'
 import type { CommittedOffset } from '../../transport.ts'
-import type { BrokerPool, Link } from '../cluster/connections.ts'
-import { coordinatorUnready, findCoordinator } from '../cluster/coordinator.ts'
-import { kafka, orAnswer, refusal } from '../cluster/kafka-errors.ts'
+import type { BrokerConnection } from '../cluster/connection.ts'
+import type { BrokerPool } from '../cluster/connections.ts'
+import { coordinatorUnready, findCoordinator, whileCoordinator } from '../cluster/coordinator.ts'
+import { refusal } from '../cluster/kafka-errors.ts'
+import { kafka } from '../protocol/error-codes.ts'
 import type { Metadata } from '../cluster/metadata.ts'
-import type { ApiVersionTable } from '../cluster/versions.ts'
+import { Pauses, type PauseOptions } from '../cluster/pauses.ts'
+import { offsetCommitApi } from '../protocol/offset-commit.ts'
+import { offsetFetchApi } from '../protocol/offset-fetch.ts'
 
-const offsetFetchApi: ApiVersionTable<typeof offsetFetchV8.api> = {
-  name: 'OffsetFetch',
-  key: 9,
-  versions: { 8: offsetFetchV8.api, 9: offsetFetchV9.api },
-}
-const offsetCommitApi: ApiVersionTable<typeof offsetCommitV8.api> = {
-  name: 'OffsetCommit',
-  key: 8,
-  versions: { 8: offsetCommitV8.api, 9: offsetCommitV9.api },
-}
-/** Milliseconds for finding a coordinator that answers: longer than the election after a broker's death. */
-const LIMIT = 20_000
-const PAUSE = 100
+/** Milliseconds for finding a coordinator that answers: longer than any election after a broker's death. */
+const LIMIT = 60_000
+/** Milliseconds when no broker says who it is: then no election is waited for. */
+const SILENCE = 20_000
+const PAUSES: PauseOptions = { first: 50, longest: 500 }
 
 export class CommittedOffsets {
   readonly #metadata: Metadata
@@ -39,27 +33,17 @@ export class CommittedOffsets {
   async read(groupId: string, topics: readonly string[]): Promise<readonly CommittedOffset[]> {
     const wanted = new Set(topics)
     const act = `read the offsets of group ${groupId}`
-    return this.#atCoordinator(groupId, act, async (link) => {
-      const { api } = link.pick(offsetFetchApi)
-      // No topics: all of the group's. The partitions that have one are not known beforehand.
-      const groups = [{ groupId, memberId: null, memberEpoch: -1, topics: null }]
-      const answer = await orAnswer(api.async(link.connection, groups, false))
-      const group = answer.groups[0]
-      if (group === undefined || group.errorCode !== 0)
-        return group?.errorCode ?? kafka.coordinatorNotAvailable
+    // All that the group has: the partitions that have one are not known beforehand.
+    const request = { groupId, partitions: undefined, requireStable: false }
+    return this.#atCoordinator(groupId, act, async (connection) => {
+      const answer = await connection.ask(offsetFetchApi, request)
+      if (answer === undefined) return kafka.coordinatorNotAvailable
+      if (answer.errorCode !== kafka.none) return answer.errorCode
       const offsets: CommittedOffset[] = []
-      for (const { name, partitions } of group.topics) {
-        if (!wanted.has(name)) continue
-        for (const one of partitions) {
-          if (one.errorCode !== 0) return one.errorCode
-          if (one.committedOffset < 0n) continue
-          offsets.push({
-            topic: name,
-            partition: one.partitionIndex,
-            offset: Number(one.committedOffset),
-            metadata: one.metadata ?? '',
-          })
-        }
+      for (const { topic, partition, errorCode, offset, metadata } of answer.offsets) {
+        if (!wanted.has(topic)) continue
+        if (errorCode !== kafka.none) return errorCode
+        if (offset >= 0) offsets.push({ topic, partition, offset, metadata: metadata ?? '' })
       }
       return offsets
     })
@@ -69,20 +53,10 @@ export class CommittedOffsets {
   async write(groupId: string, offsets: readonly CommittedOffset[]): Promise<void> {
     if (offsets.length === 0) return
     const act = `commit offsets of group ${groupId}`
-    const topics = [...Map.groupBy(offsets, (one) => one.topic)].map(([name, partitions]) => ({
-      name,
-      partitions: partitions.map((one) => ({
-        partitionIndex: one.partition,
-        committedOffset: BigInt(one.offset),
-        committedLeaderEpoch: -1,
-        committedMetadata: one.metadata,
-      })),
-    }))
-    await this.#atCoordinator(groupId, act, async (link) => {
-      const { api } = link.pick(offsetCommitApi)
-      const answer = await orAnswer(api.async(link.connection, groupId, -1, '', null, topics))
-      const failed = answer.topics.flatMap((topic) => topic.partitions).find((one) => one.errorCode !== 0)
-      return failed?.errorCode ?? 'committed'
+    const request = { groupId, generation: -1, memberId: '', instanceId: null, offsets }
+    await this.#atCoordinator(groupId, act, async (connection) => {
+      const results = await connection.ask(offsetCommitApi, request)
+      return results.find((one) => one.errorCode !== kafka.none)?.errorCode ?? 'committed'
     })
   }
 
@@ -90,14 +64,18 @@ export class CommittedOffsets {
   async #atCoordinator<Result>(
     groupId: string,
     what: string,
-    act: (link: Link) => Promise<Result | number>,
+    act: (connection: BrokerConnection) => Promise<Result | number>,
   ): Promise<Result> {
-    const deadline = performance.now() + LIMIT
+    const began = performance.now()
+    const pauses = new Pauses(PAUSES)
+    let foundAt = began
     for (;;) {
       let problem: unknown
       try {
         const coordinator = await findCoordinator(this.#metadata, groupId)
-        const result = await act(await this.#pool.get(coordinator))
+        foundAt = performance.now()
+        const asking = this.#pool.get(coordinator).then(act)
+        const result = await whileCoordinator(this.#metadata, groupId, coordinator, asking)
         if (typeof result !== 'number') return result
         if (!coordinatorUnready.has(result) && result !== kafka.unstableOffsetCommit)
           throw refusal(result, what)
@@ -105,12 +83,13 @@ export class CommittedOffsets {
       } catch (error) {
         if (this.#signal.aborted)
           throw new TransportError('MILENA_CLOSED', `${what}: the transport is closed`)
-        const final = error instanceof TransportError && !error.retryable
-        if (final || performance.now() > deadline) throw error
+        if (error instanceof TransportError && !error.retryable) throw error
         problem = error
       }
-      if (performance.now() > deadline) throw problem
-      await sleep(PAUSE, undefined, { signal: this.#signal }).catch(() => undefined)
+      const now = performance.now()
+      if (this.#metadata.problem?.kind === 'unreachable') throw this.#metadata.problem.error
+      if (now - began > LIMIT || now - foundAt > SILENCE) throw problem
+      await pauses.wait(this.#signal)
     }
   }
 }

@@ -9,23 +9,32 @@
  * Every request gives its answer, with Kafka's error code in it; it rejects when the coordinator cannot be found or
  * does not answer. The next request then looks for it again, through another broker.
  */
-import {
-  heartbeatV4,
-  joinGroupV7,
-  joinGroupV9,
-  leaveGroupV4,
-  offsetCommitV8,
-  offsetFetchV8,
-  syncGroupV5,
-} from '@platformatic/kafka'
 import type { OffsetToCommit, TopicPartition } from '../../transport.ts'
-import { findCoordinator } from '../cluster/coordinator.ts'
-import type { BrokerAddress, BrokerPool, Connections, Link } from '../cluster/connections.ts'
-import { isRetriable, kafka, orAnswer, refusal } from '../cluster/kafka-errors.ts'
+import { findCoordinator, whileCoordinator } from '../cluster/coordinator.ts'
+import type { BrokerAddress, BrokerConnection } from '../cluster/connection.ts'
+import type { BrokerPool, Connections } from '../cluster/connections.ts'
+import { refusal } from '../cluster/kafka-errors.ts'
+import { isRetriable, kafka } from '../protocol/error-codes.ts'
 import type { Metadata } from '../cluster/metadata.ts'
+import { requireApis, type NeededApi } from '../cluster/needs.ts'
 import { untilAborted } from '../cluster/until-aborted.ts'
-import type { ApiVersionTable } from '../cluster/versions.ts'
+import { heartbeatApi } from '../protocol/heartbeat.ts'
+import { joinGroupApi, type JoinGroupAnswer } from '../protocol/join-group.ts'
+import { leaveGroupApi } from '../protocol/leave-group.ts'
+import { offsetCommitApi } from '../protocol/offset-commit.ts'
+import { offsetFetchApi } from '../protocol/offset-fetch.ts'
+import { syncGroupApi, type SyncGroupAnswer } from '../protocol/sync-group.ts'
+import { keyOf } from '../../partition-key.ts'
 
+/** What a member asks of its coordinator. */
+const memberNeeds: readonly NeededApi[] = [
+  joinGroupApi,
+  syncGroupApi,
+  heartbeatApi,
+  leaveGroupApi,
+  offsetCommitApi,
+  offsetFetchApi,
+]
 /** Milliseconds within which a heartbeat must be answered, at most a third of the session timeout. */
 const BEAT_LIMIT = 3_000
 /** The brokers give up on a commit after 5 s (`offsets.commit.timeout.ms`). */
@@ -39,44 +48,8 @@ export interface Identity {
   readonly generation: number
 }
 
-export interface JoinAnswer extends Identity {
-  readonly errorCode: number
+export interface JoinAnswer extends JoinGroupAnswer {
   readonly leads: boolean
-  /** For the leader: it need not assign, the assignment stands (a static member came back, KIP-814). */
-  readonly skipAssignment: boolean
-  /** For the leader: everybody's subscription. */
-  readonly members: readonly { readonly memberId: string; readonly metadata: Buffer }[]
-}
-
-const joinGroupApi: ApiVersionTable<typeof joinGroupV9.api> = {
-  name: 'JoinGroup',
-  key: 11,
-  versions: { 7: joinGroupV7.api, 9: joinGroupV9.api },
-}
-const syncGroupApi: ApiVersionTable<typeof syncGroupV5.api> = {
-  name: 'SyncGroup',
-  key: 14,
-  versions: { 5: syncGroupV5.api },
-}
-const heartbeatApi: ApiVersionTable<typeof heartbeatV4.api> = {
-  name: 'Heartbeat',
-  key: 12,
-  versions: { 4: heartbeatV4.api },
-}
-const leaveGroupApi: ApiVersionTable<typeof leaveGroupV4.api> = {
-  name: 'LeaveGroup',
-  key: 13,
-  versions: { 4: leaveGroupV4.api },
-}
-const offsetCommitApi: ApiVersionTable<typeof offsetCommitV8.api> = {
-  name: 'OffsetCommit',
-  key: 8,
-  versions: { 8: offsetCommitV8.api },
-}
-const offsetFetchApi: ApiVersionTable<typeof offsetFetchV8.api> = {
-  name: 'OffsetFetch',
-  key: 9,
-  versions: { 8: offsetFetchV8.api },
 }
 
 /** What a group has committed in a partition. */
@@ -117,32 +90,10 @@ export class GroupCoordinator {
 
   /** Joins, or joins again. Answered when every member has, or the rebalance timeout is over. */
   async join(memberId: string, protocol: string, subscription: Buffer, reason: string): Promise<JoinAnswer> {
-    const { groupId, instanceId, sessionTimeout, rebalanceTimeout } = this.#options
-    const answer = await this.#ask(this.#waits, (link) =>
-      orAnswer(
-        link
-          .pick(joinGroupApi)
-          .api.async(
-            link.connection,
-            groupId,
-            sessionTimeout,
-            rebalanceTimeout,
-            memberId,
-            instanceId,
-            'consumer',
-            [{ name: protocol, metadata: subscription }],
-            reason,
-          ),
-      ),
+    const answer = await this.#ask(this.#waits, (connection) =>
+      connection.ask(joinGroupApi, { ...this.#options, memberId, protocol, subscription, reason }),
     )
-    return {
-      errorCode: answer.errorCode,
-      memberId: answer.memberId,
-      generation: answer.generationId,
-      leads: answer.memberId !== '' && answer.leader === answer.memberId,
-      skipAssignment: answer.skipAssignment,
-      members: answer.members,
-    }
+    return { ...answer, leads: answer.memberId !== '' && answer.leader === answer.memberId }
   }
 
   /** Gets this member's assignment; the leader brings everybody's. */
@@ -150,26 +101,20 @@ export class GroupCoordinator {
     { memberId, generation }: Identity,
     protocol: string,
     assignments: readonly { memberId: string; assignment: Buffer }[],
-  ): Promise<{ readonly errorCode: number; readonly assignment: Buffer }> {
+  ): Promise<SyncGroupAnswer> {
     const { groupId, instanceId } = this.#options
-    return this.#ask(this.#waits, (link) =>
-      orAnswer(
-        link
-          .pick(syncGroupApi)
-          .api.async(link.connection, groupId, generation, memberId, instanceId, 'consumer', protocol, [
-            ...assignments,
-          ]),
-      ),
+    return this.#ask(this.#waits, (connection) =>
+      connection.ask(syncGroupApi, { groupId, instanceId, memberId, generation, protocol, assignments }),
     )
   }
 
   /** Says that this member lives. Gives Kafka's error code. */
   async heartbeat({ memberId, generation }: Identity): Promise<number> {
     const { groupId, instanceId } = this.#options
-    const answer = await this.#ask(this.#beats, (link) =>
-      orAnswer(link.pick(heartbeatApi).api.async(link.connection, groupId, generation, memberId, instanceId)),
+    const { errorCode } = await this.#ask(this.#beats, (connection) =>
+      connection.ask(heartbeatApi, { groupId, instanceId, memberId, generation }),
     )
-    return answer.errorCode
+    return errorCode
   }
 
   /**
@@ -178,43 +123,33 @@ export class GroupCoordinator {
    */
   async leave(memberId: string): Promise<number> {
     const { groupId, instanceId } = this.#options
-    const answer = await this.#ask(
+    const reason = 'closed by the application'
+    const { errorCode } = await this.#ask(
       this.#beats,
-      (link) => {
-        const members = [{ memberId, groupInstanceId: instanceId }]
-        return orAnswer(link.pick(leaveGroupApi).api.async(link.connection, groupId, members))
-      },
+      (connection) => connection.ask(leaveGroupApi, { groupId, instanceId, memberId, reason }),
       'also after the end',
     )
-    return answer.errorCode !== kafka.none ? answer.errorCode : (answer.members[0]?.errorCode ?? kafka.none)
+    return errorCode
   }
 
   /** Commits, as this member in this generation only. Gives Kafka's error code for each offset, in turn. */
   async commit({ memberId, generation }: Identity, offsets: readonly OffsetToCommit[]): Promise<number[]> {
     const { groupId, instanceId } = this.#options
-    const topics = [...Map.groupBy(offsets, (one) => one.topic)].map(([name, list]) => ({
-      name,
-      partitions: list.map(({ partition, offset, metadata }) => ({
-        partitionIndex: partition,
-        committedOffset: BigInt(offset),
-        committedLeaderEpoch: -1,
-        committedMetadata: metadata === undefined || metadata === '' ? null : metadata,
-      })),
-    }))
-    const answer = await this.#ask(this.#commits, async (link) => {
-      const { api } = link.pick(offsetCommitApi)
-      const got = await orAnswer(
-        api.async(link.connection, groupId, generation, memberId, instanceId, topics),
-      )
-      return { ...got, errorCode: got.topics[0]?.partitions[0]?.errorCode ?? 0 }
+    const wanted = offsets.map(({ topic, partition, offset, metadata }) => {
+      return {
+        topic,
+        partition,
+        offset,
+        metadata: metadata === undefined || metadata === '' ? null : metadata,
+      }
     })
-    const codes = new Map<string, number>()
-    for (const { name, partitions } of answer.topics) {
-      for (const one of partitions) codes.set(`${name}/${one.partitionIndex}`, one.errorCode)
-    }
-    return offsets.map(
-      ({ topic, partition }) => codes.get(`${topic}/${partition}`) ?? kafka.coordinatorNotAvailable,
-    )
+    const { results } = await this.#ask(this.#commits, async (connection) => {
+      const request = { groupId, instanceId, memberId, generation, offsets: wanted }
+      const got = await connection.ask(offsetCommitApi, request)
+      return { results: got, errorCode: got[0]?.errorCode ?? kafka.none }
+    })
+    const codes = new Map(results.map((one) => [keyOf(one), one.errorCode]))
+    return offsets.map((one) => codes.get(keyOf(one)) ?? kafka.coordinatorNotAvailable)
   }
 
   /**
@@ -223,32 +158,22 @@ export class GroupCoordinator {
    */
   async committed(partitions: readonly TopicPartition[]): Promise<Map<string, Committed | undefined>> {
     const { groupId } = this.#options
-    const topics = [...Map.groupBy(partitions, (one) => one.topic)].map(([name, list]) => ({
-      name,
-      partitionIndexes: list.map((one) => one.partition),
-    }))
-    const { group } = await this.#ask(this.#offsets, async (link) => {
-      const { api } = link.pick(offsetFetchApi)
-      const got = await orAnswer(api.async(link.connection, [{ groupId, memberEpoch: -1, topics }], true))
-      const one = got.groups[0]!
-      return { group: one, errorCode: one.errorCode }
+    const request = { groupId, partitions, requireStable: true }
+    const { errorCode: refused, offsets } = await this.#ask(this.#offsets, async (connection) => {
+      const got = await connection.ask(offsetFetchApi, request)
+      return got ?? { errorCode: kafka.coordinatorNotAvailable, offsets: [] }
     })
-    if (group.errorCode !== kafka.none) throw this.#refusal(group.errorCode, 'reading the committed offsets')
-    const offsets = new Map<string, Committed | undefined>()
-    for (const { name, partitions: list } of group.topics) {
-      for (const { partitionIndex, errorCode, committedOffset, metadata } of list) {
-        if (errorCode !== kafka.none && !isRetriable(errorCode)) {
-          throw this.#refusal(errorCode, `reading the committed offset of ${name}/${partitionIndex}`)
-        }
-        if (errorCode !== kafka.none) continue
-        const offset = Number(committedOffset)
-        offsets.set(
-          `${name}/${partitionIndex}`,
-          offset < 0 ? undefined : { offset, metadata: metadata ?? '' },
-        )
+    if (refused !== kafka.none) throw this.#refusal(refused, 'reading the committed offsets')
+    const found = new Map<string, Committed | undefined>()
+    for (const one of offsets) {
+      const { errorCode, offset, metadata } = one
+      if (errorCode !== kafka.none && !isRetriable(errorCode)) {
+        throw this.#refusal(errorCode, `reading the committed offset of ${keyOf(one)}`)
       }
+      if (errorCode !== kafka.none) continue
+      found.set(keyOf(one), offset < 0 ? undefined : { offset, metadata: metadata ?? '' })
     }
-    return offsets
+    return found
   }
 
   /** Cuts the connection on which JoinGroup or SyncGroup waits: it rejects at once. */
@@ -272,7 +197,7 @@ export class GroupCoordinator {
 
   async #ask<Answer extends { readonly errorCode: number }>(
     pool: BrokerPool,
-    act: (link: Link) => Promise<Answer>,
+    act: (connection: BrokerConnection) => Promise<Answer>,
     when: 'before the end' | 'also after the end' = 'before the end',
   ): Promise<Answer> {
     const wait = <Value>(promise: Promise<Value>): Promise<Value> =>
@@ -282,8 +207,11 @@ export class GroupCoordinator {
     const node = this.#node ?? (await wait((this.#finding ??= this.#find())))
     try {
       if (pool === this.#waits) this.#waitsAt = node
-      const link = await wait(pool.get(node))
-      const answer = await act(link)
+      const stays = <Value>(asking: Promise<Value>): Promise<Value> =>
+        whileCoordinator(this.#metadata, this.#options.groupId, node, asking)
+      const connection = await stays(wait(pool.get(node)))
+      if (pool === this.#waits) requireApis(`join group ${this.#options.groupId}`, connection, memberNeeds)
+      const answer = await stays(act(connection))
       this.#metadata.absolve(node)
       const { errorCode } = answer
       if (errorCode === kafka.coordinatorNotAvailable || errorCode === kafka.notCoordinator) this.#lost(node)

@@ -1,5 +1,5 @@
 /** Heartbeats while something else is waited for. */
-import { kafka } from '../cluster/kafka-errors.ts'
+import { kafka } from '../protocol/error-codes.ts'
 
 export interface Beating {
   /** Asks the coordinator, as this member; gives Kafka's error code. */

@@ -1,7 +1,8 @@
 /** What the group's leader does beside: it shares everybody's partitions out, and notices when there are more, or fewer. */
-import { assignPartitions, decodeSubscription, encodeAssignment } from './assignment.ts'
+import { assignPartitions } from './assignment.ts'
 import type { JoinAnswer } from './coordinator-requests.ts'
 import type { Metadata } from '../cluster/metadata.ts'
+import { readSubscription, writeAssignment } from '../protocol/consumer-protocol.ts'
 
 /** Milliseconds between two looks for partitions that were added. */
 const LOOK_EVERY = 2_000
@@ -33,7 +34,10 @@ export class GroupLeader {
 
   /** This member leads: shares everybody's partitions out. Rejects when no broker tells how many there are. */
   async share(joined: JoinAnswer): Promise<{ memberId: string; assignment: Buffer }[]> {
-    const subscriptions = joined.members.map((one) => decodeSubscription(one.memberId, one.metadata))
+    const subscriptions = joined.members.map((one) => ({
+      memberId: one.memberId,
+      ...readSubscription(one.metadata),
+    }))
     const topics = new Set(subscriptions.flatMap((one) => one.topics))
     this.watch(topics)
     await this.#metadata.refresh()
@@ -47,7 +51,7 @@ export class GroupLeader {
     if (joined.skipAssignment) return []
     return shares.map(([memberId, partitions]) => ({
       memberId,
-      assignment: encodeAssignment(partitions),
+      assignment: writeAssignment(partitions),
     }))
   }
 

@@ -1,7 +1,7 @@
 /** How a member leaves its group, whatever it was doing: nobody is to wait until its session has timed out. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { GroupCoordinator } from './coordinator-requests.ts'
-import { kafka } from '../cluster/kafka-errors.ts'
+import { kafka } from '../protocol/error-codes.ts'
 
 /** Milliseconds within which the coordinator takes a leave; without it the session timeout does the same. */
 const LEAVE_LIMIT = 3_000

@@ -9,19 +9,21 @@ import type {
   Trouble,
 } from '../../transport.ts'
 import type { Connections } from '../cluster/connections.ts'
-import { ASSIGNMENT_PROTOCOL, decodeAssignment, encodeSubscription } from './assignment.ts'
-import { GroupCoordinator, type Identity } from './coordinator-requests.ts'
+import { ASSIGNMENT_PROTOCOL } from './assignment.ts'
+import { GroupCoordinator } from './coordinator-requests.ts'
 import { whileAlive } from './heartbeats.ts'
 import { GroupLeader } from './leader.ts'
 import { leaveGroup } from './leaving.ts'
+import { MemberTroubles } from './member-troubles.ts'
 import { Pace } from './pace.ts'
 import { GroupPartitions } from './partitions.ts'
-import { memberRefusal, nameTaken, placeLost } from './refusals.ts'
-import { Stalls } from './stalls.ts'
+import { Place } from './place.ts'
+import { memberRefusal, nameTaken, placeLost, sessionOver } from './refusals.ts'
+import { Session } from './session.ts'
 import type { GroupTimings } from './timings.ts'
 import { GroupTopics } from './topics.ts'
-import { Troubles, troubleKind } from '../../troubles.ts'
-import { isRetriable, kafka } from '../cluster/kafka-errors.ts'
+import { readAssignment, writeSubscription } from '../protocol/consumer-protocol.ts'
+import { isRetriable, kafka } from '../protocol/error-codes.ts'
 import type { Metadata } from '../cluster/metadata.ts'
 import { untilAborted } from '../cluster/until-aborted.ts'
 
@@ -36,8 +38,6 @@ const TICK = 100
 const START_GRACE = 20_000
 /** Milliseconds that a start waits for the positions of its partitions: one whose leader is away keeps it no longer. */
 const READY_LIMIT = 2_000
-/** Milliseconds without a coordinator after which that is reported: no election takes as long. */
-const SILENCE = 30_000
 
 /**
  *                       JoinGroup: everybody is there        SyncGroup: assignment
@@ -47,9 +47,11 @@ const SILENCE = 30_000
  *      │           │   (everything that is still held is read, and committed, all the while)
  *      │           └── coordinator lost while joining: found anew, asked again
  *      │
- *      └── UNKNOWN_MEMBER_ID, ILLEGAL_GENERATION: everything is lost, from any state
+ *      ├── UNKNOWN_MEMBER_ID, ILLEGAL_GENERATION: everything is lost, from any state
+ *      └── the session is over by our own clock (`session.ts`): likewise, whether anybody answers or not
  *
- *   coordinator lost while stable: found anew; if it knows this member in this generation, nothing has changed
+ *   coordinator lost while stable: found anew; if it knows this member in this generation, and the session lasts, nothing
+ *   has changed
  *   FENCED_INSTANCE_ID: another process has this static member's name: everything is lost, and that is the end
  *   close(): everything is let go of and drained, heartbeats going on; then the group is left (`leaving.ts`)
  *
@@ -61,7 +63,7 @@ const SILENCE = 30_000
  * with it every commit under way (`commits.ts`).
  *
  * When the process was held up for long, the group may have given its partitions away. The clock shows it before anything
- * else happens (`stalls.ts`): nothing is handed over until a heartbeat has been answered.
+ * else happens: nothing is handed over until a heartbeat has been answered.
  */
 export class GroupMember implements GroupMembership {
   readonly #options: GroupOptions
@@ -69,38 +71,29 @@ export class GroupMember implements GroupMembership {
   readonly #leader: GroupLeader
   readonly #coordinator: GroupCoordinator
   readonly #partitions: GroupPartitions
-  readonly #troubles: Troubles
+  readonly #troubles: MemberTroubles
   readonly #topics: GroupTopics
-  readonly #stalls: Stalls
+  readonly #place = new Place()
+  readonly #session: Session
   readonly #pace = new Pace()
   readonly #started = Promise.withResolvers<void>()
   readonly #abort = new AbortController()
   readonly #timer: NodeJS.Timeout
   #running: Promise<void> | undefined
   #closing: Promise<void> | undefined
-  #memberId = ''
-  /** As of the last JoinGroup. */
-  #generation = -1
-  /** The generation of the last assignment. */
-  #synced = -1
-  #state: 'outside' | 'joining' | 'syncing' | 'stable' = 'outside'
   #rejoin = 'first join'
   #begun = false
   /** Whoever joined has the member in hand: nothing is handed over before. */
   #ready = false
   #settledAt = -Infinity
-  /** When a coordinator last answered as one. */
-  #answeredAt = performance.now()
-  /** The answer to a JoinGroup without a member id, which names us: there is a member from then on. */
-  #naming: Promise<string> | undefined
   #fenced = false
 
   constructor(connections: Connections, metadata: Metadata, options: GroupOptions, timings: GroupTimings) {
     this.#options = options
     this.#timings = timings
-    this.#stalls = new Stalls(timings.sessionTimeout / 2)
-    this.#troubles = new Troubles(options)
-    this.#topics = new GroupTopics(metadata, options.topics, this.#troubles)
+    this.#session = new Session(timings.sessionTimeout)
+    this.#troubles = new MemberTroubles(options)
+    this.#topics = new GroupTopics(metadata, options.topics, this.#troubles.list)
     this.#leader = new GroupLeader(metadata)
     this.#coordinator = new GroupCoordinator(connections, metadata, {
       groupId: options.groupId,
@@ -114,11 +107,11 @@ export class GroupMember implements GroupMembership {
       connections,
       metadata,
       coordinator: this.#coordinator,
-      identity: () => this.#identity(),
+      identity: () => this.#place.identity,
       doubt: () => this.#pace.wake(),
       mayDeliver: () => this.#mayDeliver(),
       onDrained: () => this.#drained(),
-      troubles: this.#troubles,
+      troubles: this.#troubles.list,
       onError: (error) => options.onError?.(error),
     })
     this.#timer = setInterval(() => this.#tick(), TICK)
@@ -157,7 +150,7 @@ export class GroupMember implements GroupMembership {
   }
 
   troubles(): readonly Trouble[] {
-    return this.#troubles.list
+    return this.#troubles.list.list
   }
 
   close(): Promise<void> {
@@ -170,11 +163,7 @@ export class GroupMember implements GroupMembership {
 
   /** The transport is closing, which closes this member too. */
   transportClosed(): void {
-    const error = new TransportError(
-      'MILENA_CLOSED',
-      `group ${this.#options.groupId}: the transport was closed`,
-    )
-    this.#troubles.begin('transport', { kind: 'closed', since: Date.now(), error })
+    this.#troubles.transportClosed()
     void this.close()
   }
 
@@ -190,8 +179,8 @@ export class GroupMember implements GroupMembership {
   async #leave(): Promise<void> {
     if (this.#fenced || (this.#begun && this.#options.groupInstanceId !== undefined)) return
     await leaveGroup(this.#coordinator, {
-      memberId: this.#memberId,
-      naming: this.#naming,
+      memberId: this.#place.memberId,
+      naming: this.#place.naming,
       isStatic: this.#options.groupInstanceId !== undefined,
     })
   }
@@ -202,7 +191,7 @@ export class GroupMember implements GroupMembership {
     this.#leader.close()
     this.#topics.close()
     this.#coordinator.end()
-    this.#troubles.endAllBut('transport', this.#fenced ? 'place' : '')
+    this.#troubles.end(this.#fenced)
     this.#pace.wake()
     this.#started.reject(new TransportError('MILENA_CLOSED', `group ${this.#options.groupId}: closed`))
     this.#started.promise.catch(() => undefined)
@@ -219,7 +208,7 @@ export class GroupMember implements GroupMembership {
         if (this.#rejoin !== '' && !this.#partitions.draining) await this.#join()
         else {
           await this.#pause()
-          if (!this.#ended && this.#memberId !== '') await this.#beat()
+          if (!this.#ended && this.#place.memberId !== '') await this.#beat()
         }
       } catch (error) {
         await this.#failed(error)
@@ -228,25 +217,24 @@ export class GroupMember implements GroupMembership {
   }
 
   async #join(): Promise<void> {
-    const { topics } = this.#options
-    this.#state = 'joining'
-    const subscription = encodeSubscription(topics, this.#partitions.owned, this.#synced)
-    const joining = this.#coordinator.join(this.#memberId, ASSIGNMENT_PROTOCOL, subscription, this.#rejoin)
-    if (this.#memberId === '') {
-      this.#naming = joining.then(
-        ({ memberId }) => memberId,
-        () => '',
-      )
-    }
+    const place = this.#place
+    const subscription = writeSubscription({
+      topics: this.#options.topics,
+      owned: this.#partitions.owned,
+      generation: place.synced,
+    })
+    const askedToJoin = performance.now()
+    const joining = this.#coordinator.join(place.memberId, ASSIGNMENT_PROTOCOL, subscription, this.#rejoin)
+    place.joining(joining)
     const joined = await this.#whileAlive(joining)
     const { errorCode } = joined
-    if (errorCode === kafka.none || errorCode === kafka.memberIdRequired) this.#memberId = joined.memberId
-    this.#naming = undefined
+    if (errorCode === kafka.none || errorCode === kafka.memberIdRequired) place.named(joined.memberId)
+    place.joiningEnded()
     if (errorCode === kafka.memberIdRequired) return
     if (errorCode !== kafka.none) return this.#refused(errorCode, 'joining')
-    this.#generation = joined.generation
-    this.#answeredAt = performance.now()
-    this.#state = 'syncing'
+    this.#troubles.heard()
+    if (this.#session.answered(askedToJoin)) this.#partitions.wake()
+    place.syncing(joined.generation)
     const asked = performance.now()
     const sharing = joined.leads ? this.#leader.share(joined) : Promise.resolve(this.#leader.follow())
     const assignments = await untilAborted(sharing, this.#abort.signal, `group ${this.#options.groupId}`)
@@ -257,17 +245,16 @@ export class GroupMember implements GroupMembership {
         return
       return this.#refused(synced.errorCode, 'getting the assignment')
     }
-    this.#settle(decodeAssignment(synced.assignment), asked)
+    this.#settle(readAssignment(synced.assignment), asked)
   }
 
   #settle(assigned: readonly TopicPartition[], asked: number): void {
     if (this.#ended) return
-    this.#synced = this.#generation
+    this.#place.settled()
     this.#settledAt = performance.now()
-    this.#state = 'stable'
     this.#rejoin = ''
     this.#acknowledged(asked)
-    this.#troubles.end('place')
+    this.#troubles.placeFound()
     this.#partitions.apply(this.#closing === undefined ? assigned : [])
     this.#partitions.commits.drive()
     if (!this.#begun) this.#begin()
@@ -275,7 +262,7 @@ export class GroupMember implements GroupMembership {
 
   #begin(): void {
     this.#begun = true
-    this.#troubles.listen()
+    this.#troubles.list.listen()
     void this.#partitions.ready(READY_LIMIT).then(() => {
       this.#ready = true
       this.#started.resolve()
@@ -291,7 +278,7 @@ export class GroupMember implements GroupMembership {
 
   async #beat(): Promise<void> {
     const asked = performance.now()
-    const code = await this.#coordinator.heartbeat({ memberId: this.#memberId, generation: this.#generation })
+    const code = await this.#coordinator.heartbeat(this.#place.claimed)
     if (code === kafka.none) this.#acknowledged(asked)
     else if (code === kafka.rebalanceInProgress) {
       this.#acknowledged(asked)
@@ -301,10 +288,9 @@ export class GroupMember implements GroupMembership {
 
   /** The coordinator knows us, or knew us when it was asked. */
   #acknowledged(asked: number): void {
-    this.#answeredAt = performance.now()
-    this.#troubles.end('coordinator')
+    this.#troubles.known()
     this.#partitions.commits.drive()
-    if (this.#stalls.answered(asked)) this.#partitions.wake()
+    if (this.#session.answered(asked)) this.#partitions.wake()
   }
 
   async #refused(code: number, what: string): Promise<void> {
@@ -317,8 +303,8 @@ export class GroupMember implements GroupMembership {
       this.#started.reject(error)
       this.#end()
     } else if (code === kafka.unknownMemberId || code === kafka.illegalGeneration) {
-      const error = placeLost(groupId, code, this.#stalls.heldUp, this.#timings.sessionTimeout)
-      this.#lose(code === kafka.unknownMemberId ? '' : this.#memberId, error)
+      const error = placeLost(groupId, code, this.#session)
+      this.#lose(code === kafka.unknownMemberId ? '' : this.#place.memberId, error)
     } else if (code !== kafka.rebalanceInProgress) {
       if (!isRetriable(code)) throw memberRefusal(groupId, code, what)
       await this.#sleep(RETRY_PAUSE)
@@ -326,50 +312,35 @@ export class GroupMember implements GroupMembership {
     }
   }
 
-  /** The group has gone on without this member. */
+  /** The group has gone on without this member, or may have. */
   #lose(memberId: string, error: TransportError): void {
-    const hadPlace = this.#synced !== -1 || this.#fenced
-    this.#memberId = memberId
-    this.#generation = -1
-    this.#synced = -1
-    this.#state = 'outside'
+    const hadPlace = this.#place.isHeld || this.#fenced
+    this.#place.lost(memberId)
+    this.#session.end()
     this.#rejoin = 'lost its place'
     this.#leader.follow()
-    this.#stalls.over()
     this.#partitions.lose()
-    if (hadPlace && this.#begun) this.#trouble('place', error)
+    if (hadPlace && this.#begun) this.#troubles.placeLost(error)
   }
 
   /** Nothing of a failure is final here, except at the start. */
   async #failed(error: unknown): Promise<void> {
-    this.#naming = undefined
+    this.#place.joiningEnded()
     if (this.#ended) return
     const lasting = error instanceof TransportError && !error.retryable ? error : undefined
-    const silent = performance.now() - this.#answeredAt
     if (lasting !== undefined) {
       this.#started.reject(lasting)
       this.#started.promise.catch(() => undefined)
-      if (this.#begun) this.#trouble('coordinator', lasting)
-    } else if (silent > SILENCE && this.#begun) {
-      const text = `group ${this.#options.groupId}: no coordinator has answered for ${SILENCE} ms`
-      const silence = new TransportError('MILENA_BROKER_UNREACHABLE', text, { cause: error })
-      this.#trouble('coordinator', silence, silent)
     }
+    if (this.#begun) this.#troubles.failed(error)
     await this.#sleep(lasting === undefined ? RETRY_PAUSE : REFUSED_PAUSE)
     // A coordinator that came back, or its successor, is asked at once whether it knows us.
     this.#pace.wake()
   }
 
-  /** One that lasts, told once; it began `ago` milliseconds before now. */
-  #trouble(cause: string, error: TransportError, ago = 0): void {
-    const since = Math.round(Date.now() - ago)
-    if (this.#troubles.begin(cause, { kind: troubleKind(error), since, error }))
-      this.#options.onError?.(error)
-  }
-
   #whileAlive<Answer>(waiting: Promise<Answer>): Promise<Answer> {
     return whileAlive(waiting, this.#timings.heartbeatInterval, {
-      beat: () => this.#coordinator.heartbeat({ memberId: this.#memberId, generation: this.#generation }),
+      beat: () => this.#coordinator.heartbeat(this.#place.claimed),
       known: (asked) => this.#acknowledged(asked),
       // Not once this member leaves: what waits then is to tell it its name.
       dead: () => {
@@ -381,28 +352,32 @@ export class GroupMember implements GroupMembership {
   #tick(): void {
     const now = performance.now()
     this.#noticeStall(now)
+    this.#noticeEnd(now)
     this.#partitions.commits.expire(now)
     this.#topics.look(now)
-    if (this.#state !== 'stable' || this.#rejoin !== '') return
+    if (this.#place.state !== 'stable' || this.#rejoin !== '') return
     this.#rejoin = this.#leader.changed(now) ?? ''
     if (this.#rejoin !== '') this.#pace.wake()
   }
 
   #mayDeliver(): boolean {
-    this.#noticeStall(performance.now())
-    return this.#ready && !this.#stalls.doubtful
+    const now = performance.now()
+    this.#noticeStall(now)
+    return this.#ready && this.#session.trusted(now)
   }
 
   /** The session may be over: the coordinator is asked at once. That it did not answer meanwhile says nothing. */
   #noticeStall(now: number): void {
-    if (!this.#stalls.look(now)) return
-    this.#answeredAt = now
+    if (!this.#session.look(now)) return
+    this.#troubles.heard()
     this.#pace.wake()
   }
 
-  #identity(): Identity | undefined {
-    if (this.#state === 'syncing' || this.#state === 'outside' || this.#synced === -1) return undefined
-    return { memberId: this.#memberId, generation: this.#generation }
+  /** The session is over, as far as we know: what is held may be somebody else's now. */
+  #noticeEnd(now: number): void {
+    if (!this.#place.isHeld || this.#session.lasts(now)) return
+    this.#lose(this.#place.memberId, sessionOver(this.#options.groupId, this.#session))
+    this.#pace.wake()
   }
 
   /** Until the next heartbeat is due or something is to be done. */

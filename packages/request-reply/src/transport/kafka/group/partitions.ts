@@ -13,6 +13,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errorOf } from '../../../words.ts'
+import { keyOf } from '../../partition-key.ts'
 import type { GroupOptions, OffsetToCommit, TopicPartition } from '../../transport.ts'
 import type { Connections } from '../cluster/connections.ts'
 import type { ReadPartition } from '../reading/broker-fetcher.ts'
@@ -290,10 +291,6 @@ function isKept({ draining }: Holding): boolean {
  */
 function isStale({ floor, reading }: Holding, offset: number): boolean {
   return offset < floor || (reading !== undefined && reading.recreated && offset > reading.position)
-}
-
-function keyOf({ topic, partition }: TopicPartition): string {
-  return `${topic}/${partition}`
 }
 
 function bare({ topic, partition }: TopicPartition): TopicPartition {

@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { TransportError } from '../../../errors.ts'
+import { keyOf } from '../../partition-key.ts'
 import type { GroupOptions, TopicPartition } from '../../transport.ts'
 import type { BrokerPool, Connections } from '../cluster/connections.ts'
 import type { CommitHolding, GroupCommits } from './commits.ts'
@@ -128,8 +129,4 @@ export class GroupPositions<Holding extends CommitHolding> {
 
 function cause(partition: TopicPartition): string {
   return `position ${keyOf(partition)}`
-}
-
-function keyOf({ topic, partition }: TopicPartition): string {
-  return `${topic}/${partition}`
 }

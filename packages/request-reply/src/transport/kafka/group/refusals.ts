@@ -1,13 +1,13 @@
 /** What the coordinator's refusals mean for a member, in words. */
 import { TransportError } from '../../../errors.ts'
 import { ASSIGNMENT_PROTOCOL } from './assignment.ts'
-import { errorName, refusal } from '../cluster/kafka-errors.ts'
-
-const INCONSISTENT_PROTOCOL = 23
+import type { Session } from './session.ts'
+import { refusal } from '../cluster/kafka-errors.ts'
+import { errorName, kafka } from '../protocol/error-codes.ts'
 
 /** A refusal that trying again does not mend by itself. `what` is what the member was doing. */
 export function memberRefusal(groupId: string, code: number, what: string): TransportError {
-  if (code !== INCONSISTENT_PROTOCOL) return refusal(code, `group ${groupId}: ${what}`)
+  if (code !== kafka.inconsistentGroupProtocol) return refusal(code, `group ${groupId}: ${what}`)
   return new TransportError(
     'MILENA_BROKER_ERROR',
     `group ${groupId}: its other members do not offer the ${ASSIGNMENT_PROTOCOL} assignment (${errorName(code)}); ` +
@@ -24,20 +24,30 @@ export function nameTaken(groupId: string, instanceId: string | undefined): Tran
   )
 }
 
-/** The group has gone on without this member (UNKNOWN_MEMBER_ID, ILLEGAL_GENERATION); `heldUp`: as `Stalls` says it. */
-export function placeLost(
-  groupId: string,
-  code: number,
-  heldUp: number,
-  sessionTimeout: number,
-): TransportError {
-  const session = `the session timeout of ${sessionTimeout} ms`
+/** The group has gone on without this member (UNKNOWN_MEMBER_ID, ILLEGAL_GENERATION). */
+export function placeLost(groupId: string, code: number, session: Session): TransportError {
   const why =
-    heldUp > 0
-      ? `this process was held up for ${heldUp} ms, ${heldUp > sessionTimeout ? 'longer than' : 'with'} ${session}: a handler that computes?`
-      : `no heartbeat of this member came within ${session}, or the coordinator has lost its memory.`
+    whyHeldUp(session) ??
+    `no heartbeat of this member came within the session timeout of ${session.timeout} ms, or the coordinator has lost its memory.`
   return new TransportError(
     'MILENA_COMMIT_FENCED',
     `group ${groupId}: ${why} The group has gone on without it (${errorName(code)}); it joins again`,
   )
+}
+
+/** The session is over by this member's own clock, whatever a coordinator would say. */
+export function sessionOver(groupId: string, session: Session): TransportError {
+  const why =
+    whyHeldUp(session) ??
+    `no coordinator has answered this member within the session timeout of ${session.timeout} ms.`
+  return new TransportError(
+    'MILENA_COMMIT_FENCED',
+    `group ${groupId}: ${why} Others may have its partitions by now, so it has let go of them; it joins again`,
+  )
+}
+
+function whyHeldUp({ heldUp, timeout }: Session): string | undefined {
+  if (heldUp === 0) return undefined
+  const compared = heldUp > timeout ? 'longer than' : 'with'
+  return `this process was held up for ${heldUp} ms, ${compared} the session timeout of ${timeout} ms: a handler that computes?`
 }

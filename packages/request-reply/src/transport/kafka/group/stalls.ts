@@ -36,14 +36,12 @@ export class Stalls {
   }
 
   /**
-   * The coordinator has answered that it knows us. True when that ends the doubt. The race that `asked` decides: a
+   * The coordinator has answered that it knows us. The race that `asked` decides: a
    * heartbeat is answered, the process is stopped before it reads that, the session ends and another member takes over,
    * the process goes on, sees by the clock that it was stopped, and reads the old answer: it says nothing of now.
    */
-  answered(asked: number): boolean {
-    if (this.#since === undefined || asked < this.#since) return false
-    this.over()
-    return true
+  answered(asked: number): void {
+    if (this.#since !== undefined && asked >= this.#since) this.over()
   }
 
   /** It is known what the group did. */

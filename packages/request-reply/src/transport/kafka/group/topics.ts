@@ -1,5 +1,6 @@
 /** The topics that a member subscribes to: which of them are missing, or not for it. A lasting trouble each. */
-import { isRetriable, kafka, refusal } from '../cluster/kafka-errors.ts'
+import { refusal } from '../cluster/kafka-errors.ts'
+import { isRetriable, kafka } from '../protocol/error-codes.ts'
 import type { Troubles } from '../../troubles.ts'
 import type { Metadata } from '../cluster/metadata.ts'
 

@@ -12,6 +12,9 @@ export function writeUnsigned(buffer: Buffer, start: number, value: number): num
   return at
 }
 
+/** What stands where a topic has, or needs, no id. */
+export const NO_TOPIC_ID = '00000000-0000-0000-0000-000000000000'
+
 /** The UUID that stands here, as metadata has it. */
 export function readUuid(buffer: Buffer, at: number): string {
   const hex = buffer.toString('hex', at, at + 16)

@@ -13,6 +13,8 @@ export class Reader {
   readonly bytes: Buffer
   readonly flexible: boolean
   at: number
+  /** Milliseconds that the broker wants to be left in peace (KIP-219); set where the answer says so. */
+  throttle = 0
 
   constructor(bytes: Buffer, flexible: boolean, at = 0) {
     this.bytes = bytes

@@ -13,9 +13,11 @@
  * A partition is in at most one fetch at a time (`ReadPartition.flight`). When it is removed or moves to another leader
  * its flight is cleared: whatever the old fetch still answers for it is passed over.
  */
-import type { BrokerPool, Link } from '../cluster/connections.ts'
-import { sendFetch, type FetchAnswer, type FetchedPartition } from './fetch-api.ts'
+import type { BrokerConnection } from '../cluster/connection.ts'
+import type { BrokerPool } from '../cluster/connections.ts'
+import { fetchApi, type FetchAnswer, type FetchedPartition } from './fetch-api.ts'
 import type { Metadata } from '../cluster/metadata.ts'
+import { Portion } from '../cluster/portion.ts'
 import { AnswerMemory } from '../batches/record-batches.ts'
 import type { Trouble } from '../../transport.ts'
 
@@ -110,6 +112,7 @@ export class BrokerFetcher {
   readonly #owner: FetchOwner
   readonly #long: FetchPath
   readonly #express: FetchPath
+  readonly #portion = new Portion(MAX_BYTES)
   #failures = 0
   #notBefore = 0
   #turn = 0
@@ -144,9 +147,9 @@ export class BrokerFetcher {
     if (node === undefined) return
     path.busy = true
     path.sentAt = now
-    const link = path.pool.peek(node)
-    if (link !== undefined) {
-      this.#fetch(path, link, partitions)
+    const connection = path.pool.peek(node)
+    if (connection !== undefined) {
+      this.#fetch(path, connection, partitions)
       return
     }
     path.pool.get(node).then(
@@ -158,15 +161,20 @@ export class BrokerFetcher {
     )
   }
 
-  #fetch(path: FetchPath, link: Link, partitions: ReadPartition[]): void {
+  #fetch(path: FetchPath, connection: BrokerConnection, partitions: ReadPartition[]): void {
     // Brokers fill an answer in the order of the request: each partition comes first in its turn.
     const turn = this.#turn++ % partitions.length
     const order = turn === 0 ? partitions : [...partitions.slice(turn), ...partitions.slice(0, turn)]
     const flight: Flight = { partitions: order, sentAt: path.sentAt }
     for (const partition of order) partition.flight = flight
-    const limits = { wait: path.wait, maxBytes: MAX_BYTES, partitionMaxBytes: PARTITION_MAX_BYTES }
+    const maxBytes = this.#portion.bytes
+    const limits = {
+      wait: path.wait,
+      maxBytes,
+      partitionMaxBytes: Math.min(maxBytes, PARTITION_MAX_BYTES),
+    }
     try {
-      sendFetch(link, order, limits, (error, answer) => {
+      connection.send(fetchApi, { targets: order, limits }, (error, answer) => {
         if (this.#stopped) return
         const failure =
           error ?? (answer!.errorCode === 0 ? undefined : new Error(`error ${answer!.errorCode}`))
@@ -180,6 +188,7 @@ export class BrokerFetcher {
 
   #answered(path: FetchPath, flight: Flight, answer: FetchAnswer): void {
     this.#failures = 0
+    this.#portion.carried()
     const node = this.#owner.metadata.nodes.get(this.broker)
     if (node !== undefined) this.#owner.metadata.absolve(node)
     // Brokers answer in the order of the request: each look begins behind the last, and finds at once.
@@ -208,6 +217,7 @@ export class BrokerFetcher {
 
   #failFlight(path: FetchPath, flight: Flight, error: unknown): void {
     land(flight)
+    this.#portion.failed(error)
     this.#fail(path, error)
   }
 

@@ -24,7 +24,8 @@ import {
   type FetchOwner,
   type ReadPartition,
 } from './broker-fetcher.ts'
-import { errorName, kafka, refusal } from '../cluster/kafka-errors.ts'
+import { refusal } from '../cluster/kafka-errors.ts'
+import { errorName, kafka } from '../protocol/error-codes.ts'
 import { AnswerReading, REFUSED_PAUSE, type AnswerListener } from './answer-reading.ts'
 import { LogEnds } from './log-ends.ts'
 import type { Metadata } from '../cluster/metadata.ts'
@@ -44,8 +45,6 @@ const FIRST_LOOK = 50
 const LONGEST_LOOK = 500
 /** Milliseconds without any answer for a partition after which that is reported: no election takes as long. */
 const SILENCE = 30_000
-const OFFSET_NOT_AVAILABLE = 78
-const INCONSISTENT_TOPIC_ID = 103
 
 /** Errors of a partition that only mean: look for its leader again. */
 const lookAgain: ReadonlySet<number> = new Set([
@@ -53,13 +52,13 @@ const lookAgain: ReadonlySet<number> = new Set([
   kafka.leaderNotAvailable,
   kafka.notLeaderOrFollower,
   kafka.requestTimedOut,
-  9, // REPLICA_NOT_AVAILABLE
+  kafka.replicaNotAvailable,
   kafka.networkException,
   kafka.kafkaStorageError,
   kafka.fencedLeaderEpoch,
   kafka.unknownLeaderEpoch,
   kafka.unknownTopicId,
-  INCONSISTENT_TOPIC_ID,
+  kafka.inconsistentTopicId,
 ])
 
 export interface ReaderOptions extends AnswerListener {
@@ -113,7 +112,12 @@ export class LogReader implements FetchOwner {
       this.wake()
       options.onEndsKnown?.()
     })
-    this.#stopListening = metadata.onChange(() => this.#settle())
+    const stopSettling = metadata.onChange(() => this.#settle())
+    const stopProblems = metadata.onProblem(() => this.#troubles.cluster(metadata.problem))
+    this.#stopListening = () => {
+      stopSettling()
+      stopProblems()
+    }
     this.#timer = setInterval(() => this.#tick(), TICK)
   }
 
@@ -277,7 +281,7 @@ export class LogReader implements FetchOwner {
       return
     }
     const now = performance.now()
-    if (code === OFFSET_NOT_AVAILABLE) {
+    if (code === kafka.offsetNotAvailable) {
       partition.notBefore = now + TICK // a new leader that does not know the high watermark yet (KIP-207)
     } else if (code === kafka.offsetOutOfRange) {
       partition.notBefore = Infinity

@@ -1,31 +1,28 @@
-/** Where partitions begin and end now: the ListOffsets API (version 6), asked of each partition's leader. */
-import { setTimeout as sleep } from 'node:timers/promises'
-import { listOffsetsV6 } from '@platformatic/kafka'
+/** Where partitions begin and end now, asked of each partition's leader. */
 import { TransportError } from '../../../errors.ts'
+import { keyOf } from '../../partition-key.ts'
 import type { StartPosition, TopicPartition } from '../../transport.ts'
-import type { BrokerPool } from '../cluster/connections.ts'
-import { codesOf, isRetriable, kafka, orAnswer, refusal, unreachable } from '../cluster/kafka-errors.ts'
+import { addressOf, type BrokerPool } from '../cluster/connections.ts'
+import { deepestMessage, refusal, unreachable } from '../cluster/kafka-errors.ts'
+import { isRetriable, kafka } from '../protocol/error-codes.ts'
 import type { BrokerNode, Metadata } from '../cluster/metadata.ts'
-import type { ApiVersionTable } from '../cluster/versions.ts'
+import { Pauses, type PauseOptions } from '../cluster/pauses.ts'
+import { EARLIEST, LATEST, listOffsetsApi } from '../protocol/list-offsets.ts'
 
 /** What counts as the latest: the end of what read_committed readers get, or the high watermark. */
 export type Isolation = 'committed' | 'uncommitted'
-const isolations: Readonly<Record<Isolation, number>> = { uncommitted: 0, committed: 1 }
+const isolations: Readonly<Record<Isolation, 0 | 1>> = { uncommitted: 0, committed: 1 }
 /** Milliseconds for the first answer about a topic. */
 const START_LIMIT = 10_000
-/** Not a replica. */
-const CLIENT = -1
-const timestamps: Readonly<Record<StartPosition, bigint>> = { earliest: -2n, latest: -1n }
+const timestamps: Readonly<Record<StartPosition, number>> = { earliest: EARLIEST, latest: LATEST }
 /** Milliseconds between two tries; metadata is asked for in between. */
-const RETRY_PAUSE = 50
-/** Milliseconds in all: longer than the election after a broker's death. */
-const LIMIT = 20_000
-
-const listOffsetsApi: ApiVersionTable<typeof listOffsetsV6.api> = {
-  name: 'ListOffsets',
-  key: 2,
-  versions: { 6: listOffsetsV6.api },
-}
+const PAUSES: PauseOptions = { first: 50, longest: 250 }
+/** Milliseconds without an answer after which others are asked who leads now, and between two such looks. */
+const LOOKS: PauseOptions = { first: 400, longest: 800 }
+/** Milliseconds in all: longer than any election after a broker's death. */
+const LIMIT = 60_000
+/** Milliseconds when no broker says who leads: then no election is waited for. */
+const SILENCE = 20_000
 
 export interface OffsetsSource {
   readonly metadata: Metadata
@@ -36,7 +33,7 @@ export interface OffsetsSource {
 
 /**
  * The offset of the first record that is left, or of the one to be appended next, for each partition in turn; whoever
- * leads it is looked for until it answers, at most 20 s. The topics must be watched.
+ * leads it is looked for until it answers: at most 60 s, and 20 s when no broker answers at all. The topics must be watched.
  *
  * @throws TransportError `MILENA_TOPIC_MISSING`, `MILENA_PARTITION_MISSING`, `MILENA_NOT_AUTHORIZED`,
  * `MILENA_AUTHENTICATION_FAILED`, `MILENA_BROKER_UNREACHABLE`, `MILENA_CLOSED`, `MILENA_BROKER_ERROR`
@@ -47,7 +44,9 @@ export async function findOffsets(
   at: StartPosition,
 ): Promise<number[]> {
   const found = new Map<TopicPartition, number>()
-  const deadline = performance.now() + LIMIT
+  const began = performance.now()
+  let toldAt = began
+  const pauses = new Pauses(PAUSES)
   let cause: unknown
   for (;;) {
     const left = partitions.filter((one) => !found.has(one))
@@ -61,12 +60,19 @@ export async function findOffsets(
     }
     if (source.signal.aborted) throw new TransportError('MILENA_CLOSED', 'closed while looking for offsets')
     if (found.size === partitions.length) continue
-    if (performance.now() > deadline) throw overdue(left, cause)
-    await source.metadata.refresh().catch((error: unknown) => {
-      if (error instanceof TransportError && error.code !== 'MILENA_BROKER_UNREACHABLE') throw error
-      cause = error
-    })
-    await sleep(RETRY_PAUSE, undefined, { signal: source.signal }).catch(() => undefined)
+    const { problem } = source.metadata
+    if (problem?.kind === 'unreachable') throw problem.error
+    const now = performance.now()
+    if (now - began > LIMIT || now - toldAt > SILENCE)
+      throw overdue(source.metadata, left, now - began, cause)
+    await source.metadata.refresh().then(
+      () => (toldAt = performance.now()),
+      (error: unknown) => {
+        if (error instanceof TransportError && error.code !== 'MILENA_BROKER_UNREACHABLE') throw error
+        cause = error
+      },
+    )
+    await pauses.wait(source.signal)
   }
 }
 
@@ -90,17 +96,62 @@ async function askLeaders<Partition extends TopicPartition>(
   isolation: Isolation,
   found: Map<Partition, number>,
 ): Promise<PromiseSettledResult<void>[]> {
+  const { metadata } = source
   const byLeader = new Map<BrokerNode, Partition[]>()
   for (const one of partitions) {
-    const leader = source.metadata.leader(one.topic, one.partition)
+    const leader = metadata.leader(one.topic, one.partition)
     if (leader === undefined) continue
     const list = byLeader.get(leader.node)
     if (list === undefined) byLeader.set(leader.node, [one])
     else list.push(one)
   }
   return Promise.allSettled(
-    [...byLeader].map(([node, theirs]) => askLeader(source, node, theirs, at, isolation, found)),
+    [...byLeader].map(async ([node, theirs]) => {
+      const answer = await whileLeading(
+        metadata,
+        node,
+        theirs,
+        askLeader(source, node, theirs, at, isolation),
+      )
+      for (const [one, offset] of answer) found.set(one, offset)
+    }),
   )
+}
+
+/**
+ * The outcome of a request to a leader. Rejects when one of the partitions gets another leader, or its leader another
+ * term, while it is waited for: a leader that hangs would keep it as long as the request may take.
+ */
+async function whileLeading<Answer>(
+  metadata: Metadata,
+  node: BrokerNode,
+  partitions: readonly TopicPartition[],
+  asking: Promise<Answer>,
+): Promise<Answer> {
+  const moved = Promise.withResolvers<never>()
+  const over = new AbortController()
+  const pauses = new Pauses(LOOKS)
+  const terms = partitions.map(({ topic, partition }) => metadata.leader(topic, partition)?.epoch)
+  const hasMoved = ({ topic, partition }: TopicPartition, index: number): boolean => {
+    const leader = metadata.leader(topic, partition)
+    return leader !== undefined && (leader.node.id !== node.id || leader.epoch !== terms[index])
+  }
+  const look = async (): Promise<void> => {
+    for (;;) {
+      await pauses.wait(over.signal)
+      if (over.signal.aborted) return
+      await metadata.refresh().catch(() => undefined)
+      if (!partitions.some(hasMoved)) continue
+      moved.reject(new Error(`broker ${addressOf(node)} lost the leadership while it was asked`))
+      return
+    }
+  }
+  void look()
+  try {
+    return await Promise.race([asking, moved.promise])
+  } finally {
+    over.abort()
+  }
 }
 
 /**
@@ -119,6 +170,7 @@ export async function awaitTopic(metadata: Metadata, topic: string, signal?: Abo
       if (error instanceof TransportError && error.code !== 'MILENA_BROKER_UNREACHABLE') throw error
       cause = error
     })
+    if (metadata.problem?.kind === 'unreachable') throw metadata.problem.error
     const state = metadata.topic(topic)
     if (state !== undefined) {
       checkPartition(metadata, { topic, partition: 0 })
@@ -156,53 +208,49 @@ async function askLeader<Partition extends TopicPartition>(
   partitions: readonly Partition[],
   at: StartPosition,
   isolation: Isolation,
-  found: Map<Partition, number>,
-): Promise<void> {
-  const topics = Map.groupBy(partitions, (one) => one.topic)
-  const epochs = (topic: string, partition: number): number => metadata.leader(topic, partition)?.epoch ?? -1
+): Promise<ReadonlyMap<Partition, number>> {
+  const found = new Map<Partition, number>()
+  const asked = new Map(partitions.map((one) => [keyOf(one), one]))
   try {
-    const link = await pool.get(node)
-    const { api } = link.pick(listOffsetsApi)
-    const answer = await orAnswer(
-      api.async(
-        link.connection,
-        CLIENT,
-        isolations[isolation],
-        [...topics].map(([name, list]) => ({
-          name,
-          partitions: list.map(({ partition }) => ({
-            partitionIndex: partition,
-            currentLeaderEpoch: epochs(name, partition),
-            timestamp: timestamps[at],
-          })),
-        })),
-      ),
-    )
+    const connection = await pool.get(node)
+    const offsets = await connection.ask(listOffsetsApi, {
+      isolation: isolations[isolation],
+      partitions: partitions.map(({ topic, partition }) => {
+        const epoch = metadata.leader(topic, partition)?.epoch ?? -1
+        return { topic, partition, epoch, timestamp: timestamps[at] }
+      }),
+    })
     metadata.absolve(node)
-    for (const topic of answer.topics) {
-      for (const one of topic.partitions) {
-        const asked = topics.get(topic.name)?.find(({ partition }) => partition === one.partitionIndex)
-        if (asked === undefined) continue
-        if (one.errorCode === kafka.none) found.set(asked, Number(one.offset))
-        else if (!isRetriable(one.errorCode)) {
-          throw refusal(
-            one.errorCode,
-            `finding the offsets of topic ${topic.name}, partition ${one.partitionIndex}`,
-          )
-        }
+    for (const one of offsets) {
+      const wanted = asked.get(keyOf(one))
+      if (wanted === undefined) continue
+      if (one.errorCode === kafka.none) found.set(wanted, one.offset)
+      else if (!isRetriable(one.errorCode)) {
+        throw refusal(one.errorCode, `finding the offsets of topic ${one.topic}, partition ${one.partition}`)
       }
     }
+    return found
   } catch (error) {
-    if (codesOf(error).length === 0 && !(error instanceof TransportError)) metadata.blame(node)
+    if (!(error instanceof TransportError)) metadata.blame(node)
     throw error
   }
 }
 
-function overdue(left: readonly TopicPartition[], cause: unknown): TransportError {
-  const names = left.map(({ topic, partition }) => `${topic}/${partition}`).join(', ')
+function overdue(
+  metadata: Metadata,
+  left: readonly TopicPartition[],
+  waited: number,
+  cause: unknown,
+): TransportError {
+  const names = left.map(({ topic, partition }) => {
+    const leader = metadata.leader(topic, partition)
+    return `${topic}/${partition} (${leader === undefined ? 'no leader' : addressOf(leader.node)})`
+  })
+  const why = cause === undefined ? 'they lead no more, or not yet' : deepestMessage(cause)
   return new TransportError(
     'MILENA_BROKER_UNREACHABLE',
-    `the leaders of ${names} did not answer within ${LIMIT} ms; see whether their brokers run`,
+    `the leaders of ${names.join(', ')} did not answer within ${Math.round(waited / 1_000)} s (${why}); ` +
+      `see whether their brokers run, and can be reached from here where they say that they are`,
     { cause },
   )
 }

@@ -1,7 +1,8 @@
 /** Who leads the partitions that are read, and whether their topics are still the same ones. */
 import { TransportError } from '../../../errors.ts'
 import type { ReadPartition } from './broker-fetcher.ts'
-import { kafka, refusal } from '../cluster/kafka-errors.ts'
+import { refusal } from '../cluster/kafka-errors.ts'
+import { kafka } from '../protocol/error-codes.ts'
 import type { Metadata, TopicState } from '../cluster/metadata.ts'
 import type { ReadingTroubles } from './reading-troubles.ts'
 

@@ -10,6 +10,7 @@
  *    └─────────────────────────────────────────────────────┘
  */
 import type { BrokerNode } from '../cluster/metadata.ts'
+import { Portion } from '../cluster/portion.ts'
 import type { OutgoingBatch, PartitionQueue } from './partition-queue.ts'
 import type { PartitionResult } from './produce.ts'
 
@@ -48,6 +49,7 @@ export class BrokerSender {
   node: BrokerNode
   readonly #host: BrokerSenderHost
   readonly #ready = new Set<PartitionQueue>()
+  readonly #portion = new Portion(REQUEST_BYTES)
   #flight: Flight | undefined
   #preparingSince: number | undefined
   #scheduled = false
@@ -148,7 +150,7 @@ export class BrokerSender {
       batches.set(queue, batch)
       this.#host.departed(queue, batch)
       bytes += batch.bytes.length
-      if (bytes >= REQUEST_BYTES) break
+      if (bytes >= this.#portion.bytes) break
     }
     if (batches.size === 0 && (again || (!goes && wait !== Infinity))) {
       clearTimeout(this.#timer)
@@ -188,6 +190,7 @@ export class BrokerSender {
 
   #landed(flight: Flight, results: readonly PartitionResult[]): void {
     this.#flight = undefined
+    this.#portion.carried()
     const byTopic = new Map<string, PartitionResult[]>()
     for (const result of results) {
       let partitions = byTopic.get(result.topic)
@@ -207,6 +210,7 @@ export class BrokerSender {
 
   #crashed(flight: Flight, error: unknown): void {
     this.#flight = undefined
+    this.#portion.failed(error)
     for (const [queue, batch] of flight.batches) {
       queue.unanswered(batch, error)
       this.#host.lookAgain(queue)

@@ -1,21 +1,13 @@
 /**
- * The Produce request (API key 0, versions 9 to 11, which have one form) and its answer:
- *
- *     transactional_id acks timeout_ms [topic: name [partition: index records TAGS] TAGS] TAGS
+ * Produce (key 0), versions 9 to 12, which have one form: batches, each to its partition.
  *
  * `acks` is always −1: an answer means that all in-sync replicas have the records.
  */
-import { Writer, produceV10, produceV11, produceV9 } from '@platformatic/kafka'
-import type { Link } from '../cluster/connections.ts'
-import { orAnswer } from '../cluster/kafka-errors.ts'
-import { writeUnsigned } from '../protocol/primitive-types.ts'
-import type { ApiVersionTable } from '../cluster/versions.ts'
+import type { Api } from '../protocol/api.ts'
+import { readByTopic, writeByTopic } from '../protocol/by-topic.ts'
+import type { Reader } from '../protocol/reader.ts'
 
-export const produceApi: ApiVersionTable<typeof produceV9> = {
-  name: 'Produce',
-  key: 0,
-  versions: { 9: produceV9, 10: produceV10, 11: produceV11 },
-}
+const ALL_IN_SYNC = -1
 
 /** An encoded batch on its way to its partition. */
 export interface PartitionBatch {
@@ -37,68 +29,55 @@ export interface PartitionResult {
 }
 
 /**
- * Sends batches, at most one of each partition, to the broker that leads them. Rejects when no answer came: whether
- * the batches were appended is then unknown. `timeout`: milliseconds that the broker may wait for the in-sync replicas.
+ * Batches, at most one of each partition, for the broker that leads them. Without an answer it is unknown whether they
+ * were appended.
  */
-export async function produce(
-  link: Link,
-  batches: readonly PartitionBatch[],
-  timeout: number,
-): Promise<PartitionResult[]> {
-  const { version, api } = link.pick(produceApi)
-  const answer = await orAnswer(
-    new Promise<ReturnType<typeof produceV9.parseResponse>>((resolve, reject) => {
-      link.connection.send(
-        produceApi.key,
-        version,
-        () => encodeRequest(batches, timeout),
-        api.parseResponse,
-        true,
-        true,
-        (error, payload) => (error === null ? resolve(payload!) : reject(error)),
-      )
-    }),
-  )
-  const results: PartitionResult[] = []
-  for (const topic of answer.responses) {
-    for (const one of topic.partitionResponses) {
-      results.push({
-        topic: topic.name,
-        partition: one.index,
-        errorCode: one.errorCode,
-        baseOffset: Number(one.baseOffset),
-        guilty: one.recordErrors.map((record) => record.batchIndex),
-        message: one.recordErrors[0]?.batchIndexErrorMessage ?? one.errorMessage ?? undefined,
-      })
-    }
-  }
-  return results
+export interface ProduceRequest {
+  readonly batches: readonly PartitionBatch[]
+  /** Milliseconds that the broker may wait for the in-sync replicas. */
+  readonly timeout: number
 }
 
-/** In pieces, which the client puts together with its own: batches are copied once. */
-function encodeRequest(batches: readonly PartitionBatch[], timeout: number): Writer {
-  const topics = Map.groupBy(batches, (batch) => batch.topic)
-  const head = Buffer.allocUnsafe(12)
-  head[0] = 0 // no transactional id
-  head.writeInt16BE(-1, 1)
-  head.writeInt32BE(timeout, 3)
-  const writer = Writer.create().append(head.subarray(0, writeUnsigned(head, 7, topics.size + 1)))
-  for (const [topic, partitions] of topics) {
-    const name = Buffer.from(topic)
-    const start = Buffer.allocUnsafe(10 + name.length)
-    let at = writeUnsigned(start, 0, name.length + 1)
-    start.set(name, at)
-    at = writeUnsigned(start, at + name.length, partitions.length + 1)
-    writer.append(start.subarray(0, at))
-    for (const { partition, bytes } of partitions) {
-      const index = Buffer.allocUnsafe(9)
-      index.writeInt32BE(partition, 0)
-      writer.append(index.subarray(0, writeUnsigned(index, 4, bytes.length + 1)))
-      writer.append(bytes).append(NO_TAGS)
-    }
-    writer.append(NO_TAGS)
-  }
-  return writer.append(NO_TAGS)
+export const produceApi: Api<ProduceRequest, PartitionResult[]> = {
+  name: 'Produce',
+  key: 0,
+  versions: { oldest: 9, newest: 12 },
+  flexibleFrom: 9,
+  throttledFrom: Infinity, // it stands behind the results
+  write(to, { batches, timeout }) {
+    to.text(null).int16(ALL_IN_SYNC).int32(timeout) // no transactional id
+    writeByTopic(to, batches, (writer, { partition, bytes }) => {
+      writer.int32(partition).piece(bytes).tags()
+    })
+    to.tags()
+  },
+  read(from) {
+    const results = readByTopic(from, readResult)
+    from.throttle = from.int32()
+    from.tags()
+    return results
+  },
 }
 
-const NO_TAGS = Buffer.of(0)
+function readResult(from: Reader, topic: string): PartitionResult {
+  const partition = from.int32()
+  const errorCode = from.int16()
+  const baseOffset = from.int64()
+  from.int64() // when it was appended, if the topic says so
+  from.int64() // where the log begins
+  const faults = from.array((reader) => {
+    const fault = { index: reader.int32(), message: reader.nullableText() }
+    reader.tags()
+    return fault
+  })
+  const message = from.nullableText()
+  from.tags()
+  return {
+    topic,
+    partition,
+    errorCode,
+    baseOffset,
+    guilty: faults.map((one) => one.index),
+    message: faults[0]?.message ?? message ?? undefined,
+  }
+}

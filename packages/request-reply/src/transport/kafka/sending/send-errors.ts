@@ -3,7 +3,7 @@ import { TransportError, type ErrorDetails } from '../../../errors.ts'
 import { longestTopicName, malformed, unsendable } from '../../malformed.ts'
 import type { OutgoingRecord } from '../../transport.ts'
 import { maxRecordSize, type BatchRecord } from './batch-encoding.ts'
-import { errorName } from '../cluster/kafka-errors.ts'
+import { errorName } from '../protocol/error-codes.ts'
 
 /** A broker closes the connection on a larger request (`socket.request.max.bytes`), which would look like a failure to retry. */
 const LARGEST_RECORD = 100 * 1024 * 1024 - 4_096

@@ -1,22 +1,17 @@
 /** The real cluster behind the sender: metadata, and connections for Produce alone. */
-import { setTimeout as sleep } from 'node:timers/promises'
-import { initProducerIdV3, initProducerIdV4, initProducerIdV5 } from '@platformatic/kafka'
 import type { BrokerPool, Connections } from '../cluster/connections.ts'
-import { isRetriable, orAnswer, refusal } from '../cluster/kafka-errors.ts'
+import { refusal } from '../cluster/kafka-errors.ts'
+import { Pauses, type PauseOptions } from '../cluster/pauses.ts'
+import { isRetriable, kafka } from '../protocol/error-codes.ts'
+import { initProducerIdApi } from '../protocol/init-producer-id.ts'
 import type { BrokerNode, Leader, Metadata, TopicState } from '../cluster/metadata.ts'
-import { produce, produceApi, type PartitionBatch, type PartitionResult } from './produce.ts'
+import { produceApi, type PartitionBatch, type PartitionResult } from './produce.ts'
 import type { SenderCluster } from './sender.ts'
-import type { ApiVersionTable } from '../cluster/versions.ts'
 
-const initProducerIdApi: ApiVersionTable<typeof initProducerIdV4.api> = {
-  name: 'InitProducerId',
-  key: 22,
-  versions: { 3: initProducerIdV3.api, 4: initProducerIdV4.api, 5: initProducerIdV5.api },
-}
 /** Milliseconds that a request may take beyond what the broker may wait for its replicas. */
 const GRACE = 1_000
 /** Milliseconds between tries for a producer id, and how many. */
-const PAUSE = 20
+const PAUSES: PauseOptions = { first: 20, longest: 200 }
 const ROUNDS = 20
 
 export class KafkaSenderCluster implements SenderCluster {
@@ -56,19 +51,20 @@ export class KafkaSenderCluster implements SenderCluster {
 
   async connect(node: BrokerNode): Promise<void> {
     try {
-      const link = await this.#pool.get(node)
+      const connection = await this.#pool.get(node)
       // A version gap must show here: once a batch counts as sent, its outcome is unknown.
-      link.pick(produceApi)
+      connection.version(produceApi)
     } catch (error) {
       this.#metadata.blame(node)
-      throw error
+      const { problem } = this.#metadata
+      throw problem?.kind === 'unreachable' ? problem.error : error
     }
   }
 
   async produce(node: BrokerNode, batches: readonly PartitionBatch[]): Promise<PartitionResult[]> {
     try {
-      const link = this.#pool.peek(node) ?? (await this.#pool.get(node))
-      const results = await produce(link, batches, this.#timeout)
+      const connection = this.#pool.peek(node) ?? (await this.#pool.get(node))
+      const results = await connection.ask(produceApi, { batches, timeout: this.#timeout })
       this.#metadata.absolve(node)
       return results
     } catch (error) {
@@ -79,19 +75,15 @@ export class KafkaSenderCluster implements SenderCluster {
 
   async newProducerId(): Promise<bigint> {
     const act = 'ask for a producer id'
+    const pauses = new Pauses(PAUSES)
     for (let round = 0; ; round++) {
-      const { link, broker } = await this.#metadata.anyLink()
-      const { api } = link.pick(initProducerIdApi)
-      const answer = await orAnswer(api.async(link.connection, null, this.#timeout, -1n, -1)).catch(
-        (error: unknown) => {
-          this.#metadata.blame(broker)
-          throw error
-        },
+      const answer = await this.#metadata.askAny('a request for a producer id', (connection) =>
+        connection.ask(initProducerIdApi, { timeout: this.#timeout }),
       )
-      if (answer.errorCode === 0) return answer.producerId
+      if (answer.errorCode === kafka.none) return answer.producerId
       // A broker that has none in stock fetches some and says COORDINATOR_LOAD_IN_PROGRESS meanwhile.
       if (round >= ROUNDS || !isRetriable(answer.errorCode)) throw refusal(answer.errorCode, act)
-      await sleep(PAUSE)
+      await pauses.wait(undefined)
     }
   }
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { patternsFor, problemOfAddress, problemOfPattern, ReplyTopics } from '../src/replier/reply-address.ts'
+import { problemOfAddress, problemOfPattern, ReplyTopics } from '../src/wire/reply-topics.ts'
 
-const own = (topic: string): ReplyTopics => new ReplyTopics(patternsFor(topic), new Set([topic]))
+const own = (topic: string): ReplyTopics => new ReplyTopics([], new Set([topic]), topic)
 
-test('by default a request topic allows the names that share its prefix', () => {
+test('by default a request topic allows the reply topics that share its prefix', () => {
   const topics = own('payment_request')
   assert.equal(topics.allows('payment_reply'), true)
   assert.equal(topics.allows('payment_response_gateway-1'), true)
@@ -12,6 +12,25 @@ test('by default a request topic allows the names that share its prefix', () => 
   assert.equal(topics.allows('paymentreply'), false)
   assert.equal(own('shop.radius.request').allows('shop.radius.reply.7'), true)
   assert.equal(own('shop.radius.request').allows('shop.other'), false)
+})
+
+test('by default no topic of events, no retry topic, dead-letter topic or request topic is written to', () => {
+  const topics = own('orders.request')
+  for (const name of [
+    'orders.paid',
+    'orders.request-dlt',
+    'orders.request-retry',
+    'orders.refund.request',
+    'orders.reply-retry-0',
+    'orders.reply.dlt',
+    'orders.reply.DLQ',
+    'orders.reply.dead-letters',
+    'orders.results.request',
+    'orders.',
+  ])
+    assert.equal(topics.allows(name), false, name)
+  for (const name of ['orders.reply', 'orders.REPLIES.gw-1', 'orders.order-response', 'orders.answers-2'])
+    assert.equal(topics.allows(name), true, name)
 })
 
 test('a request topic without a separator allows names that begin with it and a separator', () => {

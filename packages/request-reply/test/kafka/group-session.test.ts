@@ -1,0 +1,97 @@
+/** A member that loses its coordinator and nothing else: until when it may hold what it was given. */
+import assert from 'node:assert/strict'
+import { afterEach, describe, mock, test } from 'node:test'
+import { startEmbeddedKafka } from '@milena/embedded-kafka'
+import { Session } from '../../src/transport/kafka/group/session.ts'
+import { openKafka } from '../../src/transport/kafka/kafka-transport.ts'
+import type { Transport } from '../../src/transport/transport.ts'
+import { Conditions, keyOf, MemberLog } from '../collector.ts'
+import { cutOff } from './cut-off.ts'
+
+const topic = 'work'
+const groupId = 'workers'
+const session = { sessionTimeout: 1_000, heartbeatInterval: 200 }
+const open: (() => Promise<void>)[] = []
+
+afterEach(async () => {
+  mock.restoreAll()
+  for (const close of open.splice(0).toReversed()) await close()
+})
+
+describe('a session', () => {
+  test('lasts for its timeout after the last question that was answered, counted from when it was asked', () => {
+    const one = new Session(10_000)
+    assert.equal(one.lasts(0), false, 'nothing was answered')
+    one.answered(5_000)
+    assert.equal(one.lasts(14_999), true)
+    assert.equal(one.lasts(15_000), false)
+    // Answers overtake each other: an older question proves no more than it did.
+    one.answered(4_000)
+    assert.equal(one.lasts(14_999), true)
+    one.answered(9_000)
+    assert.equal(one.lasts(18_999), true)
+    one.end()
+    assert.equal(one.lasts(9_001), false)
+  })
+
+  test('is in doubt after the process was held up, until a question is answered that was asked since', () => {
+    const start = performance.now()
+    const one = new Session(10_000)
+    one.answered(start)
+    assert.equal(one.look(start + 100), false)
+    assert.equal(one.trusted(start + 100), true)
+    assert.equal(one.look(start + 6_000), true)
+    assert.equal(one.lasts(start + 6_000), true)
+    assert.equal(one.trusted(start + 6_000), false)
+    assert.equal(one.answered(start + 90), false, 'asked before it was held up')
+    assert.equal(one.trusted(start + 6_001), false)
+    assert.equal(one.answered(start + 6_001), true, 'records were held back')
+    assert.equal(one.trusted(start + 6_002), true)
+    assert.equal(one.answered(start + 6_003), false, 'none were')
+  })
+})
+
+test('a member that cannot reach its coordinator lets go when its session is over by its own clock', async () => {
+  const broker = await startEmbeddedKafka({ groups: { minSessionTimeoutMs: 1_000 }, topics: [`${topic}:2`] })
+  open.push(() => broker.close())
+  const connect = async (): Promise<Transport> => {
+    const transport = await openKafka({ brokers: broker.brokers })
+    open.push(() => transport.close())
+    return transport
+  }
+  const conditions = new Conditions()
+  const [a, b] = [new MemberLog('a', conditions), new MemberLog('b', conditions)]
+  const [first, second] = [await connect(), await connect()]
+  const options = { groupId, topics: [topic], ...session }
+  const membership = await first.join(a.options(options))
+  await a.holds(2)
+  let mended = false
+  await cutOff(() => mended)
+  await conditions.until('a has let go of everything', () => a.held.size === 0)
+  assert.deepEqual(
+    a.events.slice(2).toSorted(),
+    [0, 1].map((partition) => `!${topic}/${partition}`),
+    'as lost: it may be handled beside by whoever has it now',
+  )
+  await conditions.until('that is told', () => a.errors.length > 0)
+  assert.match(
+    a.errors[0]!.message,
+    /group workers: no coordinator has answered this member within .* 1000 ms/,
+  )
+  assert.deepEqual(
+    membership.troubles().map(({ kind }) => kind),
+    ['not-a-member'],
+  )
+
+  await second.join(b.options(options))
+  await b.holds(2)
+  const send = (partition: number): Promise<unknown> =>
+    second.send({ topic, partition, key: null, value: Buffer.from(`for ${partition}`), headers: [] })
+  for (const partition of [0, 1]) await send(partition)
+  await b.count(2)
+  assert.deepEqual(a.records.map(keyOf), [], 'nothing is handed over beside its successor')
+
+  mended = true
+  await Promise.all([a.holds(1), b.holds(1)])
+  assert.deepEqual(membership.troubles(), [])
+})
