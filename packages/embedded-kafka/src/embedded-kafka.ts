@@ -2,7 +2,7 @@ import { apiHandlers } from './apis.ts'
 import { Broker } from './broker.ts'
 import type { BrokerNode } from './broker.ts'
 import type { Topic } from './log/topics.ts'
-import { completeOptions, completeTopic, configMap } from './options.ts'
+import { completeOptions, completeTopic, configMap, invalidOptions } from './options.ts'
 import type { EmbeddedKafkaOptions, TopicInput } from './options.ts'
 import { BrokerServer } from './server.ts'
 
@@ -44,7 +44,7 @@ export interface EmbeddedKafka extends AsyncDisposable {
  * Starts a broker in this process. It listens when the promise resolves, and keeps the process alive until it is
  * closed.
  *
- * @throws RangeError that names every option that is wrong; ProtocolError if a topic cannot be made; the system's
+ * @throws RangeError (`code`: EMBEDDED_KAFKA_OPTIONS_INVALID) that names every option that is wrong; ProtocolError if a topic cannot be made; the system's
  *   error if the port cannot be had (EADDRINUSE)
  */
 export async function startEmbeddedKafka(options: EmbeddedKafkaOptions = {}): Promise<EmbeddedKafka> {
@@ -99,7 +99,7 @@ export async function startEmbeddedKafka(options: EmbeddedKafkaOptions = {}): Pr
 function createTopic(broker: Broker, input: TopicInput): Topic {
   const problems: string[] = []
   const { name, partitions, configs } = completeTopic(input, broker.settings.defaultPartitions, problems)
-  if (problems.length > 0) throw new RangeError(`embedded Kafka: ${problems.join('; ')}`)
+  if (problems.length > 0) throw invalidOptions(problems)
   return broker.topics.create(name, partitions, configMap(configs))
 }
 

@@ -150,19 +150,57 @@ const otherNames = new Set([
 /** One partition may hold this part of the logs' memory, an eighth, unless its topic says otherwise. */
 const partitionShare = 8
 
+/** The code of the error about options that are wrong. */
+export const optionsInvalid = 'EMBEDDED_KAFKA_OPTIONS_INVALID'
+
+/** One error that lists every problem. */
+export function invalidOptions(problems: readonly string[]): RangeError & { readonly code: string } {
+  return Object.assign(new RangeError(`embedded Kafka: ${problems.join('; ')}`), { code: optionsInvalid })
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** For messages: a number as it is, and of anything else what it is. */
+function kindOf(value: unknown): string {
+  if (typeof value === 'number' || value === null || value === undefined) return String(value)
+  if (typeof value === 'object') return Array.isArray(value) ? 'a list' : 'an object'
+  return `a ${typeof value}`
+}
+
 /** Fills in the defaults. @throws RangeError that names every option that is wrong, at once */
 export function completeOptions(given: EmbeddedKafkaOptions): BrokerSettings {
+  if (!isObject(given)) throw invalidOptions([`its options must be an object, not ${kindOf(given)}`])
   const problems: string[] = []
   for (const name of Object.keys(given)) {
-    if (!(name in numbers) && !otherNames.has(name)) problems.push(`${name} is not an option`)
+    if (!(name in numbers) && !otherNames.has(name)) problems.push(`there is no option ${name}`)
   }
   const number = (name: keyof typeof numbers): number => {
     const [usual, least, greatest] = numbers[name]
     const value = given[name] ?? usual
     if (Number.isInteger(value) && value >= least && value <= greatest) return value
-    problems.push(`${name} must be a whole number from ${least} to ${greatest}, not ${String(value)}`)
+    problems.push(`${name} must be a whole number from ${least} to ${greatest}, not ${kindOf(value)}`)
     return usual
   }
+  const texts = ['host', 'advertisedHost', 'clusterId'] as const
+  for (const name of texts) {
+    const value: unknown = given[name]
+    if (value !== undefined && (typeof value !== 'string' || value === ''))
+      problems.push(`${name} must be a text, not ${kindOf(value)}`)
+  }
+  const { autoCreateTopics, report, warn } = given
+  if (autoCreateTopics !== undefined && typeof autoCreateTopics !== 'boolean')
+    problems.push(`autoCreateTopics must be true or false, not ${kindOf(autoCreateTopics)}`)
+  for (const [name, value] of Object.entries({ report, warn }))
+    if (value !== undefined && typeof value !== 'function')
+      problems.push(`${name} must be a function, not ${kindOf(value)}`)
+  for (const name of ['topicDefaults', 'groups'] as const)
+    if (given[name] !== undefined && !isObject(given[name]))
+      problems.push(`${name} must be an object, not ${kindOf(given[name])}`)
+  if (given.topics !== undefined && !Array.isArray(given.topics))
+    problems.push(`topics must be a list, not ${kindOf(given.topics)}`)
+  if (problems.length > 0) throw invalidOptions(problems)
   const host = given.host ?? '127.0.0.1'
   const defaultPartitions = number('defaultPartitions')
   const maxLogBytes = number('maxLogBytes')
@@ -207,7 +245,7 @@ export function completeOptions(given: EmbeddedKafkaOptions): BrokerSettings {
     warn: given.warn ?? given.report ?? warnProcess,
   }
   if (groups === undefined || problems.length > 0) {
-    throw new RangeError(`embedded Kafka: ${problems.join('; ')}`)
+    throw invalidOptions(problems)
   }
   return { ...settings, groups }
 }
@@ -222,13 +260,35 @@ export function completeTopic(
   defaultPartitions: number,
   problems: string[],
 ): Required<TopicSpec> {
-  if (typeof topic === 'object') return { partitions: defaultPartitions, configs: {}, ...topic }
+  if (isObject(topic)) {
+    problems.push(...problemsOfTopic(topic as TopicSpec))
+    return { partitions: defaultPartitions, configs: {}, ...(topic as TopicSpec) }
+  }
+  if (typeof topic !== 'string') {
+    problems.push(`a topic is a name, name:partitions or { name, partitions, configs }, not ${kindOf(topic)}`)
+    return { name: '', partitions: 1, configs: {} }
+  }
   const [name = '', partitions, ...rest] = topic.split(':')
   if (rest.length > 0 || (partitions !== undefined && !/^[1-9]\d{0,4}$/.test(partitions))) {
     problems.push(`topic "${topic}" is written name or name:partitions`)
   }
   return { name, partitions: partitions === undefined ? defaultPartitions : Number(partitions), configs: {} }
 }
+
+function problemsOfTopic(topic: TopicSpec): string[] {
+  const problems = Object.keys(topic)
+    .filter((name) => !topicNames.has(name))
+    .map((name) => `a topic has no option ${name}`)
+  const { name, partitions, configs } = topic
+  if (typeof name !== 'string') problems.push(`a topic's name must be a text, not ${kindOf(name)}`)
+  if (partitions !== undefined && !Number.isSafeInteger(partitions))
+    problems.push(`a topic's partitions must be a whole number, not ${kindOf(partitions)}`)
+  if (configs !== undefined && !isObject(configs))
+    problems.push(`a topic's configs must be an object, not ${kindOf(configs)}`)
+  return problems
+}
+
+const topicNames: ReadonlySet<string> = new Set<keyof TopicSpec>(['name', 'partitions', 'configs'])
 
 /** Configs as the protocol has them, by name and as text. */
 export function configMap(

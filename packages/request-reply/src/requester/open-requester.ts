@@ -197,7 +197,7 @@ export class OpenRequester implements AsyncDisposable {
   }
 
   close(options?: { readonly timeout?: number | undefined }): Promise<void> {
-    const closed = this.#parts.closing.close(options?.timeout)
+    const closed = this.#parts.closing.close(options)
     if (this.#parts.closing.begun) this.#parts.turns.close(this.#parts.closing.error())
     return closed
   }

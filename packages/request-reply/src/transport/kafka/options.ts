@@ -1,6 +1,8 @@
 /** What can be set about the connection to Apache Kafka, checked once. */
 import type { ConnectionOptions as TlsOptions } from 'node:tls'
-import { OptionsError, unknownOptions } from '../../errors.ts'
+import { OptionsError } from '../../errors.ts'
+import { unknownOptions } from '../../given.ts'
+import { foreign, said } from '../../words.ts'
 
 /** How records are compressed on the wire and in the log. */
 export type Compression = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
@@ -102,7 +104,7 @@ const mechanisms: readonly string[] = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'
 
 /** Checks the options and fills in the defaults. Throws an `OptionsError` that lists every problem. */
 export function resolveKafkaOptions(options: KafkaOptions): ResolvedKafkaOptions {
-  const problems = unknownOptions(options, known)
+  const problems = unknownOptions('Kafka options', options, known)
   checkBrokers(options.brokers, problems)
   if (options.clientId !== undefined && (typeof options.clientId !== 'string' || options.clientId === '')) {
     problems.push('clientId must be a text that is not empty')
@@ -113,12 +115,12 @@ export function resolveKafkaOptions(options: KafkaOptions): ResolvedKafkaOptions
   checkSasl(options.sasl, problems)
   const compression = options.compression ?? 'none'
   if (!compressions.includes(compression)) {
-    problems.push(`compression must be one of ${compressions.join(', ')}, not ${compression}`)
+    problems.push(`compression must be one of ${compressions.join(', ')}, not ${said(compression)}`)
   }
   const whole = (name: keyof KafkaOptions, fallback: number, min: number, max = 2 ** 31 - 1): number => {
     const value = options[name] ?? fallback
     if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value
-    problems.push(`${name} must be a whole number from ${min} to ${max}, not ${JSON.stringify(value)}`)
+    problems.push(`${name} must be a whole number from ${min} to ${max}, not ${said(value)}`)
     return fallback
   }
   const resolved: ResolvedKafkaOptions = {
@@ -150,7 +152,10 @@ function checkBrokers(brokers: unknown, problems: string[]): void {
     return
   }
   for (const broker of brokers) {
-    if (parseAddress(broker) === undefined) problems.push(`brokers: ${String(broker)} is not host:port`)
+    if (parseAddress(broker) === undefined)
+      problems.push(
+        `brokers: ${typeof broker === 'string' ? foreign(broker, 300) : said(broker)} is not host:port`,
+      )
   }
 }
 
