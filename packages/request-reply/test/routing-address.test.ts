@@ -9,7 +9,7 @@ import { replyPartition } from '../src/routing/reply-partition.ts'
 import { startOf } from '../src/routing/resume.ts'
 import type { ReplyRouting, RoutingContext } from '../src/routing/routing.ts'
 import { createMemoryBroker, type MemoryBroker } from '../src/transport/memory/broker.ts'
-import type { Transport, Trouble } from '../src/transport/transport.ts'
+import type { IncomingRecord, Transport, Trouble } from '../src/transport/transport.ts'
 import { ManualClock } from './manual-clock.ts'
 
 const opened: { close(): Promise<void> }[] = []
@@ -26,6 +26,7 @@ function connect(broker: MemoryBroker): Transport {
 interface Instance {
   readonly routing: CompleteReplyRouting
   readonly transport: Transport
+  readonly received: IncomingRecord[]
   readonly warnings: Error[]
 }
 
@@ -38,6 +39,7 @@ async function open(
 ): Promise<Instance> {
   const transport = options.transport ?? connect(broker)
   const warnings: Error[] = []
+  const received: IncomingRecord[] = []
   const opening = openRouting(routing, {
     transport,
     instanceId: 'gw-1',
@@ -45,15 +47,20 @@ async function open(
     resumeFrom: undefined,
     pending: () => [],
     clock,
-    receive() {},
+    receive: (records) => void received.push(...records),
     unreadable() {},
     onTrouble() {},
     warn: (error) => void warnings.push(error),
     ...options,
   })
-  const ticking = setInterval(() => void clock.advance(5), 5)
-  const opened = await opening.finally(() => clearInterval(ticking))
-  return { routing: opened, transport, warnings }
+  const settled = opening.then(
+    () => true,
+    () => true,
+  )
+  do await clock.advance(20)
+  while (!(await Promise.race([settled, Promise.resolve(false)])))
+  const opened = await opening
+  return { routing: opened, transport, received, warnings }
 }
 
 const topic = 'replies'
@@ -122,12 +129,64 @@ test('replyPartition: of two that share a partition the one that closes leaves t
 })
 
 for (const strategy of [twelve, instanceReplyTopic({ prefix: 'replies_' })]) {
-  test(`${strategy.name}: two living instances under one instance id are told, once each`, async () => {
+  test(`${strategy.name}: an instance id that a living instance has is refused, with who has it and until when`, async () => {
+    const broker = createMemoryBroker()
+    const clock = new ManualClock()
+    const living = await open(broker, clock, strategy)
+    opened.push(living.routing)
+    await clock.advance(7_000)
+    const address = living.routing.address()
+    await assert.rejects(open(broker, clock, strategy), (error: OptionsError) => {
+      assert.equal(error.code, 'MILENA_OPTIONS_INVALID')
+      const until = /until (\S+Z)/.exec(error.message)?.[1]
+      const left = Date.parse(until!) - clock.now()
+      assert.ok(left > 29_000 && left <= 30_000, `${until}, asked at ${new Date(clock.now()).toISOString()}`)
+      assert.match(error.message, new RegExp(`instanceId gw-1: a living instance, process ${process.pid}@`))
+      assert.ok(error.message.includes(`${address.topic}[${address.partition ?? 0}]`), error.message)
+      return true
+    })
+    // What is refused has taken nothing away, and the question is no reply.
+    assert.ok((await living.transport.describeTopics()).has(address.topic))
+    assert.deepEqual([living.received, living.warnings], [[], []])
+    const other = await open(broker, clock, strategy, { instanceId: 'gw-2' })
+    opened.push(other.routing)
+    await living.routing.close()
+    opened.push((await open(broker, clock, strategy)).routing)
+  })
+
+  test(`${strategy.name}: a living instance’s id is not refused to whoever has taken the journal under it`, async () => {
+    const broker = createMemoryBroker()
+    const clock = new ManualClock()
+    const fenced = await open(broker, clock, strategy)
+    await clock.advance(1_000)
+    const successor = await open(broker, clock, strategy, { idIsOurs: true })
+    opened.push(fenced.routing, successor.routing)
+    assert.deepEqual(successor.routing.address(), fenced.routing.address())
+  })
+
+  test(`${strategy.name}: an instance id that a killed instance had is free after a second`, async () => {
+    const broker = createMemoryBroker()
+    const clock = new ManualClock()
+    const killed = await open(broker, clock, strategy)
+    await killed.transport.close()
+    const before = clock.now()
+    const successor = await open(broker, clock, strategy)
+    opened.push(successor.routing)
+    assert.deepEqual(successor.routing.address(), killed.routing.address())
+    assert.ok(clock.now() - before < 2_000, `${clock.now() - before} ms`)
+    // A question of its own that it reads is answered, and harms nothing.
+    await clock.advance(60_000)
+    assert.deepEqual([successor.received, successor.warnings], [[], []])
+  })
+
+  test(`${strategy.name}: two living instances under one instance id are told, once each, when the first was held up`, async () => {
     const broker = createMemoryBroker()
     const clock = new ManualClock()
     const one = await open(broker, clock, strategy)
     await clock.advance(3_000)
-    const two = await open(broker, clock, strategy)
+    const transport = connect(broker)
+    transport.send = () => Promise.reject(new TransportError('MILENA_NOT_SENT', 'the question never arrives'))
+    const two = await open(broker, clock, strategy, { transport })
     opened.push(one.routing, two.routing)
     await clock.advance(60_000)
     for (const { warnings } of [one, two]) {

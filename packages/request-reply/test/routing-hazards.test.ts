@@ -179,7 +179,15 @@ test('instanceReplyTopic: close leaves the topic to a successor that was started
   const first = await own(connect(broker), clock)
   await clock.advance(5_000)
   const transport = connect(broker)
-  const second = await own(transport, clock)
+  // The first is held up: it does not answer whether it lives.
+  const send = transport.send.bind(transport)
+  transport.send = () => Promise.reject(new TransportError('MILENA_NOT_SENT', 'the question never arrives'))
+  const opening = own(transport, clock)
+  const open = opening.then(() => true)
+  do await clock.advance(20)
+  while (!(await Promise.race([open, Promise.resolve(false)])))
+  const second = await opening
+  transport.send = send
   await first.routing.close()
   assert.deepEqual(await topicsOf(transport), ['replies_gw-1'])
   await second.routing.close()

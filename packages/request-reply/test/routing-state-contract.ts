@@ -129,7 +129,10 @@ export function describeRoutingStateContract(name: string, target: RoutingStateT
       assert.deepEqual(successor.received, ['meanwhile'])
       await reply(admin, successor, 'after')
       await until('the reply is received', () => successor.received.includes('after'))
-      assert.equal(sumOf(successor.routing.positions()), sumOf(positions) + 2)
+      // Beside the two, the question whether the predecessor lives (`living-owner.ts`), where the routing has one.
+      const read = sumOf(successor.routing.positions()) - sumOf(positions)
+      assert.ok(read === 2 || read === 3, `${read} records`)
+      assert.deepEqual(successor.received, ['meanwhile', 'after'])
       assert.deepEqual(killed.received, ['before'])
     })
 

@@ -1,8 +1,6 @@
 /** Nobody takes all of a gateway's places with one order. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { DatabaseError } from 'pg'
-import { isOutOfReach } from '../src/database/connect.ts'
 import { InHand, NotNow, Turns } from '../src/gateway/in-hand.ts'
 
 test('calls for the same share one piece of work, and take one place', async () => {
@@ -62,13 +60,4 @@ test('work of one order is done in turn, also behind work that failed; other ord
   await assert.rejects(failing, /no/)
   await next
   assert.deepEqual(done, ['other', 'next'])
-})
-
-test('a database that is away is told from a statement that is wrong', () => {
-  const refused = Object.assign(new Error('connect'), { code: 'ECONNREFUSED' })
-  const full = Object.assign(new DatabaseError('too many clients', 0, 'error'), { code: '53300' })
-  const wrong = Object.assign(new DatabaseError('no such column', 0, 'error'), { code: '42703' })
-  const busy = new Error('timeout exceeded when trying to connect')
-  assert.deepEqual([refused, full, busy].map(isOutOfReach), [true, true, true])
-  assert.deepEqual([wrong, new TypeError('x is undefined')].map(isOutOfReach), [false, false])
 })

@@ -2,7 +2,8 @@
  * `instanceReplyTopic`: a reply topic of its own for each instance, created when it starts and removed when it closes.
  * For strict isolation, or a right for each instance. What a killed instance leaves behind is swept by the living ones.
  *
- * Guaranteed: every reply that reaches the topic while it stands. An instance that is started under the same instance
+ * Guaranteed: every reply that reaches the topic while it stands. An instance id that another living instance has is
+ * refused at the start (`living-owner.ts`). An instance that is started under the same instance
  * id after a kill finds its topic as it was, and reads it from where the predecessor stood; it has `sweepAfter` for
  * that. A topic that is removed under its living owner is made again, also without `createTopics`. Not guaranteed:
  * replies that stood in a topic that was removed; `close` removes it, so nothing can be resumed after that.
@@ -12,6 +13,7 @@ import { OptionsError } from '../errors.ts'
 import type { TopicSpec } from '../transport/transport.ts'
 import { errorOf } from '../words.ts'
 import { Housekeeping, isClosed, LeaseTable, renewalInterval } from './leases.ts'
+import { answering, refuseLivingOwner } from './living-owner.ts'
 import { OwnLease } from './own-lease.ts'
 import { ReplyTopic } from './reply-topic.ts'
 import { startOf } from './resume.ts'
@@ -79,18 +81,22 @@ async function open(
   // First of all, so that positions that cannot be ours make no topic.
   const all = Array.from({ length: partitions }, (_, partition) => partition)
   const from = startOf('instanceReplyTopic', context.resumeFrom, topic, all)
-  if (before === undefined) await transport.createTopics([spec])
-
   const leases = new LeaseTable(transport, options.prefix)
-  const lease = new OwnLease(leases, { topic, partition: 0 }, context)
+  const place = { topic, partition: 0 }
+  if (before === undefined) await transport.createTopics([spec])
+  else await refuseLivingOwner(leases, place, context)
+  const lease = new OwnLease(leases, place, context)
   await lease.renew().catch(warn)
-  const replies = await ReplyTopic.open(context, { spec, partitions: 'all', from, makeAgain: true }).catch(
-    async (error: unknown) => {
-      // What stood there before may be needed yet.
-      if (before === undefined) await transport.deleteTopics([topic]).catch(warn)
-      throw error
-    },
-  )
+  const replies = await ReplyTopic.open(answering(context, lease), {
+    spec,
+    partitions: 'all',
+    from,
+    makeAgain: true,
+  }).catch(async (error: unknown) => {
+    // What stood there before may be needed yet.
+    if (before === undefined) await transport.deleteTopics([topic]).catch(warn)
+    throw error
+  })
   const renewal = new Housekeeping(clock, renewalInterval, () => lease.renew(), warn)
   const sweeper = new TopicSweeper({
     transport,

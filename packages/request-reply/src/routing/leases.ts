@@ -3,6 +3,8 @@
  * metadata of committed offsets of a group that has no members (OffsetCommit with generation −1; the metadata is free
  * text of up to 4 096 characters). There is no group protocol and so no rebalance; the last writer wins.
  *
+ * Whether whoever wrote one is alive, it cannot say; that is asked (`living-owner.ts`).
+ *
  * A lease only keeps the house in order. Two owners of one address, or none, cost bytes; they never cost a reply.
  */
 import type { Clock, ScheduledTimer } from '../clock.ts'
@@ -14,10 +16,16 @@ export interface Lease extends TopicPartition {
   readonly owner: string
   /** Milliseconds since the Unix epoch, by the owner's clock. */
   readonly renewedAt: number
+  /** The owner's process, as `pid@host`. */
+  readonly holder?: string | undefined
+  /** The question that this renewal answers (`living-owner.ts`). */
+  readonly answers?: string | undefined
 }
 
 /** Milliseconds between renewals. */
 export const renewalInterval = 10_000
+/** A lease that was not renewed for this long, in milliseconds, no longer counts when an address is chosen. */
+export const leaseValidity: number = 3 * renewalInterval
 
 export class LeaseTable {
   readonly #transport: Transport
@@ -35,7 +43,9 @@ export class LeaseTable {
   }
 
   write(lease: Lease): Promise<void> {
-    return this.#write(lease, `${lease.owner} ${Math.round(lease.renewedAt)}`)
+    const { owner, renewedAt, holder, answers } = lease
+    const parts = [owner, Math.round(renewedAt), holder, holder === undefined ? undefined : answers]
+    return this.#write(lease, parts.filter((part) => part !== undefined).join(' '))
   }
 
   release(place: TopicPartition): Promise<void> {
@@ -48,8 +58,10 @@ export class LeaseTable {
 }
 
 function parseLease({ topic, partition, metadata }: CommittedOffset): Lease | undefined {
-  const match = /^(\S{1,255}) (\d{1,16})$/.exec(metadata)
-  return match === null ? undefined : { topic, partition, owner: match[1]!, renewedAt: Number(match[2]) }
+  const match = /^(\S{1,255}) (\d{1,16})(?: (\S{1,300})(?: (\S{1,100}))?)?$/.exec(metadata)
+  if (match === null) return undefined
+  const [, owner, renewedAt, holder, answers] = match
+  return { topic, partition, owner: owner!, renewedAt: Number(renewedAt), holder, answers }
 }
 
 /** Whether an error says that the transport was closed: nothing will go well any more, and whoever closed it knows. */

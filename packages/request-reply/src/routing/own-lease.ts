@@ -1,8 +1,12 @@
 /** The lease of this very instance: renewed while it lives, given back when it closes, and watched for a second owner. */
+import { hostname } from 'node:os'
 import { OptionsError } from '../errors.ts'
 import type { TopicPartition } from '../transport/transport.ts'
 import type { Lease, LeaseTable } from './leases.ts'
 import type { RoutingContext } from './routing.ts'
+
+/** Who holds a lease, for people. */
+const holder = `${process.pid}@${hostname().replaceAll(/\s/g, '_').slice(0, 250)}`
 
 export class OwnLease {
   readonly #table: LeaseTable
@@ -21,12 +25,12 @@ export class OwnLease {
     this.#context = context
   }
 
-  /** Writes it anew, also when it could not be looked at before. */
-  async renew(): Promise<void> {
+  /** Writes it anew, also when it could not be looked at before; `answers` is a question that this answers. */
+  async renew(answers?: string): Promise<void> {
     try {
       if (this.#latest !== undefined) this.#look(await this.#read())
     } finally {
-      await this.#write()
+      await this.#write(answers)
     }
   }
 
@@ -47,10 +51,10 @@ export class OwnLease {
     return (await this.#table.read([topic])).find((lease) => lease.partition === partition)
   }
 
-  async #write(): Promise<void> {
+  async #write(answers: string | undefined): Promise<void> {
     const renewedAt = Math.round(this.#context.clock.now())
     this.#latest = renewedAt
-    await this.#table.write({ ...this.place, owner: this.#context.instanceId, renewedAt })
+    await this.#table.write({ ...this.place, owner: this.#context.instanceId, renewedAt, holder, answers })
     this.#certain = renewedAt
   }
 

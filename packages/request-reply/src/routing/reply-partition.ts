@@ -5,7 +5,8 @@
  * Guaranteed: every reply that reaches the partition while the topic stands, and after a restart from where the
  * predecessor stood, as far as the topic still has it. With `partition`, or with positions to resume from, the address
  * after a restart is the same; with a fixed instance id alone it is the one that the instance's own lease names, which
- * nobody else takes within 30 s of a kill (and which `close` gives back). Not guaranteed: that an instance has its
+ * nobody else takes within 30 s of a kill (and which `close` gives back). An instance id that another living instance has is refused at the
+ * start (`living-owner.ts`). Not guaranteed: that an instance has its
  * partition for itself, and replies that stood in a topic that was deleted.
  */
 import { OptionsError } from '../errors.ts'
@@ -13,7 +14,8 @@ import { problemOfTopic } from '../contract/operation.ts'
 import { partitionForKey } from '../transport/partitioner.ts'
 import { requireTopic } from '../transport/topics.ts'
 import { errorOf } from '../words.ts'
-import { Housekeeping, isClosed, LeaseTable, renewalInterval, type Lease } from './leases.ts'
+import { Housekeeping, isClosed, LeaseTable, leaseValidity, renewalInterval, type Lease } from './leases.ts'
+import { answering, refuseLivingOwner } from './living-owner.ts'
 import { OwnLease } from './own-lease.ts'
 import { ReplyTopic } from './reply-topic.ts'
 import { startOf } from './resume.ts'
@@ -32,8 +34,6 @@ export interface ReplyPartitionOptions {
   readonly partitions?: number
 }
 
-/** A lease that was not renewed for this long, in milliseconds, no longer counts when a partition is chosen. */
-const leaseValidity = 3 * renewalInterval
 const defaultPartitions = 12
 /**
  * Milliseconds between taking a partition and looking whether another instance took it at the same moment: at least
@@ -83,12 +83,13 @@ async function open(options: ReplyPartitionOptions, context: RoutingContext): Pr
   }
   const from = startOf('replyPartition', resumeFrom, topic, given === undefined ? [] : [given])
   const leases = new LeaseTable(transport, topic)
+  if (given !== undefined) await refuseLivingOwner(leases, { topic, partition: given }, context)
   const lease =
     given === undefined
       ? await takePartition(leases, topic, partitions, context)
       : new OwnLease(leases, { topic, partition: given }, context)
   const address = lease.place
-  const replies = await ReplyTopic.open(context, {
+  const replies = await ReplyTopic.open(answering(context, lease), {
     spec: { name: topic, partitions },
     partitions: [address.partition],
     from,
@@ -134,11 +135,12 @@ async function takePartition(
     for (let attempt = 0; attempt < attempts; attempt++) {
       const all = await leases.read([topic])
       const free = freePartitions(all, partitions, context)
+      const before = ownBefore(all, partitions, instanceId)
+      if (before !== undefined && attempt === 0)
+        await refuseLivingOwner(leases, { topic, partition: before }, context)
       const lookedAt = clock.monotonic()
       const partition =
-        ownBefore(all, partitions, instanceId) ??
-        free[partitionForKey(Buffer.from(`${instanceId} ${attempt}`), free.length)] ??
-        byName
+        before ?? free[partitionForKey(Buffer.from(`${instanceId} ${attempt}`), free.length)] ?? byName
       const lease = new OwnLease(leases, { topic, partition }, context)
       await lease.renew()
       if (free.length === 0) return lease
@@ -149,6 +151,7 @@ async function takePartition(
       if (seen?.owner === instanceId) return lease
     }
   } catch (thrown) {
+    if (thrown instanceof OptionsError) throw thrown
     if (!isClosed(thrown)) context.warn(errorOf(thrown))
   }
   return new OwnLease(leases, { topic, partition: byName }, context)

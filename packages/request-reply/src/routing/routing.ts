@@ -20,6 +20,11 @@ export interface RoutingContext {
   /** This requester's own, unique among those that are alive; made of letters, digits, `.`, `_` and `-`. */
   readonly instanceId: string
   /**
+   * That no other process has this instance id is known already: a journal was taken under it, which refuses or fences
+   * whoever had it. Default false: a strategy that can tell whether another living instance has it refuses to open then.
+   */
+  readonly idIsOurs?: boolean | undefined
+  /**
    * Whether a missing reply topic may be created (`createTopics: true`), at the start and whenever it is gone later;
    * otherwise it is an error that names it, and later a trouble until somebody has made it.
    */

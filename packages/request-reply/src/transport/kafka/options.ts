@@ -8,14 +8,21 @@ export type Compression = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
 /** A SASL mechanism that Apache Kafka's brokers speak. */
 export type SaslMechanism = 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512' | 'OAUTHBEARER'
 
-/** Who we are for the brokers. Secrets may be given as functions, asked at each connection. */
+/**
+ * Who we are for the brokers. Secrets may be given as functions, asked at each connection; one that throws, or says
+ * nothing for `connectTimeout`, is asked again at the next. A login is renewed before the broker's session ends (KIP-368).
+ */
 export interface SaslOptions {
   readonly mechanism: SaslMechanism
   /** For PLAIN and SCRAM. */
   readonly username?: string | (() => string | Promise<string>) | undefined
   /** For PLAIN and SCRAM. */
   readonly password?: string | (() => string | Promise<string>) | undefined
-  /** For OAUTHBEARER. */
+  /**
+   * For OAUTHBEARER. What a function gives is used for all connections, until four fifths of the time to its `exp` are
+   * over or a broker refuses it. A refused token is final (`MILENA_AUTHENTICATION_FAILED`) unless it had ended already
+   * and a function may give another.
+   */
   readonly token?: string | (() => string | Promise<string>) | undefined
 }
 
@@ -24,7 +31,10 @@ export interface KafkaOptions {
   readonly brokers: readonly string[]
   /** Names this client in the brokers' logs and quotas; default `milena`. */
   readonly clientId?: string | undefined
-  /** TLS: `true` for the system's certificate authorities, or Node's TLS options (`ca`, `cert`, `key`, …); default none. */
+  /**
+   * TLS: `true` for the system's certificate authorities, or Node's TLS options (`ca`, `cert`, `key`, …), read once;
+   * default none. Brokers with a host name are told it (SNI, RFC 6066), unless `servername` is given.
+   */
   readonly tls?: boolean | TlsOptions | undefined
   /** SASL authentication; default none. */
   readonly sasl?: SaslOptions | undefined
@@ -40,7 +50,10 @@ export interface KafkaOptions {
   readonly batchSize?: number | undefined
   /** Milliseconds within which a record must be acknowledged, retries included; default 30 000. */
   readonly deliveryTimeout?: number | undefined
-  /** Milliseconds within which a broker must answer one request; default 5 000. */
+  /**
+   * Milliseconds for which a broker that owes an answer may be silent; default 5 000. An answer that is arriving, or a
+   * request that is going out, may take longer. Also how long a broker may wait for a record's replicas.
+   */
   readonly requestTimeout?: number | undefined
   /** Milliseconds within which a connection must stand, authentication included; default 2 000. */
   readonly connectTimeout?: number | undefined

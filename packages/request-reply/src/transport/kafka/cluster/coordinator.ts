@@ -10,7 +10,7 @@ import { findCoordinatorApi } from '../protocol/find-coordinator.ts'
 /** Milliseconds without an answer after which others are asked who the coordinator is, and between two such looks. */
 const LOOKS: PauseOptions = { first: 500, longest: 1_000 }
 
-/** Kafka error codes after which the coordinator is to be looked for again. */
+/** Kafka error codes of a broker that is not, or not yet, ready as the coordinator: it is looked for, and asked, again. */
 export const coordinatorUnready: ReadonlySet<number> = new Set([
   kafka.coordinatorLoadInProgress,
   kafka.coordinatorNotAvailable,

@@ -1,5 +1,6 @@
 /** What is known of a topic, and how an answer changes that: a broker that lags behind takes nothing back. */
 import { kafka } from '../protocol/error-codes.ts'
+import { NO_TOPIC_ID } from '../protocol/primitive-types.ts'
 import type { TopicMetadata } from '../protocol/metadata.ts'
 
 /** A topic is held to be missing when as many answers, over as many milliseconds, have said so: a broker may lag behind. */
@@ -50,6 +51,9 @@ export function mergeTopic(
     // A broker that lags behind still names the former leader: the higher term is the later one.
     partitions[one.partition] = known !== undefined && known.epoch > one.epoch ? known : one
   }
+  // Nor does it know those that were added: a topic does not lose any before it is made anew, under another id.
+  if (before?.id === told.id && told.id !== NO_TOPIC_ID && partitions.length > 0)
+    partitions.push(...before.partitions.slice(partitions.length))
   return { name, id: told.id, partitions, errorCode: told.errorCode, missing, absent }
 }
 

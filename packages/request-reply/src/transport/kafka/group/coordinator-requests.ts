@@ -210,6 +210,8 @@ export class GroupCoordinator {
       const stays = <Value>(asking: Promise<Value>): Promise<Value> =>
         whileCoordinator(this.#metadata, this.#options.groupId, node, asking)
       const connection = await stays(wait(pool.get(node)))
+      if (when === 'before the end' && this.#node !== node)
+        throw new Error('the coordinator was lost meanwhile')
       if (pool === this.#waits) requireApis(`join group ${this.#options.groupId}`, connection, memberNeeds)
       const answer = await stays(act(connection))
       this.#metadata.absolve(node)

@@ -7,6 +7,7 @@
  *                    answered: a pause
  */
 import { TransportError, type ErrorDetails } from '../../../errors.ts'
+import { deny } from '../cluster/denials.ts'
 import { refusal } from '../cluster/kafka-errors.ts'
 import { Pauses, type PauseOptions } from '../cluster/pauses.ts'
 import { kafka } from '../protocol/error-codes.ts'
@@ -124,16 +125,25 @@ export class LeaderSearch {
     if (verdict !== undefined) topic.rejectUnrouted(() => verdict({}))
     const { count } = topic
     if (count === 0) return
-    topic.rejectUnrouted(({ record, deadline }) =>
-      // The topic may have grown: only an answer that is younger than the record counts.
-      deadline - this.#deliveryTimeout <= asked
-        ? partitionMissing(topic.name, record.partition ?? 0, count)
-        : undefined,
-    )
+    const now = performance.now()
+    topic.rejectUnrouted((pending) => {
+      // The topic may have grown: only answers that are younger than the record count.
+      const counts = pending.deadline - this.#deliveryTimeout <= asked
+      return counts && deny(pending, now)
+        ? partitionMissing(topic.name, pending.record.partition ?? 0, count)
+        : undefined
+    })
   }
 
   #judgeStuck(queue: PartitionQueue): void {
-    const verdict = this.#verdict(queue.topic, queue.partition)
+    const count = this.#cluster.topic(queue.topic)?.partitions.length ?? 0
+    const denied = count > 0 && queue.partition >= count
+    if (!denied) queue.denials = undefined
+    const verdict =
+      this.#verdict(queue.topic) ??
+      (denied && deny(queue, performance.now())
+        ? (details: ErrorDetails) => partitionMissing(queue.topic, queue.partition, count, details)
+        : undefined)
     if (verdict !== undefined) queue.fail(verdict)
     if (!queue.hasWork) this.#stuck.delete(queue)
     else if (this.#cluster.leader(queue.topic, queue.partition) !== undefined) {
@@ -143,15 +153,13 @@ export class LeaderSearch {
   }
 
   /** The error that settles whatever goes to this topic; `undefined` while there is hope. */
-  #verdict(name: string, partition = 0): ((details: ErrorDetails) => TransportError) | undefined {
+  #verdict(name: string): ((details: ErrorDetails) => TransportError) | undefined {
     const state = this.#cluster.topic(name)
     if (state === undefined) return undefined
     if (state.missing)
       return (details) => refusal(kafka.unknownTopicOrPartition, `send to topic ${name}`, details)
     const final = state.errorCode === kafka.topicAuthorizationFailed || state.errorCode === kafka.invalidTopic
     if (final) return (details) => refusal(state.errorCode, `send to topic ${name}`, details)
-    const count = state.partitions.length
-    if (count > 0 && partition >= count) return (details) => partitionMissing(name, partition, count, details)
     return undefined
   }
 }

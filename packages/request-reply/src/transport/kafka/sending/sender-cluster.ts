@@ -5,24 +5,31 @@ import { Pauses, type PauseOptions } from '../cluster/pauses.ts'
 import { isRetriable, kafka } from '../protocol/error-codes.ts'
 import { initProducerIdApi } from '../protocol/init-producer-id.ts'
 import type { BrokerNode, Leader, Metadata, TopicState } from '../cluster/metadata.ts'
+import type { Patience } from './broker-sender.ts'
 import { produceApi, type PartitionBatch, type PartitionResult } from './produce.ts'
 import type { SenderCluster } from './sender.ts'
 
 /** Milliseconds that a request may take beyond what the broker may wait for its replicas. */
 const GRACE = 1_000
+/** Milliseconds that the broker waits for the replicas of partitions that are not known to be slow. */
+const SHORT_WAIT = 1_000
 /** Milliseconds between tries for a producer id, and how many. */
 const PAUSES: PauseOptions = { first: 20, longest: 200 }
 const ROUNDS = 20
 
 export class KafkaSenderCluster implements SenderCluster {
   readonly #metadata: Metadata
-  readonly #pool: BrokerPool
+  readonly #pools: Readonly<Record<Patience, BrokerPool>>
   readonly #timeout: number
 
   constructor(connections: Connections, metadata: Metadata) {
     this.#metadata = metadata
     this.#timeout = connections.options.requestTimeout
-    this.#pool = connections.open(this.#timeout + GRACE)
+    // A broker answers a connection's requests one after the other.
+    this.#pools = {
+      short: connections.open(this.#timeout + GRACE),
+      long: connections.open(this.#timeout + GRACE),
+    }
   }
 
   watch(topic: string): () => void {
@@ -45,13 +52,13 @@ export class KafkaSenderCluster implements SenderCluster {
     return this.#metadata.onChange(listener)
   }
 
-  connected(node: BrokerNode): boolean {
-    return this.#pool.peek(node) !== undefined
+  connected(node: BrokerNode, patience: Patience): boolean {
+    return this.#pools[patience].peek(node) !== undefined
   }
 
-  async connect(node: BrokerNode): Promise<void> {
+  async connect(node: BrokerNode, patience: Patience): Promise<void> {
     try {
-      const connection = await this.#pool.get(node)
+      const connection = await this.#pools[patience].get(node)
       // A version gap must show here: once a batch counts as sent, its outcome is unknown.
       connection.version(produceApi)
     } catch (error) {
@@ -61,10 +68,16 @@ export class KafkaSenderCluster implements SenderCluster {
     }
   }
 
-  async produce(node: BrokerNode, batches: readonly PartitionBatch[]): Promise<PartitionResult[]> {
+  async produce(
+    node: BrokerNode,
+    batches: readonly PartitionBatch[],
+    patience: Patience,
+  ): Promise<PartitionResult[]> {
+    const pool = this.#pools[patience]
+    const wait = patience === 'short' ? Math.min(SHORT_WAIT, this.#timeout) : this.#timeout
     try {
-      const connection = this.#pool.peek(node) ?? (await this.#pool.get(node))
-      const results = await connection.ask(produceApi, { batches, timeout: this.#timeout })
+      const connection = pool.peek(node) ?? (await pool.get(node))
+      const results = await connection.ask(produceApi, { batches, timeout: wait })
       this.#metadata.absolve(node)
       return results
     } catch (error) {
@@ -87,7 +100,7 @@ export class KafkaSenderCluster implements SenderCluster {
     }
   }
 
-  close(): Promise<void> {
-    return this.#pool.close()
+  async close(): Promise<void> {
+    await Promise.all([this.#pools.short.close(), this.#pools.long.close()])
   }
 }

@@ -8,11 +8,11 @@
  *             │ yes                           │
  *             ▼                               ▼
  *       broker of the leader ◀───────────── search.look()
- *             │ one Produce in flight, with one batch of each ready partition
+ *             │ one Produce in flight each way, with one batch of each ready partition
  *             ▼
  *       answered ─▶ done | look again (stuck)
  *
- * A broker has one broker, so that the batches of a partition go out one after another; `partition-queue.ts` has the rules
+ * A partition goes one way at a time, so that its batches go out one after another; `partition-queue.ts` has the rules
  * that keep order and uniqueness when answers fail to come. Nothing waits for ever: each record has a deadline.
  */
 import type { OutgoingRecord, RecordPosition } from '../../transport.ts'
@@ -20,7 +20,7 @@ import { batchHeadSize, bodySize } from './batch-encoding.ts'
 import { BatchMemory } from './batch-memory.ts'
 import { refusal } from '../cluster/kafka-errors.ts'
 import { kafka } from '../protocol/error-codes.ts'
-import { BrokerSender, type BrokerSenderHost } from './broker-sender.ts'
+import { BrokerSender, type BrokerSenderHost, type Patience } from './broker-sender.ts'
 import type { BrokerNode } from '../cluster/metadata.ts'
 import { Held } from './held.ts'
 import { LeaderSearch } from './leader-search.ts'
@@ -37,10 +37,14 @@ export interface SenderCluster extends Layout {
   refresh(): Promise<void>
   onChange(listener: () => void): () => void
   /** Whether `produce` can go out at once. */
-  connected(node: BrokerNode): boolean
-  connect(node: BrokerNode): Promise<void>
+  connected(node: BrokerNode, patience: Patience): boolean
+  connect(node: BrokerNode, patience: Patience): Promise<void>
   /** Rejects when no answer came. */
-  produce(node: BrokerNode, batches: readonly PartitionBatch[]): Promise<PartitionResult[]>
+  produce(
+    node: BrokerNode,
+    batches: readonly PartitionBatch[],
+    patience: Patience,
+  ): Promise<PartitionResult[]>
   newProducerId(): Promise<bigint>
 }
 
@@ -68,7 +72,8 @@ export class Sender {
   readonly #surroundings: QueueSurroundings
   readonly #topics = new Map<string, TopicQueues>()
   readonly #unwatch = new Map<string, () => void>()
-  readonly #brokers = new Map<number, BrokerSender>()
+  /** By `<patience> <id>`. */
+  readonly #brokers = new Map<string, BrokerSender>()
   readonly #search: LeaderSearch
   readonly #brokerHost: BrokerSenderHost
   readonly #stopListening: () => void
@@ -147,9 +152,9 @@ export class Sender {
   #hostBrokers(): BrokerSenderHost {
     const cluster = this.#cluster
     return {
-      isReady: (node) => this.#producers.current !== undefined && cluster.connected(node),
-      prepare: (node) => this.#prepare(node),
-      produce: (node, batches) => cluster.produce(node, batches),
+      isReady: (node, patience) => this.#producers.current !== undefined && cluster.connected(node, patience),
+      prepare: (node, patience) => this.#prepare(node, patience),
+      produce: (node, batches, patience) => cluster.produce(node, batches, patience),
       leads: (node, queue) => cluster.leader(queue.topic, queue.partition)?.node.id === node.id,
       lingers: (queue, now) => this.#lingers(queue, now),
       place: (queue) => this.#place(queue),
@@ -180,15 +185,17 @@ export class Sender {
       this.#search.look()
       return
     }
-    let broker = this.#brokers.get(leader.node.id)
+    const patience = queue.slow ? 'long' : 'short'
+    const way = `${patience} ${leader.node.id}`
+    let broker = this.#brokers.get(way)
     if (broker === undefined)
-      this.#brokers.set(leader.node.id, (broker = new BrokerSender(leader.node, this.#brokerHost)))
+      this.#brokers.set(way, (broker = new BrokerSender(leader.node, patience, this.#brokerHost)))
     broker.node = leader.node
     broker.enqueue(queue)
   }
 
-  async #prepare(node: BrokerNode): Promise<void> {
-    await this.#cluster.connect(node)
+  async #prepare(node: BrokerNode, patience: Patience): Promise<void> {
+    await this.#cluster.connect(node, patience)
     if (this.#producers.current === undefined) await (this.#identity ??= this.#identify())
   }
 
