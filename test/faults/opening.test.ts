@@ -55,7 +55,8 @@ async function round(context: TestContext, role: Role, fault: Fault): Promise<vo
   await victim.kill(faults[fault])
   const began = performance.now()
   const opening = openAll(brokers, names, (close) => cluster.closeLater(close))
-  const ended = (await electionAfter(victim, others, [names.requests, names.replies])) - began
+  const groups = [names.group, `milena-reply-owners.${names.replies}`]
+  const ended = (await electionAfter(victim, others, [names.requests, names.replies], groups)) - began
   const opened = await opening
   await opened.asks(`asked in ${id}`)
   const again = { ...names, group: `${id}-control` }

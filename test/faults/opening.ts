@@ -5,7 +5,12 @@ import { defineOperation } from '../../packages/request-reply/src/contract/opera
 import { json } from '../../packages/request-reply/src/contract/payload.ts'
 import { replyPartition } from '../../packages/request-reply/src/routing/reply-partition.ts'
 import { openKafka } from '../../packages/request-reply/src/transport/kafka/open-kafka.ts'
-import { coordinatorAnswers, describeTopics } from '../../tools/kafka/inspect.ts'
+import { Connections } from '../../packages/request-reply/src/transport/kafka/cluster/connections.ts'
+import { findCoordinator } from '../../packages/request-reply/src/transport/kafka/cluster/coordinator.ts'
+import { Metadata } from '../../packages/request-reply/src/transport/kafka/cluster/metadata.ts'
+import { resolveKafkaOptions } from '../../packages/request-reply/src/transport/kafka/options.ts'
+import { offsetFetchApi } from '../../packages/request-reply/src/transport/kafka/protocol/offset-fetch.ts'
+import { describeTopics } from '../../tools/kafka/inspect.ts'
 import type { KafkaNode } from '../../tools/kafka/node.ts'
 import { waitFor } from '../support/wait-for.ts'
 
@@ -73,12 +78,13 @@ async function openTail(
 
 /**
  * When (`performance.now()`) those that are left agreed that the victim leads nothing any more of these topics and of
- * the groups, every partition has a leader among them, and their coordinators answer.
+ * the groups, every partition has a leader among them, and these groups' coordinators serve them.
  */
 export async function electionAfter(
   victim: KafkaNode,
   others: readonly KafkaNode[],
   topics: readonly string[],
+  groups: readonly string[],
 ): Promise<number> {
   const names = [...topics, '__consumer_offsets']
   await waitFor(
@@ -89,11 +95,27 @@ export async function electionAfter(
     },
     { what: `broker ${victim.id} to lead nothing any more`, timeout: patience, interval: 50 },
   )
-  const elected = performance.now()
-  await waitFor(
-    async () => (await Promise.all(others.map((node) => coordinatorAnswers(node.address)))).every(Boolean),
-    { what: 'the coordinators that are left to answer', timeout: patience },
-  )
-  // What a coordinator had to load is part of the election; the looking is not.
-  return Math.max(elected, performance.now())
+  // A broker leads before it has loaded what it coordinates.
+  const connections = new Connections(resolveKafkaOptions({ brokers: others.map((node) => node.address) }))
+  const metadata = new Metadata(connections)
+  const pool = connections.open()
+  const serves = async (groupId: string): Promise<boolean> => {
+    const coordinator = await findCoordinator(metadata, groupId)
+    const connection = await pool.get(coordinator)
+    const answer = await connection.ask(offsetFetchApi, {
+      groupId,
+      partitions: undefined,
+      requireStable: false,
+    })
+    return answer?.errorCode === 0
+  }
+  await waitFor(async () => (await Promise.all(groups.map(serves))).every(Boolean), {
+    what: `the coordinators of ${groups.join(' and ')} to serve them`,
+    timeout: patience,
+    interval: 50,
+  })
+  const ended = performance.now()
+  await metadata.close()
+  await connections.close()
+  return ended
 }

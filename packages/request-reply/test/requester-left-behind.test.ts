@@ -64,7 +64,7 @@ test('a request that is ready only when close has drained is not accepted, at wh
     )
     let closed = false
     const closing = requester.close({ timeout: 0 }).then(() => (closed = true))
-    for (let turn = 0; turn < turns; turn++) await null
+    for (let turn = 0; turn < turns; turn++) await Promise.resolve()
     open()
     await closing
     const outcome = await Promise.race([

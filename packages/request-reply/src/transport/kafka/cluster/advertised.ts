@@ -73,7 +73,8 @@ export class AdvertisedAddresses {
       const why = one.status === 'rejected' ? deepestMessage(one.reason) : ''
       return `${addressOf(nodes[index]!)}: ${why}`
     })
-    this.#problem ??= unreachableAddresses(by, nodes, failures, tries)
+    if (this.#problem !== undefined) return this.#problem
+    this.#problem = unreachableAddresses(by, nodes, failures, tries)
     this.#onChange()
     return this.#problem
   }

@@ -16,7 +16,7 @@ import { untilAborted } from '../cluster/until-aborted.ts'
 const LOOK_EVERY = 2_000
 
 /**
- * Opens a tail; resolves when it is at its position, within about 35 s even with a dead leader. `signal` fires when the
+ * Opens a tail; resolves when it is at its position; with a dead leader, when another one is elected, for which it waits at most 60 s. `signal` fires when the
  * transport is closed: it ends the opening, with `MILENA_CLOSED`, whatever it waits for.
  *
  * @throws TransportError `MILENA_TOPIC_MISSING`, `MILENA_PARTITION_MISSING`, `MILENA_NOT_AUTHORIZED`,

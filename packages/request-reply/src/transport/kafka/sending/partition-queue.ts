@@ -43,18 +43,14 @@ import type { Compression } from '../options.ts'
 import type { PartitionBatch, PartitionResult } from './produce.ts'
 import type { Producers } from './producers.ts'
 import { RecordQueue, type PendingRecord } from './record-queue.ts'
+import { Halving } from './halving.ts'
+import { Sequences, type BatchIdentity } from './sequences.ts'
 import { notEncoded, notSent, takenBack, tooLarge, unknownFacts, unknownOutcome } from './send-errors.ts'
 
-/** Sequence numbers are 31 bits wide. */
-const SEQUENCES = 2 ** 31
-
 /** A batch as it goes out, with its records. */
-export interface OutgoingBatch extends PartitionBatch, HeldBatch {
+export interface OutgoingBatch extends PartitionBatch, HeldBatch, BatchIdentity {
   /** None once they were put back into the queue. */
   records: readonly PendingRecord[]
-  readonly producerId: bigint
-  readonly epoch: number
-  readonly sequence: number
 }
 
 export interface QueueSettings {
@@ -83,7 +79,8 @@ export class PartitionQueue implements Denied {
   queuedSince = 0
   denials: Denied['denials']
   readonly #settings: QueueSettings
-  readonly #producers: Producers
+  readonly #sequences: Sequences
+  readonly #halving = new Halving()
   readonly #memory: BatchMemory
   readonly #held: Held
   readonly #queue: RecordQueue
@@ -93,13 +90,6 @@ export class PartitionQueue implements Denied {
   #doubt = false
   /** Records of the batch may be in the log: said of them when they are given up. */
   #written = false
-  #producerId: bigint | undefined
-  #epoch = 0
-  #sequence = 0
-  /** How many records at the head of the queue were together in a batch that was too large. */
-  #suspects = 0
-  /** Most records in the next batch. */
-  #limit = Infinity
   #problem: unknown
   #slow = false
 
@@ -107,7 +97,7 @@ export class PartitionQueue implements Denied {
     this.topic = topic
     this.partition = partition
     this.#settings = surroundings.settings
-    this.#producers = surroundings.producers
+    this.#sequences = new Sequences(surroundings.producers, surroundings.settings.firstSequence ?? 0)
     this.#memory = surroundings.memory
     this.#held = surroundings.held
     this.#queue = new RecordQueue(surroundings.held)
@@ -168,17 +158,10 @@ export class PartitionQueue implements Denied {
 
   #form(): OutgoingBatch | undefined {
     for (;;) {
-      const count = this.#queue.fitting(this.#limit, this.#settings.batchSize - batchHeadSize)
+      const count = this.#queue.fitting(this.#halving.limit, this.#settings.batchSize - batchHeadSize)
       if (count === 0) return undefined
-      if (this.#sequence + count > SEQUENCES) this.#renew()
-      if (this.#producerId === undefined) {
-        const producer = this.#producers.current
-        if (producer === undefined) return undefined
-        this.#producerId = producer.id
-        this.#epoch = producer.epoch
-        this.#sequence = producer.epoch === 0 ? (this.#settings.firstSequence ?? 0) : 0
-      }
-      const identity = { producerId: this.#producerId, epoch: this.#epoch, sequence: this.#sequence }
+      const identity = this.#sequences.next(count)
+      if (identity === undefined) return undefined
       const records = this.#queue.take(count)
       this.queuedSince = performance.now()
       let bytes: Buffer
@@ -253,10 +236,10 @@ export class PartitionQueue implements Denied {
     // One that was ever in doubt may still be on its way to another broker, and must arrive as it was.
     if (!this.#doubt) this.#memory.giveBack(batch.bytes)
     this.#drop()
-    this.#sequence = batch.sequence + batch.records.length
+    this.#sequences.appended(batch, batch.records.length)
     this.#problem = undefined
     this.#slow = false
-    if (this.#suspects > 0) this.#suspect(this.#suspects - batch.records.length)
+    this.#halving.gone(batch.records.length)
     const { topic, partition } = this
     for (let i = 0; i < batch.records.length; i++) {
       const record = batch.records[i]!
@@ -275,26 +258,21 @@ export class PartitionQueue implements Denied {
     if (doubt) this.#settle(batch.records, unknownOutcome(this.#act, this.#problem))
     else this.#putBack(batch)
     this.#drop()
-    if (replace) this.#replace()
-    else this.#renew()
+    if (replace) this.#sequences.replace()
+    else this.#sequences.renew()
     return doubt ? 'done' : 'look again'
   }
 
-  /** The broker measures the batch: halve it until the guilty record stands alone. */
+  /** The broker measures the batch; we halve it. */
   #tooLarge(batch: OutgoingBatch, result: PartitionResult): AfterAnswer {
     if (this.#doubt || batch.records.length === 1) {
       const bytes = batch.bytes.length
-      this.#suspect(0)
+      this.#halving.found()
       return this.#reject(batch, (details) => tooLarge(this.#act, bytes, details), result)
     }
-    this.#suspect(batch.records.length)
+    this.#halving.tooLarge(batch.records.length)
     this.#putBack(batch)
     return 'done'
-  }
-
-  #suspect(count: number): void {
-    this.#suspects = Math.max(0, count)
-    this.#limit = this.#suspects === 0 ? Infinity : Math.ceil(this.#suspects / 2)
   }
 
   /** Refused for good; where the broker says which records are to blame, the others go again. */
@@ -325,7 +303,7 @@ export class PartitionQueue implements Denied {
     const doubt = this.#doubt
     this.#settle(batch.records, error(this.#written ? { cause, ...unknownFacts } : { cause }))
     this.#drop()
-    if (doubt) this.#renew()
+    if (doubt) this.#sequences.renew()
     return 'done'
   }
 
@@ -359,12 +337,12 @@ export class PartitionQueue implements Denied {
       error(open ? { cause: this.#problem, ...unknownFacts } : { cause: this.#problem }),
     )
     this.#drop()
-    this.#renew()
+    this.#sequences.renew()
   }
 
   /** Rule 6: nothing of this queue is used any more. */
   forget(): void {
-    if (this.#producerId !== undefined) this.#producers.retire(this.#producerId, this.#epoch)
+    this.#sequences.retire()
   }
 
   #settle(records: readonly PendingRecord[], error: TransportError): void {
@@ -399,19 +377,7 @@ export class PartitionQueue implements Denied {
     const batch = this.#batch
     if (batch === undefined || this.#flying || batch.records.some((record) => !record.settled)) return
     this.#drop()
-    this.#renew()
-  }
-
-  #renew(): void {
-    const next = this.#producerId === undefined ? undefined : this.#producers.nextEpoch(this.#epoch)
-    if (next === undefined) return this.#replace()
-    this.#epoch = next
-    this.#sequence = 0
-  }
-
-  #replace(): void {
-    if (this.#producerId !== undefined) this.#producers.abandon(this.#producerId)
-    this.#producerId = undefined
+    this.#sequences.renew()
   }
 
   get #act(): string {

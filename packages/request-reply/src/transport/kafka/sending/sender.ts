@@ -7,7 +7,7 @@
  *       partition queue ─ leader? ─ no ─▶ stuck
  *             │ yes                           │
  *             ▼                               ▼
- *       broker of the leader ◀───────────── #recover()
+ *       broker of the leader ◀───────────── search.look()
  *             │ one Produce in flight each way, with one batch of each ready partition
  *             ▼
  *       answered ─▶ done | look again (stuck)
@@ -15,7 +15,6 @@
  * A partition goes one way at a time, so that its batches go out one after another; `partition-queue.ts` has the rules
  * that keep order and uniqueness when answers fail to come. Nothing waits for ever: each record has a deadline.
  */
-import { TransportError, type ErrorDetails } from '../../../errors.ts'
 import type { OutgoingRecord, RecordPosition } from '../../transport.ts'
 import { batchHeadSize, bodySize } from './batch-encoding.ts'
 import { BatchMemory } from './batch-memory.ts'
@@ -23,8 +22,8 @@ import { refusal } from '../cluster/kafka-errors.ts'
 import { kafka } from '../protocol/error-codes.ts'
 import { BrokerSender, type BrokerSenderHost, type Patience } from './broker-sender.ts'
 import type { BrokerNode } from '../cluster/metadata.ts'
-import { deny } from '../cluster/denials.ts'
 import { Held } from './held.ts'
+import { LeaderSearch } from './leader-search.ts'
 import type { PartitionQueue, QueueSettings, QueueSurroundings } from './partition-queue.ts'
 import type { PartitionBatch, PartitionResult } from './produce.ts'
 import { Producers } from './producers.ts'
@@ -75,12 +74,10 @@ export class Sender {
   readonly #unwatch = new Map<string, () => void>()
   /** By `<patience> <id>`. */
   readonly #brokers = new Map<string, BrokerSender>()
-  readonly #stuck = new Set<PartitionQueue>()
+  readonly #search: LeaderSearch
   readonly #brokerHost: BrokerSenderHost
   readonly #stopListening: () => void
   #identity: Promise<void> | undefined
-  #recovering = false
-  #wake: (() => void) | undefined
   #sweepTimer: NodeJS.Timeout | undefined
   #closed = false
   #closing: Promise<void> | undefined
@@ -95,6 +92,9 @@ export class Sender {
       memory: new BatchMemory(),
       held: this.#held,
     }
+    this.#search = new LeaderSearch(cluster, this.#topics, settings.deliveryTimeout, (queue) =>
+      this.#place(queue),
+    )
     this.#brokerHost = this.#hostBrokers()
     this.#stopListening = cluster.onChange(() => this.#onLayout())
   }
@@ -126,8 +126,8 @@ export class Sender {
       const topic = this.#topics.get(record.topic) ?? this.#openTopic(record.topic)
       topic.usedAt = now
       const queue = topic.add(pending, now)
-      if (queue === undefined) this.#recover()
-      else if (queue.hasWork && !this.#stuck.has(queue)) this.#place(queue)
+      if (queue === undefined) this.#search.look()
+      else if (queue.hasWork && !this.#search.has(queue)) this.#place(queue)
     })
   }
 
@@ -159,19 +159,19 @@ export class Sender {
       lingers: (queue, now) => this.#lingers(queue, now),
       place: (queue) => this.#place(queue),
       unprepared: (queues, problem) => {
-        for (const queue of queues) this.#setBack(queue, problem)
-        this.#recover()
+        for (const queue of queues) this.#search.setBack(queue, problem)
+        this.#search.look()
       },
       departed: (queue, batch) => {
         this.#held.share(batch)
         this.#topics.get(queue.topic)?.departed(queue.partition)
       },
       lookAgain: (queue) => {
-        if (queue.hasWork) this.#stuck.add(queue)
+        if (queue.hasWork) this.#search.add(queue)
       },
       ended: (batches) => {
         for (const batch of batches) this.#held.letGo(batch)
-        if (this.#stuck.size > 0) this.#recover()
+        if (this.#search.isOpen) this.#search.look()
         this.#landed?.()
       },
     }
@@ -181,8 +181,8 @@ export class Sender {
   #place(queue: PartitionQueue): void {
     const leader = this.#cluster.leader(queue.topic, queue.partition)
     if (leader === undefined) {
-      this.#stuck.add(queue)
-      this.#recover()
+      this.#search.add(queue)
+      this.#search.look()
       return
     }
     const patience = queue.slow ? 'long' : 'short'
@@ -213,113 +213,13 @@ export class Sender {
     return queue.queuedSince + linger - now
   }
 
-  /** Sets a queue aside until its leader has been looked up, or rejects its records if that cannot help. */
-  #setBack(queue: PartitionQueue, problem: unknown): void {
-    queue.noteProblem(problem)
-    this.#stuck.delete(queue)
-    if (isFinal(problem)) queue.fail(finalError(queue.topic, problem))
-    else if (queue.hasWork) this.#stuck.add(queue)
-  }
-
-  /** Looks up topics and leaders until nothing is left that waits for them. One loop, however many call. */
-  #recover(): void {
-    if (this.#closed || this.#recovering) return
-    this.#recovering = true
-    void this.#recoverAll().finally(() => {
-      this.#recovering = false
-      // Something may have come between the loop's last look and now.
-      if (this.#isStuck()) this.#recover()
-    })
-  }
-
-  #isStuck(): boolean {
-    return this.#stuck.size > 0 || [...this.#topics.values()].some((topic) => topic.hasUnrouted)
-  }
-
-  async #recoverAll(): Promise<void> {
-    for (let round = 0; !this.#closed && this.#isStuck(); round++) {
-      // Metadata spaces its requests by itself; a cluster in trouble is asked more slowly.
-      if (round > 0) await this.#pause(Math.min(20 * round, 200))
-      const asked = performance.now()
-      try {
-        await this.#cluster.refresh()
-      } catch (error) {
-        this.#nobodyAnswered(error)
-        continue
-      }
-      for (const topic of this.#topics.values()) this.#judgeUnrouted(topic, asked)
-      const stuck = [...this.#stuck]
-      for (const queue of stuck) this.#judgeStuck(queue)
-    }
-  }
-
-  #pause(milliseconds: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, milliseconds)
-      this.#wake = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-    })
-  }
-
-  #nobodyAnswered(problem: unknown): void {
-    const stuck = [...this.#stuck]
-    for (const queue of stuck) this.#setBack(queue, problem)
-    if (!isFinal(problem)) return
-    for (const topic of this.#topics.values()) topic.rejectUnrouted(() => finalError(topic.name, problem)({}))
-  }
-
-  /** After an answer that was asked for at `asked`; whatever it made routable has been routed. */
-  #judgeUnrouted(topic: TopicQueues, asked: number): void {
-    const verdict = this.#verdict(topic.name)
-    if (verdict !== undefined) topic.rejectUnrouted(() => verdict({}))
-    const { count } = topic
-    if (count === 0) return
-    const now = performance.now()
-    topic.rejectUnrouted((pending) => {
-      // The topic may have grown: only answers that are younger than the record count.
-      const counts = pending.deadline - this.#settings.deliveryTimeout <= asked
-      return counts && deny(pending, now)
-        ? partitionMissing(topic.name, pending.record.partition ?? 0, count)
-        : undefined
-    })
-  }
-
-  #judgeStuck(queue: PartitionQueue): void {
-    const count = this.#cluster.topic(queue.topic)?.partitions.length ?? 0
-    const denied = count > 0 && queue.partition >= count
-    if (!denied) queue.denials = undefined
-    const verdict =
-      this.#verdict(queue.topic) ??
-      (denied && deny(queue, performance.now())
-        ? (details: ErrorDetails) => partitionMissing(queue.topic, queue.partition, count, details)
-        : undefined)
-    if (verdict !== undefined) queue.fail(verdict)
-    if (!queue.hasWork) this.#stuck.delete(queue)
-    else if (this.#cluster.leader(queue.topic, queue.partition) !== undefined) {
-      this.#stuck.delete(queue)
-      this.#place(queue)
-    } else queue.noteProblem(new Error('the partition has no leader'))
-  }
-
-  /** The error that settles whatever goes to this topic; `undefined` while there is hope. */
-  #verdict(name: string): ((details: ErrorDetails) => TransportError) | undefined {
-    const state = this.#cluster.topic(name)
-    if (state === undefined) return undefined
-    if (state.missing)
-      return (details) => refusal(kafka.unknownTopicOrPartition, `send to topic ${name}`, details)
-    const final = state.errorCode === kafka.topicAuthorizationFailed || state.errorCode === kafka.invalidTopic
-    if (final) return (details) => refusal(state.errorCode, `send to topic ${name}`, details)
-    return undefined
-  }
-
   /** New metadata. */
   #onLayout(): void {
     const now = performance.now()
     for (const topic of this.#topics.values()) {
       // At once, so that a record sent from now on cannot overtake them.
-      for (const queue of topic.reroute(now)) if (queue.hasWork && !this.#stuck.has(queue)) this.#place(queue)
+      for (const queue of topic.reroute(now))
+        if (queue.hasWork && !this.#search.has(queue)) this.#place(queue)
       this.#forgetIfIdle(topic, now)
     }
     for (const broker of this.#brokers.values()) {
@@ -375,7 +275,7 @@ export class Sender {
   async #close(): Promise<void> {
     this.#closed = true
     this.#stopListening()
-    this.#wake?.()
+    this.#search.close()
     this.#failAll(true)
     const inFlight = (): boolean => [...this.#brokers.values()].some((broker) => broker.inFlight)
     if (inFlight()) {
@@ -397,24 +297,6 @@ export class Sender {
     for (const topic of this.#topics.values())
       topic.fail((details) => closedBefore(topic.name, details), keepFlying)
     for (const broker of this.#brokers.values()) broker.clear()
-    this.#stuck.clear()
+    this.#search.clear()
   }
-}
-
-/** An error that trying again until the deadline would not mend. */
-function isFinal(problem: unknown): problem is TransportError {
-  return (
-    problem instanceof TransportError &&
-    (problem.code === 'MILENA_AUTHENTICATION_FAILED' ||
-      problem.code === 'MILENA_NOT_AUTHORIZED' ||
-      (problem.code === 'MILENA_BROKER_ERROR' && !problem.retryable))
-  )
-}
-
-function finalError(topic: string, problem: TransportError): (details: ErrorDetails) => TransportError {
-  return (details) =>
-    new TransportError(problem.code, `send to topic ${topic}: ${problem.message}`, {
-      ...details,
-      cause: problem,
-    })
 }
