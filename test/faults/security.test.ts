@@ -86,7 +86,8 @@ async function sendsAndReads(
   password: string,
 ): Promise<void> {
   const sasl = { mechanism, username: 'milena', password }
-  const transport = await openKafka({ brokers: [secure], tls, sasl })
+  // A broker's first TLS handshake loads what it needs, on a busy machine for seconds.
+  const transport = await openKafka({ brokers: [secure], tls, sasl, connectTimeout: 30_000 })
   try {
     const topic = uniqueName('secure')
     await transport.createTopics([{ name: topic, partitions: 1 }])

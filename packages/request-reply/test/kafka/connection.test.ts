@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { createServer } from 'node:tls'
 import { describe, test } from 'node:test'
+import { selfSigned } from '../../../../test/support/self-signed.ts'
 import type { MilenaError } from '../../src/errors.ts'
 import {
   API_VERSIONS,
@@ -132,6 +134,23 @@ describe('a connection to a broker', () => {
       // Of a timer only that it does not fire early is asserted; by the clock, that is within a millisecond.
       assert.ok(came[1]! - came[0]! >= THROTTLE - 1, `the next request came after ${came[1]! - came[0]!} ms`)
     })
+  })
+
+  test('names the host in its TLS handshake, and never an address (RFC 6066)', async () => {
+    const named: (string | false | null | undefined)[] = []
+    await using broker = await startScriptedBroker(
+      () => false,
+      (serve) =>
+        createServer(selfSigned, (socket) => {
+          named.push(socket.servername)
+          serve(socket)
+        }),
+    )
+    await withPool(broker, { tls: { ca: selfSigned.cert } }, async (pool, address) => {
+      await pool.get(address)
+      await pool.get({ ...address, host: 'localhost' })
+    })
+    assert.deepEqual(named, [false, 'localhost'])
   })
 
   test('to a broker that refuses is not tried as fast as the callers ask', async () => {
