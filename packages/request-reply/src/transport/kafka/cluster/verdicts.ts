@@ -7,10 +7,15 @@
  */
 import { TransportError } from '../../../errors.ts'
 import { foreign, wordsOf } from '../../../words.ts'
+import { kafka } from '../protocol/error-codes.ts'
 import type { ConnectionEnd } from './connection.ts'
 
-/** Kafka's verdicts on who we are: SASL_AUTHENTICATION_FAILED, UNSUPPORTED_SASL_MECHANISM, ILLEGAL_SASL_STATE. */
-const finalCodes: ReadonlySet<number> = new Set([58, 33, 34])
+/** Kafka's verdicts on who we are. */
+const finalCodes: ReadonlySet<number> = new Set([
+  kafka.saslAuthenticationFailed,
+  kafka.unsupportedSaslMechanism,
+  kafka.illegalSaslState,
+])
 
 /** What another attempt may mend. */
 export class NetworkFailure extends Error {

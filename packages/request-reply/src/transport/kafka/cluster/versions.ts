@@ -5,9 +5,9 @@
  */
 import { TransportError } from '../../../errors.ts'
 import type { Api } from '../protocol/api.ts'
-import { apiVersions, UNSUPPORTED_VERSION, type ApiVersionsAnswer } from '../protocol/api-versions.ts'
+import { apiVersions, type ApiVersionsAnswer } from '../protocol/api-versions.ts'
 import type { NewConnection } from './connection.ts'
-import { errorName } from '../protocol/error-codes.ts'
+import { errorName, kafka } from '../protocol/error-codes.ts'
 import { NetworkFailure } from './verdicts.ts'
 
 /** What a broker offers: by API key, the lowest and highest version. */
@@ -39,7 +39,8 @@ export async function askVersions(connection: NewConnection): Promise<OfferedVer
     apiVersions.versions.newest,
     software,
   )
-  if (answer.errorCode === UNSUPPORTED_VERSION) answer = await connection.exchange(apiVersions, 0, software)
+  if (answer.errorCode === kafka.unsupportedVersion)
+    answer = await connection.exchange(apiVersions, 0, software)
   if (answer.errorCode !== 0) {
     throw new NetworkFailure(`the broker does not say what it speaks: ${errorName(answer.errorCode)}`)
   }

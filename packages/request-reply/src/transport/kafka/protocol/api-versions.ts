@@ -3,6 +3,7 @@
  * (35) comes in the form of version 0.
  */
 import type { Api } from './api.ts'
+import { kafka } from './error-codes.ts'
 import type { Reader } from './reader.ts'
 
 export interface ApiVersionsRequest {
@@ -23,8 +24,6 @@ export interface ApiRange {
   readonly newest: number
 }
 
-export const UNSUPPORTED_VERSION = 35
-
 export const apiVersions: Api<ApiVersionsRequest, ApiVersionsAnswer> = {
   name: 'ApiVersions',
   key: 18,
@@ -37,7 +36,7 @@ export const apiVersions: Api<ApiVersionsRequest, ApiVersionsAnswer> = {
   },
   read(from, version) {
     const errorCode = from.int16()
-    if (errorCode === UNSUPPORTED_VERSION) return { errorCode, ranges: [] }
+    if (errorCode === kafka.unsupportedVersion) return { errorCode, ranges: [] }
     const ranges = from.array(readRange)
     if (version >= 1) from.throttle = from.int32()
     return { errorCode, ranges }
