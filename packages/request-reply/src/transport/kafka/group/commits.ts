@@ -6,7 +6,6 @@
  * holding lasts. So a commit can be late, but never goes over what another member has committed meanwhile.
  */
 import { TransportError } from '../../../errors.ts'
-import { keyOf } from '../../partition-key.ts'
 import type { OffsetToCommit, TopicPartition } from '../../transport.ts'
 import { notHeld } from '../../commit-refusals.ts'
 import type { GroupCoordinator, Identity } from './coordinator-requests.ts'
