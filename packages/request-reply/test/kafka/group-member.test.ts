@@ -124,13 +124,13 @@ describe('a group member', () => {
     await transport.writeCommittedOffsets(groupId, [{ topic, partition: 0, offset: 2, metadata: '' }])
     const asked: boolean[] = []
     let stable = false
-    const { write, read } = offsetFetchApi
-    mock.method(offsetFetchApi, 'write', (...[to, request, version]: Parameters<typeof write>) => {
+    const original = { ...offsetFetchApi }
+    mock.method(offsetFetchApi, 'write', (...[to, request, version]: Parameters<typeof original.write>) => {
       asked.push(request.requireStable)
-      write(to, request, version)
+      original.write(to, request, version)
     })
-    mock.method(offsetFetchApi, 'read', (...[from, version]: Parameters<typeof read>) => {
-      const answer = read(from, version)!
+    mock.method(offsetFetchApi, 'read', (...[from, version]: Parameters<typeof original.read>) => {
+      const answer = original.read(from, version)!
       // UNSTABLE_OFFSET_COMMIT, which a broker answers only to those who ask for what is stable.
       const unstable = answer.offsets.map((one) => ({ ...one, errorCode: 88, offset: -1 }))
       return stable ? answer : { ...answer, offsets: unstable }

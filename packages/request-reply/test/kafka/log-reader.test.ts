@@ -172,7 +172,7 @@ describe('a reader of partitions', () => {
     await using reading = open()
     const clock = mock.method(performance, 'now')
     const start = performance.now()
-    const at = (milliseconds: number): void => void clock.mock.mockImplementation(() => start + milliseconds)
+    const at = (milliseconds: number): void => clock.mock.mockImplementation(() => start + milliseconds)
     try {
       reading.answer(batchAt(0, 'a'))
       const open = { highWatermark: 5, lastStable: 1 }

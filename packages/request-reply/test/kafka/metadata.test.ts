@@ -17,10 +17,10 @@ test('an answer that was asked for before a doubt does not settle it', async (co
     await broker.close()
   })
   metadata.watch('t')
-  const { write } = metadataApi
+  const original = { ...metadataApi }
   let asked = 0
-  mock.method(metadataApi, 'write', (...given: Parameters<typeof write>) => {
-    write(...given)
+  mock.method(metadataApi, 'write', (...given: Parameters<typeof original.write>) => {
+    original.write(...given)
     asked++
   })
   const first = metadata.refresh()

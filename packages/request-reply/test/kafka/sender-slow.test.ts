@@ -6,27 +6,25 @@ import { record, sendAll, setUp } from './sender-bench.ts'
 
 const REQUEST_TIMED_OUT = 7
 
-describe('a partition whose replicas keep its leader waiting', () => {
-  /** Partition 1 has no replica that answers: within a short wait its records are appended, and not acknowledged. */
-  function open() {
-    const { cluster, sender } = setUp()
-    const replicas = Promise.withResolvers<void>()
-    let dead = true
-    void replicas.promise.then(() => (dead = false))
-    cluster.lead('t', [1, 1])
-    cluster.behaviour = (request) => {
-      if (!dead || request.batches.every(({ partition }) => partition === 0)) return undefined
-      const results = cluster.appendAll(request)
-      const overdue = refuse(request, REQUEST_TIMED_OUT)
-      const short = results.map((one, index): PartitionResult =>
-        one.partition === 1 ? overdue[index]! : one,
-      )
-      if (request.patience === 'short') return Promise.resolve(short)
-      return replicas.promise.then(() => results)
-    }
-    return { cluster, sender, replicas }
+/** Partition 1 has no replica that answers: within a short wait its records are appended, and not acknowledged. */
+function open() {
+  const { cluster, sender } = setUp()
+  const replicas = Promise.withResolvers<void>()
+  let dead = true
+  void replicas.promise.then(() => (dead = false))
+  cluster.lead('t', [1, 1])
+  cluster.behaviour = (request) => {
+    if (!dead || request.batches.every(({ partition }) => partition === 0)) return undefined
+    const results = cluster.appendAll(request)
+    const overdue = refuse(request, REQUEST_TIMED_OUT)
+    const short = results.map((one, index): PartitionResult => (one.partition === 1 ? overdue[index]! : one))
+    if (request.patience === 'short') return Promise.resolve(short)
+    return replicas.promise.then(() => results)
   }
+  return { cluster, sender, replicas }
+}
 
+describe('a partition whose replicas keep its leader waiting', () => {
   test('holds up none of the others that its leader has', async () => {
     const { cluster, sender, replicas } = open()
     let acknowledged = false

@@ -32,6 +32,7 @@ import { LogEnds } from './log-ends.ts'
 import type { Metadata } from '../cluster/metadata.ts'
 import { LeaderLooks } from './leader-looks.ts'
 import type { OffsetsSource } from './offsets.ts'
+import { openFor, transactionOpen } from './open-transactions.ts'
 import { PartitionLeaders } from './partition-leaders.ts'
 import { ReadingTroubles } from './reading-troubles.ts'
 import { Repositioning } from './repositioning.ts'
@@ -275,24 +276,11 @@ export class LogReader implements FetchOwner {
       // What was cut off within its first batch says nothing of that batch.
       if (!all || !moved) return
     }
-    if (!this.#stalls(partition, answer, now)) this.#troubles.end(partition)
+    const open = openFor(partition, answer, now)
+    if (open >= SILENCE)
+      this.#troubles.begin(partition, transactionOpen(partition, answer, SILENCE), 'transaction-open')
+    else this.#troubles.end(partition)
     this.#ends.answered(partition, answer, together.sentAt)
-  }
-
-  /** Whether it stands before a transaction that is open for long; begins the trouble. */
-  #stalls(
-    one: ReadPartition,
-    { records, lastStable, highWatermark }: FetchedPartition,
-    now: number,
-  ): boolean {
-    if (records !== undefined || one.position < lastStable || lastStable >= highWatermark) {
-      one.stalledSince = undefined
-      return false
-    }
-    one.stalledSince ??= now
-    if (now - one.stalledSince < SILENCE) return false
-    this.#troubles.begin(one, transactionOpen(one, lastStable), 'transaction-open')
-    return true
   }
 
   failed(broker: number, error: unknown): void {
@@ -398,14 +386,4 @@ export class LogReader implements FetchOwner {
   #tell(error: Error): void {
     if (!this.#abort.signal.aborted) this.#options.onError(error)
   }
-}
-
-function transactionOpen({ topic, partition }: ReadPartition, lastStable: number): TransportError {
-  return new TransportError(
-    'MILENA_BROKER_ERROR',
-    `reading topic ${topic}, partition ${partition}: a transaction that began at offset ${lastStable} has been open for ` +
-      `${SILENCE} ms, and nothing behind it is read before it ends; see to its producer, or abort it ` +
-      '(kafka-transactions find-hanging, abort)',
-    { retryable: true },
-  )
 }
