@@ -48,7 +48,7 @@ const tree = node(
     node('decodeRecords', `${source}/transport/kafka/batches/record-batches.ts`, 83),
     node('commit', `${source}/transport/kafka/group/commits.ts`, 89),
     node(
-      'pick',
+      'send',
       `${source}/transport/kafka/cluster/connections.ts`,
       97,
       node('wasm-function[3]', 'wasm://wasm/1', 101),
@@ -67,7 +67,7 @@ test('time belongs to the place of its file, and of Node and V8 to the nearest c
     sending: 73 + 79,
     reading: 83,
     group: 89,
-    'Milena, the rest': 97,
+    'connections and protocol': 97,
     'Kafka client': 29 + 31 + 101,
     'Node: net and streams': 19 + 23,
     'Node: timers, promises, ticks': 61,

@@ -18,15 +18,21 @@ export interface FaultyCluster {
   createTopic(topic: TopicSpec): Promise<void>
 }
 
-/** To be called once, beside the tests of a file: adds the hooks that start, mend and stop the cluster. */
-export function useFaultyCluster(): FaultyCluster {
+/**
+ * To be called once, beside the tests of a file: adds the hooks that start, mend and stop the cluster.
+ *
+ * @param configs Brokers' settings. By default an election takes 5 s after a broker's death; Kafka's own default, 9 s,
+ *   shows nothing more of what reads and writes meanwhile.
+ */
+export function useFaultyCluster(
+  configs: Readonly<Record<string, string>> = { 'broker.session.timeout.ms': '5000' },
+): FaultyCluster {
   let kafka: KafkaCluster | undefined
   let transport: Transport | undefined
   const open: (() => Promise<unknown>)[] = []
 
   before(async () => {
-    // An election takes as long as this after a broker's death; the default, 9 s, shows nothing more.
-    kafka = await startKafka({ brokers: 3, configs: { 'broker.session.timeout.ms': '5000' } })
+    kafka = await startKafka({ brokers: 3, configs })
     transport = await openKafka({ brokers: kafka.brokers })
   })
   afterEach(async () => {

@@ -43,8 +43,13 @@ before(async () => {
       listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort},SECURE://${secure}`,
       'advertised.listeners': `PLAINTEXT://127.0.0.1:${port},SECURE://${secure}`,
       'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL',
-      'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-512',
+      'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER',
       'listener.name.secure.plain.sasl.jaas.config': `${loginModules}.plain.PlainLoginModule required user_milena="secret";`,
+      'listener.name.secure.scram-sha-256.sasl.jaas.config': `${loginModules}.scram.ScramLoginModule required;`,
+      'listener.name.secure.oauthbearer.sasl.jaas.config': `${loginModules}.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="broker";`,
+      'listener.name.secure.oauthbearer.sasl.server.callback.handler.class': `${loginModules}.oauthbearer.internals.unsecured.OAuthBearerUnsecuredValidatorCallbackHandler`,
+      // Sessions end with their tokens.
+      'listener.name.secure.oauthbearer.connections.max.reauth.ms': '3600000',
       'listener.name.secure.scram-sha-512.sasl.jaas.config': `${loginModules}.scram.ScramLoginModule required;`,
       'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
       'super.users': 'User:ANONYMOUS',
@@ -69,11 +74,17 @@ after(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-/** Kafka's number of the mechanism (KIP-554). */
-const SCRAM_SHA_512 = 2
+/** Kafka's numbers of the mechanisms (KIP-554), and what is needed to derive a key. */
+const scram = {
+  'SCRAM-SHA-256': { number: 1, length: 32, hash: 'sha256' },
+  'SCRAM-SHA-512': { number: 2, length: 64, hash: 'sha512' },
+} as const
 const tls = { ca: selfSigned.cert }
 
-async function sendsAndReads(mechanism: 'PLAIN' | 'SCRAM-SHA-512', password: string): Promise<void> {
+async function sendsAndReads(
+  mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512',
+  password: string,
+): Promise<void> {
   const sasl = { mechanism, username: 'milena', password }
   const transport = await openKafka({ brokers: [secure], tls, sasl })
   try {
@@ -100,25 +111,69 @@ async function sendsAndReads(mechanism: 'PLAIN' | 'SCRAM-SHA-512', password: str
 test('with the right password and authority, over PLAIN: sends and reads', () =>
   sendsAndReads('PLAIN', 'secret'))
 
-test('with the right password and authority, over SCRAM: sends and reads', async () => {
-  const salt = randomBytes(16)
-  const iterations = 4_096
-  const saltedPassword = pbkdf2Sync('secret', salt, iterations, 64, 'sha512')
-  const user = { name: 'milena', mechanism: SCRAM_SHA_512, iterations, salt, saltedPassword }
-  const pool = new ConnectionPool('scram')
-  try {
-    const connection = await pool.get({ host: '127.0.0.1', port: node.port })
-    await alterUserScramCredentialsV0.api.async(connection, [], [user])
-  } finally {
-    await pool.close()
-  }
-  // The broker takes a new user in a moment after it has confirmed it.
-  const sasl = { mechanism: 'SCRAM-SHA-512', username: 'milena', password: 'secret' } as const
-  const opened = await waitFor(() => openKafka({ brokers: [secure], tls, sasl }), {
-    what: 'the user to be known',
+for (const mechanism of ['SCRAM-SHA-256', 'SCRAM-SHA-512'] as const) {
+  test(`with the right password and authority, over ${mechanism}: sends and reads`, async () => {
+    const salt = randomBytes(16)
+    const iterations = 4_096
+    const { number, length, hash } = scram[mechanism]
+    const saltedPassword = pbkdf2Sync('secret', salt, iterations, length, hash)
+    const user = { name: 'milena', mechanism: number, iterations, salt, saltedPassword }
+    const pool = new ConnectionPool('scram')
+    try {
+      const connection = await pool.get({ host: '127.0.0.1', port: node.port })
+      await alterUserScramCredentialsV0.api.async(connection, [], [user])
+    } finally {
+      await pool.close()
+    }
+    // The broker takes a new user in a moment after it has confirmed it.
+    const sasl = { mechanism, username: 'milena', password: 'secret' } as const
+    const opened = await waitFor(() => openKafka({ brokers: [secure], tls, sasl }), {
+      what: 'the user to be known',
+    })
+    await opened.close()
+    await sendsAndReads(mechanism, 'secret')
   })
-  await opened.close()
-  await sendsAndReads('SCRAM-SHA-512', 'secret')
+}
+
+/** An unsecured token (RFC 7515, appendix A.5), which the broker here accepts until it ends. */
+function unsecuredToken(seconds: number): string {
+  const now = Math.floor(Date.now() / 1_000)
+  return `${base64url({ alg: 'none' })}.${base64url({ sub: 'milena', iat: now - 60, exp: now + seconds })}.`
+}
+
+function base64url(value: object): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url')
+}
+
+function openWithToken(token: () => string): ReturnType<typeof openKafka> {
+  return openKafka({ brokers: [secure], tls, sasl: { mechanism: 'OAUTHBEARER', token } })
+}
+
+test('over OAUTHBEARER: sends, with one token after the other, on the connections that it has', async () => {
+  const tokens: string[] = []
+  const transport = await openWithToken(() => {
+    tokens.push(unsecuredToken(4))
+    return tokens.at(-1)!
+  })
+  try {
+    const topic = uniqueName('bearer')
+    await transport.createTopics([{ name: topic, partitions: 1 }])
+    while (tokens.length < 4) await transport.send({ topic, key: null, value: Buffer.from('x'), headers: [] })
+    await transport.deleteTopics([topic])
+  } finally {
+    await transport.close()
+  }
+})
+
+test('an OAUTHBEARER token that has ended is worth another try, one that is none is not', async () => {
+  await assert.rejects(
+    openWithToken(() => unsecuredToken(-30)),
+    { code: 'MILENA_BROKER_UNREACHABLE', message: /sasl\.token gave ended at/ },
+  )
+  await assert.rejects(
+    openWithToken(() => 'nonsense'),
+    { code: 'MILENA_AUTHENTICATION_FAILED', retryable: false },
+  )
 })
 
 for (const mechanism of ['PLAIN', 'SCRAM-SHA-512'] as const) {
@@ -142,9 +197,10 @@ test('a certificate that is not trusted fails at once and says so (trap N8)', as
 })
 
 test('no TLS where the broker wants it fails at once and says so', async () => {
-  await assert.rejects(openKafka({ brokers: [secure] }), (error: MilenaError) =>
-    /\btls\b/.test(error.message),
-  )
+  await assert.rejects(openKafka({ brokers: [secure] }), {
+    code: 'MILENA_AUTHENTICATION_FAILED',
+    message: /speaks TLS there.*\btls\b/,
+  })
 })
 
 test('a topic that this user may not write, or not even see, is an error that says so; other topics go on', async () => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { existsSync, globSync } from 'node:fs'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test, type TestContext } from 'node:test'
@@ -12,6 +12,10 @@ import { publint } from 'publint'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const names = ['embedded-kafka', 'postgres', 'redis', 'request-reply']
+/** From the oldest to the newest of each kind; the project's own is beside them. */
+const compilers = ['54@npm:typescript@5.4.5', '59@npm:typescript@5.9.3', '60@npm:typescript@6.0.3'].map(
+  (version) => `typescript${version}`,
+)
 const run = promisify(execFile)
 
 let folder: string
@@ -25,7 +29,7 @@ before(
     await run('npm', ['pack', ...packed, '--pack-destination', folder], { cwd: root, timeout: 120_000 })
     await writeFile(join(folder, 'package.json'), '{ "private": true, "type": "module" }')
     const carried = `node22@npm:node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}@22.23.5`
-    const others = ['@types/node@22', 'typescript54@npm:typescript@5.4.5', 'vitest@5.1.2', carried]
+    const others = ['@types/node@22', ...compilers, 'vitest@5.1.2', carried]
     const quiet = ['--ignore-scripts', '--prefer-offline', '--fetch-retries=1', '--fetch-timeout=60000']
     try {
       const tarballs = names.map((name) => `./milena-${name}-0.1.0.tgz`)
@@ -97,13 +101,27 @@ test('the README’s test runs under node:test and under vitest', async (context
   assert.match((await run(process.execPath, vitest, options)).stdout, /1 passed/)
 })
 
-test('the types hold under TypeScript 5.4 and the one of this project', async (context) => {
+test('examples/testing passes with the installed packages, under node:test and under vitest', async (context) => {
+  if (skipped(context)) return
+  const env = { ...process.env }
+  delete env['NODE_TEST_CONTEXT']
+  const options = { cwd: folder, timeout: 120_000, env }
+  for (const file of ['node.test.ts', 'vitest.test.mjs'])
+    await copyFile(`${root}/examples/testing/${file}`, join(folder, file))
+  assert.match((await run(process.execPath, ['--test', 'node.test.ts'], options)).stdout, /pass 2\b/)
+  const vitest = ['node_modules/vitest/vitest.mjs', 'run', 'vitest.test.mjs', '--no-color']
+  const args = [...vitest, '--testTimeout=60000', '--hookTimeout=60000']
+  assert.match((await run(process.execPath, args, options)).stdout, /2 passed/)
+})
+
+test('the types hold under TypeScript 5.4, 5.9, 6.0 and the one of this project, without further settings', async (context) => {
   if (skipped(context)) return
   for (const name of ['request-reply', 'embedded-kafka'])
     for (const block of [0, 1])
       await writeFile(join(folder, `${name}-${block}.ts`), await codeOf(name, block))
   const files = globSync('{request-reply,embedded-kafka}-*.ts', { cwd: folder })
-  for (const compiler of [join(folder, 'node_modules/typescript54'), join(root, 'node_modules/typescript')]) {
+  const installed = compilers.map((name) => join(folder, 'node_modules', name.split('@')[0]!))
+  for (const compiler of [...installed, join(root, 'node_modules/typescript')]) {
     const options = ['--noEmit', '--strict', '--module', 'nodenext', '--types', 'node', ...files]
     await run(process.execPath, [join(compiler, 'bin/tsc'), ...options], { cwd: folder, timeout: 120_000 })
   }

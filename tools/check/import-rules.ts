@@ -4,7 +4,6 @@ import type { Import } from './imports.ts'
 export type ImportRule = (imported: Import) => string | undefined
 
 const library = 'packages/request-reply/src/'
-const adapter = `${library}transport/kafka/`
 const clients =
   /^(@platformatic\/kafka|kafkajs|node-rdkafka|@confluentinc\/kafka-javascript|kafka-crab-js)(\/|$)/
 
@@ -28,7 +27,7 @@ const entryPoints = new Set([`${library}index.ts`, `${library}testing.ts`])
 export const importRules: readonly ImportRule[] = [
   direction,
   entryPointsStayOutside,
-  clientInAdapterOnly,
+  noKafkaClient,
   embeddedBrokerStandsAlone,
   packagesStandAlone,
   publicNamesOnly,
@@ -58,10 +57,9 @@ function entryPointsStayOutside({ from, target }: Import): string | undefined {
   return `nothing inside imports ${entry[1]}.ts: import the file that defines it`
 }
 
-function clientInAdapterOnly({ from, specifier }: Import): string | undefined {
-  if (!clients.test(specifier) || from.startsWith(adapter)) return undefined
-  if (!/^(packages|systems)\/[^/]+\/src\//.test(from)) return undefined
-  return `only ${adapter} imports the Kafka client: use the transport`
+function noKafkaClient({ from, specifier }: Import): string | undefined {
+  if (!clients.test(specifier) || !/^(packages|systems)\/[^/]+\/src\//.test(from)) return undefined
+  return `nothing in packages and systems imports a Kafka client (${specifier}): use the transport, which speaks Kafka's protocol itself`
 }
 
 function embeddedBrokerStandsAlone({ from, specifier }: Import): string | undefined {

@@ -1,11 +1,11 @@
 import { text } from 'node:stream/consumers'
-import { fetchKafkaJars } from './jars.ts'
+import { fetchKafkaJars, kafkaVersion } from './jars.ts'
 import { startJvm } from './jvm.ts'
 
-/** The Java program behind each script of Kafka's bin folder. */
+/** The Java program behind each script of Kafka's bin folder, as of Apache Kafka 4.4. */
 const programs = {
   'kafka-topics': 'org.apache.kafka.tools.TopicCommand',
-  'kafka-configs': 'kafka.admin.ConfigCommand',
+  'kafka-configs': 'org.apache.kafka.tools.ConfigCommand',
   'kafka-consumer-groups': 'org.apache.kafka.tools.consumer.group.ConsumerGroupCommand',
   'kafka-console-producer': 'org.apache.kafka.tools.ConsoleProducer',
   'kafka-console-consumer': 'org.apache.kafka.tools.consumer.ConsoleConsumer',
@@ -44,7 +44,8 @@ export async function runKafkaTool(
   args: readonly string[],
   options: KafkaToolOptions = {},
 ): Promise<KafkaToolResult> {
-  const { jars } = await fetchKafkaJars()
+  // Of our own release, whatever the brokers are.
+  const { jars } = await fetchKafkaJars(kafkaVersion)
   const { child, pid } = await startJvm({
     jars,
     mainClass: programs[name],

@@ -16,6 +16,7 @@ export const places = [
   'sending',
   'reading',
   'group',
+  'connections and protocol',
   'Milena, the rest',
   'Kafka client',
   'Node: net and streams',
@@ -42,18 +43,13 @@ const files: readonly (readonly [RegExp, Place])[] = [
   [/\/request-reply\/src\/routing\//, 'routing'],
   [/\/request-reply\/src\/wire\//, 'wire'],
   [/\/request-reply\/src\/contract\/|\/node_modules\/zod\//, 'validation and codec'],
-  [
-    /\/src\/transport\/(partitioner|malformed|kafka\/(send.*|topic-queues|partition-queue|record-queue|held|lane|produce|producers|batch-encoding|batch-memory))\.ts$/,
-    'sending',
-  ],
-  [
-    /\/src\/transport\/kafka\/(tail.*|partition-(reader|leaders)|reading-troubles|log-ends|fetch-.*|answer-reading|record-(batches|cursor)|batch-records|aborted-transactions|decompression|snappy|lz4|unpacked|offsets)\.ts$/,
-    'reading',
-  ],
-  [/\/src\/transport\/kafka\/(group-.*|coordinator)\.ts$/, 'group'],
+  [/\/src\/transport\/((partitioner|malformed)\.ts$|kafka\/sending\/)/, 'sending'],
+  [/\/src\/transport\/kafka\/(reading|batches)\//, 'reading'],
+  [/\/src\/transport\/kafka\/group\//, 'group'],
+  [/\/src\/transport\/kafka\/(cluster|protocol)\//, 'connections and protocol'],
   [/\/request-reply\/src\//, 'Milena, the rest'],
   [/\/bench\/src\//, 'benchmark'],
-  // The client, what it depends on, and its WebAssembly.
+  // Of the sides that measure another client: it, what it depends on, and its WebAssembly.
   [/\/node_modules\/|^wasm:/, 'Kafka client'],
   [/^node:(net|tls|stream|internal\/(streams|stream_base_commons|net))\b/, 'Node: net and streams'],
   [

@@ -1,4 +1,5 @@
 import { brokerFailure } from './broker-failure.ts'
+import { coldStart } from './cold-start.ts'
 import { fixedRate } from './fixed-rate.ts'
 import { operations } from './operations.ts'
 import { overload } from './overload.ts'
@@ -20,5 +21,6 @@ export const situations: readonly Situation[] = [
   partitions,
   operations,
   payments,
+  coldStart,
   profile,
 ]

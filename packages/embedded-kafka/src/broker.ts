@@ -11,8 +11,10 @@ export interface BrokerNode {
   readonly port: number
 }
 
-/** Records dropped for want of memory are reported at most so often. */
-const dropReportMs = 60_000
+/** Each matter is told at most so often. */
+const warnAgainMs = 60_000
+/** So many topics are named, those that hold the most. */
+const namedTopics = 3
 
 /**
  * The state that all connections share and that each handler is given.
@@ -31,7 +33,8 @@ export class Broker {
   /** Begins anywhere: a client that outlives the broker must not meet its own id, given to somebody else by the next. */
   #nextProducerId: number = randomInt(2 ** 47)
   #droppedSegments = 0
-  #lastDropReport = -Infinity
+  #refusedBatches = 0
+  readonly #warnedAt = new Map<string, number>()
 
   constructor(settings: BrokerSettings) {
     this.settings = settings
@@ -39,12 +42,14 @@ export class Broker {
     this.groups = new GroupCoordinator({
       hasPartition: (topic, index) => this.topics.partition(topic, index) !== undefined,
       options: settings.groups,
+      onEvicted: (groupId) => this.#warnEvicted(groupId),
     })
     this.topics = new Topics({
       maxLogBytes: settings.maxLogBytes,
       configDefaults: settings.topicDefaults,
       onDeleted: (name) => this.groups.topicDeleted(name),
-      onDropped: (partition) => this.#reportDropped(partition.topic, partition.index),
+      onDropped: (topic) => this.#warnDropped(topic),
+      onFull: (topic) => this.#warnFull(topic),
     })
     this.#retention = setInterval(() => this.topics.retain(Date.now()), settings.retentionCheckMs)
   }
@@ -62,6 +67,11 @@ export class Broker {
   /** Segments that were dropped because the logs' memory was full. */
   get droppedSegments(): number {
     return this.#droppedSegments
+  }
+
+  /** Times that a producer, or a topic's configs, were refused because the logs' memory was full. */
+  get refusedBatches(): number {
+    return this.#refusedBatches
   }
 
   /** A producer id that nobody had before. */
@@ -83,14 +93,48 @@ export class Broker {
     this.topics.close()
   }
 
-  #reportDropped(topic: string, partition: number): void {
+  #warnDropped(topic: string): void {
     this.#droppedSegments += 1
-    const now = Date.now()
-    if (now - this.#lastDropReport < dropReportMs) return
-    this.#lastDropReport = now
-    this.settings.report(
-      `the logs reached maxLogBytes = ${this.settings.maxLogBytes}: dropping the oldest records, now of ` +
-        `${topic}/${partition}; set retention.ms or retention.bytes of your topics, or a larger maxLogBytes`,
+    this.#warn(
+      'dropped',
+      `${topic} lets go of its oldest records sooner than by its retention, because the logs hold nearly maxLogBytes ` +
+        `= ${this.settings.maxLogBytes}: ${this.#largest()}. Give a topic a retention.bytes or retention.ms of its ` +
+        'own, delete what is not needed, or start the broker with a larger maxLogBytes',
     )
+  }
+
+  #warnFull(topic: string): void {
+    this.#refusedBatches += 1
+    this.#warn(
+      'full',
+      `the logs are full (maxLogBytes = ${this.settings.maxLogBytes}) and nothing of ${topic} may go, so its ` +
+        `producers are refused with KAFKA_STORAGE_ERROR: ${this.#largest()}. Delete topics or records, lower their ` +
+        'retention.bytes or retention.ms, or start the broker with a larger maxLogBytes',
+    )
+  }
+
+  #warnEvicted(groupId: string): void {
+    this.#warn(
+      'groups',
+      `there are more groups than maxGroups = ${this.settings.groups.maxGroups}, so those without members that were ` +
+        `unused for the longest are forgotten with their offsets, now ${groupId.slice(0, 300)}. Delete groups, or ` +
+        'start the broker with a larger groups.maxGroups',
+    )
+  }
+
+  /** The topics that hold the most memory, in words. */
+  #largest(): string {
+    return [...this.topics.all()]
+      .toSorted((one, other) => other.memory.bytes - one.memory.bytes)
+      .slice(0, namedTopics)
+      .map(({ name, memory }) => `${name} holds ${memory.bytes} bytes`)
+      .join(', ')
+  }
+
+  #warn(matter: string, line: string): void {
+    const now = Date.now()
+    if (now - (this.#warnedAt.get(matter) ?? -Infinity) < warnAgainMs) return
+    this.#warnedAt.set(matter, now)
+    this.settings.warn(line)
   }
 }

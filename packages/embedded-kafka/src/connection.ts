@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net'
-import type { ApiHandler, Outcome } from './apis/handler.ts'
+import type { Answer, ApiHandler } from './apis/handler.ts'
 import type { Broker } from './broker.ts'
 import { MalformedError } from './wire/malformed-error.ts'
+import { ResponseTooLargeError } from './wire/response-too-large-error.ts'
 import { Reader } from './wire/reader.ts'
 import { Writer } from './wire/writer.ts'
 
@@ -10,13 +11,17 @@ const sizeBytes = 4
 const readAheadBytes = 256 * 1024
 /** A request that trickles in is gathered into one piece at times, so that small pieces do not cost memory. */
 const mostChunks = 1024
+/** So long are requests of one connection handled before the others have their turn, in ms. */
+const turnMs = 20
 
 /** What a connection shares with all others. */
 export interface ConnectionHost {
   readonly broker: Broker
   readonly handlers: ReadonlyMap<number, ApiHandler>
-  /** Counts received bytes that are not handled yet, of all connections. False if there are too many. */
-  queued(bytes: number): boolean
+  /** Counts received bytes that are not handled yet, of all connections. At the bound the largest holder is closed. */
+  queued(bytes: number): void
+  /** The client has not taken all of an answer yet. At the bound of such bytes the largest holder is closed. */
+  lagging(): void
   closed(connection: Connection): void
 }
 
@@ -36,6 +41,7 @@ export class Connection {
   #chunks: Buffer[] = []
   #buffered = 0
   #handled = 0
+  #turn: NodeJS.Immediate | undefined
   #lastActivity = Date.now()
 
   constructor(socket: Socket, host: ConnectionHost) {
@@ -47,6 +53,21 @@ export class Connection {
     socket.on('drain', () => this.#drained())
     socket.on('error', () => {})
     socket.on('close', () => this.#end())
+  }
+
+  /** Received bytes that are not handled yet. */
+  get queuedBytes(): number {
+    return this.#buffered
+  }
+
+  /** Bytes of answers that the client has not taken yet. */
+  get unsentBytes(): number {
+    return this.#socket.writableLength
+  }
+
+  /** Since when nothing goes on, ms since the epoch; Infinity while something does. */
+  get idleSince(): number {
+    return this.#state === 'reading' && this.#buffered === 0 ? this.#lastActivity : Infinity
   }
 
   /** True if no request came yet: the first to go when there are too many connections. */
@@ -91,21 +112,27 @@ export class Connection {
     this.#chunks.push(chunk)
     this.#buffered += chunk.length
     if (this.#chunks.length > mostChunks) this.#chunks = [Buffer.concat(this.#chunks)]
-    if (!this.#host.queued(chunk.length)) {
-      this.close(
-        `all connections together have more than ${this.#host.broker.settings.maxQueuedBytes} bytes waiting`,
-      )
-      return
-    }
-    if (this.#state === 'reading') this.#handleFrames()
+    this.#host.queued(chunk.length)
+    if (this.#state === 'reading' && this.#turn === undefined) this.#handleFrames()
     else if (this.#buffered > readAheadBytes) this.#socket.pause()
   }
 
-  /** Handles what was received until a request is parked, the socket is full or no whole frame is left. */
+  /**
+   * Handles what was received until a request is parked, the socket is full or no whole frame is left; for longer than a
+   * turn only after the other connections had theirs.
+   */
   #handleFrames(): void {
+    const began = performance.now()
     // Answers to requests that came together leave together.
     this.#socket.cork()
     while (this.#state === 'reading') {
+      if (performance.now() - began > turnMs) {
+        this.#turn = setImmediate(() => {
+          this.#turn = undefined
+          this.#handleFrames()
+        })
+        break
+      }
       const frame = this.#nextFrame()
       if (frame === undefined) break
       this.#state = 'handling'
@@ -114,7 +141,8 @@ export class Connection {
       else void pending.then(() => this.#goOn(frame))
     }
     this.#socket.uncork()
-    if (this.#state === 'reading' && this.#socket.isPaused()) this.#socket.resume()
+    const goesOn = this.#state === 'reading' && this.#turn === undefined
+    if (goesOn && this.#socket.isPaused()) this.#socket.resume()
   }
 
   /** A parked request was answered. */
@@ -159,7 +187,9 @@ export class Connection {
   #handleFrame(frame: Buffer): Promise<void> | undefined {
     let what = 'request'
     try {
-      const request = new Reader(frame)
+      const { broker } = this.#host
+      const { maxRequestElements, maxResponseBytes } = broker.settings
+      const request = new Reader(frame, false, 0, maxRequestElements)
       const key = request.int16()
       const version = request.int16()
       const correlationId = request.int32()
@@ -173,19 +203,19 @@ export class Connection {
       }
       request.flexible = served && version >= handler.flexibleFrom
       request.tags()
-      const response = new Writer()
+      const serve = handler.begin(request, version)
+      const response = new Writer(false, undefined, maxResponseBytes)
       response.int32(0)
       response.int32(correlationId)
       response.flexible = request.flexible
       if (handler.negotiates === undefined) response.tags()
-      const { broker } = this.#host
       const call = { broker, version, clientId, clientHost: this.#clientHost, signal: this.#abort.signal }
-      const outcome = handler.handle(request, response, call)
-      if (!(outcome instanceof Promise)) {
-        this.#answer(outcome, response)
+      const answer = serve(call)
+      if (!(answer instanceof Promise)) {
+        this.#answer(answer, response)
         return undefined
       }
-      return outcome
+      return answer
         .then((settled) => this.#answer(settled, response))
         .catch((error: unknown) => this.#fail(what, error))
     } catch (error) {
@@ -194,16 +224,17 @@ export class Connection {
     }
   }
 
-  #answer(outcome: Outcome, response: Writer): void {
+  #answer(answer: Answer, response: Writer): void {
     if (this.#state === 'closed') return
+    if (typeof answer === 'function') answer(response)
     this.#handled += 1
     this.#lastActivity = Date.now()
     this.#state = 'reading'
-    if (outcome === 'close') {
+    if (answer === 'close') {
       this.close()
       return
     }
-    if (outcome === 'no-response') return
+    if (answer === 'no-response') return
     const size = response.length - sizeBytes
     const pieces = response.take()
     pieces[0]!.writeInt32BE(size, 0)
@@ -216,11 +247,15 @@ export class Connection {
       socket.uncork()
     }
     // The next request waits until the client has taken this answer: a reader that lags holds one answer, not many.
-    if (socket.writableNeedDrain) this.#state = 'draining'
+    if (!socket.writableNeedDrain) return
+    this.#state = 'draining'
+    this.#host.lagging()
   }
 
   #fail(what: string, error: unknown): void {
     if (error instanceof MalformedError) this.close(`malformed ${what}: ${error.message}`)
+    else if (error instanceof ResponseTooLargeError)
+      this.close(`the answer to ${what} would have ${error.message} (maxResponseBytes)`)
     else this.close(`${what} failed: ${error instanceof Error ? error.stack : String(error)}`)
   }
 
@@ -234,6 +269,7 @@ export class Connection {
   #end(): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'
+    clearImmediate(this.#turn)
     this.#host.queued(-this.#buffered)
     this.#chunks = []
     this.#buffered = 0

@@ -1,7 +1,8 @@
 import { apiHandlers } from './apis.ts'
 import { Broker } from './broker.ts'
+import type { BrokerNode } from './broker.ts'
 import type { Topic } from './log/topics.ts'
-import { completeOptions, completeTopic, configMap } from './options.ts'
+import { completeOptions, completeTopic, configMap, invalidOptions } from './options.ts'
 import type { EmbeddedKafkaOptions, TopicInput } from './options.ts'
 import { BrokerServer } from './server.ts'
 
@@ -15,15 +16,19 @@ export interface EmbeddedKafkaStats {
   readonly topics: number
   /** Memory that the logs hold, in bytes. */
   readonly logBytes: number
-  /** Parts of logs that were dropped because `maxLogBytes` was reached. */
+  /** Parts of logs that were dropped, sooner than by their topic's retention, because `maxLogBytes` was near. */
   readonly droppedSegments: number
+  /** Times that a producer was refused because `maxLogBytes` was reached. */
+  readonly refusedBatches: number
 }
 
 /** A broker that is running in this process. */
 export interface EmbeddedKafka extends AsyncDisposable {
+  /** Host that clients are told. */
   readonly host: string
+  /** Port that it listens at. */
   readonly port: number
-  /** What a client is given to connect: one `host:port`. */
+  /** What a client is given to connect: one `host:port`, as clients are told it. */
   readonly brokers: readonly string[]
   readonly clusterId: string
   /** @throws ProtocolError, whose `codeName` is the protocol's, such as TOPIC_ALREADY_EXISTS */
@@ -39,7 +44,7 @@ export interface EmbeddedKafka extends AsyncDisposable {
  * Starts a broker in this process. It listens when the promise resolves, and keeps the process alive until it is
  * closed.
  *
- * @throws RangeError that names every option that is wrong; ProtocolError if a topic cannot be made; the system's
+ * @throws RangeError (`code`: EMBEDDED_KAFKA_OPTIONS_INVALID) that names every option that is wrong; ProtocolError if a topic cannot be made; the system's
  *   error if the port cannot be had (EADDRINUSE)
  */
 export async function startEmbeddedKafka(options: EmbeddedKafkaOptions = {}): Promise<EmbeddedKafka> {
@@ -54,7 +59,12 @@ export async function startEmbeddedKafka(options: EmbeddedKafkaOptions = {}): Pr
     broker.close()
     throw error
   }
-  broker.nodes.push({ nodeId: settings.nodeId, host: settings.advertisedHost, port })
+  const node = {
+    nodeId: settings.nodeId,
+    host: settings.advertisedHost,
+    port: settings.advertisedPort || port,
+  }
+  broker.nodes.push(node)
 
   let closing: Promise<void> | undefined
   const close = (): Promise<void> => {
@@ -66,9 +76,9 @@ export async function startEmbeddedKafka(options: EmbeddedKafkaOptions = {}): Pr
     return closing
   }
   return {
-    host: settings.advertisedHost,
+    host: node.host,
     port,
-    brokers: [address(settings.advertisedHost, port)],
+    brokers: [address(node)],
     clusterId: broker.clusterId,
     createTopic: (topic) => void createTopic(broker, topic),
     deleteTopic: (name) => broker.topics.delete(name),
@@ -79,6 +89,7 @@ export async function startEmbeddedKafka(options: EmbeddedKafkaOptions = {}): Pr
       topics: broker.topics.size,
       logBytes: broker.topics.logBytes,
       droppedSegments: broker.droppedSegments,
+      refusedBatches: broker.refusedBatches,
     }),
     close,
     [Symbol.asyncDispose]: close,
@@ -88,10 +99,10 @@ export async function startEmbeddedKafka(options: EmbeddedKafkaOptions = {}): Pr
 function createTopic(broker: Broker, input: TopicInput): Topic {
   const problems: string[] = []
   const { name, partitions, configs } = completeTopic(input, broker.settings.defaultPartitions, problems)
-  if (problems.length > 0) throw new RangeError(`embedded Kafka: ${problems.join('; ')}`)
+  if (problems.length > 0) throw invalidOptions(problems)
   return broker.topics.create(name, partitions, configMap(configs))
 }
 
-function address(host: string, port: number): string {
+function address({ host, port }: BrokerNode): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }

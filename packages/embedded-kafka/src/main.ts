@@ -7,11 +7,13 @@ const help = `embedded-kafka [options]      (in a checkout of Milena: npm run br
 
 Runs the embedded broker as a process of its own until Ctrl-C, and prints "ready HOST:PORT" once it serves.
 
-  --port N               where to listen (default 9092); 0 takes any free port
-  --host ADDRESS         on which address (default 127.0.0.1)
-  --topic NAME[:COUNT]   a topic to begin with, with so many partitions (default 1); may be given again
-  --auto-create-topics   make a topic when a client first asks for it, as Kafka's auto.create.topics.enable does
-  --verbose              say on standard error why a connection was closed
+  --port N                  where to listen (default 9092); 0 takes any free port
+  --host ADDRESS            on which address (default 127.0.0.1)
+  --advertised HOST[:PORT]  where clients are told to connect (default: where it listens), for a container or a
+                            forwarded port; an IPv6 address in brackets
+  --topic NAME[:COUNT]      a topic to begin with, with so many partitions (default 1); may be given again
+  --auto-create-topics      make a topic when a client first asks for it, as Kafka's auto.create.topics.enable does
+  --verbose                 say on standard error why a connection was closed
   --help`
 
 /** What was asked for cannot be done; the message says what to do instead. */
@@ -31,7 +33,7 @@ async function run(): Promise<void> {
     process.once('SIGTERM', resolve)
   })
   const broker = await start(asked)
-  console.log(`ready ${broker.host}:${broker.port}`)
+  console.log(`ready ${broker.brokers.join(',')}`)
   await stopped
   await broker.close()
 }
@@ -43,6 +45,7 @@ function readArguments(): EmbeddedKafkaOptions | undefined {
       options: {
         port: { type: 'string', default: '9092' },
         host: { type: 'string', default: '127.0.0.1' },
+        advertised: { type: 'string' },
         topic: { type: 'string', multiple: true, default: [] },
         'auto-create-topics': { type: 'boolean', default: false },
         verbose: { type: 'boolean', default: false },
@@ -60,10 +63,24 @@ function readArguments(): EmbeddedKafkaOptions | undefined {
   return {
     host: values.host,
     port: Number(values.port),
+    ...(values.advertised === undefined ? {} : readAdvertised(values.advertised)),
     topics: values.topic,
     autoCreateTopics: values['auto-create-topics'],
+    warn: (line: string) => console.error(`broker: ${line}`),
     ...(values.verbose ? { report: (line: string) => console.error(line) } : {}),
   }
+}
+
+function readAdvertised(text: string): Pick<EmbeddedKafkaOptions, 'advertisedHost' | 'advertisedPort'> {
+  const match = /^(?:\[(?<v6>[\da-fA-F:.]+)\]|(?<name>[^\s:[\]]+))(?::(?<port>\d{1,5}))?$/.exec(text)
+  const { v6, name, port } = match?.groups ?? {}
+  const advertisedHost = v6 ?? name
+  if (advertisedHost === undefined || Number(port ?? 1) < 1 || Number(port ?? 1) > 65_535) {
+    throw new UsageError(
+      `--advertised ${text} is no address; write HOST or HOST:PORT, such as localhost:19092`,
+    )
+  }
+  return { advertisedHost, ...(port === undefined ? {} : { advertisedPort: Number(port) }) }
 }
 
 async function start(options: EmbeddedKafkaOptions): Promise<EmbeddedKafka> {

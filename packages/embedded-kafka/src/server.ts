@@ -7,6 +7,8 @@ import type { ConnectionHost } from './connection.ts'
 
 const slowestSweepMs = 1000
 const backlog = 1024
+/** A connection that was idle for so long, in ms, may be closed for a new one: clients connect again when they need to. */
+const givesWayAfterMs = 10_000
 
 /** Listens for clients of one broker, bounds how many there are, and closes those that are idle. */
 export class BrokerServer {
@@ -25,6 +27,7 @@ export class BrokerServer {
       broker,
       handlers: new Map(handlers.map((handler) => [handler.key, handler])),
       queued: (bytes) => this.#queued(bytes),
+      lagging: () => this.#lagging(),
       closed: (connection) => this.#connections.delete(connection),
     }
     this.#server = createServer((socket) => this.#accept(socket))
@@ -59,7 +62,8 @@ export class BrokerServer {
     this.#server.on('error', (error) => this.#broker.settings.report(`a connection failed: ${error.message}`))
     const { idleTimeoutMs, requestTimeoutMs } = this.#broker.settings
     const period = Math.min(slowestSweepMs, Math.ceil(Math.min(idleTimeoutMs, requestTimeoutMs) / 2))
-    this.#sweep = setInterval(() => this.#closeIdle(), period)
+    // After what has arrived was read: this process may have been held up, and nobody is idle for that.
+    this.#sweep = setInterval(() => setImmediate(() => this.#closeIdle()), period)
     const address = this.#server.address()
     return typeof address === 'object' && address !== null ? address.port : port
   }
@@ -83,20 +87,55 @@ export class BrokerServer {
     this.#connections.add(new Connection(socket, this.#host))
   }
 
-  /** There are too many connections: the oldest that never said anything goes, if there is one. */
+  /**
+   * There are too many connections: the oldest that never said anything goes, or else the one that was idle for the
+   * longest, if there is one.
+   */
   #makeRoom(): boolean {
     this.#refused += 1
+    let longest: Connection | undefined
     for (const connection of this.#connections) {
-      if (!connection.silent) continue
-      connection.close()
-      return true
+      if (connection.silent) {
+        connection.close()
+        return true
+      }
+      if (longest === undefined || connection.idleSince < longest.idleSince) longest = connection
     }
-    return false
+    if (longest === undefined || Date.now() - longest.idleSince < givesWayAfterMs) return false
+    longest.close()
+    return true
   }
 
-  #queued(bytes: number): boolean {
+  #queued(bytes: number): void {
     this.#queuedBytes += bytes
-    return this.#queuedBytes <= this.#broker.settings.maxQueuedBytes
+    const { maxQueuedBytes } = this.#broker.settings
+    if (bytes <= 0 || this.#queuedBytes <= maxQueuedBytes) return
+    const holder = this.#largest(({ queuedBytes }) => queuedBytes)
+    holder?.close(
+      `all connections together have more than ${maxQueuedBytes} bytes waiting (maxQueuedBytes), this one the most: ` +
+        `${holder.queuedBytes}`,
+    )
+  }
+
+  #lagging(): void {
+    const { maxUnsentBytes } = this.#broker.settings
+    let unsent = 0
+    for (const connection of this.#connections) unsent += connection.unsentBytes
+    if (unsent <= maxUnsentBytes) return
+    const holder = this.#largest(({ unsentBytes }) => unsentBytes)
+    holder?.close(
+      `clients have not taken more than ${maxUnsentBytes} bytes of answers (maxUnsentBytes), this one the most: ` +
+        `${holder.unsentBytes}`,
+    )
+  }
+
+  /** The connection that holds the most: a limit that is reached costs it, not whoever comes last. */
+  #largest(held: (connection: Connection) => number): Connection | undefined {
+    let largest: Connection | undefined
+    for (const connection of this.#connections) {
+      if (largest === undefined || held(connection) > held(largest)) largest = connection
+    }
+    return largest
   }
 
   #closeIdle(): void {

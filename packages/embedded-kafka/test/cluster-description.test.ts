@@ -53,7 +53,7 @@ test('ApiVersions tells at every version what is served, Produce from 0 on', asy
       [...apis].filter(([key]) => !groupApis.has(key)).map(([key, range]) => `${key}: ${range.join('-')}`),
       [
         '0: 0-9',
-        '1: 4-12',
+        '1: 4-18',
         '2: 1-6',
         '3: 0-12',
         '18: 0-4',
@@ -61,8 +61,8 @@ test('ApiVersions tells at every version what is served, Produce from 0 on', asy
         '20: 1-5',
         '21: 0-2',
         '22: 0-4',
-        '23: 0-4',
-        '32: 0-4',
+        '23: 2-4',
+        '32: 1-4',
         '37: 0-3',
         '44: 0-1',
         '60: 0-1',
@@ -256,4 +256,16 @@ test('DescribeCluster names the only broker; controllers are no endpoints of the
   assert.deepEqual(await describe(0, 1), expected)
   assert.deepEqual(await describe(1, 1), expected)
   assert.deepEqual((await describe(1, 2))[0], errorCodes.INVALID_REQUEST)
+})
+
+test('clients are told the advertised host and port, wherever it listens', async () => {
+  const advertised = { advertisedHost: 'broker.example', advertisedPort: 19_092 }
+  await using broker = await startEmbeddedKafka({ topics: ['t'], ...advertised })
+  assert.deepEqual(broker.brokers, ['broker.example:19092'])
+  await using client = await RawClient.open(broker.port)
+  assert.deepEqual((await metadata(client, 12, [])).nodes, ['1@broker.example:19092'])
+  const coordinator = await client.request({ key: 10, version: 0, body: (writer) => writer.string('g') })
+  coordinator.int16()
+  coordinator.int32()
+  assert.deepEqual([coordinator.string(), coordinator.int32()], ['broker.example', 19_092])
 })

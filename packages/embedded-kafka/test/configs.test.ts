@@ -33,7 +33,7 @@ async function describe(
         writer.nullableArray(keys, (key) => writer.string(key))
         writer.tags()
       })
-      if (version >= 1) writer.boolean(true)
+      writer.boolean(true)
       if (version >= 3) writer.boolean(false)
       writer.tags()
     },
@@ -52,14 +52,12 @@ async function describe(
       const source = config.int8()
       config.boolean()
       configs.set(key, [value, source])
-      if (version >= 1) {
-        config.array((synonym) => {
-          synonym.string()
-          synonym.nullableString()
-          synonym.int8()
-          synonym.tags()
-        })
-      }
+      config.array((synonym) => {
+        synonym.string()
+        synonym.nullableString()
+        synonym.int8()
+        synonym.tags()
+      })
       if (version >= 3) {
         config.int8()
         config.nullableString()
@@ -117,12 +115,11 @@ async function alter(
 test('a topic describes what was set and what is default, at every version', async () => {
   await using kafka = await startEmbeddedKafka({ topics: [{ name: 't', configs: { 'retention.ms': 5000 } }] })
   await using client = await RawClient.open(kafka.port)
-  for (let version = 0; version <= 4; version += 1) {
+  for (let version = 1; version <= 4; version += 1) {
     const { error, configs } = await describe(client, topic, 't', null, version)
     assert.equal(error, errorCodes.NONE)
-    // Version 0 says "is default" where later ones name the source.
-    assert.deepEqual(configs.get('retention.ms'), ['5000', version === 0 ? 0 : 1])
-    assert.deepEqual(configs.get('cleanup.policy'), ['delete', version === 0 ? 1 : 5])
+    assert.deepEqual(configs.get('retention.ms'), ['5000', 1])
+    assert.deepEqual(configs.get('cleanup.policy'), ['delete', 5])
     const some = await describe(client, topic, 't', ['retention.ms'], version)
     assert.deepEqual([...some.configs.keys()], ['retention.ms'])
   }
@@ -174,5 +171,8 @@ test('what cannot be altered is refused and changes nothing', async () => {
   assert.equal(await alter(client, 't', [good, ['retention.ms', set, null]]), errorCodes.INVALID_REQUEST)
   assert.equal(await alter(client, 'nope', [good]), errorCodes.UNKNOWN_TOPIC_OR_PARTITION)
   assert.equal(await alter(client, '1', [good], { type: broker }), errorCodes.INVALID_REQUEST)
-  assert.deepEqual((await describe(client, topic, 't')).configs.get('retention.bytes'), ['-1', 5])
+  assert.deepEqual((await describe(client, topic, 't')).configs.get('retention.bytes'), [
+    String(64 * 1024 * 1024),
+    4,
+  ])
 })

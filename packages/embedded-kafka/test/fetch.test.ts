@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { untilAppended } from '../src/apis/appended.ts'
 import { errorCodes, startEmbeddedKafka } from '../src/index.ts'
 import type { EmbeddedKafka } from '../src/index.ts'
+import { LogMemory } from '../src/log/memory.ts'
+import { Partition } from '../src/log/partition.ts'
+import { TopicConfigs } from '../src/log/topic-configs.ts'
+import { validateProducedBatch } from '../src/records/validation.ts'
 import { makeBatch } from './support/batches.ts'
 import { baseOffsets, fetch, produce } from './support/calls.ts'
 import type { FetchSpec, Fetched } from './support/calls.ts'
@@ -71,7 +76,7 @@ test('a wait that ends without records answers empty', async () => {
   assert.deepEqual([partition?.error, partition?.records?.length], [errorCodes.NONE, 0])
 })
 
-test('errors return at once, whatever the wait', async () => {
+test('an offset out of range, an epoch that does not fit and nothing that is known return at once', async () => {
   await using broker = await startEmbeddedKafka({ topics: ['t'] })
   await using client = await RawClient.open(broker.port)
   const errors: [FetchSpec, number][] = [
@@ -80,7 +85,6 @@ test('errors return at once, whatever the wait', async () => {
     [{ topic: 't', offset: 1 }, errorCodes.OFFSET_OUT_OF_RANGE],
     [{ topic: 't', offset: -1 }, errorCodes.OFFSET_OUT_OF_RANGE],
     [{ topic: 't', leaderEpoch: 1 }, errorCodes.UNKNOWN_LEADER_EPOCH],
-    [{ topic: 't', partitions: [0, 5] }, errorCodes.NONE],
   ]
   for (const [spec, error] of errors) {
     const [partition] = (await fetch(client, { ...spec, maxWaitMs: forever })).partitions
@@ -193,4 +197,122 @@ test('requests of one connection are answered in order, also behind a parked one
   await produce(producer, { topic: 't', records: makeBatch() })
   await Promise.all([first, behind])
   assert.deepEqual(order, ['parked', 'behind'])
+})
+
+async function topicId(client: RawClient, topic: string): Promise<string> {
+  const zero = '00000000-0000-0000-0000-000000000000'
+  const reader = await client.request({
+    key: 3,
+    version: 12,
+    flexible: true,
+    body: (writer) => {
+      writer.array([topic], (name) => {
+        writer.uuid(zero)
+        writer.nullableString(name)
+        writer.tags()
+      })
+      writer.boolean(false)
+      writer.boolean(false)
+      writer.tags()
+    },
+  })
+  reader.int32()
+  reader.array((node) => {
+    node.int32()
+    node.string()
+    node.int32()
+    node.nullableString()
+    node.tags()
+  })
+  reader.nullableString()
+  reader.int32()
+  assert.equal(reader.uvarint(), 2)
+  assert.equal(reader.int16(), errorCodes.NONE)
+  assert.equal(reader.nullableString(), topic)
+  return reader.uuid()
+}
+
+test('from version 13 on topics are named by their ids, and an idle fetch wakes as before', async () => {
+  await using broker = await startEmbeddedKafka({ topics: ['t'] })
+  await using consumer = await RawClient.open(broker.port)
+  await using producer = await RawClient.open(broker.port)
+  const id = await topicId(producer, 't')
+  for (let version = 13; version <= 18; version += 1) {
+    const offset = version - 13
+    const parked = await park(broker, consumer, { topic: 't', topicId: id, offset, version })
+    await produce(producer, { topic: 't', records: makeBatch() })
+    const [partition] = (await parked.answer).partitions
+    assert.equal(partition?.topic, id)
+    assert.deepEqual(baseOffsets(partition?.records ?? null), [offset])
+  }
+  const unknown = { topic: 't', topicId: '01234567-89ab-cdef-0123-456789abcdef', version: 17 }
+  const [partition] = (await fetch(consumer, { ...unknown, maxWaitMs: forever })).partitions
+  assert.deepEqual([partition?.topic, partition?.error], [unknown.topicId, errorCodes.UNKNOWN_TOPIC_ID])
+})
+
+test('a topic that was made anew has another id, and the old one is unknown', async () => {
+  await using broker = await startEmbeddedKafka({ topics: ['t'] })
+  await using client = await RawClient.open(broker.port)
+  const former = await topicId(client, 't')
+  const parked = await park(broker, client, { topic: 't', topicId: former, version: 17 })
+  broker.deleteTopic('t')
+  broker.createTopic('t')
+  assert.equal((await parked.answer).partitions[0]?.error, errorCodes.UNKNOWN_TOPIC_OR_PARTITION)
+  assert.notEqual(await topicId(client, 't'), former)
+  const [partition] = (await fetch(client, { topic: 't', topicId: former, version: 17 })).partitions
+  assert.equal(partition?.error, errorCodes.UNKNOWN_TOPIC_ID)
+})
+
+test('an unknown partition beside an idle one waits with it, and both are answered when a record comes', async () => {
+  await using broker = await startEmbeddedKafka({ topics: ['t'] })
+  await using consumer = await RawClient.open(broker.port)
+  await using producer = await RawClient.open(broker.port)
+  const parked = await park(broker, consumer, { topic: 't', partitions: [0, 7] })
+  await produce(producer, { topic: 't', records: makeBatch() })
+  assert.deepEqual(
+    (await parked.answer).partitions.map(({ index, error }) => [index, error]),
+    [
+      [0, errorCodes.NONE],
+      [7, errorCodes.UNKNOWN_TOPIC_OR_PARTITION],
+    ],
+  )
+})
+
+test('a partition that is named many times is read once', async () => {
+  await using broker = await startEmbeddedKafka({ topics: ['t'] })
+  await using client = await RawClient.open(broker.port)
+  await produce(client, { topic: 't', records: makeBatch() })
+  const { partitions } = await fetch(client, { topic: 't', partitions: [0, 0, 0] })
+  assert.equal(partitions.length, 1)
+})
+
+test('whatever ends a parked fetch, nothing of it keeps listening to its partitions', async () => {
+  const memory = new LogMemory({ maxBytes: 1_000_000, retain() {}, onDropped() {}, onFull() {} })
+  const configs = new TopicConfigs(new Map())
+  const partitions: Partition[] = []
+  const ofTopic = memory.ofTopic('t', configs, partitions)
+  for (const index of [0, 1]) partitions.push(new Partition('t', index, configs, ofTopic))
+  const listening = (): number[] => partitions.map(({ listenerCount }) => listenerCount)
+  const none = new AbortController()
+
+  const appended = untilAppended(partitions, 1, forever, none.signal)
+  assert.deepEqual(listening(), [1, 1])
+  const records = makeBatch()
+  partitions[1]?.append(records, validateProducedBatch(records, 1000, { unpackedBytes: 0 }), Date.now())
+  await appended
+  assert.deepEqual(listening(), [0, 0], 'after a record')
+
+  await untilAppended(partitions, 1, 1, none.signal)
+  assert.deepEqual(listening(), [0, 0], 'after its time')
+
+  const leaving = new AbortController()
+  const left = untilAppended(partitions, 1, forever, leaving.signal)
+  leaving.abort()
+  await left
+  assert.deepEqual(listening(), [0, 0], 'after its connection')
+
+  const deleted = untilAppended(partitions, 1, forever, none.signal)
+  partitions[0]?.delete()
+  await deleted
+  assert.deepEqual(listening(), [0, 0], 'after the deletion')
 })

@@ -48,6 +48,8 @@ test('what cannot be done is one line that says what to do, and status 2', async
       [['extra'], /Unexpected argument 'extra'.*--help/],
       [['--port', 'abc'], /--port abc is no port/],
       [['--port', '99999'], /port must be a whole number/],
+      [['--advertised', 'a:b:c'], /--advertised a:b:c is no address; write HOST or HOST:PORT/],
+      [['--advertised', 'host:0'], /--advertised host:0 is no address/],
       [['--port', '0', '--topic', 'a:b'], /"a:b" is written name or name:partitions/],
       [['--port', '0', '--topic', 'a/b'], /"a\/b" has characters/],
       [['--port', '0', '--host', '192.0.2.1'], /no address 192\.0\.2\.1/],
@@ -60,5 +62,45 @@ test('what cannot be done is one line that says what to do, and status 2', async
     }
   } finally {
     taken.close()
+  }
+})
+
+test('--advertised is where clients are told to connect, whatever it listens at', async () => {
+  const free = createServer().listen(0, '127.0.0.1')
+  await once(free, 'listening')
+  const { port } = free.address() as AddressInfo
+  free.close()
+  await once(free, 'close')
+  const told: [advertised: string, address: string][] = [
+    ['broker.example:19092', 'broker.example:19092'],
+    ['broker.example', `broker.example:${port}`],
+    ['[::1]:19092', '[::1]:19092'],
+  ]
+  for (const [advertised, expected] of told) {
+    const args = [...node, '--port', String(port), '--advertised', advertised]
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    try {
+      const [output] = (await once(child.stdout, 'data')) as [Buffer]
+      assert.equal(String(output), `ready ${expected}\n`)
+      await using client = await RawClient.open(port)
+      const metadata = await client.request({
+        key: 3,
+        version: 1,
+        body: (writer) => writer.nullableArray([], () => {}),
+      })
+      const nodes = metadata.array((one) => {
+        one.int32()
+        const host = one.string()
+        const address = `${host.includes(':') ? `[${host}]` : host}:${one.int32()}`
+        one.nullableString()
+        return address
+      })
+      assert.deepEqual(nodes, [expected])
+      const ended = once(child, 'exit')
+      child.kill('SIGTERM')
+      await ended
+    } finally {
+      child.kill('SIGKILL')
+    }
   }
 })

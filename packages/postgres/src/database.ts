@@ -1,5 +1,6 @@
 /** What every store here has in common: whose tables, in which schema, and what is wrong when they are not there. */
 import { MilenaError, OptionsError } from '@milena/request-reply'
+import { isOptions, kindOf, unknownNames } from './given.ts'
 import { escapeIdentifier, type ClientBase, type Pool, type PoolClient, type QueryResultRow } from 'pg'
 
 /** Where a statement runs: in a transaction of the caller's, or on a connection of the pool's. */
@@ -163,14 +164,12 @@ export function readSchema(schema: string | undefined): string {
  * @param own the options beside `pool` and `schema`
  */
 export function storeProblems(options: unknown, own: readonly string[] = []): string[] {
-  if (typeof options !== 'object' || options === null) return ['the options must be an object with a pool']
+  if (!isOptions(options)) return [`the options must be an object with a pool, not ${kindOf(options)}`]
   const { pool, schema } = options as { readonly pool?: unknown; readonly schema?: unknown }
-  const known = new Set(['pool', 'schema', ...own])
-  const unknown = Object.keys(options).filter((name) => !known.has(name))
   return [
     ...(isPool(pool) ? [] : ['pool must be a Pool of pg']),
     ...(isSchema(schema ?? 'public') ? [] : [badSchema(schema)]),
-    ...unknown.map((name) => `there is no option ${name}`),
+    ...unknownNames(options, ['pool', 'schema', ...own]),
   ]
 }
 
@@ -190,7 +189,7 @@ function isSchema(name: unknown): name is string {
 }
 
 function badSchema(name: unknown): string {
-  return `schema must be a name of 1 to 63 bytes, not ${JSON.stringify(name)}`
+  return `schema must be a name of 1 to 63 bytes, not ${typeof name === 'string' ? JSON.stringify(name) : kindOf(name)}`
 }
 
 /** An identifier in a statement, whatever characters are in it. */

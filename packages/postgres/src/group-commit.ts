@@ -6,7 +6,8 @@
  *              ▲                                   │
  *              └────────── more was added ─────────┘
  */
-import { systemClock, type Clock } from '@milena/request-reply'
+import { OptionsError, systemClock, type Clock } from '@milena/request-reply'
+import { clockProblems, kindOf, unknownOptions } from './given.ts'
 import { within } from './within.ts'
 
 export interface GroupCommitOptions<Step, Result> {
@@ -45,6 +46,15 @@ const mostBytes = 4 * 1024 * 1024
 /** What PostgreSQL says of what it was given, not of itself: bad data, a constraint, a conflict, a limit, a trigger. */
 const refusals: ReadonlySet<string> = new Set(['22', '23', '40', '44', '54', '55', 'P0'])
 
+const known: readonly (keyof GroupCommitOptions<never, never>)[] = [
+  'idOf',
+  'carryOut',
+  'pace',
+  'timeout',
+  'bytesOf',
+  'clock',
+]
+
 /**
  * **Guarantee**: each step is carried out at most once, or rejects. What PostgreSQL refuses rejects the step that is at
  * fault, and not the others of its statement. **Not guaranteed**: that a step which rejects was not carried out, when the
@@ -61,7 +71,21 @@ export class GroupCommit<Step, Result = void> {
   #begun = -Infinity
   #onIdle: (() => void)[] = []
 
+  /** @throws OptionsError `MILENA_OPTIONS_INVALID` */
   constructor(options: GroupCommitOptions<Step, Result>) {
+    const problems = unknownOptions('GroupCommit', options, known)
+    if (typeof options.carryOut !== 'function')
+      problems.push(`carryOut must be a function, not ${kindOf(options.carryOut)}`)
+    for (const name of ['idOf', 'bytesOf'] as const)
+      if (options[name] !== undefined && typeof options[name] !== 'function')
+        problems.push(`${name} must be a function, not ${kindOf(options[name])}`)
+    for (const name of ['pace', 'timeout'] as const) {
+      const value = options[name]
+      if (value !== undefined && !(typeof value === 'number' && value >= 0))
+        problems.push(`${name} must be a number of milliseconds, not ${kindOf(value)}`)
+    }
+    problems.push(...clockProblems(options.clock))
+    if (problems.length > 0) throw new OptionsError('GroupCommit', problems)
     this.#options = options
     this.#clock = options.clock ?? systemClock
   }

@@ -8,6 +8,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { OptionsError } from '@milena/request-reply'
 import { escapeLiteral, type Pool } from 'pg'
 import { checkStore, Database, quoted, readSchema } from './database.ts'
+import { kindOf, unknownOptions } from './given.ts'
 
 export interface Migration {
   readonly number: number
@@ -50,6 +51,8 @@ export function listMigrations(): readonly Migration[] {
  * applied. It needs the right to create tables in the schema, and to create the schema if that is missing.
  */
 export async function migrate(pool: Pool, options: MigrateOptions = {}): Promise<readonly string[]> {
+  const problems = unknownOptions('migrate', options, ['schema'])
+  if (problems.length > 0) throw new OptionsError('migrate', problems)
   checkStore('migrate', { ...options, pool })
   const schema = readSchema(options.schema)
   return new Database({ pool, schema }, 'any').transaction(async (tx) => {
@@ -67,10 +70,10 @@ export async function migrate(pool: Pool, options: MigrateOptions = {}): Promise
 
 /** The same as a text for `psql`, for who may not, or does not want to, have an application do it. */
 export function printMigrations(options: PrintOptions = {}): string {
-  const { after = 0, schema: _, ...unknown } = options
-  const problems = Object.keys(unknown).map((name) => `there is no option ${name}`)
+  const problems = unknownOptions('printMigrations', options, ['schema', 'after'])
+  const { after = 0 } = options
   if (!Number.isSafeInteger(after) || after < 0)
-    problems.push(`after must be a migration's number, not ${after}`)
+    problems.push(`after must be a migration's number, not ${kindOf(after)}`)
   if (problems.length > 0) throw new OptionsError('printMigrations', problems)
   const wanted = listMigrations().filter(({ number }) => number > after)
   return `BEGIN;\n${[preparation(readSchema(options.schema)), ...wanted.map(statements)].join('\n')}COMMIT;\n`

@@ -1,5 +1,6 @@
 import { OptionsError } from '@milena/request-reply'
 import { Redis } from 'ioredis'
+import { kindOf, unknownOptions } from './given.ts'
 
 /** Which Redis: its address, or a client of the application's own. */
 export interface RedisSource {
@@ -15,15 +16,11 @@ const commandTimeout = 2_000
 /** A problem with a source; `undefined` when there is none. */
 export function problemOfSource({ url, client }: RedisSource): string | undefined {
   if ((url === undefined) === (client === undefined)) return 'give either url or client'
+  if (client !== undefined && typeof Object(client).duplicate !== 'function')
+    return 'client must be a client of ioredis'
+  if (url !== undefined && typeof url !== 'string') return 'url must be a text'
   if (url === undefined || (URL.canParse(url) && /^rediss?:$/.test(new URL(url).protocol))) return undefined
   return 'url must be redis://host:port or rediss://host:port'
-}
-
-/** Names that are no options: most are misspelt. */
-export function unknownOptions(options: object, known: readonly string[]): string[] {
-  return Object.keys(options)
-    .filter((name) => !known.includes(name))
-    .map((name) => `there is no option ${name}`)
 }
 
 export interface RedisConnection {
@@ -70,10 +67,18 @@ export function ready(client: Redis, timeout: number): Promise<void> {
   })
 }
 
-/** Resolves when Redis has answered; rejects after `timeout` milliseconds. */
+/**
+ * Resolves when Redis has answered; rejects after `timeout` milliseconds.
+ *
+ * @throws OptionsError `MILENA_OPTIONS_INVALID`
+ */
 export async function pingRedis(source: RedisSource, timeout: number): Promise<void> {
+  const problems = unknownOptions('pingRedis', source, ['url', 'client'])
   const problem = problemOfSource(source)
-  if (problem !== undefined) throw new OptionsError('pingRedis', [problem])
+  if (problem !== undefined) problems.push(problem)
+  if (!(typeof timeout === 'number' && timeout > 0))
+    problems.push(`timeout must be a number of milliseconds, not ${kindOf(timeout)}`)
+  if (problems.length > 0) throw new OptionsError('pingRedis', problems)
   const connection = connectRedis(source)
   try {
     await ready(connection.client, timeout)

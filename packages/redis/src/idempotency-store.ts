@@ -23,14 +23,8 @@ import {
   type IdempotencyStore,
   type StoredOutcome,
 } from '@milena/request-reply'
-import {
-  connectRedis,
-  problemOfSource,
-  ready,
-  unknownOptions,
-  type RedisConnection,
-  type RedisSource,
-} from './connection.ts'
+import { connectRedis, problemOfSource, ready, type RedisConnection, type RedisSource } from './connection.ts'
+import { unknownOptions } from './given.ts'
 import { scripts, type ScriptName } from './idempotency-scripts.ts'
 
 export interface RedisIdempotencyOptions extends RedisSource {
@@ -52,7 +46,7 @@ const openBound = 5_000
  * @throws OptionsError `MILENA_OPTIONS_INVALID`
  */
 export function redisIdempotency(options: RedisIdempotencyOptions): RedisIdempotencyStore {
-  const problems = unknownOptions(options, ['url', 'client', 'prefix'])
+  const problems = unknownOptions('redisIdempotency', options, ['url', 'client', 'prefix'])
   const { prefix = '' } = options
   if (typeof prefix !== 'string') problems.push('prefix must be a text')
   const problem = problemOfSource(options)

@@ -21,7 +21,8 @@ import {
   type ReplyRouting,
   type RoutingContext,
 } from '@milena/request-reply'
-import { problemOfSource, unknownOptions, type RedisSource } from './connection.ts'
+import { problemOfSource, type RedisSource } from './connection.ts'
+import { kindOf, unknownOptions } from './given.ts'
 import { RelayReading } from './relay-reading.ts'
 import { defaultPrefix } from './relay-replies.ts'
 
@@ -44,8 +45,19 @@ export interface RedisRelayOptions extends RedisSource {
 /** Milliseconds that the first connection to Redis may take. */
 const openBound = 5_000
 
+const known: readonly (keyof RedisRelayOptions)[] = [
+  'url',
+  'client',
+  'topic',
+  'partitions',
+  'notify',
+  'pollInterval',
+  'prefix',
+]
+
 /** @throws OptionsError `MILENA_OPTIONS_INVALID` */
 export function redisRelay(options: RedisRelayOptions): ReplyRouting {
+  const problems = unknownOptions('redisRelay', options, known)
   const {
     topic,
     partitions = 6,
@@ -53,24 +65,16 @@ export function redisRelay(options: RedisRelayOptions): ReplyRouting {
     pollInterval = 1_000,
     prefix = defaultPrefix,
   } = options
-  const problems = unknownOptions(options, [
-    'url',
-    'client',
-    'topic',
-    'partitions',
-    'notify',
-    'pollInterval',
-    'prefix',
-  ])
   const problem = problemOfSource(options)
   if (problem !== undefined) problems.push(problem)
   if (typeof topic !== 'string' || topic === '') problems.push('topic must be a name')
   if (!Number.isSafeInteger(partitions) || partitions < 1)
-    problems.push(`partitions must be a whole number from 1, not ${partitions}`)
+    problems.push(`partitions must be a whole number from 1, not ${kindOf(partitions)}`)
   if (notify !== 'subscribe' && notify !== 'poll')
-    problems.push(`notify must be 'subscribe' or 'poll', not ${JSON.stringify(notify)}`)
+    problems.push(`notify must be 'subscribe' or 'poll', not ${kindOf(notify)}`)
+  if (typeof prefix !== 'string') problems.push('prefix must be a text')
   if (!Number.isSafeInteger(pollInterval) || pollInterval < 1)
-    problems.push(`pollInterval must be a whole number from 1, not ${pollInterval}`)
+    problems.push(`pollInterval must be a whole number from 1, not ${kindOf(pollInterval)}`)
   if (problems.length > 0) throw new OptionsError('redisRelay', problems)
   return {
     name: notify === 'subscribe' ? 'redisRelay' : 'redisRelay, polling',

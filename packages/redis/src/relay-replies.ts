@@ -16,13 +16,8 @@ import {
   type RecordMiddleware,
   type ReplierParts,
 } from '@milena/request-reply'
-import {
-  connectRedis,
-  problemOfSource,
-  unknownOptions,
-  type RedisConnection,
-  type RedisSource,
-} from './connection.ts'
+import { connectRedis, problemOfSource, type RedisConnection, type RedisSource } from './connection.ts'
+import { kindOf, unknownOptions } from './given.ts'
 import { encodeReply } from './relay-message.ts'
 
 export interface RelayRepliesOptions extends RedisSource {
@@ -50,15 +45,28 @@ export interface ReplyRelay extends RecordMiddleware {
 
 export const defaultPrefix = 'kafka:reply:'
 
+const known: readonly (keyof RelayRepliesOptions)[] = [
+  'url',
+  'client',
+  'replyTopics',
+  'ttl',
+  'prefix',
+  'maxInFlight',
+]
+
 /** @throws OptionsError `MILENA_OPTIONS_INVALID` */
 export function relayReplies(options: RelayRepliesOptions): ReplyRelay {
+  const problems = unknownOptions('relayReplies', options, known)
   const { replyTopics, ttl = 60_000, prefix = defaultPrefix, maxInFlight = 10_000 } = options
-  const problems = unknownOptions(options, ['url', 'client', 'replyTopics', 'ttl', 'prefix', 'maxInFlight'])
   const problem = problemOfSource(options)
   if (problem !== undefined) problems.push(problem)
-  if (!Number.isSafeInteger(ttl) || ttl < 1) problems.push(`ttl must be a whole number from 1, not ${ttl}`)
+  if (!Number.isSafeInteger(ttl) || ttl < 1)
+    problems.push(`ttl must be a whole number from 1, not ${kindOf(ttl)}`)
   if (!Number.isSafeInteger(maxInFlight) || maxInFlight < 1)
-    problems.push(`maxInFlight must be a whole number from 1, not ${maxInFlight}`)
+    problems.push(`maxInFlight must be a whole number from 1, not ${kindOf(maxInFlight)}`)
+  if (typeof prefix !== 'string') problems.push('prefix must be a text')
+  if (replyTopics !== undefined && !isListOfNames(replyTopics))
+    problems.push('replyTopics must be a list of names')
   if (problems.length > 0) throw new OptionsError('relayReplies', problems)
 
   const wanted = replyTopics && new Set(replyTopics)
@@ -122,4 +130,8 @@ export function relayReplies(options: RelayRepliesOptions): ReplyRelay {
       },
     },
   })
+}
+
+function isListOfNames(value: unknown): boolean {
+  return Array.isArray(value) && value.every((name) => typeof name === 'string' && name !== '')
 }

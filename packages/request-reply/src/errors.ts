@@ -3,7 +3,7 @@
  */
 
 import type { RecordPosition } from './wire/position.ts'
-import { foreign } from './words.ts'
+import { classOf, foreign } from './words.ts'
 
 /** Whether the request, or the record, reached the brokers. `unknown`: it may have. */
 export type SentState = 'no' | 'yes' | 'unknown'
@@ -214,13 +214,6 @@ export class OptionsError extends MilenaError {
 
 brand(OptionsError, 'OptionsError')
 
-/** A problem for each option that nobody knows: a name that was mistyped would else be ignored. */
-export function unknownOptions(options: object, known: ReadonlySet<string>): string[] {
-  return Object.keys(options)
-    .filter((name) => !known.has(name))
-    .map((name) => `there is no option ${name}`)
-}
-
 /** One failing path of a value that a schema refused. */
 export interface ValidationIssue {
   /** Where in the value, such as `items[2].price`; empty for the value itself. */
@@ -388,6 +381,23 @@ export interface ReplyErrorOptions extends ErrorOptions {
   readonly retryable?: boolean
 }
 
+const replyErrorOptions: ReadonlySet<string> = new Set<keyof ReplyErrorOptions>([
+  'cause',
+  'effect',
+  'retryable',
+])
+
+function refuseErrorOptions(options: unknown): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
+    throw new OptionsError('ReplyError', [`its options must be an object, not ${classOf(options)}`])
+  const problems = Object.keys(options).filter((name) => !replyErrorOptions.has(name))
+  if (problems.length === 0) return
+  throw new OptionsError(
+    'ReplyError',
+    problems.map((name) => `there is no option ${name}`),
+  )
+}
+
 /** Thrown by a handler to answer with an error that is the caller's to see. */
 export class ReplyError extends Error {
   /** What the requester sees as `RemoteError.remoteCode`; at most 128 bytes. */
@@ -395,7 +405,9 @@ export class ReplyError extends Error {
   readonly effect: Effect
   readonly retryable: boolean
 
+  /** @throws OptionsError of options that there are not: `retriable` would else be no retry, without a word */
   constructor(code: string, message: string, options: ReplyErrorOptions = {}) {
+    refuseErrorOptions(options)
     super(message, options)
     this.code = code
     this.effect = options.effect ?? 'unknown'

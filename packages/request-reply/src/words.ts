@@ -47,7 +47,8 @@ function rawWordsOf(thrown: unknown): string {
 /** What it is, without a word of what it says: an error's class, else the kind of value. For what may quote a payload. */
 export function classOf(value: unknown): string {
   try {
-    if (typeof value !== 'object' || value === null) return value === null ? 'null' : `a ${typeof value}`
+    if (value === null || value === undefined) return String(value)
+    if (typeof value !== 'object') return `a ${typeof value}`
     const name: unknown = value instanceof Error ? value.name : undefined
     if (typeof name === 'string' && name !== '') return foreign(name, 100)
     const made: unknown = (value as { constructor?: { name?: unknown } }).constructor?.name
@@ -55,6 +56,11 @@ export function classOf(value: unknown): string {
   } catch {
     return 'a value that cannot be put into words'
   }
+}
+
+/** A number as it is, and of anything else what it is. */
+export function said(value: unknown): string {
+  return typeof value === 'number' ? String(value) : classOf(value)
 }
 
 /** The most characters, lines, and characters of a line, of a stack that is shown. */

@@ -176,7 +176,7 @@ test('a request that timed out is told what was in the way of its own replies, a
   const ends = [
     assert.rejects(here, (error: Error) => {
       assert.doesNotMatch(error.message, /other_replies/)
-      assert.match(error.message, /does its replyTopics allow replies/)
+      assert.match(error.message, /whether its replyTopics allow replies/)
       return true
     }),
     assert.rejects(there, /replies could not be received for a while: topic-missing of other_replies/),

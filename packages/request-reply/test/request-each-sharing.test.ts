@@ -39,19 +39,37 @@ test('an iteration without an end that fills the requester leaves room for other
   )
 })
 
+test('room that a plain request leaves is told: no timer looks for it', async () => {
+  for (const ended of ['answered', 'cancelled'] as const) {
+    const { requester, replier, clock } = await setUp(unanswered, { maxPending: 1 })
+    const cancel = new AbortController()
+    const plain = requester.request(echo, item('plain'), { signal: cancel.signal }).catch(() => {})
+    await until(() => replier.requests.length === 1)
+    const timers = clock.timers
+    const each = collect(requester.requestEach(echo, [item('each')]))
+    await new Promise(setImmediate)
+    assert.equal(clock.timers, timers)
+    if (ended === 'answered') await replier.answer(replier.requests[0]!, { value: item('done') })
+    else cancel.abort()
+    await plain
+    await until(() => replier.requests.length === 2)
+    await replier.answer(replier.requests[1]!, { value: item('done') })
+    assert.equal((await each)[0]!.reply?.value.toString(), 'done')
+  }
+})
+
 test('one that is ended while it waits for room lets the next one have its turn', async () => {
-  const { requester, replier, clock } = await setUp(unanswered, { maxPending: 1 })
+  const { requester, replier } = await setUp(unanswered, { maxPending: 1 })
   const other = requester.request(echo, item('other'))
   await until(() => replier.requests.length === 1)
   const first = requester.requestEach(echo, [item('first')])
   void first.next()
-  await clock.advance(10)
+  await new Promise(setImmediate)
   const second = collect(requester.requestEach(echo, [item('second')]))
-  await clock.advance(10)
+  await new Promise(setImmediate)
   await first.return()
   await replier.answer(replier.requests[0]!, { value: item('done') })
   await other
-  await clock.advance(10)
   await until(() => replier.requests.length === 2)
   await replier.answer(replier.requests[1]!, { value: item('done') })
   assert.equal((await second)[0]!.item.toString(), 'second')
@@ -66,7 +84,6 @@ test('an item for whose bytes there is no room yet waits, and is not counted as 
   assert.equal(replier.requests.length, 1)
   await replier.answer(replier.requests[0]!, { value: item('done') })
   await other
-  await clock.advance(10)
   await until(() => replier.requests.length === 2)
   await replier.answer(replier.requests[1]!, { value: item('done') })
   assert.equal((await all)[0]!.reply!.value.toString(), 'done')

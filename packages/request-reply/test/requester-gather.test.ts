@@ -592,3 +592,16 @@ test('a gathered reply is not changed by what becomes of the memory that it was 
   const said = (await gathered).replies.map((reply) => reply.headers.text('said'))
   assert.deepEqual(said, ['one', 'two'])
 })
+
+test('of requests with all their replies as many are remembered as asked for: what is forgotten is foreign', async () => {
+  const { requester, replier } = await setUp(() => undefined, { remember: 2 })
+  for (let n = 0; n < 3; n++) {
+    const gathered = requester.requestMany(echo, Buffer.from('x'), { count: 1 })
+    await until(() => replier.requests.length === n + 1)
+    await replier.answer(replier.requests[n]!, from('a', '1'))
+    await gathered
+  }
+  for (const request of replier.requests) await replier.answer(request, from('b', '2'))
+  await until(() => requester.stats().late + requester.stats().foreign === 3)
+  assert.deepEqual([requester.stats().late, requester.stats().foreign], [2, 1])
+})

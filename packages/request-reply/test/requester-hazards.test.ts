@@ -413,6 +413,35 @@ test('close takes a bound of any size, none at all, and refuses what is no bound
   assert.equal((await requester.request(echo, Buffer.from('still open'))).value.toString(), 'still open')
 })
 
+test('what is still being prepared when the bound of close is over is refused, and never sent', async () => {
+  for (const how of ['request', 'send'] as const) {
+    const { requester, replier } = await setUp(() => undefined)
+    const checked = Promise.withResolvers<void>()
+    const slow = defineOperation({
+      name: 'slow',
+      topic: 'requests',
+      request: {
+        '~standard': {
+          version: 1,
+          vendor: 'test',
+          validate: async (value: unknown) => {
+            await checked.promise
+            return { value: value as string }
+          },
+        },
+      },
+      reply: string(),
+    })
+    const refused = assert.rejects(requester[how](slow, 'x'), code('MILENA_CLOSED'))
+    const closed = requester.close({ timeout: 0 })
+    checked.resolve()
+    await closed
+    await refused
+    await new Promise(setImmediate)
+    assert.equal(replier.requests.length, 0)
+  }
+})
+
 test('close ends although the routing cannot give back its reply address, and the reason is told', async () => {
   const warnings: { context: string; error: Error }[] = []
   const listen = (message: unknown): void => void warnings.push(message as never)

@@ -378,7 +378,7 @@ test('createTopics makes request and reply topics', async () => {
   })
   opened.push(transport, requester)
   const operation = defineOperation({ name: 'n', topic: 'new_request', request: string(), reply: string() })
-  await assert.rejects(requester.request(operation, 'x', { timeout: 20 }), code('MILENA_TIMEOUT'))
+  await assert.rejects(requester.request(operation, 'x', { timeout: 500 }), code('MILENA_TIMEOUT'))
   assert.deepEqual([...(await transport.describeTopics()).keys()].toSorted(), ['new_reply', 'new_request'])
 })
 

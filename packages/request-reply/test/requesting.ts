@@ -49,6 +49,7 @@ export async function setUp(
   const broker = createMemoryBroker({
     topics: [
       { name: 'requests', partitions: 3 },
+      { name: 'other_requests', partitions: 1 },
       { name: 'replies', partitions: 4 },
       { name: 'other_replies', partitions: 4 },
     ],

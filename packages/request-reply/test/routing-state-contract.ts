@@ -136,6 +136,19 @@ export function describeRoutingStateContract(name: string, target: RoutingStateT
       assert.deepEqual(killed.received, ['before'])
     })
 
+    test('a successor that is not told where to read on gets nothing that stood there before it', async () => {
+      const unique = randomBytes(5).toString('hex')
+      const killed = await open(unique)
+      const admin = await connect()
+      await reply(admin, killed, 'before')
+      await until('the reply is received', () => killed.received.includes('before'))
+      await killed.transport.close()
+      const successor = await open(unique)
+      await reply(admin, successor, 'after')
+      await until('the reply is received', () => successor.received.includes('after'))
+      assert.deepEqual(successor.received, ['after'])
+    })
+
     test('positions that this instance does not read are an error that names them', async () => {
       const unique = randomBytes(5).toString('hex')
       const { routing } = await open(unique)

@@ -6,6 +6,7 @@ import { describe } from 'node:test'
 import { describeClosing } from './transport-contract/closing.ts'
 import { describeGroups } from './transport-contract/groups.ts'
 import { describeJoining } from './transport-contract/joining.ts'
+import { describePositions } from './transport-contract/positions.ts'
 import { describeRebalancing } from './transport-contract/rebalancing.ts'
 import { describeNotes, describeTopics } from './transport-contract/topics.ts'
 import { describeSending } from './transport-contract/sending.ts'
@@ -20,6 +21,7 @@ export function describeTransportContract(name: string, target: ContractTarget):
     describeSending(bench)
     describeTails(bench)
     describeGroups(bench)
+    describePositions(bench)
     describeJoining(bench)
     describeRebalancing(bench)
     describeTopics(bench)

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { test, type TestContext } from 'node:test'
+import { DatabaseError, Pool } from 'pg'
+import { findFreePort } from '../src/process/free-port.ts'
 import { createApp, listen, ProblemError, type AppOptions } from '../src/index.ts'
 
 async function start(t: TestContext, options?: AppOptions): Promise<number> {
@@ -48,6 +50,41 @@ test('every error is a problem with a type and a code', async (t) => {
     ['/things', post(`"${'x'.repeat(70_000)}"`, json), [413, 'BODY_TOO_LARGE', `${urn}body-too-large`, null]],
   ] as const
   for (const [path, init, expected] of cases) assert.deepEqual(await problemOf(port, path, init), expected)
+})
+
+test('a database that is away is a problem that passes, and any other fault is none', async (t) => {
+  const free = await findFreePort()
+  const pool = new Pool({ host: '127.0.0.1', port: free })
+  t.after(() => pool.end())
+  t.mock.method(console, 'error', () => {})
+  const app = await createApp('Test', 'cut')
+  t.after(() => app.close())
+  app.get('/away', () => pool.query('select 1'))
+  app.get('/wrapped', async () => {
+    await pool.query('select 1').catch((cause: unknown) => {
+      throw new Error('the store failed', { cause })
+    })
+  })
+  for (const [path, code] of [
+    ['/ending', '57P01'],
+    ['/full', '53300'],
+    ['/unknown-column', '42703'],
+  ] as const)
+    app.get(path, () => {
+      throw Object.assign(new DatabaseError('no', 2, 'error'), { code })
+    })
+  app.get('/bug', () => {
+    throw new TypeError('no such property')
+  })
+  const port = await listen(app, 0)
+  for (const path of ['/away', '/wrapped', '/ending', '/full']) {
+    const answer = await fetch(`http://127.0.0.1:${port}${path}`)
+    assert.equal(answer.status, 503, path)
+    assert.equal(answer.headers.get('retry-after'), '1', path)
+    assert.match(String(answer.headers.get('content-type')), /^application\/problem\+json/)
+  }
+  for (const path of ['/unknown-column', '/bug'])
+    assert.deepEqual((await problemOf(port, path))[0], 500, path)
 })
 
 for (const [what, sent] of [

@@ -1,8 +1,6 @@
 /** Nobody takes all of a gateway's places with one order. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { DatabaseError } from 'pg'
-import { isOutOfReach } from '../src/database/connect.ts'
 import { InHand, NotNow, Turns } from '../src/gateway/in-hand.ts'
 
 test('calls for the same share one piece of work, and take one place', async () => {
@@ -38,16 +36,18 @@ test('one order takes at most a quarter of the places, and others still get thei
 })
 
 test('the bound in all refuses what is new, and lets those share who want the same', async () => {
-  const inHand = new InHand(1)
+  const inHand = new InHand(8)
   const { promise, resolve } = Promise.withResolvers<void>()
-  const first = inHand.share('o-1', 'a', () => promise)
+  const running = Array.from({ length: 8 }, (_, n) => inHand.share(`o-${n}`, `charge ${n}`, () => promise))
   await assert.rejects(
-    inHand.share('o-2', 'b', () => promise),
+    inHand.share('o-9', 'charge 9', () => Promise.resolve()),
     NotNow,
   )
+  const shared = inHand.share('o-1', 'charge 1', () => Promise.reject(new Error('begun again')))
+  assert.equal(inHand.size, 8)
   resolve()
-  await first
-  await inHand.share('o-2', 'b', () => promise)
+  await Promise.all([...running, shared])
+  await inHand.share('o-9', 'charge 9', () => promise)
 })
 
 test('work of one order is done in turn, also behind work that failed; other orders do not wait', async () => {
@@ -62,13 +62,4 @@ test('work of one order is done in turn, also behind work that failed; other ord
   await assert.rejects(failing, /no/)
   await next
   assert.deepEqual(done, ['other', 'next'])
-})
-
-test('a database that is away is told from a statement that is wrong', () => {
-  const refused = Object.assign(new Error('connect'), { code: 'ECONNREFUSED' })
-  const full = Object.assign(new DatabaseError('too many clients', 0, 'error'), { code: '53300' })
-  const wrong = Object.assign(new DatabaseError('no such column', 0, 'error'), { code: '42703' })
-  const busy = new Error('timeout exceeded when trying to connect')
-  assert.deepEqual([refused, full, busy].map(isOutOfReach), [true, true, true])
-  assert.deepEqual([wrong, new TypeError('x is undefined')].map(isOutOfReach), [false, false])
 })

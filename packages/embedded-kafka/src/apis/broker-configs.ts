@@ -29,6 +29,9 @@ export function brokerConfigs(settings: BrokerSettings): DescribedConfig[] {
     ['min.insync.replicas', 'int', topicDefault('min.insync.replicas')],
     ['node.id', 'int', settings.nodeId],
     ['num.partitions', 'int', settings.defaultPartitions],
+    ['offset.metadata.max.bytes', 'int', groups.maxOffsetMetadataBytes],
+    ['offsets.retention.check.interval.ms', 'long', groups.emptyGroupCheckMs],
+    ['offsets.retention.minutes', 'int', Math.ceil(groups.offsetsRetentionMs / 60_000)],
     ['queued.max.request.bytes', 'long', settings.maxQueuedBytes],
     ['socket.request.max.bytes', 'int', settings.maxRequestBytes],
   ]

@@ -8,6 +8,9 @@ import { errorCodes } from '../wire/error-codes.ts'
 import type { ErrorCode } from '../wire/error-codes.ts'
 import { ProtocolError } from '../wire/protocol-error.ts'
 import type { Reader } from '../wire/reader.ts'
+import type { Writer } from '../wire/writer.ts'
+import { attempt } from './attempt.ts'
+import { defineApi } from './handler.ts'
 import type { ApiHandler } from './handler.ts'
 import { topicConfigSources } from './topic-config-sources.ts'
 
@@ -27,46 +30,34 @@ interface Created {
   readonly partitions: number
 }
 
-export const createTopics: ApiHandler = {
+export const createTopics: ApiHandler = defineApi({
   key: 19,
   name: 'CreateTopics',
   minVersion: 2,
   maxVersion: 5,
   flexibleFrom: 5,
-  handle(request, response, { broker, version }) {
-    const wanted = request.array(readTopic)
+  read(request) {
+    const topics = request.array(readTopic)
     request.int32()
     const validateOnly = request.boolean()
+    request.tags()
+    return { topics, validateOnly }
+  },
+  serve({ topics, validateOnly }, { broker, version }) {
     const times = new Map<string, number>()
-    for (const { name } of wanted) times.set(name, (times.get(name) ?? 0) + 1)
-    const created = wanted.map((topic) =>
+    for (const { name } of topics) times.set(name, (times.get(name) ?? 0) + 1)
+    const created = topics.map((topic) =>
       times.get(topic.name) === 1
         ? create(broker, topic, validateOnly)
         : failed(topic.name, errorCodes.INVALID_REQUEST, 'the request has this topic more than once'),
     )
-
-    response.int32(0)
-    response.array(created, ({ name, error, message, topic, partitions }) => {
-      response.string(name)
-      response.int16(error)
-      response.nullableString(message)
-      if (version >= 5) {
-        response.int32(topic === undefined ? -1 : partitions)
-        response.int16(topic === undefined ? -1 : 1)
-        response.nullableArray(topic === undefined ? null : topicConfigSources(topic.configs), (config) => {
-          response.string(config.name)
-          response.nullableString(config.value)
-          response.boolean(false)
-          response.int8(config.source)
-          response.boolean(false)
-          response.tags()
-        })
-      }
+    return (response) => {
+      response.int32(0)
+      response.array(created, (one) => writeCreated(response, one, version))
       response.tags()
-    })
-    response.tags()
+    }
   },
-}
+})
 
 function readTopic(reader: Reader): NewTopic {
   const name = reader.string()
@@ -89,19 +80,17 @@ function readTopic(reader: Reader): NewTopic {
 
 function create(broker: Broker, wanted: NewTopic, validateOnly: boolean): Created {
   const { name } = wanted
-  try {
+  const created = attempt(() => {
     const partitions = partitionCount(broker, wanted)
     const configs = new Map<string, string>()
     for (const [config, value] of wanted.configs) {
       if (value === null) throw new ProtocolError(errorCodes.INVALID_CONFIG, `config ${config} has no value`)
       configs.set(config, value)
     }
-    const topic = broker.topics.create(name, partitions, configs, validateOnly)
-    return { name, error: errorCodes.NONE, message: null, topic, partitions }
-  } catch (error) {
-    if (!(error instanceof ProtocolError)) throw error
-    return failed(name, error.code, error.message)
-  }
+    return { topic: broker.topics.create(name, partitions, configs, validateOnly), partitions }
+  })
+  if (created instanceof ProtocolError) return failed(name, created.code, created.message)
+  return { name, error: errorCodes.NONE, message: null, ...created }
 }
 
 /** The number of partitions, which an explicit assignment gives too. @throws ProtocolError if it cannot be met */
@@ -131,4 +120,24 @@ function partitionCount(broker: Broker, wanted: NewTopic): number {
 
 function failed(name: string, error: ErrorCode, message: string): Created {
   return { name, error, message, partitions: -1 }
+}
+
+function writeCreated(response: Writer, created: Created, version: number): void {
+  const { name, error, message, topic, partitions } = created
+  response.string(name)
+  response.int16(error)
+  response.nullableString(message)
+  if (version >= 5) {
+    response.int32(topic === undefined ? -1 : partitions)
+    response.int16(topic === undefined ? -1 : 1)
+    response.nullableArray(topic === undefined ? null : topicConfigSources(topic.configs), (config) => {
+      response.string(config.name)
+      response.nullableString(config.value)
+      response.boolean(false)
+      response.int8(config.source)
+      response.boolean(false)
+      response.tags()
+    })
+  }
+  response.tags()
 }

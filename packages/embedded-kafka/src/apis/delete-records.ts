@@ -5,41 +5,41 @@
 import type { Broker } from '../broker.ts'
 import { errorCodes } from '../wire/error-codes.ts'
 import type { ErrorCode } from '../wire/error-codes.ts'
+import { defineApi } from './handler.ts'
 import type { ApiHandler } from './handler.ts'
+import { eachOnce, mapTopics, readTopics, writeTopics } from './topic-partitions.ts'
 
-export const deleteRecords: ApiHandler = {
+export const deleteRecords: ApiHandler = defineApi({
   key: 21,
   name: 'DeleteRecords',
   minVersion: 0,
   maxVersion: 2,
   flexibleFrom: 2,
-  handle(request, response, { broker }) {
-    const topics = request.array((topic) => {
-      const name = topic.string()
-      const partitions = topic.array((partition) => {
-        const index = partition.int32()
-        const offset = partition.int64()
-        partition.tags()
-        return { index, ...deleteBefore(broker, name, index, offset) }
-      })
-      topic.tags()
-      return { name, partitions }
-    })
-
-    response.int32(0)
-    response.array(topics, ({ name, partitions }) => {
-      response.string(name)
-      response.array(partitions, ({ index, lowWatermark, error }) => {
+  read(request) {
+    const topics = readTopics(request, (partition) => ({
+      index: partition.int32(),
+      offset: partition.int64(),
+    }))
+    request.int32()
+    request.tags()
+    return eachOnce(topics)
+  },
+  serve(topics, { broker }) {
+    const outcomes = mapTopics(topics, (topic, { index, offset }) => ({
+      index,
+      ...deleteBefore(broker, topic, index, offset),
+    }))
+    return (response) => {
+      response.int32(0)
+      writeTopics(response, outcomes, ({ index, lowWatermark, error }) => {
         response.int32(index)
         response.int64(lowWatermark)
         response.int16(error)
-        response.tags()
       })
       response.tags()
-    })
-    response.tags()
+    }
   },
-}
+})
 
 function deleteBefore(
   broker: Broker,

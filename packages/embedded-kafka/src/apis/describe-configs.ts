@@ -1,5 +1,6 @@
 /*
- * DescribeConfigs (key 32), versions 0-4: of topics (2) and of this broker (4).
+ * DescribeConfigs (key 32), versions 1-4, as in Apache Kafka 4: of topics (2) and of this broker (4). A
+ * resource that is named twice is answered once.
  * Gaps: of the broker, only what has an effect here or is commonly asked for; no documentation texts.
  */
 import type { Broker } from '../broker.ts'
@@ -9,8 +10,9 @@ import type { ErrorCode } from '../wire/error-codes.ts'
 import type { Reader } from '../wire/reader.ts'
 import type { Writer } from '../wire/writer.ts'
 import { brokerConfigs } from './broker-configs.ts'
+import { defineApi } from './handler.ts'
 import type { ApiHandler } from './handler.ts'
-import { configResources, configSources, topicConfigSources } from './topic-config-sources.ts'
+import { configResources, topicConfigSources } from './topic-config-sources.ts'
 import type { DescribedConfig } from './topic-config-sources.ts'
 
 /** DescribeConfigsResponse.ConfigType. */
@@ -27,7 +29,7 @@ interface Resource {
   readonly type: number
   readonly name: string
   /** Null: all of them. */
-  readonly wanted: readonly string[] | null
+  readonly wanted: ReadonlySet<string> | null
 }
 
 interface Described {
@@ -36,36 +38,43 @@ interface Described {
   readonly configs: readonly DescribedConfig[]
 }
 
-export const describeConfigs: ApiHandler = {
+export const describeConfigs: ApiHandler = defineApi({
   key: 32,
   name: 'DescribeConfigs',
-  minVersion: 0,
+  minVersion: 1,
   maxVersion: 4,
   flexibleFrom: 4,
-  handle(request, response, { broker, version }) {
+  read(request, version) {
     const resources = request.array(readResource)
-    const synonyms = version >= 1 && request.boolean()
-
-    response.int32(0)
-    response.array(resources, (resource) => {
-      const { error, message, configs } = describe(broker, resource)
-      response.int16(error)
-      response.nullableString(message)
-      response.int8(resource.type)
-      response.string(resource.name)
-      response.array(configs, (config) => writeConfig(response, config, version, synonyms))
-      response.tags()
-    })
-    response.tags()
+    const synonyms = request.boolean()
+    if (version >= 3) request.boolean()
+    request.tags()
+    const once = new Map(resources.map((resource) => [`${resource.type} ${resource.name}`, resource]))
+    return { resources: [...once.values()], synonyms }
   },
-}
+  serve:
+    ({ resources, synonyms }, { broker, version }) =>
+    (response) => {
+      response.int32(0)
+      response.array(resources, (resource) => {
+        const { error, message, configs } = describe(broker, resource)
+        response.int16(error)
+        response.nullableString(message)
+        response.int8(resource.type)
+        response.string(resource.name)
+        response.array(configs, (config) => writeConfig(response, config, version, synonyms))
+        response.tags()
+      })
+      response.tags()
+    },
+})
 
 function readResource(reader: Reader): Resource {
   const type = reader.int8()
   const name = reader.string()
-  const wanted = reader.nullableArray((key) => key.string())
+  const names = reader.nullableArray((key) => key.string())
   reader.tags()
-  return { type, name, wanted }
+  return { type, name, wanted: names === null ? null : new Set(names) }
 }
 
 function describe(broker: Broker, { type, name, wanted }: Resource): Described {
@@ -83,7 +92,7 @@ function describe(broker: Broker, { type, name, wanted }: Resource): Described {
   } else {
     return failed(errorCodes.INVALID_REQUEST, `resources of type ${type} have no configs here`)
   }
-  if (wanted !== null && wanted.length > 0) configs = configs.filter((config) => wanted.includes(config.name))
+  if (wanted !== null && wanted.size > 0) configs = configs.filter((config) => wanted.has(config.name))
   return { error: errorCodes.NONE, message: null, configs }
 }
 
@@ -96,17 +105,14 @@ function writeConfig(response: Writer, config: DescribedConfig, version: number,
   response.string(name)
   response.nullableString(value)
   response.boolean(readOnly)
-  if (version === 0) response.boolean(source === configSources.default)
-  else response.int8(source)
+  response.int8(source)
   response.boolean(false)
-  if (version >= 1) {
-    response.array(synonyms ? [config] : [], () => {
-      response.string(name)
-      response.nullableString(value)
-      response.int8(source)
-      response.tags()
-    })
-  }
+  response.array(synonyms ? [config] : [], () => {
+    response.string(name)
+    response.nullableString(value)
+    response.int8(source)
+    response.tags()
+  })
   if (version >= 3) {
     response.int8(typeNumbers[config.type])
     response.nullableString(null)

@@ -1,3 +1,4 @@
+import { defineApi } from './handler.ts'
 import type { ApiHandler } from './handler.ts'
 
 const operationsNotAsked = -2_147_483_648
@@ -9,36 +10,41 @@ const allOperations = (1 << 3) | (1 << 6) | (1 << 8)
  *
  * Gaps: the GROUP_ID_NOT_FOUND of version 6. A group that is named twice is answered once.
  */
-export const describeGroups: ApiHandler = {
+export const describeGroups: ApiHandler = defineApi({
   key: 15,
   name: 'DescribeGroups',
   minVersion: 0,
   maxVersion: 5,
   flexibleFrom: 5,
-  handle(request, response, { broker, version }) {
+  read(request, version) {
     const groupIds = new Set(request.array((reader) => reader.string()))
     const withOperations = version >= 3 && request.boolean()
     request.tags()
-    if (version >= 1) response.int32(0)
-    response.array([...groupIds], (groupId) => {
-      const group = broker.groups.describe(groupId)
-      response.int16(group.error)
-      response.string(groupId)
-      response.string(group.state)
-      response.string(group.protocolType)
-      response.string(group.protocol)
-      response.array(group.members, (member) => {
-        response.string(member.memberId)
-        if (version >= 4) response.nullableString(member.instanceId)
-        response.string(member.clientId)
-        response.string(member.clientHost)
-        response.bytes(member.metadata)
-        response.bytes(member.assignment)
+    return { groupIds: [...groupIds], withOperations }
+  },
+  serve:
+    ({ groupIds, withOperations }, { broker, version }) =>
+    (response) => {
+      if (version >= 1) response.int32(0)
+      response.array(groupIds, (groupId) => {
+        const group = broker.groups.describe(groupId)
+        response.int16(group.error)
+        response.string(groupId)
+        response.string(group.state)
+        response.string(group.protocolType)
+        response.string(group.protocol)
+        response.array(group.members, (member) => {
+          response.string(member.memberId)
+          if (version >= 4) response.nullableString(member.instanceId)
+          response.string(member.clientId)
+          response.string(member.clientHost)
+          response.bytes(member.metadata)
+          response.bytes(member.assignment)
+          response.tags()
+        })
+        if (version >= 3) response.int32(withOperations ? allOperations : operationsNotAsked)
         response.tags()
       })
-      if (version >= 3) response.int32(withOperations ? allOperations : operationsNotAsked)
       response.tags()
-    })
-    response.tags()
-  },
-}
+    },
+})

@@ -1,6 +1,9 @@
 /*
- * Fetch (key 1), versions 4-12. A fetch that finds less than it wants is parked, and wakes when a record is appended;
- * errors return at once; at least one batch always comes back, whatever its size.
+ * Fetch (key 1), versions 4-18; from 13 on topics are named by their ids (KIP-516). A fetch that finds less than it
+ * wants is parked, and wakes when a record is appended. As in Apache Kafka, an offset out of range and a leader epoch
+ * that does not fit are answered at once, and so is a fetch of which no partition is known; a partition that is not
+ * known beside others is answered with them, when their wait is over. At least one batch always comes back, whatever
+ * its size; a partition that is named twice is answered once.
  * Gaps: no fetch sessions (every answer has session id 0, so clients send full fetches); no transactions, so
  * read_committed sees what read_uncommitted sees; no replicas to prefer.
  */
@@ -10,11 +13,17 @@ import { errorCodes } from '../wire/error-codes.ts'
 import type { ErrorCode } from '../wire/error-codes.ts'
 import type { Reader } from '../wire/reader.ts'
 import type { Writer } from '../wire/writer.ts'
-import type { ApiHandler } from './handler.ts'
+import { untilAppended } from './appended.ts'
+import { defineApi } from './handler.ts'
+import type { Answer, ApiHandler } from './handler.ts'
 import { leaderEpochError } from './leader-epoch.ts'
+import { eachOnce, mapTopics, readTopics, writeTopics } from './topic-partitions.ts'
+import type { OfTopic } from './topic-partitions.ts'
 
 /** As fetch.max.bytes of Apache Kafka's broker. */
 const mostBytes = 55 * 1024 * 1024
+/** The first version that names topics by their ids. */
+const byIdFrom = 13
 
 interface FetchRequest {
   readonly maxWaitMs: number
@@ -22,20 +31,20 @@ interface FetchRequest {
   readonly maxBytes: number
   readonly readCommitted: boolean
   readonly sessionError: ErrorCode
-  readonly topics: readonly WantedTopic[]
+  readonly topics: readonly OfTopic<AskedPartition>[]
 }
 
-interface WantedTopic {
-  readonly name: string
-  readonly partitions: readonly WantedPartition[]
-}
-
-interface WantedPartition {
+interface AskedPartition {
   readonly index: number
   readonly leaderEpoch: number
   readonly offset: number
   readonly maxBytes: number
+}
+
+/** Either the partition, or why there is none. */
+type WantedPartition = AskedPartition & {
   readonly partition: Partition | undefined
+  readonly missing: ErrorCode
 }
 
 interface FetchedPartition {
@@ -47,145 +56,142 @@ interface FetchedPartition {
 
 interface Fetched {
   readonly bytes: number
-  readonly failed: boolean
-  readonly topics: readonly { readonly name: string; readonly partitions: readonly FetchedPartition[] }[]
+  /** Whether a partition has an error that is answered at once. */
+  readonly urgent: boolean
+  readonly topics: readonly OfTopic<FetchedPartition>[]
 }
 
 const noSlices: readonly Buffer[] = []
 
-export const fetch: ApiHandler = {
+export const fetch: ApiHandler = defineApi({
   key: 1,
   name: 'Fetch',
   minVersion: 4,
-  maxVersion: 12,
+  maxVersion: 18,
   flexibleFrom: 12,
-  handle(request, response, { broker, version, signal }) {
-    const wanted = readRequest(request, version, broker)
-    const fetched = collect(wanted)
-    const enough = fetched.failed || fetched.bytes >= wanted.minBytes || wanted.topics.length === 0
-    if (enough || wanted.maxWaitMs <= 0 || wanted.sessionError !== errorCodes.NONE) {
-      writeResponse(response, version, wanted, fetched)
-      return undefined
+  read: readRequest,
+  serve(request, { broker, version, signal }) {
+    const wanted = mapTopics(request.topics, (topic, asked) => locate(broker, topic, asked, version))
+    const answer = (fetched: Fetched): Answer => {
+      return (response) => writeResponse(response, version, request, fetched)
     }
-    return untilAppended(wanted, wanted.minBytes - fetched.bytes, signal).then(() => {
-      writeResponse(response, version, wanted, collect(wanted))
-    })
+    const known = wanted.flatMap(({ partitions }) => partitions.flatMap(({ partition }) => partition ?? []))
+    const fetched = collect(request, wanted)
+    const enough = fetched.urgent || fetched.bytes >= request.minBytes || known.length === 0
+    if (enough || request.maxWaitMs <= 0 || request.sessionError !== errorCodes.NONE) return answer(fetched)
+    return untilAppended(known, request.minBytes - fetched.bytes, request.maxWaitMs, signal).then(() =>
+      answer(collect(request, wanted)),
+    )
   },
-}
+})
 
-function readRequest(request: Reader, version: number, broker: Broker): FetchRequest {
-  request.int32()
+function readRequest(request: Reader, version: number): FetchRequest {
+  if (version < 15) request.int32()
   const maxWaitMs = request.int32()
   const minBytes = request.int32()
   const maxBytes = Math.min(request.int32(), mostBytes)
   const readCommitted = request.int8() === 1
   const sessionId = version >= 7 ? request.int32() : 0
   const sessionEpoch = version >= 7 ? request.int32() : -1
-  const topics = request.array((topic) => {
-    const name = topic.string()
-    const partitions = topic.array((reader) => {
-      const index = reader.int32()
-      const leaderEpoch = version >= 9 ? reader.int32() : -1
-      const offset = reader.int64()
-      if (version >= 12) reader.int32()
-      if (version >= 5) reader.int64()
-      const partitionMaxBytes = reader.int32()
-      reader.tags()
-      const partition = broker.topics.partition(name, index)
-      return { index, leaderEpoch, offset, maxBytes: partitionMaxBytes, partition }
+  const topics = readTopics(
+    request,
+    (partition): AskedPartition => {
+      const index = partition.int32()
+      const leaderEpoch = version >= 9 ? partition.int32() : -1
+      const offset = partition.int64()
+      if (version >= 12) partition.int32()
+      if (version >= 5) partition.int64()
+      return { index, leaderEpoch, offset, maxBytes: partition.int32() }
+    },
+    (reader) => readTopicName(reader, version),
+  )
+  // Forgotten topics and the rack, which only sessions and replicas have a use for; and who the replica is.
+  if (version >= 7) {
+    request.array((forgotten) => {
+      readTopicName(forgotten, version)
+      forgotten.array((index) => index.int32())
+      forgotten.tags()
     })
-    topic.tags()
-    return { name, partitions }
-  })
-  // Forgotten topics and the rack follow, which only sessions and replicas have a use for.
+  }
+  if (version >= 11) request.string()
+  request.tags()
   const sessionError =
     sessionId === 0 && (sessionEpoch === 0 || sessionEpoch === -1)
       ? errorCodes.NONE
       : errorCodes.FETCH_SESSION_ID_NOT_FOUND
-  return { maxWaitMs, minBytes: Math.min(minBytes, maxBytes), maxBytes, readCommitted, sessionError, topics }
+  return {
+    maxWaitMs,
+    minBytes: Math.min(minBytes, maxBytes),
+    maxBytes,
+    readCommitted,
+    sessionError,
+    topics: eachOnce(topics),
+  }
 }
 
-function collect(wanted: FetchRequest): Fetched {
+function readTopicName(reader: Reader, version: number): string {
+  return version >= byIdFrom ? reader.uuid() : reader.string()
+}
+
+function locate(broker: Broker, topic: string, asked: AskedPartition, version: number): WantedPartition {
+  const found = version >= byIdFrom ? broker.topics.getById(topic) : broker.topics.get(topic)
+  const missing =
+    found === undefined && version >= byIdFrom
+      ? errorCodes.UNKNOWN_TOPIC_ID
+      : errorCodes.UNKNOWN_TOPIC_OR_PARTITION
+  return { ...asked, partition: found?.partitions[asked.index], missing }
+}
+
+function collect(request: FetchRequest, wanted: readonly OfTopic<WantedPartition>[]): Fetched {
   let bytes = 0
-  let failed = false
-  const topics = wanted.topics.map(({ name, partitions }) => ({
-    name,
-    partitions: partitions.map((one): FetchedPartition => {
-      const { index, partition } = one
-      const error = fetchError(one)
-      if (error !== errorCodes.NONE || partition === undefined) {
-        failed = true
-        return { index, error, partition: undefined, slices: noSlices }
-      }
-      const end = wanted.readCommitted ? partition.lastStableOffset : partition.highWatermark
-      if (one.offset >= end) return { index, error, partition, slices: noSlices }
-      const room = Math.max(0, Math.min(one.maxBytes, wanted.maxBytes - bytes))
-      const slices = partition.read(one.offset, end, room, bytes === 0)
-      for (const slice of slices) bytes += slice.length
-      return { index, error, partition, slices }
-    }),
-  }))
-  return { bytes, failed, topics }
+  let urgent = false
+  const topics = mapTopics(wanted, (_topic, one): FetchedPartition => {
+    const { index, partition } = one
+    if (partition === undefined) return { index, error: one.missing, partition, slices: noSlices }
+    const error = fetchError(partition, one)
+    if (error !== errorCodes.NONE) {
+      urgent = true
+      return { index, error, partition: undefined, slices: noSlices }
+    }
+    const end = request.readCommitted ? partition.lastStableOffset : partition.highWatermark
+    if (one.offset >= end) return { index, error, partition, slices: noSlices }
+    const room = Math.max(0, Math.min(one.maxBytes, request.maxBytes - bytes))
+    const slices = partition.read(one.offset, end, room, bytes === 0)
+    for (const slice of slices) bytes += slice.length
+    return { index, error, partition, slices }
+  })
+  return { bytes, urgent, topics }
 }
 
-function fetchError({ partition, leaderEpoch, offset }: WantedPartition): ErrorCode {
-  if (partition === undefined || partition.deleted) return errorCodes.UNKNOWN_TOPIC_OR_PARTITION
+function fetchError(partition: Partition, { leaderEpoch, offset }: AskedPartition): ErrorCode {
+  if (partition.deleted) return errorCodes.UNKNOWN_TOPIC_OR_PARTITION
   const error = leaderEpochError(partition, leaderEpoch)
   if (error !== errorCodes.NONE) return error
   const outside = offset < partition.logStartOffset || offset > partition.highWatermark
   return outside ? errorCodes.OFFSET_OUT_OF_RANGE : errorCodes.NONE
 }
 
-/**
- * Resolves when `bytes` were appended to the partitions, one of them was deleted, the wait is over or the connection
- * is closed. The answer is put together a microtask later: by then the produce request that woke it has appended to
- * all of its partitions.
- */
-function untilAppended(wanted: FetchRequest, bytes: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    let missing = bytes
-    const appended = (size: number): void => {
-      missing -= size
-      if (missing <= 0) wake()
-    }
-    const wake = (): void => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', wake)
-      for (const { partitions } of wanted.topics) {
-        for (const { partition } of partitions) partition?.unlisten(appended)
-      }
-      resolve()
-    }
-    const timer = setTimeout(wake, wanted.maxWaitMs)
-    signal.addEventListener('abort', wake)
-    for (const { partitions } of wanted.topics) {
-      for (const { partition } of partitions) partition?.listen(appended)
-    }
-  })
-}
-
-function writeResponse(response: Writer, version: number, wanted: FetchRequest, fetched: Fetched): void {
+function writeResponse(response: Writer, version: number, request: FetchRequest, fetched: Fetched): void {
   response.int32(0)
   if (version >= 7) {
-    response.int16(wanted.sessionError)
+    response.int16(request.sessionError)
     response.int32(0)
   }
-  const topics = wanted.sessionError === errorCodes.NONE ? fetched.topics : []
-  response.array(topics, ({ name, partitions }) => {
-    response.string(name)
-    response.array(partitions, ({ index, error, partition, slices }) => {
+  writeTopics(
+    response,
+    request.sessionError === errorCodes.NONE ? fetched.topics : [],
+    ({ index, error, partition, slices }) => {
       response.int32(index)
       response.int16(error)
       response.int64(partition?.highWatermark ?? -1)
       response.int64(partition?.lastStableOffset ?? -1)
       if (version >= 5) response.int64(partition?.logStartOffset ?? -1)
       // Aborted transactions: none.
-      response.nullableArray(wanted.readCommitted ? [] : null, () => {})
+      response.nullableArray(request.readCommitted ? [] : null, () => {})
       if (version >= 11) response.int32(-1)
       response.records(slices)
-      response.tags()
-    })
-    response.tags()
-  })
+    },
+    (topic) => (version >= byIdFrom ? response.uuid(topic) : response.string(topic)),
+  )
   response.tags()
 }

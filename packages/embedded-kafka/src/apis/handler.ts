@@ -16,23 +16,11 @@ export interface Call {
 }
 
 /**
- * Nothing if the response is written; `'no-response'` if the client gets no answer at all (acks=0); `'close'` if the
- * connection is to be closed instead of an answer.
+ * What a client gets: an answer, written when it is known; nothing at all (acks=0); or the end of its connection.
  */
-export type Outcome = void | 'no-response' | 'close'
+export type Answer = ((response: Writer) => void) | 'no-response' | 'close'
 
-/**
- * One API of the protocol. A handler reads its request, from the first field of the body on, and writes the body of
- * its response; header, framing and correlation are not its concern.
- *
- * It may be asynchronous, to park a request. Requests of one connection are handled one at a time, in order, as in
- * Apache Kafka; other connections go on meanwhile. Buffers read from the request share the memory of a larger chunk
- * off the socket: they stay valid, but what is kept for long is better copied (`Buffer.from(bytes)`).
- *
- * An error of the protocol is a field of the response. A MalformedError closes the connection; any other exception
- * is a bug of the broker, is reported and closes the connection too.
- */
-export interface ApiHandler {
+interface ApiFacts {
   /** The API's number (ApiKeys). */
   readonly key: number
   /** The API's name in the protocol, for reports. */
@@ -44,9 +32,41 @@ export interface ApiHandler {
   /** The first version in the flexible encoding (KIP-482); Infinity if there is none. */
   readonly flexibleFrom: number
   /**
-   * Of ApiVersions only: versions that are not served reach the handler too, and the response's header is the oldest
-   * one in all versions, so that any client can read it.
+   * Of ApiVersions only: versions that are not served reach it too, and the response's header is the oldest one in all
+   * versions, so that any client can read it.
    */
   readonly negotiates?: true
-  handle(request: Reader, response: Writer, call: Call): Outcome | Promise<Outcome>
+}
+
+/**
+ * One API of the protocol, in two steps: `read` takes the whole body off the request and does nothing else, `serve`
+ * does what is asked and says what is written. So a request that is cut off, or followed by what does not belong to
+ * it, has no effect. Header, framing and correlation are not an API's concern.
+ *
+ * `serve` may be asynchronous, to park a request. Requests of one connection are handled one at a time, in order, as in
+ * Apache Kafka; other connections go on meanwhile. Buffers read from the request share the memory of a larger chunk
+ * off the socket: they stay valid, but what is kept for long is better copied (`Buffer.from(bytes)`).
+ *
+ * An error of the protocol is a field of the response. A MalformedError closes the connection; any other exception
+ * is a bug of the broker, is reported and closes the connection too.
+ */
+export interface ApiDefinition<Request> extends ApiFacts {
+  read(request: Reader, version: number): Request
+  serve(request: Request, call: Call): Answer | Promise<Answer>
+}
+
+/** An API as the connections use it: what `begin` returns does what was read. */
+export interface ApiHandler extends ApiFacts {
+  begin(request: Reader, version: number): (call: Call) => Answer | Promise<Answer>
+}
+
+export function defineApi<Request>(api: ApiDefinition<Request>): ApiHandler {
+  return {
+    ...api,
+    begin(reader, version) {
+      const request = api.read(reader, version)
+      reader.end()
+      return (call) => api.serve(request, call)
+    },
+  }
 }

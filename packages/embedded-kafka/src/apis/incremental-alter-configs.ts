@@ -8,6 +8,8 @@ import { TopicConfigs } from '../log/topic-configs.ts'
 import { errorCodes } from '../wire/error-codes.ts'
 import { ProtocolError } from '../wire/protocol-error.ts'
 import type { Reader } from '../wire/reader.ts'
+import { attempt } from './attempt.ts'
+import { defineApi } from './handler.ts'
 import type { ApiHandler } from './handler.ts'
 import { configResources } from './topic-config-sources.ts'
 
@@ -26,28 +28,36 @@ interface Resource {
   readonly alterations: readonly Alteration[]
 }
 
-export const incrementalAlterConfigs: ApiHandler = {
+export const incrementalAlterConfigs: ApiHandler = defineApi({
   key: 44,
   name: 'IncrementalAlterConfigs',
   minVersion: 0,
   maxVersion: 1,
   flexibleFrom: 1,
-  handle(request, response, { broker }) {
+  read(request) {
     const resources = request.array(readResource)
     const validateOnly = request.boolean()
-
-    response.int32(0)
-    response.array(resources, (resource) => {
-      const problem = alter(broker, resource, validateOnly)
-      response.int16(problem?.code ?? errorCodes.NONE)
-      response.nullableString(problem?.message ?? null)
-      response.int8(resource.type)
-      response.string(resource.name)
-      response.tags()
-    })
-    response.tags()
+    request.tags()
+    return { resources, validateOnly }
   },
-}
+  serve({ resources, validateOnly }, { broker }) {
+    const outcomes = resources.map((resource) => ({
+      resource,
+      problem: attempt(() => alter(broker, resource, validateOnly)),
+    }))
+    return (response) => {
+      response.int32(0)
+      response.array(outcomes, ({ resource, problem }) => {
+        response.int16(problem?.code ?? errorCodes.NONE)
+        response.nullableString(problem?.message ?? null)
+        response.int8(resource.type)
+        response.string(resource.name)
+        response.tags()
+      })
+      response.tags()
+    }
+  },
+})
 
 function readResource(reader: Reader): Resource {
   const type = reader.int8()
@@ -61,24 +71,18 @@ function readResource(reader: Reader): Resource {
   return { type, name, alterations }
 }
 
-function alter(broker: Broker, resource: Resource, validateOnly: boolean): ProtocolError | undefined {
-  try {
-    if (resource.type !== configResources.topic) {
-      throw new ProtocolError(errorCodes.INVALID_REQUEST, 'only configs of topics can be altered')
-    }
-    const topic = broker.topics.get(resource.name)
-    if (topic === undefined) {
-      throw new ProtocolError(errorCodes.UNKNOWN_TOPIC_OR_PARTITION, `there is no topic ${resource.name}`)
-    }
-    const altered = new Map(topic.configs.entries())
-    for (const alteration of resource.alterations) apply(altered, topic.configs, alteration)
-    if (validateOnly) void new TopicConfigs(altered)
-    else topic.configs.replace(altered)
-    return undefined
-  } catch (error) {
-    if (error instanceof ProtocolError) return error
-    throw error
+function alter(broker: Broker, resource: Resource, validateOnly: boolean): undefined {
+  if (resource.type !== configResources.topic) {
+    throw new ProtocolError(errorCodes.INVALID_REQUEST, 'only configs of topics can be altered')
   }
+  const topic = broker.topics.get(resource.name)
+  if (topic === undefined) {
+    throw new ProtocolError(errorCodes.UNKNOWN_TOPIC_OR_PARTITION, `there is no topic ${resource.name}`)
+  }
+  const altered = new Map(topic.configs.entries())
+  for (const alteration of resource.alterations) apply(altered, topic.configs, alteration)
+  if (validateOnly) void new TopicConfigs(altered)
+  else broker.topics.configure(topic, altered)
 }
 
 /** Applies one alteration to `altered`; `current` gives the values that lists grow and shrink from. */

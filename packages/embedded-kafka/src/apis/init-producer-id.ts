@@ -5,16 +5,26 @@
  */
 import { errorCodes } from '../wire/error-codes.ts'
 import type { ErrorCode } from '../wire/error-codes.ts'
+import { defineApi } from './handler.ts'
 import type { ApiHandler } from './handler.ts'
 
-export const initProducerId: ApiHandler = {
+export const initProducerId: ApiHandler = defineApi({
   key: 22,
   name: 'InitProducerId',
   minVersion: 0,
   maxVersion: 4,
   flexibleFrom: 2,
-  handle(request, response, { broker }) {
+  read(request, version) {
     const transactionalId = request.nullableString()
+    request.int32()
+    if (version >= 3) {
+      request.int64()
+      request.int16()
+    }
+    request.tags()
+    return transactionalId
+  },
+  serve(transactionalId, { broker }) {
     let error: ErrorCode = errorCodes.NONE
     let producerId = -1
     let epoch = -1
@@ -26,10 +36,12 @@ export const initProducerId: ApiHandler = {
       producerId = broker.newProducerId()
       epoch = 0
     }
-    response.int32(0)
-    response.int16(error)
-    response.int64(producerId)
-    response.int16(epoch)
-    response.tags()
+    return (response) => {
+      response.int32(0)
+      response.int16(error)
+      response.int64(producerId)
+      response.int16(epoch)
+      response.tags()
+    }
   },
-}
+})

@@ -1,82 +1,109 @@
 /*
- * ListOffsets (key 2), versions 1-6: by time, earliest (-2) and latest (-1).
+ * ListOffsets (key 2), versions 1-6: by time, earliest (-2) and latest (-1). A partition that is named twice
+ * is answered once.
  * Gaps: no transactions, so the latest offset is the same at both isolation levels.
  */
 import type { Broker } from '../broker.ts'
+import type { Partition } from '../log/partition.ts'
+import type { UnpackMeter } from '../records/record-times.ts'
 import { errorCodes } from '../wire/error-codes.ts'
 import type { ErrorCode } from '../wire/error-codes.ts'
-import type { ApiHandler } from './handler.ts'
+import { defineApi } from './handler.ts'
+import type { Answer, ApiHandler } from './handler.ts'
 import { leaderEpochError } from './leader-epoch.ts'
+import { eachOnce, readTopics, writeTopics } from './topic-partitions.ts'
+import type { OfTopic } from './topic-partitions.ts'
+import { inTurns, Turn } from './turns.ts'
 
 const latest = -1
 const earliest = -2
 
 interface ListedOffset {
+  readonly index: number
   readonly error: ErrorCode
   readonly timestamp: number
   readonly offset: number
   readonly leaderEpoch: number
 }
 
-export const listOffsets: ApiHandler = {
+interface Asked {
+  readonly index: number
+  readonly claimedEpoch: number
+  readonly timestamp: number
+}
+
+export const listOffsets: ApiHandler = defineApi({
   key: 2,
   name: 'ListOffsets',
   minVersion: 1,
   maxVersion: 6,
   flexibleFrom: 6,
-  handle(request, response, { broker, version }) {
+  read(request, version) {
     request.int32()
     const readCommitted = version >= 2 && request.int8() === 1
-    const topics = request.array((topic) => {
-      const name = topic.string()
-      const partitions = topic.array((reader) => {
-        const index = reader.int32()
-        const leaderEpoch = version >= 4 ? reader.int32() : -1
-        const timestamp = reader.int64()
-        reader.tags()
-        return { index, listed: find(broker, name, index, leaderEpoch, timestamp, readCommitted) }
-      })
-      topic.tags()
-      return { name, partitions }
+    const topics = readTopics(request, (partition): Asked => {
+      const index = partition.int32()
+      const claimedEpoch = version >= 4 ? partition.int32() : -1
+      return { index, claimedEpoch, timestamp: partition.int64() }
     })
-
-    if (version >= 2) response.int32(0)
-    response.array(topics, ({ name, partitions }) => {
-      response.string(name)
-      response.array(partitions, ({ index, listed }) => {
-        response.int32(index)
-        response.int16(listed.error)
-        response.int64(listed.timestamp)
-        response.int64(listed.offset)
-        if (version >= 4) response.int32(listed.leaderEpoch)
-        response.tags()
-      })
-      response.tags()
-    })
-    response.tags()
+    request.tags()
+    return { topics: eachOnce(topics), readCommitted }
   },
+  serve({ topics, readCommitted }, { broker, version }) {
+    const written =
+      (listed: readonly OfTopic<ListedOffset>[]): Answer =>
+      (response) => {
+        if (version >= 2) response.int32(0)
+        writeTopics(response, listed, ({ index, error, timestamp, offset, leaderEpoch }) => {
+          response.int32(index)
+          response.int16(error)
+          response.int64(timestamp)
+          response.int64(offset)
+          if (version >= 4) response.int32(leaderEpoch)
+        })
+        response.tags()
+      }
+    const listed = inTurns(findAll(broker, topics, readCommitted))
+    return listed instanceof Promise ? listed.then(written) : written(listed)
+  },
+})
+
+function* findAll(
+  broker: Broker,
+  topics: readonly OfTopic<Asked>[],
+  readCommitted: boolean,
+): Generator<void, OfTopic<ListedOffset>[]> {
+  const turn = new Turn()
+  const listed: OfTopic<ListedOffset>[] = []
+  for (const { topic, partitions } of topics) {
+    const found: ListedOffset[] = []
+    for (const asked of partitions) {
+      const meter = { unpackedBytes: 0 }
+      found.push(find(broker.topics.partition(topic, asked.index), asked, readCommitted, meter))
+      if (turn.isOver(meter.unpackedBytes)) yield
+    }
+    listed.push({ topic, partitions: found })
+  }
+  return listed
 }
 
 function find(
-  broker: Broker,
-  topic: string,
-  index: number,
-  claimedEpoch: number,
-  timestamp: number,
+  partition: Partition | undefined,
+  { index, claimedEpoch, timestamp }: Asked,
   readCommitted: boolean,
+  meter: UnpackMeter,
 ): ListedOffset {
-  const nothing = { timestamp: -1, offset: -1, leaderEpoch: -1 }
-  const partition = broker.topics.partition(topic, index)
-  if (partition === undefined) return { error: errorCodes.UNKNOWN_TOPIC_OR_PARTITION, ...nothing }
+  const nothing = { index, timestamp: -1, offset: -1, leaderEpoch: -1 }
+  if (partition === undefined) return { ...nothing, error: errorCodes.UNKNOWN_TOPIC_OR_PARTITION }
   const { leaderEpoch } = partition
   const error = leaderEpochError(partition, claimedEpoch)
-  if (error !== errorCodes.NONE) return { error, ...nothing }
+  if (error !== errorCodes.NONE) return { ...nothing, error }
   if (timestamp === latest) {
     const offset = readCommitted ? partition.lastStableOffset : partition.highWatermark
-    return { error, timestamp: -1, offset, leaderEpoch }
+    return { ...nothing, error, offset, leaderEpoch }
   }
-  if (timestamp === earliest) return { error, timestamp: -1, offset: partition.logStartOffset, leaderEpoch }
-  if (timestamp < 0) return { error: errorCodes.UNSUPPORTED_VERSION, ...nothing }
-  const found = partition.firstSince(timestamp)
-  return found === undefined ? { error, ...nothing } : { error, ...found, leaderEpoch }
+  if (timestamp === earliest) return { ...nothing, error, offset: partition.logStartOffset, leaderEpoch }
+  if (timestamp < 0) return { ...nothing, error: errorCodes.UNSUPPORTED_VERSION }
+  const found = partition.firstSince(timestamp, meter)
+  return found === undefined ? { ...nothing, error } : { index, error, ...found, leaderEpoch }
 }

@@ -9,6 +9,8 @@ import { errorCodes } from '../wire/error-codes.ts'
 import type { ErrorCode } from '../wire/error-codes.ts'
 import { ProtocolError } from '../wire/protocol-error.ts'
 import type { Writer } from '../wire/writer.ts'
+import { attempt } from './attempt.ts'
+import { defineApi } from './handler.ts'
 import type { ApiHandler } from './handler.ts'
 
 const zeroUuid = '00000000-0000-0000-0000-000000000000'
@@ -21,41 +23,47 @@ interface Found {
   readonly topic?: Topic
 }
 
-export const metadata: ApiHandler = {
+export const metadata: ApiHandler = defineApi({
   key: 3,
   name: 'Metadata',
   minVersion: 0,
   maxVersion: 12,
   flexibleFrom: 9,
-  handle(request, response, { broker, version }) {
-    const wanted = request.nullableArray((reader) => {
+  read(request, version) {
+    const topics = request.nullableArray((reader) => {
       const id = version >= 10 ? reader.uuid() : zeroUuid
       const name = version >= 10 ? reader.nullableString() : reader.string()
       reader.tags()
       return { id, name }
     })
     const mayCreate = version >= 4 ? request.boolean() : true
-
-    const everything = wanted === null || (version === 0 && wanted.length === 0)
-    const found: Found[] = everything
-      ? [...broker.topics.all()].map((topic) => ({ name: topic.name, id: topic.id, error: 0, topic }))
-      : distinct(wanted).map(({ id, name }) => find(broker, name, id, mayCreate))
-
-    if (version >= 3) response.int32(0)
-    response.array(broker.nodes, (node) => {
-      response.int32(node.nodeId)
-      response.string(node.host)
-      response.int32(node.port)
-      if (version >= 1) response.nullableString(null)
-      response.tags()
-    })
-    if (version >= 2) response.nullableString(broker.clusterId)
-    if (version >= 1) response.int32(broker.controller.nodeId)
-    response.array(found, (one) => writeTopic(one, response, broker, version))
-    if (version >= 8 && version <= 10) response.int32(operationsNotAsked)
-    response.tags()
+    if (version >= 8 && version <= 10) request.boolean()
+    if (version >= 8) request.boolean()
+    request.tags()
+    return { wanted: version === 0 && topics?.length === 0 ? null : topics, mayCreate }
   },
-}
+  serve({ wanted, mayCreate }, { broker, version }) {
+    const found: Found[] =
+      wanted === null
+        ? [...broker.topics.all()].map((topic) => ({ name: topic.name, id: topic.id, error: 0, topic }))
+        : distinct(wanted).map(({ id, name }) => find(broker, name, id, mayCreate))
+    return (response) => {
+      if (version >= 3) response.int32(0)
+      response.array(broker.nodes, (node) => {
+        response.int32(node.nodeId)
+        response.string(node.host)
+        response.int32(node.port)
+        if (version >= 1) response.nullableString(null)
+        response.tags()
+      })
+      if (version >= 2) response.nullableString(broker.clusterId)
+      if (version >= 1) response.int32(broker.controller.nodeId)
+      response.array(found, (one) => writeTopic(one, response, broker, version))
+      if (version >= 8 && version <= 10) response.int32(operationsNotAsked)
+      response.tags()
+    }
+  },
+})
 
 /** Each topic once, so that no request can make the answer much larger than itself. */
 function distinct<T extends { name: string | null; id: string }>(wanted: readonly T[]): T[] {
@@ -68,15 +76,14 @@ function find(broker: Broker, name: string | null, id: string, mayCreate: boolea
     if (topic === undefined) return { name, id, error: errorCodes.UNKNOWN_TOPIC_ID }
     return { name: topic.name, id, error: errorCodes.NONE, topic }
   }
-  try {
+  const found = attempt(() => {
     const topic = broker.topicForUse(name, mayCreate)
-    if (topic !== undefined) return { name, id: topic.id, error: errorCodes.NONE, topic }
-    broker.topics.checkName(name)
-    return { name, id: zeroUuid, error: errorCodes.UNKNOWN_TOPIC_OR_PARTITION }
-  } catch (error) {
-    if (!(error instanceof ProtocolError)) throw error
-    return { name, id: zeroUuid, error: error.code }
-  }
+    if (topic === undefined) broker.topics.checkName(name)
+    return topic
+  })
+  if (found instanceof ProtocolError) return { name, id: zeroUuid, error: found.code }
+  if (found !== undefined) return { name, id: found.id, error: errorCodes.NONE, topic: found }
+  return { name, id: zeroUuid, error: errorCodes.UNKNOWN_TOPIC_OR_PARTITION }
 }
 
 function writeTopic(

@@ -1,12 +1,14 @@
 /*
- * OffsetForLeaderEpoch (key 23), versions 0-4. KIP-320.
+ * OffsetForLeaderEpoch (key 23), versions 2-4, as in Apache Kafka 4. KIP-320.
  * The broker never loses its leadership, so there is one epoch and it ends at the high watermark.
  */
 import type { Broker } from '../broker.ts'
 import { errorCodes } from '../wire/error-codes.ts'
 import type { ErrorCode } from '../wire/error-codes.ts'
+import { defineApi } from './handler.ts'
 import type { ApiHandler } from './handler.ts'
 import { leaderEpochError } from './leader-epoch.ts'
+import { eachOnce, mapTopics, readTopics, writeTopics } from './topic-partitions.ts'
 
 interface EpochEnd {
   readonly error: ErrorCode
@@ -14,42 +16,39 @@ interface EpochEnd {
   readonly endOffset: number
 }
 
-export const offsetForLeaderEpoch: ApiHandler = {
+export const offsetForLeaderEpoch: ApiHandler = defineApi({
   key: 23,
   name: 'OffsetForLeaderEpoch',
-  minVersion: 0,
+  minVersion: 2,
   maxVersion: 4,
   flexibleFrom: 4,
-  handle(request, response, { broker, version }) {
+  read(request, version) {
     if (version >= 3) request.int32()
-    const topics = request.array((topic) => {
-      const name = topic.string()
-      const partitions = topic.array((reader) => {
-        const index = reader.int32()
-        const currentEpoch = version >= 2 ? reader.int32() : -1
-        const epoch = reader.int32()
-        reader.tags()
-        return { index, end: endOf(broker, name, index, currentEpoch, epoch) }
-      })
-      topic.tags()
-      return { name, partitions }
-    })
-
-    if (version >= 2) response.int32(0)
-    response.array(topics, ({ name, partitions }) => {
-      response.string(name)
-      response.array(partitions, ({ index, end }) => {
-        response.int16(end.error)
+    const topics = readTopics(request, (partition) => ({
+      index: partition.int32(),
+      currentEpoch: partition.int32(),
+      epoch: partition.int32(),
+    }))
+    request.tags()
+    return eachOnce(topics)
+  },
+  serve(topics, { broker }) {
+    const ends = mapTopics(topics, (topic, { index, currentEpoch, epoch }) => ({
+      index,
+      ...endOf(broker, topic, index, currentEpoch, epoch),
+    }))
+    return (response) => {
+      response.int32(0)
+      writeTopics(response, ends, ({ index, error, epoch, endOffset }) => {
+        response.int16(error)
         response.int32(index)
-        if (version >= 1) response.int32(end.epoch)
-        response.int64(end.endOffset)
-        response.tags()
+        response.int32(epoch)
+        response.int64(endOffset)
       })
       response.tags()
-    })
-    response.tags()
+    }
   },
-}
+})
 
 function endOf(broker: Broker, topic: string, index: number, currentEpoch: number, epoch: number): EpochEnd {
   const partition = broker.topics.partition(topic, index)

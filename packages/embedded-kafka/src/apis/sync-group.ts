@@ -1,17 +1,18 @@
 import { waitUnlessAborted } from './parked.ts'
+import { defineApi } from './handler.ts'
 import type { ApiHandler } from './handler.ts'
 
 /**
  * SyncGroup, versions 0–5: the leader hands in everybody's assignment, each member gets its own; answered when the
  * leader's is there. No gaps.
  */
-export const syncGroup: ApiHandler = {
+export const syncGroup: ApiHandler = defineApi({
   key: 14,
   name: 'SyncGroup',
   minVersion: 0,
   maxVersion: 5,
   flexibleFrom: 4,
-  async handle(request, response, { broker, version, signal }) {
+  read(request, version) {
     const groupId = request.string()
     const generation = request.int32()
     const memberId = request.string()
@@ -24,20 +25,20 @@ export const syncGroup: ApiHandler = {
       return share
     })
     request.tags()
-
-    const identity = { groupId, generation, memberId, instanceId }
-    const syncing = broker.groups.sync({ ...identity, protocolType, protocol, assignments })
-    const synced = await waitUnlessAborted(syncing, signal)
-    if (!synced) return 'no-response'
-
-    if (version >= 1) response.int32(0)
-    response.int16(synced.error)
-    if (version >= 5) {
-      response.nullableString(synced.protocolType)
-      response.nullableString(synced.protocol)
-    }
-    response.bytes(synced.assignment)
-    response.tags()
-    return undefined
+    return { groupId, generation, memberId, instanceId, protocolType, protocol, assignments }
   },
-}
+  async serve(request, { broker, version, signal }) {
+    const synced = await waitUnlessAborted(broker.groups.sync(request), signal)
+    if (!synced) return 'no-response'
+    return (response) => {
+      if (version >= 1) response.int32(0)
+      response.int16(synced.error)
+      if (version >= 5) {
+        response.nullableString(synced.protocolType)
+        response.nullableString(synced.protocol)
+      }
+      response.bytes(synced.assignment)
+      response.tags()
+    }
+  },
+})

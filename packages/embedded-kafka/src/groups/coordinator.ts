@@ -26,7 +26,10 @@ import type {
 } from './types.ts'
 
 // What a group takes beside its id's letters.
-const flatGroupBytes = 1024
+const flatGroupBytes = 2048
+
+/** A group without members that was used within so many ms is not forgotten for others. */
+const evictableAfterMs = 60_000
 
 const noOffset: CommittedOffset = { offset: -1, leaderEpoch: -1, metadata: '' }
 
@@ -35,6 +38,8 @@ export interface CoordinatorSettings {
   hasPartition: (topic: string, partition: number) => boolean
   options?: GroupOptions | undefined
   clock?: Clock | undefined
+  /** Told when a group and its offsets were forgotten to make room for others. */
+  onEvicted?: ((groupId: string) => void) | undefined
 }
 
 /**
@@ -42,12 +47,14 @@ export interface CoordinatorSettings {
  *
  * Speaks no version of the protocol; types.ts says what goes in and comes out. Everything answers at once but `join`
  * and `sync`, which wait for other members; `close` ends that wait. Memory has bounds (options.ts): what would
- * exceed them is refused, GROUP_MAX_SIZE_REACHED to members and INVALID_COMMIT_OFFSET_SIZE to commits. Committed
- * offsets do not expire (Kafka drops those of an empty group after seven days).
+ * exceed them is refused, GROUP_MAX_SIZE_REACHED to members and INVALID_COMMIT_OFFSET_SIZE to commits; but first groups
+ * without members give way, the one that was unused for the longest before the others. Committed offsets expire as
+ * Kafka's do (KIP-211).
  */
 export class GroupCoordinator {
   readonly #hasPartition: (topic: string, partition: number) => boolean
-  readonly #environment: GroupEnvironment
+  readonly #environment: GroupEnvironment & { readonly budget: Budget }
+  readonly #onEvicted: (groupId: string) => void
   readonly #groups = new Map<string, Group>()
   #sweepTimer: Timer | null = null
   #isClosed = false
@@ -55,10 +62,11 @@ export class GroupCoordinator {
   constructor(settings: CoordinatorSettings) {
     const options = completeGroupOptions(settings.options)
     this.#hasPartition = settings.hasPartition
+    this.#onEvicted = settings.onEvicted ?? (() => {})
     this.#environment = {
       options,
       clock: settings.clock ?? systemClock,
-      budget: new Budget(options.maxBytes),
+      budget: new Budget(options.maxBytes, () => this.#evict()),
     }
   }
 
@@ -118,6 +126,7 @@ export class GroupCoordinator {
     if (!known && generation >= 0) return sameOutcome(offsets, errorCodes.ILLEGAL_GENERATION)
     const group = known ?? this.#create(groupId)
     if (!group) return sameOutcome(offsets, errorCodes.INVALID_COMMIT_OFFSET_SIZE)
+    group.touch()
     const error = group.admitCommit(identity)
     if (error !== errorCodes.NONE) return sameOutcome(offsets, error)
     const outcomes = offsets.map((commit) => ({
@@ -138,7 +147,9 @@ export class GroupCoordinator {
     }
     // Offsets are plain numbers here; one beyond 2^53 could not be given back unchanged.
     if (!Number.isSafeInteger(offset)) return errorCodes.INVALID_COMMIT_OFFSET_SIZE
-    return group.offsets.set(commit) ? errorCodes.NONE : errorCodes.INVALID_COMMIT_OFFSET_SIZE
+    return group.offsets.set(commit, this.#environment.clock.now())
+      ? errorCodes.NONE
+      : errorCodes.INVALID_COMMIT_OFFSET_SIZE
   }
 
   /**
@@ -151,7 +162,9 @@ export class GroupCoordinator {
   ): { error: number; offsets: FetchedOffset[] } {
     // Offset -1 would tell a consumer to start elsewhere than where its group stands.
     if (this.#isClosed) return { error: errorCodes.COORDINATOR_NOT_AVAILABLE, offsets: [] }
-    const committed = this.#groups.get(groupId)?.offsets
+    const group = this.#groups.get(groupId)
+    group?.touch()
+    const committed = group?.offsets
     const offsets = (partitions ?? committed?.partitions() ?? []).map(({ topic, partition }) => {
       const { offset, leaderEpoch, metadata } = committed?.get(topic, partition) ?? noOffset
       return { topic, partition, offset, leaderEpoch, metadata }
@@ -221,6 +234,7 @@ export class GroupCoordinator {
   #create(groupId: string): Group | null {
     const { budget, options } = this.#environment
     if (this.#groups.size >= options.maxGroups) this.#sweep()
+    if (this.#groups.size >= options.maxGroups) this.#evict()
     if (this.#groups.size >= options.maxGroups || !budget.take(groupBytes(groupId))) return null
     const group = new Group(groupId, this.#environment)
     this.#groups.set(groupId, group)
@@ -246,7 +260,24 @@ export class GroupCoordinator {
   }
 
   #sweep(): void {
-    for (const group of this.#groups.values()) if (group.isUnused) this.#forget(group)
+    for (const group of this.#groups.values()) {
+      group.expireOffsets()
+      if (group.isUnused) this.#forget(group)
+    }
+  }
+
+  /** Forgets the group without members that was unused for the longest; false if each is in use, or was just now. */
+  #evict(): boolean {
+    const before = this.#environment.clock.now() - evictableAfterMs
+    let longest: Group | undefined
+    for (const group of this.#groups.values()) {
+      if (!group.isWithoutMembers || group.usedAt > before) continue
+      if (longest === undefined || group.usedAt < longest.usedAt) longest = group
+    }
+    if (longest === undefined) return false
+    this.#forget(longest)
+    this.#onEvicted(longest.id)
+    return true
   }
 }
 

@@ -1,6 +1,7 @@
 import { errorCodes } from '../wire/error-codes.ts'
 import { joinError, noBytes, syncError } from './answers.ts'
-import type { Budget } from './budget.ts'
+import type { Bytes } from './budget.ts'
+import { scheduleLimit } from './clock.ts'
 import type { Clock, Timer } from './clock.ts'
 import { Member, memberBytes } from './member.ts'
 import type { GroupOptions } from './options.ts'
@@ -12,7 +13,7 @@ import type { GroupState, JoinRequest, JoinResult, SyncRequest, SyncResult } fro
 export interface GroupEnvironment {
   clock: Clock
   options: Required<GroupOptions>
-  budget: Budget
+  budget: Bytes
 }
 
 /**
@@ -37,7 +38,8 @@ export interface GroupEnvironment {
  *
  * Timers: one for each member's session; one for the joins (the slowest member's rebalance timeout, or while an
  * empty group gathers its first members the initial delay, which each newcomer extends); one for the syncs, as
- * long as the joins'; one for each pending member.
+ * long as the joins'; one for each pending member. All but the gathering are limits that are not held against anybody
+ * while this process itself was held up (`scheduleLimit`).
  */
 export class Generations {
   readonly roster: Roster = new Roster()
@@ -48,6 +50,7 @@ export class Generations {
   #protocolType: string | null = null
   #protocol: string | null = null
   #topics: Set<string> | null = null
+  #emptySince: number
   #joinTimer: Timer | null = null
   #syncTimer: Timer | null = null
   #isGathering = false
@@ -55,6 +58,7 @@ export class Generations {
 
   constructor(environment: GroupEnvironment) {
     this.#environment = environment
+    this.#emptySince = environment.clock.now()
   }
 
   get state(): GroupState {
@@ -74,6 +78,16 @@ export class Generations {
     return this.#protocol
   }
 
+  /** When the last member went, or the group was made; of use while it is empty. */
+  get emptySince(): number {
+    return this.#emptySince
+  }
+
+  /** Topics that the members read; null when that is not known. */
+  get topics(): ReadonlySet<string> | null {
+    return this.#topics
+  }
+
   /** Whether a member reads it; consumers whose subscriptions are not known may read anything. */
   isSubscribedTo(topic: string): boolean {
     if (this.#topics) return this.#topics.has(topic)
@@ -86,7 +100,7 @@ export class Generations {
       this.roster.removePending(memberId)
       this.continueRebalance()
     }
-    this.roster.addPending(memberId, this.#environment.clock.schedule(sessionTimeoutMs, expire))
+    this.roster.addPending(memberId, scheduleLimit(this.#environment.clock, sessionTimeoutMs, expire))
   }
 
   /** Takes a new member in and parks its join; refuses it when there is no memory left for it. */
@@ -167,7 +181,7 @@ export class Generations {
 
   #waitForJoins(): void {
     const timeout = this.roster.slowestRebalance()
-    this.#joinTimer = this.#environment.clock.schedule(timeout, () => this.#completeJoins())
+    this.#joinTimer = scheduleLimit(this.#environment.clock, timeout, () => this.#completeJoins())
   }
 
   /** Completes the rebalance that goes on, if there is one, as soon as nobody is missing. */
@@ -191,9 +205,12 @@ export class Generations {
     this.#protocol = this.roster.electProtocol()
     this.#topics = this.roster.subscribedTopics(this.#protocolType, this.#protocol)
     this.#state = this.roster.size === 0 ? 'Empty' : 'CompletingRebalance'
-    if (this.#state === 'Empty') return
+    if (this.#state === 'Empty') {
+      this.#emptySince = this.#environment.clock.now()
+      return
+    }
     const timeout = this.roster.slowestRebalance()
-    this.#syncTimer = this.#environment.clock.schedule(timeout, () => this.#expireSyncs())
+    this.#syncTimer = scheduleLimit(this.#environment.clock, timeout, () => this.#expireSyncs())
     for (const member of this.roster.all()) {
       this.#awaitedSyncs.add(member.id)
       member.isNew = false
@@ -254,7 +271,7 @@ export class Generations {
 
   #expectWithin(member: Member, timeout: number): void {
     member.heartbeat?.cancel()
-    member.heartbeat = this.#environment.clock.schedule(timeout, () => {
+    member.heartbeat = scheduleLimit(this.#environment.clock, timeout, () => {
       // Nobody is blamed for silence while the coordinator itself keeps it waiting, but for a new member, which
       // may have left long ago (see `add`).
       if (member.isNew || !(member.awaitsJoin || member.awaitsSync)) this.remove(member)

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { errorCodes } from '../wire/error-codes.ts'
 import { joinError, noBytes, syncError } from './answers.ts'
+import { BudgetShare } from './budget.ts'
 import { Generations } from './generations.ts'
 import type { GroupEnvironment } from './generations.ts'
 import { CommittedOffsets } from './offsets.ts'
@@ -18,18 +19,29 @@ import type {
 // An id must fit into the protocol's strings whatever the client calls itself.
 const longestIdPrefix = 249
 
+/** One group may have this part of the memory of all, a quarter, or this many bytes if that is more. */
+const groupShare = 4
+const smallestShare = 65_536
+/** Kafka's clients know one to five; each is gone through whenever a member joins. */
+const mostProtocols = 100
+
 /** One group under the classic protocol: it checks who may do what; generations.ts carries it out. */
 export class Group {
   readonly id: string
   readonly offsets: CommittedOffsets
   readonly #generations: Generations
   readonly #maxSize: number
+  readonly #environment: GroupEnvironment
+  #usedAt: number
 
   constructor(id: string, environment: GroupEnvironment) {
     this.id = id
-    this.offsets = new CommittedOffsets(environment.budget)
-    this.#generations = new Generations(environment)
+    const share = Math.max(environment.options.maxBytes / groupShare, smallestShare)
+    this.#environment = { ...environment, budget: new BudgetShare(environment.budget, share) }
+    this.offsets = new CommittedOffsets(this.#environment.budget)
+    this.#generations = new Generations(this.#environment)
     this.#maxSize = environment.options.maxGroupSize
+    this.#usedAt = environment.clock.now()
   }
 
   get state(): GroupState {
@@ -41,9 +53,42 @@ export class Group {
     return this.#generations.protocolType ?? ''
   }
 
+  /** Nobody is in it nor on the way into it. */
+  get isWithoutMembers(): boolean {
+    return this.state === 'Empty' && this.#generations.roster.pendingSize === 0
+  }
+
+  /** When somebody last committed to it, asked for its offsets or was its member; ms since the epoch. */
+  get usedAt(): number {
+    return Math.max(this.#usedAt, this.#generations.emptySince)
+  }
+
+  /** Somebody uses it, as a member or without. */
+  touch(): void {
+    this.#usedAt = this.#environment.clock.now()
+  }
+
+  /**
+   * Drops the offsets that expired (KIP-211): those of a group without members, counted from when it lost them; those
+   * of one that never had any, each from its commit; and those of topics that a stable group does not read any more.
+   */
+  expireOffsets(): void {
+    const { clock, options } = this.#environment
+    const before = clock.now() - options.offsetsRetentionMs
+    const { topics, protocolType, emptySince } = this.#generations
+    const isEmpty = this.state === 'Empty'
+    if (isEmpty && protocolType !== null && emptySince > before) return
+    if (!isEmpty && (this.state !== 'Stable' || topics === null)) return
+    for (const { topic, partition } of this.offsets.partitions()) {
+      if (!isEmpty && topics?.has(topic) === true) continue
+      const committedAt = this.offsets.get(topic, partition)?.committedAt ?? Infinity
+      if (committedAt <= before) this.offsets.delete(topic, partition)
+    }
+  }
+
   /** Nothing would be lost by forgetting it. */
   get isUnused(): boolean {
-    return this.state === 'Empty' && this.#generations.roster.pendingSize === 0 && this.offsets.isEmpty
+    return this.isWithoutMembers && this.offsets.isEmpty
   }
 
   isSubscribedTo(topic: string): boolean {
@@ -63,7 +108,8 @@ export class Group {
     if (this.state === 'Dead') return errorCodes.COORDINATOR_NOT_AVAILABLE
     if (!this.#hasRoomFor(request)) return errorCodes.GROUP_MAX_SIZE_REACHED
     const { protocolType, protocols } = request
-    if (protocolType === '' || protocols.length === 0) return errorCodes.INCONSISTENT_GROUP_PROTOCOL
+    if (protocolType === '' || protocols.length === 0 || protocols.length > mostProtocols)
+      return errorCodes.INCONSISTENT_GROUP_PROTOCOL
     if (roster.size === 0) return errorCodes.NONE
     const fits = protocolType === this.protocolType && roster.accepts(protocols)
     return fits ? errorCodes.NONE : errorCodes.INCONSISTENT_GROUP_PROTOCOL

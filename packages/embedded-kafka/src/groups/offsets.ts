@@ -1,8 +1,13 @@
-import type { Budget } from './budget.ts'
+import type { Bytes } from './budget.ts'
 import type { CommittedOffset, OffsetToCommit, TopicPartition } from './types.ts'
 
 // What one offset takes beside its metadata, and one topic beside its name.
 const flatBytes = 128
+
+interface KeptOffset extends CommittedOffset {
+  /** Ms since the epoch. */
+  readonly committedAt: number
+}
 
 /**
  * The committed offsets of one group.
@@ -12,10 +17,10 @@ const flatBytes = 128
  * for stable offsets that one is unstable.
  */
 export class CommittedOffsets {
-  readonly #budget: Budget
-  readonly #topics = new Map<string, Map<number, CommittedOffset>>()
+  readonly #budget: Bytes
+  readonly #topics = new Map<string, Map<number, KeptOffset>>()
 
-  constructor(budget: Budget) {
+  constructor(budget: Bytes) {
     this.#budget = budget
   }
 
@@ -23,20 +28,20 @@ export class CommittedOffsets {
     return this.#topics.size === 0
   }
 
-  get(topic: string, partition: number): CommittedOffset | undefined {
+  get(topic: string, partition: number): KeptOffset | undefined {
     return this.#topics.get(topic)?.get(partition)
   }
 
-  /** False when there is no memory left for it. */
-  set(commit: OffsetToCommit): boolean {
+  /** False when there is no memory left for it. `now` in ms since the epoch. */
+  set(commit: OffsetToCommit, now: number): boolean {
     const { topic, partition, offset, leaderEpoch, metadata } = commit
     const known = this.#topics.get(topic)
     const replaced = known?.get(partition)
     const bytes = (known ? 0 : topicBytes(topic)) + 2 * metadata.length + (replaced ? 0 : flatBytes)
     if (!this.#budget.take(bytes - 2 * (replaced?.metadata.length ?? 0))) return false
-    const partitions = known ?? new Map<number, CommittedOffset>()
+    const partitions = known ?? new Map<number, KeptOffset>()
     if (!known) this.#topics.set(topic, partitions)
-    partitions.set(partition, { offset, leaderEpoch, metadata })
+    partitions.set(partition, { offset, leaderEpoch, metadata, committedAt: now })
     return true
   }
 

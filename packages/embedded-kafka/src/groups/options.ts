@@ -12,11 +12,22 @@ export interface GroupOptions {
   maxGroupSize?: number
   /** UTF-16 units of metadata with one committed offset (`offset.metadata.max.bytes`, which counts these). Default 4096. */
   maxOffsetMetadataBytes?: number
-  /** Groups at once. Default 10000. */
+  /**
+   * Groups at once. For one more the group without members that was unused for the longest is forgotten with its
+   * offsets, if it was for a minute; else the new one is refused. Default 10000.
+   */
   maxGroups?: number
-  /** Bytes that all groups, members, assignments and offsets together may keep. Default 256 MiB. */
+  /**
+   * Bytes that all groups, members, assignments and offsets together may keep; one group may have a quarter. At the bound
+   * groups without members are forgotten as at `maxGroups`, and what does not fit then is refused. Default 256 MiB.
+   */
   maxBytes?: number
-  /** How often empty groups without offsets are forgotten, in ms (`offsets.retention.check.interval.ms`). Default 600000. */
+  /**
+   * How long committed offsets are kept after their group lost its last member, or after their commit in a group that
+   * never had one, in ms (`offsets.retention.minutes`, KIP-211). Default 604800000, seven days.
+   */
+  offsetsRetentionMs?: number
+  /** How often offsets expire and empty groups without any are forgotten, in ms (`offsets.retention.check.interval.ms`). Default 600000. */
   emptyGroupCheckMs?: number
 }
 
@@ -29,6 +40,7 @@ const defaults: Required<GroupOptions> = {
   maxOffsetMetadataBytes: 4096,
   maxGroups: 10_000,
   maxBytes: 256 * 1024 * 1024,
+  offsetsRetentionMs: 604_800_000,
   emptyGroupCheckMs: 600_000,
 }
 

@@ -1,16 +1,19 @@
 import { batchLayout } from '../records/batch.ts'
-import type { BatchHeader } from '../records/batch.ts'
 import { crc32c } from '../records/crc32c.ts'
 import { firstRecordSince } from '../records/record-times.ts'
-import type { RecordPosition } from '../records/record-times.ts'
+import type { RecordPosition, UnpackMeter } from '../records/record-times.ts'
+import type { ValidBatch } from '../records/validation.ts'
 import { errorCodes } from '../wire/error-codes.ts'
 import { ProtocolError } from '../wire/protocol-error.ts'
+import type { TopicMemory } from './memory.ts'
 import { Producers } from './producers.ts'
 import { Segment } from './segment.ts'
 import type { TopicConfigs } from './topic-configs.ts'
 
 const smallestSegment = 8 * 1024
 const largestSegment = 1024 * 1024
+/** What a segment's index takes for one batch: three numbers, and the room that growing lists keep. */
+const bytesPerBatch = 36
 /** LogAppendTime, as a bit of a batch's attributes. */
 const logAppendTimeBit = 0x08
 
@@ -22,12 +25,6 @@ export interface AppendResult {
 
 /** Something that waits for records, such as a parked fetch. Called on each append, and with Infinity on deletion. */
 export type AppendListener = (bytes: number) => void
-
-/** Counts the memory that segments hold, over all partitions. */
-export interface LogMemory {
-  taken(bytes: number, by: Partition): void
-  freed(bytes: number): void
-}
 
 /**
  * One partition: an append-only log in memory, with one replica that leads it.
@@ -42,7 +39,7 @@ export class Partition {
   readonly index: number
   readonly leaderEpoch: number = 0
   readonly #configs: TopicConfigs
-  readonly #memory: LogMemory
+  readonly #memory: TopicMemory
   readonly #segments: Segment[] = []
   readonly #listeners = new Set<AppendListener>()
   #producers: Producers | undefined
@@ -50,7 +47,7 @@ export class Partition {
   #nextOffset = 0
   #deleted = false
 
-  constructor(topic: string, index: number, configs: TopicConfigs, memory: LogMemory) {
+  constructor(topic: string, index: number, configs: TopicConfigs, memory: TopicMemory) {
     this.topic = topic
     this.index = index
     this.#configs = configs
@@ -95,21 +92,23 @@ export class Partition {
    * Appends a batch that was validated, and wakes who waits for it. A batch that an idempotent producer sent before
    * is not appended again, but answered like the first time.
    *
-   * @throws ProtocolError MESSAGE_TOO_LARGE, INVALID_TIMESTAMP, or what Producers.check throws
+   * @throws ProtocolError MESSAGE_TOO_LARGE, INVALID_TIMESTAMP, INVALID_RECORD (a compacted topic wants keys),
+   *   KAFKA_STORAGE_ERROR (the memory is full), or what Producers.check throws
    */
-  append(batch: Buffer, header: BatchHeader, now: number): AppendResult {
-    const { maxMessageBytes, logAppendTime, timestampAfterMaxMs } = this.#configs
+  append(batch: Buffer, valid: ValidBatch, now: number): AppendResult {
+    const { header } = valid
+    const { maxMessageBytes, logAppendTime } = this.#configs
     if (header.size > maxMessageBytes) {
       throw new ProtocolError(
         errorCodes.MESSAGE_TOO_LARGE,
         `the batch has ${header.size} bytes, ${this.topic} allows max.message.bytes = ${maxMessageBytes}`,
       )
     }
-    if (!logAppendTime && header.maxTimestamp > now + timestampAfterMaxMs) {
-      throw new ProtocolError(
-        errorCodes.INVALID_TIMESTAMP,
-        `timestamp ${header.maxTimestamp} is more than message.timestamp.after.max.ms = ${timestampAfterMaxMs} ahead`,
-      )
+    const greatestTimestamp = header.baseTimestamp + valid.greatestTimestampDelta
+    if (!logAppendTime)
+      this.#checkTimes(header.baseTimestamp + valid.leastTimestampDelta, greatestTimestamp, now)
+    if (this.#configs.compacts && !valid.allHaveKeys) {
+      throw new ProtocolError(errorCodes.INVALID_RECORD, `${this.topic} is compacted: its records have keys`)
     }
     if (header.producerId >= 0) {
       const repeated = this.#producers?.check(header)
@@ -118,16 +117,18 @@ export class Partition {
 
     const segment = this.#segmentFor(batch.length, now)
     const baseOffset = this.#nextOffset
-    const maxTimestamp = logAppendTime ? now : header.maxTimestamp
+    const maxTimestamp = logAppendTime ? now : greatestTimestamp
     const stored = segment.append(batch, header.recordCount, maxTimestamp, now)
+    this.#memory.count(bytesPerBatch)
     stored.writeBigInt64BE(BigInt(baseOffset), 0)
     stored.writeInt32BE(this.leaderEpoch, batchLayout.leaderEpoch)
     if (logAppendTime) stampAppendTime(stored, now)
+    else if (maxTimestamp !== header.maxTimestamp) stampMaxTimestamp(stored, maxTimestamp)
     this.#nextOffset = segment.nextOffset
 
     const appendTime = logAppendTime ? now : -1
     if (header.producerId >= 0) {
-      this.#producers ??= new Producers()
+      this.#producers ??= new Producers(this.#memory)
       this.#producers.appended(header, baseOffset, appendTime, now)
     }
     for (const listener of this.#listeners) listener(batch.length)
@@ -156,11 +157,11 @@ export class Partition {
   }
 
   /** The first record with this timestamp (ms since the epoch) or a later one. */
-  firstSince(timestamp: number): RecordPosition | undefined {
+  firstSince(timestamp: number, meter: UnpackMeter): RecordPosition | undefined {
     for (const segment of this.#segments) {
       for (let index = 0; index < segment.batchCount; index += 1) {
         if (segment.maxTimestamp(index) < timestamp) continue
-        const found = firstRecordSince(segment.batch(index), timestamp)
+        const found = firstRecordSince(segment.batch(index), timestamp, meter)
         if (found === undefined) continue
         if (found.offset >= this.#logStartOffset) return found
         return { offset: this.#logStartOffset, timestamp: found.timestamp }
@@ -199,6 +200,16 @@ export class Partition {
     this.#dropOldest()
   }
 
+  /** How many wait for records. */
+  get listenerCount(): number {
+    return this.#listeners.size
+  }
+
+  /** How many idempotent producers are remembered. */
+  get producerCount(): number {
+    return this.#producers?.size ?? 0
+  }
+
   listen(listener: AppendListener): void {
     this.#listeners.add(listener)
   }
@@ -211,7 +222,25 @@ export class Partition {
   delete(): void {
     this.#deleted = true
     while (this.#segments.length > 0) this.#dropOldest()
+    this.#producers?.clear()
     for (const listener of this.#listeners) listener(Infinity)
+  }
+
+  #checkTimes(least: number, greatest: number, now: number): void {
+    const { timestampBeforeMaxMs, timestampAfterMaxMs } = this.#configs
+    if (greatest > now + timestampAfterMaxMs) {
+      throw new ProtocolError(
+        errorCodes.INVALID_TIMESTAMP,
+        `timestamp ${greatest} is more than message.timestamp.after.max.ms = ${timestampAfterMaxMs} ahead`,
+      )
+    }
+    // -1 is no timestamp.
+    if (least < now - timestampBeforeMaxMs && least !== -1) {
+      throw new ProtocolError(
+        errorCodes.INVALID_TIMESTAMP,
+        `timestamp ${least} is more than message.timestamp.before.max.ms = ${timestampBeforeMaxMs} ago`,
+      )
+    }
   }
 
   /** The growing segment if the batch fits, else a new one, twice as large as the last up to a bound. */
@@ -219,9 +248,9 @@ export class Partition {
     const last = this.#segments.at(-1)
     if (last?.hasRoomFor(size)) return last
     const usual = last === undefined ? smallestSegment : Math.min(last.capacity * 2, largestSegment)
-    const segment = new Segment(this.#nextOffset, Math.max(usual, size), now)
+    const capacity = this.#memory.take(Math.max(usual, size), size, this)
+    const segment = new Segment(this.#nextOffset, capacity, now)
     this.#segments.push(segment)
-    this.#memory.taken(segment.capacity, this)
     return segment
   }
 
@@ -240,13 +269,18 @@ export class Partition {
     const dropped = this.#segments.shift()
     if (dropped === undefined) return
     this.#logStartOffset = Math.max(this.#logStartOffset, dropped.nextOffset)
-    this.#memory.freed(dropped.capacity)
+    this.#memory.count(-dropped.capacity - bytesPerBatch * dropped.batchCount)
   }
 }
 
 /** The broker's time instead of the producer's: the attributes and the largest timestamp change, and so the CRC. */
 function stampAppendTime(batch: Buffer, now: number): void {
   batch.writeInt16BE(batch.readInt16BE(batchLayout.attributes) | logAppendTimeBit, batchLayout.attributes)
-  batch.writeBigInt64BE(BigInt(now), batchLayout.maxTimestamp)
+  stampMaxTimestamp(batch, now)
+}
+
+/** The header tells the time of the records, whatever the producer wrote there: clients and ListOffsets rely on it. */
+function stampMaxTimestamp(batch: Buffer, maxTimestamp: number): void {
+  batch.writeBigInt64BE(BigInt(maxTimestamp), batchLayout.maxTimestamp)
   batch.writeUInt32BE(crc32c(batch, batchLayout.attributes), batchLayout.crc)
 }

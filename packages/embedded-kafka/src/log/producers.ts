@@ -3,6 +3,8 @@ import { errorCodes } from '../wire/error-codes.ts'
 import { ProtocolError } from '../wire/protocol-error.ts'
 
 const keptBatches = 5
+/** What a producer takes: its five batches, and its place in the map. */
+const producerBytes = 512
 const maxSequence = 2_147_483_647
 
 export interface AppendedBatch {
@@ -20,16 +22,28 @@ interface ProducerState {
   seenAt: number
 }
 
+/** Counts the bytes that are taken; a negative number gives back. */
+export interface ProducerMemory {
+  count(bytes: number): void
+}
+
 /**
  * What one partition remembers of its idempotent producers: epoch, and the last five batches of each, as many as a
- * producer may have in flight. A batch that is there already is answered with the offset that it got (KIP-98).
+ * producer may have in flight. A batch that is there already is answered with the offset that it got (KIP-98). Beyond
+ * `maxProducers` the one that was unused for the longest is forgotten.
  */
 export class Producers {
   readonly #byId = new Map<number, ProducerState>()
+  readonly #memory: ProducerMemory
   readonly #maxProducers: number
 
-  constructor(maxProducers = 10_000) {
+  constructor(memory: ProducerMemory, maxProducers = 10_000) {
+    this.#memory = memory
     this.#maxProducers = maxProducers
+  }
+
+  get size(): number {
+    return this.#byId.size
   }
 
   /**
@@ -72,10 +86,15 @@ export class Producers {
     }
     const state = this.#byId.get(batch.producerId)
     if (state === undefined) {
-      if (this.#byId.size >= this.#maxProducers) this.#forgetLongestUnused()
+      const longestUnused = this.#byId.keys().next()
+      if (this.#byId.size >= this.#maxProducers && !longestUnused.done) this.#forget(longestUnused.value)
       this.#byId.set(batch.producerId, { epoch: batch.producerEpoch, batches: [kept], seenAt: now })
+      this.#memory.count(producerBytes)
       return
     }
+    // At the end again: the map's first is the one that was unused for the longest.
+    this.#byId.delete(batch.producerId)
+    this.#byId.set(batch.producerId, state)
     state.seenAt = now
     if (state.epoch !== batch.producerEpoch) {
       state.epoch = batch.producerEpoch
@@ -88,18 +107,16 @@ export class Producers {
 
   /** Forgets producers that were not seen since `time`. */
   expire(time: number): void {
-    for (const [id, state] of this.#byId) if (state.seenAt < time) this.#byId.delete(id)
+    for (const [id, state] of this.#byId) if (state.seenAt < time) this.#forget(id)
   }
 
-  #forgetLongestUnused(): void {
-    let oldest: number | undefined
-    let seenAt = Infinity
-    for (const [id, state] of this.#byId) {
-      if (state.seenAt >= seenAt) continue
-      seenAt = state.seenAt
-      oldest = id
-    }
-    if (oldest !== undefined) this.#byId.delete(oldest)
+  clear(): void {
+    for (const id of this.#byId.keys()) this.#forget(id)
+  }
+
+  #forget(id: number): void {
+    this.#byId.delete(id)
+    this.#memory.count(-producerBytes)
   }
 }
 

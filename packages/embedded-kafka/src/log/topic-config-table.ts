@@ -11,14 +11,16 @@ export interface ConfigDefinition {
   readonly values?: readonly string[]
 }
 
+/** As long as the protocol's older strings may be. */
+const longestValue = 32_767
 const maxInt = 2_147_483_647
 const maxLong = '9223372036854775807'
 
 /**
  * Every topic config of Apache Kafka 4 (org.apache.kafka.common.config.TopicConfig). The broker keeps and describes
  * all of them. These have an effect: cleanup.policy (as far as `compact` alone keeps records from being deleted;
- * nothing is compacted), max.message.bytes, message.timestamp.type, message.timestamp.after.max.ms, retention.bytes
- * and retention.ms. One replica is all there is, so min.insync.replicas is kept and never in the way.
+ * nothing is compacted, though its records need keys), max.message.bytes, message.timestamp.type,
+ * message.timestamp.after.max.ms and .before.max.ms, retention.bytes and retention.ms. One replica is all there is, so min.insync.replicas is kept and never in the way.
  */
 export const topicConfigTable: ReadonlyMap<string, ConfigDefinition> = new Map(
   Object.entries({
@@ -69,6 +71,9 @@ export const topicConfigTable: ReadonlyMap<string, ConfigDefinition> = new Map(
 /** What is wrong with a value, or undefined if nothing is. */
 export function configProblem(name: string, definition: ConfigDefinition, value: string): string | undefined {
   const { type, values, min = -Infinity, max = Infinity } = definition
+  if (value.length > longestValue) {
+    return `${name} has ${value.length} characters, ${longestValue} are allowed`
+  }
   if (type === 'boolean') {
     return value === 'true' || value === 'false' ? undefined : `${name} is true or false, not "${value}"`
   }

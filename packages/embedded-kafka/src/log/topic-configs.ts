@@ -11,12 +11,15 @@ export class TopicConfigs {
   maxMessageBytes = 0
   logAppendTime = false
   timestampAfterMaxMs = 0
+  timestampBeforeMaxMs = 0
   /** -1: no bound. */
   retentionMs = 0
   /** -1: no bound. */
   retentionBytes = 0
   /** Whether records may be deleted by age and size (cleanup.policy has `delete`). */
   deletes = true
+  /** Whether records need keys (cleanup.policy has `compact`). */
+  compacts = false
   readonly producerExpirationMs: number = day
 
   /**
@@ -48,6 +51,13 @@ export class TopicConfigs {
     return this.#defaults.get(name) ?? topicConfigTable.get(name)?.default ?? ''
   }
 
+  /** Memory that the texts take, in bytes. */
+  get bytes(): number {
+    let characters = 0
+    for (const [name, value] of this.#set) characters += name.length + value.length
+    return characters * 2
+  }
+
   /** The configs that were set. */
   entries(): ReadonlyMap<string, string> {
     return this.#set
@@ -74,6 +84,9 @@ export class TopicConfigs {
     this.timestampAfterMaxMs = Number(this.get('message.timestamp.after.max.ms'))
     this.retentionMs = Number(this.get('retention.ms'))
     this.retentionBytes = Number(this.get('retention.bytes'))
-    this.deletes = listElements(this.get('cleanup.policy')).includes('delete')
+    this.timestampBeforeMaxMs = Number(this.get('message.timestamp.before.max.ms'))
+    const policy = listElements(this.get('cleanup.policy'))
+    this.deletes = policy.includes('delete')
+    this.compacts = policy.includes('compact')
   }
 }

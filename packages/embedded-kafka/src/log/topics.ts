@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { errorCodes } from '../wire/error-codes.ts'
 import { ProtocolError } from '../wire/protocol-error.ts'
+import { LogMemory } from './memory.ts'
+import type { TopicMemory } from './memory.ts'
 import { Partition } from './partition.ts'
-import type { LogMemory } from './partition.ts'
 import { TopicConfigs } from './topic-configs.ts'
 
 const maxNameLength = 249
@@ -15,16 +16,19 @@ export interface Topic {
   readonly id: string
   readonly partitions: Partition[]
   readonly configs: TopicConfigs
+  readonly memory: TopicMemory
 }
 
 export interface TopicsOptions {
-  /** Memory that all logs together may hold, in bytes. Beyond it the oldest records go, whatever their topic says. */
+  /** Memory that all logs together may hold, in bytes; `memory.ts` says what happens at it. */
   readonly maxLogBytes: number
   /** Defaults of topic configs, where they differ from Apache Kafka's. */
   readonly configDefaults: ReadonlyMap<string, string>
   onDeleted(name: string): void
   /** Told when records were dropped because the memory was full. */
-  onDropped(partition: Partition): void
+  onDropped(topic: string): void
+  /** Told when a producer was refused because the memory was full. */
+  onFull(topic: string): void
 }
 
 /** The topics by name, and the bound on the memory that their logs hold. */
@@ -33,25 +37,22 @@ export class Topics {
   readonly #byName = new Map<string, Topic>()
   readonly #byId = new Map<string, Topic>()
   readonly #namesByMetric = new Map<string, string>()
-  #logBytes = 0
   #partitionCount = 0
-  readonly #memory: LogMemory = {
-    taken: (bytes, by) => {
-      this.#logBytes += bytes
-      while (this.#logBytes > this.#options.maxLogBytes && this.#dropOldestSegment(by)) continue
-    },
-    freed: (bytes) => {
-      this.#logBytes -= bytes
-    },
-  }
+  readonly #memory: LogMemory
 
   constructor(options: TopicsOptions) {
     this.#options = options
+    this.#memory = new LogMemory({
+      maxBytes: options.maxLogBytes,
+      retain: () => this.retain(Date.now()),
+      onDropped: (topic) => options.onDropped(topic),
+      onFull: (topic) => options.onFull(topic),
+    })
   }
 
   /** Memory that the logs hold, in bytes. */
   get logBytes(): number {
-    return this.#logBytes
+    return this.#memory.used
   }
 
   get size(): number {
@@ -100,13 +101,12 @@ export class Topics {
       )
     }
     this.#checkPartitionCount(partitions)
-    const topic: Topic = {
-      name,
-      id: randomUUID(),
-      partitions: [],
-      configs: new TopicConfigs(configs, this.#options.configDefaults),
-    }
+    const checked = new TopicConfigs(configs, this.#options.configDefaults)
+    const list: Partition[] = []
+    const memory = this.#memory.ofTopic(name, checked, list)
+    const topic: Topic = { name, id: randomUUID(), partitions: list, configs: checked, memory }
     if (validateOnly) return topic
+    memory.takeTexts(checked.bytes)
     this.#byName.set(name, topic)
     this.#byId.set(topic.id, topic)
     this.#namesByMetric.set(metricName(name), name)
@@ -144,8 +144,19 @@ export class Topics {
     this.#namesByMetric.delete(metricName(name))
     this.#partitionCount -= topic.partitions.length
     for (const partition of topic.partitions) partition.delete()
+    topic.memory.takeTexts(0)
     this.#options.onDeleted(name)
     return true
+  }
+
+  /**
+   * Replaces the configs that a topic has of its own.
+   * @throws ProtocolError INVALID_CONFIG or KAFKA_STORAGE_ERROR, and nothing is changed
+   */
+  configure(topic: Topic, configs: ReadonlyMap<string, string>): void {
+    const checked = new TopicConfigs(configs, this.#options.configDefaults)
+    topic.memory.takeTexts(checked.bytes)
+    topic.configs.replace(configs)
   }
 
   /** Drops what the topics' retention allows to go. */
@@ -163,23 +174,8 @@ export class Topics {
   #addPartitions(topic: Topic, count: number): void {
     this.#partitionCount += count - topic.partitions.length
     for (let index = topic.partitions.length; index < count; index += 1) {
-      topic.partitions.push(new Partition(topic.name, index, topic.configs, this.#memory))
+      topic.partitions.push(new Partition(topic.name, index, topic.configs, topic.memory))
     }
-  }
-
-  /** Drops the oldest segment of all partitions, but never the one that `growing` is about to append to. */
-  #dropOldestSegment(growing: Partition): boolean {
-    let oldest: Partition | undefined
-    for (const topic of this.#byName.values()) {
-      for (const partition of topic.partitions) {
-        if (partition.segmentCount <= (partition === growing ? 1 : 0)) continue
-        if (oldest === undefined || partition.oldestAppend < oldest.oldestAppend) oldest = partition
-      }
-    }
-    if (oldest === undefined) return false
-    oldest.dropOldestSegment()
-    this.#options.onDropped(oldest)
-    return true
   }
 
   /** @throws ProtocolError INVALID_TOPIC_EXCEPTION if no topic may have this name */

@@ -1,4 +1,5 @@
 import { MalformedError } from '../wire/malformed-error.ts'
+import { UnpackedTooLargeError } from './unpacked-too-large-error.ts'
 
 const frameMagic = 0x184d2204
 const uncompressedBit = 0x80000000
@@ -63,7 +64,7 @@ class Output {
 
   #reserve(length: number): void {
     const wanted = this.#size + length
-    if (wanted > this.#limit) throw new MalformedError(`lz4: more than the ${this.#limit} bytes allowed`)
+    if (wanted > this.#limit) throw new UnpackedTooLargeError(this.#limit)
     if (wanted <= this.#buffer.length) return
     const larger = Buffer.allocUnsafe(Math.max(wanted, this.#buffer.length * 2))
     this.#buffer.copy(larger, 0, 0, this.#size)

@@ -10,11 +10,20 @@ export interface RecordPosition {
   readonly timestamp: number
 }
 
+/** Counts the bytes that were unpacked on the way. */
+export interface UnpackMeter {
+  unpackedBytes: number
+}
+
 /**
  * The first record of a stored batch whose timestamp (ms since the epoch) is `from` or later. A batch that cannot be
  * unpacked answers with its first record, which is where a reader has to start anyway.
  */
-export function firstRecordSince(batch: Buffer, from: number): RecordPosition | undefined {
+export function firstRecordSince(
+  batch: Buffer,
+  from: number,
+  meter: UnpackMeter,
+): RecordPosition | undefined {
   const header = readBatchHeader(batch)
   if (header.maxTimestamp < from) return undefined
   const baseOffset = Number(batch.readBigInt64BE(0))
@@ -22,7 +31,9 @@ export function firstRecordSince(batch: Buffer, from: number): RecordPosition | 
   let reader: Reader
   try {
     const packed = batch.subarray(batchLayout.records, header.size)
-    reader = new Reader(decompress(header.compression ?? 'none', packed, unpackedLimit), true)
+    const records = decompress(header.compression ?? 'none', packed, unpackedLimit)
+    if (records !== packed) meter.unpackedBytes += records.length
+    reader = new Reader(records, true)
     for (let index = 0; index < header.recordCount; index += 1) {
       const end = reader.varint() + reader.position
       reader.int8()

@@ -1,4 +1,5 @@
 import { MalformedError } from '../wire/malformed-error.ts'
+import { UnpackedTooLargeError } from './unpacked-too-large-error.ts'
 
 /** First bytes of the framing that Java clients use (xerial snappy-java); librdkafka sends one raw block. */
 const xerialMagic = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00])
@@ -49,7 +50,7 @@ function decompressBlock(packed: Buffer, limit: number): Buffer {
     if (byte < 0x80) break
     if (shift >= 28) throw new MalformedError('snappy: the length has too many bytes')
   }
-  if (size > limit) throw new MalformedError(`snappy: ${size} bytes would be more than the ${limit} allowed`)
+  if (size > limit) throw new UnpackedTooLargeError(limit)
 
   const out = Buffer.allocUnsafe(size)
   let written = 0

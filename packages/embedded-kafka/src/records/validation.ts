@@ -1,17 +1,31 @@
 import { errorCodes } from '../wire/error-codes.ts'
 import { ProtocolError } from '../wire/protocol-error.ts'
 import { batchLayout, readBatchHeader } from './batch.ts'
-import type { BatchHeader } from './batch.ts'
+import type { BatchHeader, CompressionCodec } from './batch.ts'
 import { crc32c } from './crc32c.ts'
+import { decompress } from './decompression.ts'
+import { checkRecords } from './record-check.ts'
+import type { CheckedRecords } from './record-check.ts'
+import type { UnpackMeter } from './record-times.ts'
+import { UnpackedTooLargeError } from './unpacked-too-large-error.ts'
+
+/** A batch that may be appended. */
+export interface ValidBatch extends CheckedRecords {
+  readonly header: BatchHeader
+}
 
 /**
- * Checks what a producer sent for one partition, as Apache Kafka does for Produce 3 and later: exactly one batch, of
- * magic 2, whole, with a true CRC-32C, as many records as it claims and no control records. Records inside a
- * compressed batch are taken on trust (Apache Kafka unpacks them; here the CRC has to do).
+ * Checks what a producer sent for one partition, as Apache Kafka does for Produce 3 and later (LogValidator): exactly
+ * one batch, of magic 2, whole, with a true CRC-32C and no control records, and each of its records in the form that
+ * consumers read, also inside a compressed batch. That one may unpack to `maxUnpackedBytes`.
  *
- * @throws ProtocolError CORRUPT_MESSAGE, INVALID_RECORD or UNSUPPORTED_COMPRESSION_TYPE
+ * @throws ProtocolError CORRUPT_MESSAGE, INVALID_RECORD, UNSUPPORTED_COMPRESSION_TYPE or MESSAGE_TOO_LARGE
  */
-export function validateProducedBatch(records: Buffer): BatchHeader {
+export function validateProducedBatch(
+  records: Buffer,
+  maxUnpackedBytes: number,
+  meter: UnpackMeter,
+): ValidBatch {
   if (records.length < batchLayout.records) {
     throw new ProtocolError(
       errorCodes.CORRUPT_MESSAGE,
@@ -58,33 +72,24 @@ export function validateProducedBatch(records: Buffer): BatchHeader {
   if (header.producerId >= 0 && header.baseSequence < 0) {
     throw new ProtocolError(errorCodes.INVALID_RECORD, `sequence number ${header.baseSequence} is negative`)
   }
-  if (header.compression === 'none' && !holdsRecords(records, header.recordCount)) {
-    throw new ProtocolError(
-      errorCodes.INVALID_RECORD,
-      `the batch does not hold the ${header.recordCount} records that it claims`,
-    )
-  }
-  return header
+  const packed = records.subarray(batchLayout.records)
+  const unpacked = unpack(packed, header.compression, maxUnpackedBytes)
+  if (unpacked !== packed) meter.unpackedBytes += unpacked.length
+  return { header, ...checkRecords(unpacked, header.recordCount) }
 }
 
-/** Whether the lengths of the records lead exactly to the batch's end. They are stepped over, not decoded. */
-function holdsRecords(batch: Buffer, count: number): boolean {
-  let at: number = batchLayout.records
-  for (let index = 0; index < count; index += 1) {
-    // A zigzag varint, read in place: this runs once for each record of every produce request.
-    let zigzag = 0
-    let shift = 0
-    let byte = 0x80
-    while (byte >= 0x80) {
-      if (at >= batch.length || shift > 28) return false
-      byte = batch[at]!
-      zigzag |= (byte & 0x7f) << shift
-      shift += 7
-      at += 1
+/** Bytes that do not unpack can be read by nobody; what unpacks to too much is the producer's to split. */
+function unpack(packed: Buffer, compression: CompressionCodec, maxBytes: number): Buffer {
+  try {
+    return decompress(compression, packed, maxBytes)
+  } catch (error) {
+    if (error instanceof UnpackedTooLargeError) {
+      throw new ProtocolError(
+        errorCodes.MESSAGE_TOO_LARGE,
+        `the batch unpacks to more than maxUnpackedBytes = ${maxBytes}`,
+      )
     }
-    const length = (zigzag >>> 1) ^ -(zigzag & 1)
-    if (length < 1 || length > batch.length - at) return false
-    at += length
+    const problem = error instanceof Error ? error.message : String(error)
+    throw new ProtocolError(errorCodes.INVALID_RECORD, `the batch is not ${compression}: ${problem}`)
   }
-  return at === batch.length
 }

@@ -9,7 +9,8 @@ const twoTo32 = 4_294_967_296
  * structure ends in tagged fields. The methods follow it, so that one handler serves both: it calls `tags()` at the
  * end of each structure, which reads nothing in the older encoding.
  *
- * Whatever runs past the end of the frame, and each length that cannot be true, throws a MalformedError. Buffers
+ * Whatever runs past the end of the frame, each length that cannot be true, and more than `maxElements` elements of
+ * arrays in one request throw a MalformedError: an element may take a byte of the frame and hundreds in memory. Buffers
  * that are handed out share the frame's memory.
  */
 export class Reader {
@@ -17,12 +18,15 @@ export class Reader {
   position: number
   readonly #buffer: Buffer
   readonly #end: number
+  readonly #maxElements: number
+  #elements = 0
 
-  constructor(buffer: Buffer, flexible = false, position = 0) {
+  constructor(buffer: Buffer, flexible = false, position = 0, maxElements = Infinity) {
     this.#buffer = buffer
     this.#end = buffer.length
     this.flexible = flexible
     this.position = position
+    this.#maxElements = maxElements
   }
 
   get remaining(): number {
@@ -137,6 +141,7 @@ export class Reader {
     if (length < 0 || length > this.remaining) {
       throw new MalformedError(`an array before byte ${this.position} claims ${length} elements`)
     }
+    this.#count(length)
     const elements: T[] = []
     for (let index = 0; index < length; index += 1) elements.push(element(this))
     return elements
@@ -148,10 +153,27 @@ export class Reader {
     const count = this.uvarint()
     if (count > this.remaining)
       throw new MalformedError(`${count} tagged fields claimed at byte ${this.position}`)
+    this.#count(count)
     for (let index = 0; index < count; index += 1) {
       const tag = this.uvarint()
       const value = this.raw(this.uvarint())
       field?.(tag, new Reader(value, true))
+    }
+  }
+
+  /** Nothing may follow. */
+  end(): void {
+    if (this.remaining > 0) {
+      throw new MalformedError(
+        `${this.remaining} bytes after its last field, which ends at byte ${this.position}`,
+      )
+    }
+  }
+
+  #count(elements: number): void {
+    this.#elements += elements
+    if (this.#elements > this.#maxElements) {
+      throw new MalformedError(`more than ${this.#maxElements} elements (maxRequestElements)`)
     }
   }
 

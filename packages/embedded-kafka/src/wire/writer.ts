@@ -1,10 +1,13 @@
+import { ResponseTooLargeError } from './response-too-large-error.ts'
+
 const twoTo32 = 4_294_967_296
 const initialBytes = 512
 
 /**
  * Writes one response, in the protocol's order. `flexible` works as in Reader: call `tags()` at the end of each
  * structure. Records are passed on by reference, never copied: `take()` gives the pieces in order for one
- * gathering write.
+ * gathering write. What is copied may have `maxBytes`, records not counted: beyond that a ResponseTooLargeError is
+ * thrown.
  */
 export class Writer {
   flexible: boolean
@@ -14,9 +17,13 @@ export class Writer {
   #start = 0
   readonly #pieces: Buffer[] = []
   #pieceBytes = 0
+  /** Bytes in pieces that were copied. */
+  #copied = 0
+  readonly #maxBytes: number
 
-  constructor(flexible = false, size: number = initialBytes) {
+  constructor(flexible = false, size: number = initialBytes, maxBytes = Infinity) {
     this.flexible = flexible
+    this.#maxBytes = maxBytes
     this.#buffer = Buffer.allocUnsafe(size)
   }
 
@@ -154,6 +161,7 @@ export class Writer {
     if (this.#position === this.#start) return
     this.#pieces.push(this.#buffer.subarray(this.#start, this.#position))
     this.#pieceBytes += this.#position - this.#start
+    this.#copied += this.#position - this.#start
     this.#start = this.#position
   }
 
@@ -167,13 +175,16 @@ export class Writer {
   #grow(length: number): number {
     // What was cut into a piece stays where it is; only the rest moves.
     const pending = this.#buffer.subarray(this.#start, this.#position)
+    const needed = pending.length + length
+    const room = this.#maxBytes - this.#copied
+    if (needed > room) throw new ResponseTooLargeError(`more than ${this.#maxBytes} bytes`)
     const larger = Buffer.allocUnsafe(
-      Math.max(this.#buffer.length * 2, pending.length + length + initialBytes),
+      Math.min(Math.max(this.#buffer.length * 2, needed + initialBytes), room),
     )
     pending.copy(larger)
     this.#buffer = larger
     this.#start = 0
-    this.#position = pending.length + length
+    this.#position = needed
     return pending.length
   }
 }

@@ -4,6 +4,8 @@ import { Writer } from '../../src/wire/writer.ts'
 
 export interface BatchSpec {
   readonly values?: readonly string[]
+  /** Of every record. Default: none. */
+  readonly key?: string
   /** Of each record, in ms; all have the first one if there are fewer. */
   readonly timestamps?: readonly number[]
   readonly producerId?: number
@@ -25,7 +27,8 @@ export function makeBatch(spec: BatchSpec = {}): Buffer {
       record.int8(0)
       record.varint((timestamps[index] ?? base) - base)
       record.varint(index)
-      record.varint(-1)
+      record.varint(spec.key === undefined ? -1 : Buffer.byteLength(spec.key))
+      record.raw(Buffer.from(spec.key ?? ''))
       record.varint(Buffer.byteLength(value))
       record.raw(Buffer.from(value))
       record.varint(0)

@@ -90,6 +90,8 @@ export interface FetchSpec {
   readonly leaderEpoch?: number
   readonly sessionId?: number
   readonly sessionEpoch?: number
+  /** The topic's id, which versions from 13 on name it by. */
+  readonly topicId?: string
 }
 
 export interface Fetched {
@@ -107,7 +109,7 @@ export async function fetch(client: RawClient, spec: FetchSpec): Promise<Fetched
   const sessionId = version >= 7 ? reader.int32() : 0
   const partitions: FetchedPartition[] = []
   reader.array((topic) => {
-    const name = topic.string()
+    const name = version >= 13 ? topic.uuid() : topic.string()
     topic.array((partition) => {
       const index = partition.int32()
       const partitionError = partition.int16()
@@ -141,7 +143,7 @@ export function fetchRequest(spec: FetchSpec): Parameters<RawClient['request']>[
     version,
     flexible: version >= 12,
     body: (writer) => {
-      writer.int32(-1)
+      if (version < 15) writer.int32(-1)
       writer.int32(spec.maxWaitMs ?? 0)
       writer.int32(spec.minBytes ?? 1)
       writer.int32(spec.maxBytes ?? 1_000_000)
@@ -150,8 +152,9 @@ export function fetchRequest(spec: FetchSpec): Parameters<RawClient['request']>[
         writer.int32(spec.sessionId ?? 0)
         writer.int32(spec.sessionEpoch ?? -1)
       }
-      writer.array([spec], ({ topic }) => {
-        writer.string(topic)
+      writer.array([spec], ({ topic, topicId = '' }) => {
+        if (version >= 13) writer.uuid(topicId)
+        else writer.string(topic)
         writer.array(spec.partitions ?? [spec.partition ?? 0], (index) => {
           writer.int32(index)
           if (version >= 9) writer.int32(spec.leaderEpoch ?? -1)

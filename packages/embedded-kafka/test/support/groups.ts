@@ -8,7 +8,7 @@ import type { JoinRequest, JoinResult, MemberIdentity, SyncResult } from '../../
 /** A clock that stands still until it is turned. */
 export class HandClock implements Clock {
   #now = 0
-  readonly #timers = new Set<{ at: number; run: () => void }>()
+  readonly #timers = new Set<{ at: number; run: (lateMs: number) => void }>()
 
   now(): number {
     return this.#now
@@ -18,21 +18,43 @@ export class HandClock implements Clock {
     return this.#timers.size
   }
 
-  schedule(delayMs: number, run: () => void): Timer {
+  schedule(delayMs: number, run: (lateMs: number) => void): Timer {
     const timer = { at: this.#now + delayMs, run }
     this.#timers.add(timer)
     return { cancel: () => this.#timers.delete(timer) }
   }
 
+  /** Runs within the same turn of the clock, after what is due. */
+  afterInput(run: () => void): Timer {
+    return this.schedule(0, run)
+  }
+
   /** Runs what falls due, in order. */
   advance(ms: number): void {
-    const end = this.#now + ms
+    this.#run(this.#now + ms)
+  }
+
+  /**
+   * The process is held up for so long, and then finds what fell due. `input`, what arrived meanwhile, is read after
+   * the timers, as Node does.
+   */
+  holdUp(ms: number, input: () => void): void {
+    this.#now += ms
+    const due = [...this.#timers].filter(({ at }) => at <= this.#now).toSorted((a, b) => a.at - b.at)
+    for (const timer of due) {
+      if (this.#timers.delete(timer)) timer.run(this.#now - timer.at)
+    }
+    input()
+    this.#run(this.#now)
+  }
+
+  #run(end: number): void {
     for (;;) {
       const due = [...this.#timers].filter(({ at }) => at <= end).toSorted((a, b) => a.at - b.at)[0]
       if (!due) break
       this.#timers.delete(due)
-      this.#now = due.at
-      due.run()
+      this.#now = Math.max(this.#now, due.at)
+      due.run(0)
     }
     this.#now = end
   }

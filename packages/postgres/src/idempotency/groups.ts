@@ -25,12 +25,13 @@ export class EntryGroups {
   readonly #releases: GroupCommit<Held, boolean>
   readonly #tracedReleases: GroupCommit<Held, boolean>
 
-  constructor(entries: Entries, settings: GroupSettings) {
+  constructor(entries: Entries, { pace, timeout, clock }: GroupSettings) {
     this.#entries = entries
     const group = <Step extends { readonly id: IdempotencyId }, Result>(
       carryOut: (steps: readonly Step[]) => Promise<Result[]>,
       bytesOf?: (step: Step) => number,
-    ) => new GroupCommit<Step, Result>({ ...settings, idOf: ({ id }) => nameOf(id), carryOut, bytesOf })
+    ) =>
+      new GroupCommit<Step, Result>({ pace, timeout, clock, idOf: ({ id }) => nameOf(id), carryOut, bytesOf })
     this.#claims = group((claims) => entries.claimNew(claims))
     this.#renewals = group((renewals) => entries.renew(renewals, 'skip'))
     this.#completions = group(

@@ -11,6 +11,7 @@ import {
   systemClock,
 } from '@milena/request-reply'
 import { Database, storeProblems, type GroupedStoreOptions } from '../database.ts'
+import { clockProblems, switchProblems } from '../given.ts'
 import { Entries } from './entries.ts'
 import { EntryGroups } from './groups.ts'
 import { beginTransaction, type PostgresTransaction } from './transaction.ts'
@@ -75,10 +76,11 @@ export function postgresIdempotency(options: PostgresIdempotencyOptions): PlainP
   const given: Partial<PostgresIdempotencyOptions> = options ?? {}
   const { cleanInterval = 10_000, transactions = true, timeout = 5_000, pace = 0 } = given
   const { clock = systemClock } = given
-  if (typeof transactions !== 'boolean') problems.push('transactions must be true or false')
-  if (!(cleanInterval >= 0)) problems.push('cleanInterval must be a number of milliseconds')
-  if (!(timeout >= 1)) problems.push('timeout must be at least 1 ms')
-  if (!(pace >= 0)) problems.push('pace must be a number of milliseconds')
+  problems.push(...switchProblems({ transactions, prepared: given.prepared }), ...clockProblems(clock))
+  if (!(typeof cleanInterval === 'number' && cleanInterval >= 0))
+    problems.push('cleanInterval must be a number of milliseconds')
+  if (!(typeof timeout === 'number' && timeout >= 1)) problems.push('timeout must be at least 1 ms')
+  if (!(typeof pace === 'number' && pace >= 0)) problems.push('pace must be a number of milliseconds')
   if (problems.length > 0) throw new OptionsError('postgresIdempotency', problems)
   const database = new Database(options, migration)
   return new PostgresStore(database, { cleanInterval, transactions, timeout, pace, clock })

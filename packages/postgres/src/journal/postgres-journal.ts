@@ -20,6 +20,7 @@ import {
   type ScheduledTimer,
 } from '@milena/request-reply'
 import { Database, storeProblems, type GroupedStoreOptions } from '../database.ts'
+import { kindOf, switchProblems } from '../given.ts'
 import { GroupCommit } from '../group-commit.ts'
 import { within } from '../within.ts'
 import { Ownership } from './ownership.ts'
@@ -50,12 +51,19 @@ const expireEvery = 60_000
 /** @throws OptionsError `MILENA_OPTIONS_INVALID` */
 export function postgresJournal(options: PostgresJournalOptions): JournalStore {
   const problems = storeProblems(options, ['lease', 'timeout', 'pace', 'prepared'])
-  const { lease = 3_000, timeout = 5_000, pace = 0 } = (options ?? {}) as Partial<PostgresJournalOptions>
-  if (!(Number.isFinite(lease) && lease >= 300)) problems.push(`lease must be at least 300 ms, not ${lease}`)
+  const {
+    lease = 3_000,
+    timeout = 5_000,
+    pace = 0,
+    prepared,
+  } = (options ?? {}) as Partial<PostgresJournalOptions>
+  problems.push(...switchProblems({ prepared }))
+  if (!(Number.isFinite(lease) && lease >= 300))
+    problems.push(`lease must be at least 300 ms, not ${kindOf(lease)}`)
   if (!(Number.isFinite(timeout) && timeout >= 1))
-    problems.push(`timeout must be at least 1 ms, not ${timeout}`)
+    problems.push(`timeout must be at least 1 ms, not ${kindOf(timeout)}`)
   if (!(Number.isFinite(pace) && pace >= 0))
-    problems.push(`pace must be a number of milliseconds, not ${pace}`)
+    problems.push(`pace must be a number of milliseconds, not ${kindOf(pace)}`)
   if (problems.length > 0) throw new OptionsError(name, problems)
   const database = new Database(options, '003-journal')
   return { name, open: (opening) => openPostgresJournal(database, { lease, timeout, pace }, opening) }

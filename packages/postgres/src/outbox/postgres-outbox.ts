@@ -7,7 +7,8 @@ import {
   type RequestRecord,
 } from '@milena/request-reply'
 import type { ClientBase } from 'pg'
-import { checkStore, Database } from '../database.ts'
+import { Database, storeProblems } from '../database.ts'
+import { switchProblems, unknownOptions } from '../given.ts'
 import type {
   Outbox,
   OutboxAddOptions,
@@ -25,6 +26,15 @@ const migration = '002-outbox'
 const keyHeader = 'milena-idempotency-key'
 const mostCounted = 100_000
 const mostListed = 100
+const knownOfAdd: readonly (keyof OutboxAddOptions)[] = [
+  'headers',
+  'key',
+  'partition',
+  'replyTo',
+  'correlationId',
+  'idempotencyKey',
+  'deadline',
+]
 
 /**
  * Opens the outbox of a database; nothing is asked of it before it is used.
@@ -41,7 +51,9 @@ class PostgresOutbox implements Outbox {
   readonly #options: OutboxOptions
 
   constructor(options: OutboxOptions) {
-    checkStore('postgresOutbox', options, ['notify', 'profile'])
+    const problems = storeProblems(options, ['notify', 'profile'])
+    if (problems.length === 0) problems.push(...switchProblems({ notify: options.notify }))
+    if (problems.length > 0) throw new OptionsError('postgresOutbox', problems)
     this.#database = new Database(options, migration)
     this.#table = this.#database.table('milena_outbox')
     this.#options = options
@@ -54,6 +66,8 @@ class PostgresOutbox implements Outbox {
     options: OutboxAddOptions = {},
   ): Promise<OutboxEntry> {
     refusePool(tx)
+    const problems = unknownOptions('outbox.add', options, knownOfAdd)
+    if (problems.length > 0) throw new OptionsError('outbox.add', problems)
     const { profile } = this.#options
     let record = await requestRecord(operation, value, { ...options, profile })
     let { idempotencyKey } = record

@@ -1,5 +1,6 @@
 /** A relay's options with their defaults, read once. */
 import { OptionsError, systemClock, type Clock } from '@milena/request-reply'
+import { clockProblems, unknownOptions } from '../given.ts'
 import type { RelayOptions } from './outbox.ts'
 
 export interface RelaySettings {
@@ -15,8 +16,22 @@ export interface RelaySettings {
 
 const longest = 24 * 3_600_000
 
+const known: readonly (keyof RelayOptions)[] = [
+  'kafka',
+  'transport',
+  'pollInterval',
+  'claimTimeout',
+  'maxKeys',
+  'maxBytes',
+  'sendTimeout',
+  'maxPause',
+  'keep',
+  'clock',
+]
+
 /** @throws OptionsError that lists every problem. */
 export function readRelayOptions(options: RelayOptions): RelaySettings {
+  const problems = unknownOptions('relay', options, known)
   const settings: RelaySettings = {
     pollInterval: options.pollInterval ?? 1_000,
     claimTimeout: options.claimTimeout ?? 15_000,
@@ -27,12 +42,9 @@ export function readRelayOptions(options: RelayOptions): RelaySettings {
     keep: options.keep ?? 0,
     clock: options.clock ?? systemClock,
   }
-  const known = new Set(['kafka', 'transport', ...Object.keys(settings)])
-  const problems = Object.keys(options)
-    .filter((name) => !known.has(name))
-    .map((name) => `there is no option ${name}`)
   if ((options.kafka === undefined) === (options.transport === undefined))
     problems.push('give either kafka: { brokers } or an open transport')
+  problems.push(...clockProblems(options.clock))
   const bounds = {
     pollInterval: [1, longest],
     claimTimeout: [1, longest],
@@ -47,7 +59,9 @@ export function readRelayOptions(options: RelayOptions): RelaySettings {
     if (!Number.isSafeInteger(value) || value < least || value > most)
       problems.push(`${name} must be a whole number from ${least} to ${most}`)
   }
-  if (settings.claimTimeout < 3 * settings.pollInterval)
+  const { claimTimeout, pollInterval } = settings
+  const areNumbers = typeof claimTimeout === 'number' && typeof pollInterval === 'number'
+  if (areNumbers && claimTimeout < 3 * pollInterval)
     problems.push('claimTimeout must be at least three times pollInterval')
   if (problems.length > 0) throw new OptionsError('relay', problems)
   return settings

@@ -4,7 +4,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { MilenaError, OptionsError } from '../errors.ts'
 import type { PlainPayload } from './codec.ts'
-import { parseJson, writeJson } from './payload.ts'
+import { parseJson, refuseNoSchema, writeJson } from './payload.ts'
 
 /** The most digits of an integer: reading one takes more than linear time. */
 const mostDigits = 1000
@@ -27,6 +27,7 @@ export function losslessJson<Input, Output = Input>(
       'this JavaScript engine has no JSON.rawJSON; Node has it since 22',
     ])
   }
+  refuseNoSchema('losslessJson', schema)
   return { codec: 'lossless-json', schema, encode: encodeLosslessJson, decode: decodeLosslessJson }
 }
 

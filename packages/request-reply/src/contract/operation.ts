@@ -3,12 +3,13 @@
  */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { longestDelay } from '../clock.ts'
-import { OptionsError, unknownOptions } from '../errors.ts'
+import { OptionsError } from '../errors.ts'
+import { unknownOptions } from '../given.ts'
 import { headerBounds } from '../wire/milena.ts'
 import { classOf, foreign } from '../words.ts'
 import type { AnyPayload, Payload, Side } from './codec.ts'
 import { Learned } from './learned.ts'
-import { json, nothing } from './payload.ts'
+import { isSchema, json, nothing } from './payload.ts'
 
 /** A Standard Schema (then the codec is JSON) or a payload: `json()`, `losslessJson()`, `string()`, `bytes()` or one of your own, each with a schema or none. */
 export type PayloadSpec = StandardSchemaV1 | AnyPayload
@@ -43,7 +44,10 @@ export interface OperationOptions<Request extends PayloadSpec, Reply extends Pay
   readonly request: Request
   /** Without one the reply is empty: the requester learns that the work was done. */
   readonly reply?: Reply
-  /** The record key: requests of one key are handled in order. Default: no key. */
+  /**
+   * The record key: requests of one key are handled in order. Default: no key. `null` says that this request has none;
+   * `undefined`, such as of a property that is not there, is refused: its order would be lost without a word.
+   */
   readonly key?: (request: PayloadInput<Request>) => string | Uint8Array | null
   /** The partition, where the key shall not decide. Given the number of partitions; must return one of them. */
   readonly partition?: (request: PayloadInput<Request>, partitions: number) => number
@@ -104,7 +108,7 @@ export function defineOperation<
   options: OperationOptions<Request, Reply>,
 ): Operation<PayloadInput<Request>, PayloadOutput<Request>, PayloadInput<Reply>, PayloadOutput<Reply>> {
   const given: Partial<Record<keyof typeof options, unknown>> | null | undefined = options
-  if (typeof given !== 'object' || given === null) {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
     throw new OptionsError('an operation', [`its definition must be an object, not ${classOf(given)}`])
   }
   const problems: string[] = []
@@ -129,7 +133,7 @@ export function defineOperation<
   if (checkRoundTrip !== undefined && typeof checkRoundTrip !== 'boolean') {
     problems.push(`checkRoundTrip must be true or false, not ${classOf(checkRoundTrip)}`)
   }
-  problems.push(...unknownOptions(given, optionNames))
+  problems.push(...unknownOptions('an operation', given, optionNames))
   if (problems.length > 0) {
     const called = typeof name === 'string' && name !== '' ? foreign(name, 100) : '(no name)'
     throw new OptionsError(`operation ${called}`, problems)
@@ -155,6 +159,15 @@ export function untyped<RequestInput, RequestOutput, ReplyInput, ReplyOutput>(
   operation: Operation<RequestInput, RequestOutput, ReplyInput, ReplyOutput>,
 ): AnyOperation {
   return operation as unknown as AnyOperation
+}
+
+/** What is wrong with what should be an operation, if anything. */
+export function problemOfOperation(operation: unknown): string | undefined {
+  if (typeof operation !== 'object' || operation === null)
+    return `the operation must be one that defineOperation has made, not ${classOf(operation)}`
+  const { name, topic, request, reply, learned } = operation as Partial<AnyOperation>
+  const whole = typeof name === 'string' && typeof topic === 'string' && request && reply && learned
+  return whole ? undefined : 'the operation must be one that defineOperation has made'
 }
 
 /** What is wrong with a topic's name, if anything (org.apache.kafka.common.internals.Topic). */
@@ -191,12 +204,6 @@ function problemOfSpec(spec: unknown): string | undefined {
   if (typeof encode !== 'function' || typeof decode !== 'function')
     return 'is a codec without encode() or decode()'
   return schema === undefined || isSchema(schema) ? undefined : 'has a schema that is no Standard Schema'
-}
-
-function isSchema(value: unknown): boolean {
-  if (value === null || (typeof value !== 'object' && typeof value !== 'function')) return false
-  const standard = (value as { '~standard'?: { validate?: unknown } | null })['~standard']
-  return typeof standard === 'object' && standard !== null && typeof standard.validate === 'function'
 }
 
 function toPayload<Input, Output>(spec: PayloadSpec): Payload<Input, Output> {

@@ -5,7 +5,8 @@
  */
 import { isUtf8 } from 'node:buffer'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import { MilenaError, type ValidationIssue } from '../errors.ts'
+import { MilenaError, OptionsError, type ValidationIssue } from '../errors.ts'
+import { classOf } from '../words.ts'
 import type { PlainPayload } from './codec.ts'
 import { malformedAt } from './json-position.ts'
 
@@ -18,6 +19,7 @@ import { malformedAt } from './json-position.ts'
 export function json<Input, Output = Input>(
   schema?: StandardSchemaV1<Input, Output>,
 ): PlainPayload<Input, Output> {
+  refuseNoSchema('json', schema)
   return { codec: 'json', schema, encode: encodeJson, decode: decodeJson }
 }
 
@@ -102,10 +104,24 @@ function pollutes(value: unknown): boolean {
   return false
 }
 
+/** @throws OptionsError of what should be a schema and is none */
+export function refuseNoSchema(payload: string, schema: unknown): void {
+  if (schema === undefined || isSchema(schema)) return
+  throw new OptionsError(`${payload}()`, [`it takes a Standard Schema or nothing, not ${classOf(schema)}`])
+}
+
+/** Whether it has what every Standard Schema has (https://standardschema.dev). */
+export function isSchema(value: unknown): boolean {
+  if (value === null || (typeof value !== 'object' && typeof value !== 'function')) return false
+  const standard = (value as { '~standard'?: { validate?: unknown } | null })['~standard']
+  return typeof standard === 'object' && standard !== null && typeof standard.validate === 'function'
+}
+
 /** UTF-8 text. */
 export function string<Input extends string = string, Output = Input>(
   schema?: StandardSchemaV1<Input, Output>,
 ): PlainPayload<Input, Output> {
+  refuseNoSchema('string', schema)
   return { codec: 'string', schema, encode: encodeString, decode: decodeString }
 }
 
@@ -113,6 +129,7 @@ export function string<Input extends string = string, Output = Input>(
 export function bytes<Output = Buffer>(
   schema?: StandardSchemaV1<Uint8Array, Output>,
 ): PlainPayload<Uint8Array, Output> {
+  refuseNoSchema('bytes', schema)
   return { codec: 'bytes', schema, encode: encodeBytes, decode: decodeBytes }
 }
 

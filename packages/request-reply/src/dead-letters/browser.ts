@@ -1,13 +1,14 @@
 import { systemClock, type Clock } from '../clock.ts'
 import { longestTimeout } from '../contract/operation.ts'
-import { MilenaError, OptionsError, unknownOptions } from '../errors.ts'
+import { MilenaError, OptionsError } from '../errors.ts'
+import { problemsOfParts, problemsOfSwitches, unknownOptions } from '../given.ts'
 import { systemRandom, type RandomBytes } from '../random.ts'
 import { eitherSource, openTransport, type OpenedTransport, type TransportSource } from '../transport/open.ts'
 import { missingTopic } from '../transport/topics.ts'
 import type { RecordPosition, Transport } from '../transport/transport.ts'
 import type { WireProfile } from '../wire/profile.ts'
 import { springProfile } from '../wire/spring.ts'
-import { wordsOf } from '../words.ts'
+import { classOf, wordsOf } from '../words.ts'
 import { usualLetterTopic, type LetterTopic } from './letter-writer.ts'
 import { listed, readLetter, type DeadLetter, type WholeDeadLetter } from './letter.ts'
 import { Replayer, type Replay, type ReplayOptions } from './replay.ts'
@@ -104,7 +105,11 @@ const knownReplay: ReadonlySet<string> = new Set<keyof ReplayOptions>([
  * @throws OptionsError that lists every problem.
  */
 export function deadLetters(options: DeadLettersOptions): DeadLetters {
-  const problems = unknownOptions(options, known)
+  const problems = [
+    ...unknownOptions('deadLetters', options, known),
+    ...problemsOfParts(options),
+    ...problemsOfSwitches(options, ['createTopics']),
+  ]
   if ((options.kafka === undefined) === (options.transport === undefined)) problems.push(eitherSource)
   if (options.topic !== undefined && typeof options.topic !== 'function')
     problems.push('topic must be a function that names a topic')
@@ -135,6 +140,8 @@ class Browser implements DeadLetters {
   }
 
   async show(position: RecordPosition): Promise<WholeDeadLetter | undefined> {
+    const problems = problemsOfPosition(position)
+    if (problems.length > 0) throw new OptionsError('deadLetters.show', problems)
     const transport = await this.#transport()
     await using log = await this.#log(transport, position.topic)
     return this.#at(transport, log, position)
@@ -144,7 +151,10 @@ class Browser implements DeadLetters {
     what: LetterFilter | RecordPosition | readonly RecordPosition[],
     options: ReplayOptions = {},
   ): AsyncGenerator<Replay, void, undefined> {
-    const problems = [...problemsOfReplay(options), ...(isFilter(what) ? problemsOf(what) : [])]
+    const problems = [
+      ...problemsOfReplay(options),
+      ...(isFilter(what) ? problemsOf(what) : [what].flat().flatMap(problemsOfPosition)),
+    ]
     if (problems.length > 0) throw new OptionsError('deadLetters.replay', problems)
     const transport = await this.#transport()
     if (isFilter(what)) {
@@ -242,7 +252,13 @@ async function requireLetters(transport: Transport, topic: string): Promise<void
 }
 
 function isFilter(what: LetterFilter | RecordPosition | readonly RecordPosition[]): what is LetterFilter {
-  return !Array.isArray(what) && !('offset' in what)
+  return !Array.isArray(what) && !Object.hasOwn(Object(what), 'offset')
+}
+
+function problemsOfPosition(position: unknown): string[] {
+  const { topic, partition, offset } = Object(position) as Partial<Record<keyof RecordPosition, unknown>>
+  const isOne = typeof topic === 'string' && Number.isSafeInteger(partition) && Number.isSafeInteger(offset)
+  return isOne ? [] : [`a letter's position is { topic, partition, offset }, not ${classOf(position)}`]
 }
 
 function isChosen(letter: WholeDeadLetter, { operation, since, until, code, key }: LetterFilter): boolean {
@@ -257,7 +273,7 @@ function isChosen(letter: WholeDeadLetter, { operation, since, until, code, key 
 }
 
 function problemsOf(filter: LetterFilter): string[] {
-  const problems = unknownOptions(filter, knownFilter)
+  const problems = unknownOptions('deadLetters.list', filter, knownFilter)
   if (typeof filter.topic !== 'string' || filter.topic === '')
     problems.push('topic must name the request topic whose letters they are')
   const { limit, since, until } = filter
@@ -270,7 +286,7 @@ function problemsOf(filter: LetterFilter): string[] {
 }
 
 function problemsOfReplay(options: ReplayOptions): string[] {
-  const problems = unknownOptions(options, knownReplay)
+  const problems = unknownOptions('deadLetters.replay', options, knownReplay)
   const { replyTo, timeout, effectOf } = options
   if (replyTo !== undefined && replyTo !== 'requester' && typeof replyTo?.topic !== 'string')
     problems.push("replyTo must be 'requester' or { topic, partition }")

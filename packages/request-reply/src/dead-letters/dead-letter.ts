@@ -7,7 +7,8 @@
  *                                        ▲              └──▶ not written ──▶ stop: the partition stands still
  *                                        └───── its turn again, without next() ◀──────┘
  */
-import { OptionsError, remoteCodes, unknownOptions } from '../errors.ts'
+import { OptionsError, remoteCodes } from '../errors.ts'
+import { unknownOptions } from '../given.ts'
 import type { ReplierExtension, ReplierOpening } from '../replier/extension.ts'
 import type { Outcome } from '../replier/outcome.ts'
 import type { RawRequest } from '../replier/raw-request.ts'
@@ -47,7 +48,7 @@ const known = new Set(['topic', 'which', 'detail'])
  * @throws OptionsError that lists every problem.
  */
 export function deadLetter(options: DeadLetterOptions = {}): RecordMiddleware {
-  const problems = unknownOptions(options, known)
+  const problems = unknownOptions('deadLetter', options, known)
   const { topic = usualLetterTopic, which, detail = 'stack' } = options
   if (typeof topic !== 'function') problems.push('topic must be a function that names a topic')
   if (which !== undefined && typeof which !== 'function') problems.push('which must be a function')

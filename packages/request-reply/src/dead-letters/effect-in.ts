@@ -1,3 +1,6 @@
+import { OptionsError } from '../errors.ts'
+import { unknownOptions } from '../given.ts'
+import { classOf } from '../words.ts'
 import { correlationKey } from '../contract/outcome-query.ts'
 import { idempotencyScope } from '../idempotency/key.ts'
 import type { Found, IdempotencyId, IdempotencyStore } from '../idempotency/store.ts'
@@ -12,14 +15,24 @@ export interface EffectInOptions {
   readonly key?: (letter: WholeDeadLetter) => string | undefined
 }
 
+const known: ReadonlySet<string> = new Set<keyof EffectInOptions>(['scope', 'key'])
+
 /**
  * What an idempotency store knows of a letter's request, for `ReplayOptions.effectOf`: what is stored of it other than its
  * own dead letter is its answer by now, and has taken place. A letter without group, operation or key is not known.
+ *
+ * @throws OptionsError `MILENA_OPTIONS_INVALID`
  */
 export function effectIn(
   store: Pick<IdempotencyStore, 'find'>,
-  { scope = idempotencyScope, key = usualKey }: EffectInOptions = {},
+  options: EffectInOptions = {},
 ): (letter: WholeDeadLetter) => Promise<KnownEffect> {
+  const problems = unknownOptions('effectIn', options, known)
+  const { scope = idempotencyScope, key = usualKey } = options
+  if (typeof Object(store).find !== 'function') problems.push('store must be an idempotency store')
+  for (const [name, value] of Object.entries({ scope, key }))
+    if (typeof value !== 'function') problems.push(`${name} must be a function, not ${classOf(value)}`)
+  if (problems.length > 0) throw new OptionsError('effectIn', problems)
   return async (letter) => {
     const { group, operation } = letter
     const named = key(letter)

@@ -1,5 +1,6 @@
 /** Reads a stretch of a log without a group, in pieces, as fast as whoever asks for it takes them. */
 import type { IncomingRecord, RecordPosition, Tail, Transport, Trouble } from '../transport/transport.ts'
+import { stoppingOf } from '../transport/troubles.ts'
 
 /** The most records, and bytes of them, after which a piece is handed over before more is read. */
 const mostRecords = 1_000
@@ -62,7 +63,7 @@ async function readPiece(
   let next = from.offset
   const enough = Promise.withResolvers<false>()
   const onTrouble = (troubles: readonly Trouble[]): void => {
-    const lasting = troubles.find(({ kind }) => kind !== 'unreadable')
+    const lasting = stoppingOf(troubles).find(({ kind }) => kind !== 'unreadable')
     if (lasting !== undefined) enough.reject(lasting.error)
   }
   const onAbort = (): void => enough.reject(signal?.reason)

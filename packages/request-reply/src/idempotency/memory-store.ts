@@ -1,6 +1,8 @@
 import { systemClock, type Clock } from '../clock.ts'
 import { decodeStoredOutcome, encodeStoredOutcome, type StoredOutcome } from '../contract/stored-outcome.ts'
-import { MilenaError, OptionsError, unknownOptions } from '../errors.ts'
+import { MilenaError, OptionsError } from '../errors.ts'
+import { problemsOfParts, unknownOptions } from '../given.ts'
+import { said } from '../words.ts'
 import type { Claim, ClaimOptions, Found, IdempotencyId, IdempotencyStore } from './store.ts'
 
 export interface MemoryIdempotencyStoreOptions {
@@ -58,11 +60,11 @@ const known: ReadonlySet<string> = new Set<keyof MemoryIdempotencyStoreOptions>(
  * @throws OptionsError that lists every problem
  */
 export function memoryIdempotencyStore(options: MemoryIdempotencyStoreOptions = {}): MemoryIdempotencyStore {
+  const problems = [...unknownOptions('memoryIdempotencyStore', options, known), ...problemsOfParts(options)]
   const { maxEntries = 100_000, maxBytes = 64 * 1024 * 1024, clock = systemClock } = options
-  const problems = unknownOptions(options, known)
   for (const [name, value] of Object.entries({ maxEntries, maxBytes })) {
     if (!Number.isSafeInteger(value) || value < 1)
-      problems.push(`${name} must be a whole number from 1 on, not ${value}`)
+      problems.push(`${name} must be a whole number from 1 on, not ${said(value)}`)
   }
   if (problems.length > 0) throw new OptionsError('memoryIdempotencyStore', problems)
   return new MemoryStore(maxEntries, maxBytes, clock)

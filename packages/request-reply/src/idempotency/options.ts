@@ -1,8 +1,9 @@
 import { longestTimeout } from '../contract/operation.ts'
-import { OptionsError, unknownOptions } from '../errors.ts'
+import { OptionsError } from '../errors.ts'
+import { problemsOfParts, unknownOptions } from '../given.ts'
 import { systemRandom, type RandomBytes } from '../random.ts'
 import type { RawRequest } from '../replier/raw-request.ts'
-import { wordsOf } from '../words.ts'
+import { said, wordsOf } from '../words.ts'
 import { idempotencyScope } from './key.ts'
 import type { IdempotencyStore } from './store.ts'
 
@@ -57,16 +58,17 @@ const needed: readonly (keyof IdempotencyStore)[] = ['claim', 'renew', 'complete
 export function readIdempotencyOptions<Added extends object>(
   options: IdempotencyOptions<Added>,
 ): IdempotencySettings {
+  const problems = [...unknownOptions('idempotency', options, known), ...problemsOfParts(options)]
   const { store, scope = idempotencyScope, key, whileRunning = 'wait', random = systemRandom } = options
   const { ttl = 24 * 60 * 60 * 1000, lease = 30_000 } = options
-  const problems = unknownOptions(options, known)
   if (needed.some((method) => typeof store?.[method] !== 'function'))
     problems.push(`store must be an idempotency store, such as memoryIdempotencyStore()`)
   if (typeof scope !== 'function') problems.push('scope must be a function')
   if (key !== undefined && typeof key !== 'function') problems.push('key must be a function')
-  if (!Number.isSafeInteger(ttl) || ttl < 1) problems.push(`ttl must be a whole number from 1 on, not ${ttl}`)
+  if (!Number.isSafeInteger(ttl) || ttl < 1)
+    problems.push(`ttl must be a whole number from 1 on, not ${said(ttl)}`)
   if (!Number.isSafeInteger(lease) || lease < 100 || lease > longestTimeout)
-    problems.push(`lease must be a whole number from 100 to ${longestTimeout}, not ${lease}`)
+    problems.push(`lease must be a whole number from 100 to ${longestTimeout}, not ${said(lease)}`)
   if (whileRunning !== 'wait' && whileRunning !== 'refuse')
     problems.push(`whileRunning must be 'wait' or 'refuse', not ${wordsOf(whileRunning)}`)
   if (problems.length > 0) throw new OptionsError('idempotency', problems)

@@ -11,8 +11,9 @@
 import { mkdir, open, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ScheduledTimer } from '../clock.ts'
-import { OptionsError, unknownOptions, type MilenaError } from '../errors.ts'
-import { classOf, errorOf } from '../words.ts'
+import { OptionsError, type MilenaError } from '../errors.ts'
+import { unknownOptions } from '../given.ts'
+import { classOf, errorOf, said } from '../words.ts'
 import { FileIndex } from './file-index.ts'
 import { FileOwner, heartbeat, removed } from './file-owner.ts'
 import { encodeEntry, encodeFinished } from './file-records.ts'
@@ -47,15 +48,17 @@ const pauseAfterFailure = 1_000
 /** The most bytes of one write. */
 const groupBytes = 4 * 1024 * 1024
 
+const known: ReadonlySet<string> = new Set<keyof FileJournalOptions>(['directory', 'sync', 'segmentBytes'])
+
 /** @throws OptionsError `MILENA_OPTIONS_INVALID` */
 export function fileJournal(options: FileJournalOptions): JournalStore {
+  const problems = unknownOptions(name, options, known)
   const { directory, sync = true, segmentBytes = 8 * 1024 * 1024 } = options
-  const problems = unknownOptions(options, new Set(['directory', 'sync', 'segmentBytes']))
   if (typeof directory !== 'string' || directory === '')
     problems.push('directory must be the name of a folder')
   if (typeof sync !== 'boolean') problems.push(`sync must be true or false, not ${classOf(sync)}`)
   if (!Number.isSafeInteger(segmentBytes) || segmentBytes < 1_024 || segmentBytes > 2 ** 30)
-    problems.push(`segmentBytes must be a whole number of 1024 to ${2 ** 30}, not ${String(segmentBytes)}`)
+    problems.push(`segmentBytes must be a whole number of 1024 to ${2 ** 30}, not ${said(segmentBytes)}`)
   if (problems.length > 0) throw new OptionsError(name, problems)
   return { name, open: (opening) => openFileJournal({ directory, sync, segmentBytes }, opening) }
 }

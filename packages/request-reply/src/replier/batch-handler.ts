@@ -6,8 +6,9 @@
  *
  * Nothing waits in order to gather: what begins while a batch runs is the next one.
  */
-import { OptionsError, remoteCodes, ReplyError, unknownOptions } from '../errors.ts'
-import { classOf } from '../words.ts'
+import { OptionsError, remoteCodes, ReplyError } from '../errors.ts'
+import { unknownOptions } from '../given.ts'
+import { classOf, said } from '../words.ts'
 import { RequestContext, type HandlerContext } from './context.ts'
 import type { Handler } from './replier.ts'
 
@@ -142,12 +143,12 @@ function misfit(outcomes: unknown, requests: number): TypeError {
 }
 
 function read(work: unknown, options: BatchOptions): Required<Record<keyof BatchOptions, number>> {
-  const problems = unknownOptions(options, known)
+  const problems = unknownOptions('batchHandler', options, known)
   if (typeof work !== 'function') problems.push(`its work must be a function, not ${classOf(work)}`)
   const { size = 500, running = 1 } = options
   for (const [name, value] of Object.entries({ size, running })) {
     if (!Number.isSafeInteger(value) || value < 1)
-      problems.push(`${name} must be a whole number of at least 1, not ${String(value)}`)
+      problems.push(`${name} must be a whole number of at least 1, not ${said(value)}`)
   }
   if (problems.length > 0) throw new OptionsError('batchHandler', problems)
   return { size, running }

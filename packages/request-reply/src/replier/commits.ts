@@ -156,7 +156,7 @@ export class Commits {
     const { groupId, warnings } = this.#options
     const fenced = failure instanceof MilenaError && failure.code === 'MILENA_COMMIT_FENCED'
     const message = fenced
-      ? 'a commit came too late, the partition has another owner'
+      ? 'a commit came too late, the partition was let go of or its log is gone'
       : 'a commit failed and is made again'
     warnings.tell(message, { groupId }, failure)
   }

@@ -13,6 +13,7 @@ import type {
   Transport,
   Trouble,
   UnreadableRange,
+  LossReason,
 } from '../transport/transport.ts'
 import { keyOf } from '../transport/partition-key.ts'
 import type { Answers } from './answer.ts'
@@ -246,7 +247,7 @@ export class GroupWork {
       onRecords: (records, appendedAfter) => this.#receive(records, appendedAfter),
       onUnreadable: (range) => this.#receiveUnreadable(range),
       onRevoked: (partitions) => this.#revoke(partitions),
-      onLost: (partitions) => this.#lose(partitions),
+      onLost: (partitions, why) => this.#lose(partitions, why),
       onTrouble: (troubles) => this.#troubled(troubles),
       onWaiting: (waiting) =>
         this.#warnings.tell(
@@ -369,7 +370,8 @@ export class GroupWork {
     return this.#handOver.settle(works, { timeout: this.#settings.drainTimeout, linger: true, reason })
   }
 
-  #lose(partitions: readonly TopicPartition[]): void {
+  #lose(partitions: readonly TopicPartition[], why: LossReason = 'taken'): void {
+    const gone = why === 'log-gone'
     let unfinished = 0
     let uncommitted = 0
     for (const at of partitions) {
@@ -377,10 +379,15 @@ export class GroupWork {
       if (work === undefined) continue
       unfinished += work.records
       uncommitted += work.tracker.finished - work.committedRecords
-      this.#letGo(work, moved(at))
+      this.#letGo(work, gone ? logGone(at) : moved(at))
+      // What it has by offset is of other records.
+      if (gone) this.#pasts.delete(keyOf(at))
     }
     if (unfinished + uncommitted === 0) return
-    this.#warnings.tell('partitions were lost to the group; what was in hand comes again', {
+    const text = gone
+      ? 'the logs of partitions are gone (a topic was made anew, or cut); what was in hand of them is not answered'
+      : 'partitions were lost to the group; what was in hand comes again'
+    this.#warnings.tell(text, {
       groupId: this.#settings.groupId,
       partitions: partitions.length,
       unfinished,
@@ -439,4 +446,8 @@ export class GroupWork {
 function moved(at: TopicPartition | undefined): Error {
   const what = at === undefined ? 'a partition' : keyOf(at)
   return new MilenaError('MILENA_COMMIT_FENCED', `${what} now belongs to another replier of the group`)
+}
+
+function logGone(at: TopicPartition): Error {
+  return new MilenaError('MILENA_COMMIT_FENCED', `the log of ${keyOf(at)} is gone, and this request with it`)
 }

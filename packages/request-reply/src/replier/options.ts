@@ -1,12 +1,13 @@
 import { systemClock, type Clock } from '../clock.ts'
 import { longestTimeout } from '../contract/operation.ts'
-import { OptionsError, unknownOptions } from '../errors.ts'
+import { OptionsError } from '../errors.ts'
+import { problemsOfParts, problemsOfSwitches, refuseOtherThanOptions, unknownOptions } from '../given.ts'
 import type { TransportSource } from '../transport/open.ts'
 import type { StartPosition } from '../transport/transport.ts'
 import type { HeaderInput } from '../wire/headers.ts'
 import type { WireProfile } from '../wire/profile.ts'
 import { springProfile } from '../wire/spring.ts'
-import { wordsOf } from '../words.ts'
+import { said, wordsOf } from '../words.ts'
 import type { ForwardedName, HandlerContext } from './context.ts'
 import type { SelectOperation } from './dispatch.ts'
 import type { BeforeFinish } from './before-finish.ts'
@@ -170,14 +171,16 @@ const readOtherwise = ['kafka', 'transport', 'copyHeaders', 'replyHeaders', 'for
 
 /** @throws OptionsError that lists every problem. */
 export function readReplierOptions(options: ReplierOptions): ReplierSettings {
+  refuseOtherThanOptions('createReplier', options)
+  const wrongParts = problemsOfParts(options)
+  const problems = [...wrongParts]
   const concurrency = options.concurrency ?? 64
-  const profile = options.profile ?? springProfile
+  const profile = (wrongParts.length === 0 ? options.profile : undefined) ?? springProfile
   const clock = options.clock ?? systemClock
   const reserved = new ReservedHeaders(profile)
-  const problems: string[] = []
   const wholeNumber = (name: string, value: number | undefined, least: number, most: number): void => {
     if (value === undefined || (Number.isSafeInteger(value) && value >= least && value <= most)) return
-    problems.push(`${name} must be a whole number from ${least} to ${most}, not ${value}`)
+    problems.push(`${name} must be a whole number from ${least} to ${most}, not ${said(value)}`)
   }
   const listOf = (name: string, value: readonly string[] | undefined): readonly unknown[] => {
     if (value === undefined || Array.isArray(value)) return value ?? []
@@ -211,12 +214,17 @@ export function readReplierOptions(options: ReplierOptions): ReplierSettings {
   wholeNumber('drainTimeout', options.drainTimeout, 0, 3_600_000)
   wholeNumber('sessionTimeout', options.sessionTimeout, 1, longestTimeout)
   wholeNumber('heartbeatInterval', options.heartbeatInterval, 1, longestTimeout)
-  if ((options.heartbeatInterval ?? 1_000) >= (options.sessionTimeout ?? 10_000)) {
+  const { heartbeatInterval = 1_000, sessionTimeout = 10_000 } = options
+  const areNumbers = typeof heartbeatInterval === 'number' && typeof sessionTimeout === 'number'
+  if (areNumbers && heartbeatInterval >= sessionTimeout) {
     problems.push('heartbeatInterval must be less than sessionTimeout (a third of it is usual)')
   }
-  if (options.groupInstanceId === '') problems.push('groupInstanceId must be a name')
+  const { groupInstanceId } = options
+  if (groupInstanceId !== undefined && (typeof groupInstanceId !== 'string' || groupInstanceId === ''))
+    problems.push('groupInstanceId must be a name')
+  problems.push(...problemsOfSwitches(options, ['exposeErrors', 'createTopics']))
   if (options.from !== undefined && options.from !== 'earliest' && options.from !== 'latest') {
-    problems.push(`from must be 'earliest' or 'latest', not ${JSON.stringify(options.from)}`)
+    problems.push(`from must be 'earliest' or 'latest', not ${wordsOf(options.from)}`)
   }
   for (const pattern of listOf('replyTopics', options.replyTopics)) {
     const problem = problemOfPattern(pattern)
@@ -260,7 +268,8 @@ export function readReplierOptions(options: ReplierOptions): ReplierSettings {
     logger: options.logger,
     clock,
   }
-  problems.unshift(...unknownOptions(options, new Set([...readOtherwise, ...Object.keys(settings)])))
+  const known = new Set([...readOtherwise, ...Object.keys(settings)])
+  problems.unshift(...unknownOptions('createReplier', options, known))
   if (problems.length > 0) throw new OptionsError('createReplier', problems)
   const names = forwarded.map((bytes) => ({ name: bytes.toString(), bytes }))
   return { ...settings, chosenHeaders, forwardHeaders: names, reserved }

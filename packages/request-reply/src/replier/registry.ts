@@ -1,11 +1,13 @@
 import { longestTimeout, type AnyOperation } from '../contract/operation.ts'
-import { OptionsError, unknownOptions } from '../errors.ts'
+import { OptionsError } from '../errors.ts'
+import { unknownOptions } from '../given.ts'
 import type { HandledTopic, Handling, HandleOptions } from './dispatch.ts'
 import { wrap, type AnyHandler, type AnyMiddleware } from './middleware.ts'
 import type { FurtherTopic } from './extension.ts'
 import { Extensions } from './extensions.ts'
 import { problemOfOrder, type AnyRecordMiddleware } from './record-middleware.ts'
 import { problemOfAddress, ReplyTopics } from '../wire/reply-topics.ts'
+import { said } from '../words.ts'
 import { readReplyHeaders, type ReplyHeaders } from './reply-headers.ts'
 import type { ReservedHeaders } from '../wire/reserved-headers.ts'
 
@@ -67,8 +69,8 @@ export class Registry {
 
   /** @throws OptionsError that lists every problem. */
   add(operation: AnyOperation, handler: AnyHandler, options: HandleOptions): void {
+    const problems = unknownOptions('replier.handle', options, known)
     const { replyTo, handlerTimeout, leaveBehind, beforeFinish, use = [], useRecords = [] } = options
-    const problems = unknownOptions(options, known)
     if (typeof operation?.name !== 'string' || typeof operation.topic !== 'string') {
       problems.push('the operation must come from defineOperation')
     } else if (this.#topics.get(operation.topic)?.has(operation.name)) {
@@ -81,7 +83,7 @@ export class Registry {
     }
     if (handlerTimeout !== undefined && !isDuration(handlerTimeout)) {
       problems.push(
-        `handlerTimeout must be a whole number from 1 to ${longestTimeout}, not ${handlerTimeout}`,
+        `handlerTimeout must be a whole number from 1 to ${longestTimeout}, not ${said(handlerTimeout)}`,
       )
     }
     if (leaveBehind !== undefined && typeof leaveBehind !== 'boolean') {

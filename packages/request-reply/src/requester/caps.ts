@@ -10,6 +10,8 @@ import type { Preparing } from './preparing.ts'
 export interface CapsOptions {
   readonly maxPending: number
   readonly maxPendingBytes: number
+  /** Less is held than a moment ago. */
+  onRoom(): void
 }
 
 export class Caps {
@@ -48,6 +50,7 @@ export class Caps {
   /** What is held takes so many bytes more, or less. */
   resize(by: number): void {
     this.#bytes += by
+    if (by < 0) this.#options.onRoom()
   }
 
   /** Whether `check` would let a request pass that has no bytes. */
@@ -66,5 +69,6 @@ export class Caps {
   letGo(bytes: number): void {
     this.#held--
     this.#bytes -= bytes
+    this.#options.onRoom()
   }
 }

@@ -4,9 +4,11 @@
  *   open ──close()──▶ draining ──nothing left, or its bound──▶ drained: the rest is abandoned ──▶ routing ──▶ transport
  */
 import { MilenaError, OptionsError } from '../errors.ts'
+import { closeTimeout } from '../given.ts'
 import type { OpenedTransport } from '../transport/open.ts'
+import { errorOf, said } from '../words.ts'
 import type { OneWay } from './one-way.ts'
-import { drainTimeoutIs, isDrainTimeout, said, type RequesterSettings } from './options.ts'
+import { drainTimeoutIs, isDrainTimeout, type RequesterSettings } from './options.ts'
 import type { PendingReplies } from './pending-replies.ts'
 import type { Preparing } from './preparing.ts'
 import type { Receiving } from './receiving.ts'
@@ -51,7 +53,13 @@ export class Closing {
   }
 
   /** @throws OptionsError */
-  close(timeout: unknown = this.#options.settings.drainTimeout): Promise<void> {
+  close(options: unknown): Promise<void> {
+    let timeout: unknown
+    try {
+      timeout = closeTimeout('requester.close', options, this.#options.settings.drainTimeout)
+    } catch (error) {
+      return Promise.reject(errorOf(error))
+    }
     if (!isDrainTimeout(timeout)) {
       const problem = `timeout ${drainTimeoutIs}, not ${said(timeout)}`
       return Promise.reject(new OptionsError('requester.close', [problem]))

@@ -1,10 +1,10 @@
 /** What `requestEach` is given, read once. */
 import { isTimeout, longestTimeout, type AnyOperation } from '../contract/operation.ts'
-import { OptionsError, unknownOptions } from '../errors.ts'
+import { OptionsError } from '../errors.ts'
+import { unknownOptions } from '../given.ts'
 import type { HeaderInput } from '../wire/headers.ts'
-import { classOf } from '../words.ts'
+import { classOf, said } from '../words.ts'
 import { Source } from './each-source.ts'
-import { said } from './options.ts'
 import { problemOfSignal, tryOrRefuse } from './read-options.ts'
 import type { RequestOptions } from './reply.ts'
 
@@ -53,7 +53,7 @@ export function readEachOptions(
   operation: AnyOperation,
   options: RequestEachOptions<never> = {},
 ): EachSettings {
-  const problems = unknownOptions(options, known)
+  const problems = unknownOptions('requestEach', options, known)
   const { concurrency = 100, signal, requestOptions, ...common } = options
   const { timeout, deadline, replyTopic } = common
   if (!Number.isSafeInteger(concurrency) || concurrency < 1)

@@ -4,14 +4,6 @@
  *
  * First come, first served: whoever has many in flight learns first that one has ended, and would take every room.
  */
-import type { Clock, ScheduledTimer } from '../clock.ts'
-
-export interface TurnsOptions {
-  readonly clock: Clock
-  /** Whether one more request can be accepted now, as far as is known. */
-  hasRoom(): boolean
-}
-
 /** An iteration, as far as the others have to do with it. */
 export interface Waiter {
   /** It may be its turn. */
@@ -20,18 +12,17 @@ export interface Waiter {
   close(error: Error): void
 }
 
-/** Milliseconds after which the first looks again: that others than iterations have left room is not told. */
-const lookAgain = 10
-
 export class Turns {
-  readonly #options: TurnsOptions
+  readonly #anyRoom: () => boolean
   readonly #open = new Set<Waiter>()
   readonly #waiting = new Set<Waiter>()
-  #timer: ScheduledTimer | undefined
+  #looking = false
+  #rooms = 0
   #closed: Error | undefined
 
-  constructor(options: TurnsOptions) {
-    this.#options = options
+  /** @param anyRoom whether one more request can be accepted now, as far as is known */
+  constructor(anyRoom: () => boolean) {
+    this.#anyRoom = anyRoom
   }
 
   /** It begins. */
@@ -49,16 +40,12 @@ export class Turns {
   /** Whether there is room, and nobody came before. */
   hasRoom(one: Waiter): boolean {
     const first = this.#first()
-    return (first === undefined || first === one) && this.#options.hasRoom()
+    return (first === undefined || first === one) && this.#anyRoom()
   }
 
   /** It waits for room, in its place, until it leaves. */
   wait(one: Waiter): void {
     this.#waiting.add(one)
-    this.#timer ??= this.#options.clock.schedule(lookAgain, () => {
-      this.#timer = undefined
-      this.look()
-    })
   }
 
   /** It has what it waited for, or wants it no more: the next one may have its turn. */
@@ -66,12 +53,25 @@ export class Turns {
     if (this.#waiting.delete(one)) this.look()
   }
 
-  /** There may be room. */
+  /** How often something was let go of: who had no room, and has not begun to wait, sees by it what it has missed. */
+  get rooms(): number {
+    return this.#rooms
+  }
+
+  /** The first may have its turn. */
   look(): void {
-    const first = this.#first()
-    if (first !== undefined) return first.look()
-    this.#timer?.cancel()
-    this.#timer = undefined
+    this.#first()?.look()
+  }
+
+  /** Whoever held something holds it no more. Whoever tells that is in the middle of it, so the first looks a little later. */
+  room(): void {
+    this.#rooms++
+    if (this.#looking || this.#waiting.size === 0) return
+    this.#looking = true
+    queueMicrotask(() => {
+      this.#looking = false
+      this.look()
+    })
   }
 
   /** Ends all of them, and each that begins later. */

@@ -178,10 +178,12 @@ export class Each implements EachResults<unknown, unknown>, Waiter {
       // oxlint-disable no-await-in-loop -- others fill the requester
       while (!this.#isOver() && !turns.hasRoom(this)) await this.#room()
       if (this.#isOver()) return
+      const { rooms } = turns
       const told = this.#request(index, item, options)
       const became = told instanceof Promise ? await told : told
-      if (became === 'no room') await this.#room()
-      else {
+      if (became === 'no room') {
+        if (turns.rooms === rooms) await this.#room()
+      } else {
         turns.leave(this)
         // Or a source without an end, all of whose items are refused, would let nothing else run: no signal, no reply.
         if (became === 'refused') await new Promise(setImmediate)

@@ -1,8 +1,7 @@
 /** Reads the options of `requestMany`. */
 import type { AnyOperation } from '../contract/operation.ts'
-import { classOf } from '../words.ts'
+import { classOf, said } from '../words.ts'
 import type { GatherPlan } from './gathered.ts'
-import { said } from './options.ts'
 import { refused, tryOrRefuse } from './read-options.ts'
 import type { RequestOptions } from './reply.ts'
 

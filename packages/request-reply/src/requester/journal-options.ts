@@ -1,8 +1,8 @@
 /** What a requester is told of its journal. */
 import type { AnyOperation, Operation } from '../contract/operation.ts'
-import { unknownOptions } from '../errors.ts'
+import { unknownOptions } from '../given.ts'
 import type { JournalStore, TakeOver } from '../journal/journal.ts'
-import { classOf, foreign } from '../words.ts'
+import { classOf, foreign, said } from '../words.ts'
 import type { Recovered } from './recovered.ts'
 
 export interface RequesterJournalOptions {
@@ -71,7 +71,7 @@ export function readJournalOptions(
     return undefined
   }
   const { store, operations, onRecovered, beforeFinish, takeOver = 'refuse', keepUnknown = 0 } = given
-  problems.push(...unknownOptions(given, known).map((problem) => `journal: ${problem}`))
+  problems.push(...unknownOptions('journal', given, known).map((problem) => `journal: ${problem}`))
   if (typeof store?.open !== 'function') problems.push('journal.store is missing, such as fileJournal({ … })')
   if (typeof onRecovered !== 'function')
     problems.push(`journal.onRecovered must be a function, not ${classOf(onRecovered)}`)
@@ -80,9 +80,7 @@ export function readJournalOptions(
   if (takeOver !== 'refuse' && takeOver !== 'fence')
     problems.push(`journal.takeOver must be 'refuse' or 'fence', not ${classOf(takeOver)}`)
   if (!(Number.isFinite(keepUnknown) && keepUnknown >= 0))
-    problems.push(
-      `journal.keepUnknown must be a number of milliseconds, 0 or more, not ${String(keepUnknown)}`,
-    )
+    problems.push(`journal.keepUnknown must be a number of milliseconds, 0 or more, not ${said(keepUnknown)}`)
   const byName = new Map<string, AnyOperation>()
   if (!Array.isArray(operations) || operations.length === 0) {
     problems.push('journal.operations must be a list of one operation at least')

@@ -3,6 +3,7 @@ import { untyped, type AnyOperation, type Operation } from '../contract/operatio
 import { MilenaError, OptionsError } from '../errors.ts'
 import type { RecordPosition } from '../transport/transport.ts'
 import type { OpenedTransport } from '../transport/open.ts'
+import { stoppingOf } from '../transport/troubles.ts'
 import { errorOf } from '../words.ts'
 import { Each, type EachHost, type EachResults } from './each.ts'
 import { readEachOptions, readItems, type RequestEachOptions } from './each-options.ts'
@@ -191,12 +192,12 @@ export class OpenRequester implements AsyncDisposable {
 
   health(): RequesterHealth {
     const { troubles } = this.#parts.receiving
-    const receiving = troubles.length === 0 && this.#parts.journaling?.taken === undefined
+    const receiving = stoppingOf(troubles).length === 0 && this.#parts.journaling?.taken === undefined
     return { receiving, troubles, replyTopics: this.#parts.receiving.health(), ...this.#parts.holdings() }
   }
 
   close(options?: { readonly timeout?: number | undefined }): Promise<void> {
-    const closed = this.#parts.closing.close(options?.timeout)
+    const closed = this.#parts.closing.close(options)
     if (this.#parts.closing.begun) this.#parts.turns.close(this.#parts.closing.error())
     return closed
   }

@@ -1,10 +1,9 @@
 /** What a requester keeps for each operation: what it has counted of it, and what is encoded once. */
-import type { AnyOperation } from '../contract/operation.ts'
+import { problemOfOperation, type AnyOperation } from '../contract/operation.ts'
 import { Durations, type DurationSummary } from '../durations.ts'
 import { OptionsError } from '../errors.ts'
 import { operationHeader } from '../wire/milena.ts'
 import type { RawHeader } from '../wire/headers.ts'
-import { classOf } from '../words.ts'
 
 /** How many requests were accepted, and how they ended: each in exactly one of the seven. */
 export interface OutcomeCounts {
@@ -103,7 +102,7 @@ export class OperationAccounts {
   }
 
   #open(operation: AnyOperation): OperationAccount {
-    const problem = problemOf(operation)
+    const problem = problemOfOperation(operation)
     if (problem !== undefined) throw new OptionsError('request', [problem])
     const name =
       this.#counted.has(operation.name) || this.#counted.size < mostOperations
@@ -118,12 +117,4 @@ export class OperationAccounts {
     this.#known.set(operation, account)
     return account
   }
-}
-
-function problemOf(operation: unknown): string | undefined {
-  if (typeof operation !== 'object' || operation === null)
-    return `the operation must be one that defineOperation has made, not ${classOf(operation)}`
-  const { name, topic, request, reply, learned } = operation as Partial<AnyOperation>
-  const whole = typeof name === 'string' && typeof topic === 'string' && request && reply && learned
-  return whole ? undefined : 'the operation must be one that defineOperation has made'
 }

@@ -1,7 +1,8 @@
 import { hostname } from 'node:os'
 import { systemClock, type Clock } from '../clock.ts'
 import { isTimeout, longestTimeout } from '../contract/operation.ts'
-import { OptionsError, unknownOptions } from '../errors.ts'
+import { OptionsError } from '../errors.ts'
+import { problemsOfParts, problemsOfSwitches, refuseOtherThanOptions, unknownOptions } from '../given.ts'
 import { systemRandom, type RandomBytes } from '../random.ts'
 import { topicsOf } from '../routing/reply-routes.ts'
 import type { ReplyRouting } from '../routing/routing.ts'
@@ -11,7 +12,7 @@ import type { HeaderInput, MessageHeaders } from '../wire/headers.ts'
 import type { WireProfile } from '../wire/profile.ts'
 import { springProfile } from '../wire/spring.ts'
 import { problemOfLogger, type Logger } from '../warnings.ts'
-import { classOf, foreign, wordsOf } from '../words.ts'
+import { classOf, foreign, said, wordsOf } from '../words.ts'
 import { readJournalOptions, type JournalSettings, type RequesterJournalOptions } from './journal-options.ts'
 import type { LateReply } from './reply.ts'
 
@@ -116,7 +117,9 @@ export type RequesterSettings = Required<
 
 /** @throws OptionsError that lists every problem. */
 export function readRequesterOptions(options: RequesterOptions): RequesterSettings {
-  const random = options.random ?? systemRandom
+  refuseOtherThanOptions('createRequester', options)
+  const wrongParts = problemsOfParts(options)
+  const random = (wrongParts.length === 0 ? options.random : undefined) ?? systemRandom
   const settings: RequesterSettings = {
     replyRouting: [options.replyRouting].flat(),
     instanceId: options.instanceId ?? defaultInstanceId(random),
@@ -138,7 +141,7 @@ export function readRequesterOptions(options: RequesterOptions): RequesterSettin
     random,
   }
   const known = new Set(['kafka', 'transport', ...Object.keys(settings)])
-  const problems = unknownOptions(options, known)
+  const problems = [...unknownOptions('createRequester', options, known), ...wrongParts]
   if ((options.kafka === undefined) === (options.transport === undefined)) problems.push(eitherSource)
   const { instanceId } = settings as { readonly instanceId: unknown }
   if (typeof instanceId !== 'string' || !/^[A-Za-z0-9._-]{1,100}$/.test(instanceId)) {
@@ -166,6 +169,7 @@ export function readRequesterOptions(options: RequesterOptions): RequesterSettin
       problems.push(`${name} must be a whole number of at least ${least}, not ${said(settings[name])}`)
     }
   }
+  problems.push(...problemsOfSwitches(options, ['createTopics']))
   for (const name of ['onLateReply', 'headers'] as const) {
     if (settings[name] !== undefined && typeof settings[name] !== 'function') {
       problems.push(`${name} must be a function, not ${said(settings[name])}`)
@@ -183,8 +187,12 @@ export function readRequesterOptions(options: RequesterOptions): RequesterSettin
 }
 
 function problemsOfRouting(routings: readonly ReplyRouting[], instanceId: string): readonly string[] {
-  if (routings.length === 0 || routings.some((routing) => typeof routing?.open !== 'function'))
+  if (routings.length === 0 || routings.includes(undefined as never))
     return ['replyRouting is missing; the usual one is replyPartition({ topic })']
+  if (routings.some((routing) => typeof Object(routing).open !== 'function'))
+    return [
+      `replyRouting must be a reply routing or a list of them, such as replyPartition({ topic }), not ${routings.map(classOf).join(', ')}`,
+    ]
   if (routings.length === 1) return []
   try {
     topicsOf(routings, instanceId)
@@ -201,11 +209,6 @@ export const drainTimeoutIs = 'must be a number of milliseconds, 0 or more, or I
 
 export function isDrainTimeout(value: unknown): value is number {
   return typeof value === 'number' && value >= 0
-}
-
-/** A number as it is, and of anything else what it is. */
-export function said(value: unknown): string {
-  return typeof value === 'number' ? String(value) : classOf(value)
 }
 
 function defaultInstanceId(random: RandomBytes): string {

@@ -1,6 +1,7 @@
 /** How a request ends without a reply, as the error that its caller gets. */
 import type { AnyOperation } from '../contract/operation.ts'
 import { MilenaError, TimeoutError, TransportError, type ErrorDetails, type SentState } from '../errors.ts'
+import { isReplyTopicByDefault } from '../wire/reply-topics.ts'
 import { wordsOf } from '../words.ts'
 import { factsOf, type PendingReply } from './pending.ts'
 
@@ -53,10 +54,12 @@ export function timedOut(pending: PendingReply, replyTopic: string, why: string 
     )
   }
   const doubt = problem === undefined ? '' : `whether it was sent is not known (${wordsOf(problem)}); `
+  const byDefault = isReplyTopicByDefault(replyTopic, operation.topic) ? '' : ' (by default they do not)'
   const look =
     why ??
-    `is a replier of topic ${operation.topic} running and keeping up, does its replyTopics allow ${replyTopic}, ` +
-      `do the clocks of both sides agree?`
+    `look whether a replier of topic ${operation.topic} is running, whether its group keeps up (its lag), ` +
+      `whether its replyTopics allow ${replyTopic}${byDefault} and its rights let it write there, ` +
+      `and whether the clocks of both sides agree`
   return withoutStack(() => new TimeoutError(operation.name, timeout, details, doubt + look))
 }
 

@@ -1,6 +1,8 @@
 import { isTimeout, longestTimeout, type AnyOperation } from '../contract/operation.ts'
-import { OptionsError, unknownOptions } from '../errors.ts'
-import { said } from './options.ts'
+import { OptionsError } from '../errors.ts'
+import { unknownOptions } from '../given.ts'
+import { said } from '../words.ts'
+import { problemOfSignal, tryOrRefuse } from './read-options.ts'
 
 /** How a request was sent, as far as it matters for where it stands in the log. */
 export interface SentRequest {
@@ -49,21 +51,32 @@ const known: ReadonlySet<string> = new Set<keyof OutcomeOptions>([
   'clockTolerance',
 ])
 
+const knownOfRequest: ReadonlySet<string> = new Set<keyof SentRequest>(['key', 'partition', 'since', 'until'])
+
 /** @throws OptionsError that lists every problem. */
 export function readOutcomeOptions(
   operation: AnyOperation,
   options: OutcomeOptions,
   defaultTimeout: number,
 ): OutcomeSettings {
+  const problems = unknownOptions('requester.outcome', options, known)
   const { timeout = operation.timeout ?? defaultTimeout, signal, request } = options
   const { onTheWay = 30_000, clockTolerance = 5_000 } = options
-  const problems = unknownOptions(options, known)
   if (!isTimeout(timeout)) problems.push(`timeout must be 1 to ${longestTimeout} ms, not ${said(timeout)}`)
   for (const [name, value] of Object.entries({ onTheWay, clockTolerance })) {
     if (!(typeof value === 'number' && value >= 0))
       problems.push(`${name} must be milliseconds, not ${said(value)}`)
   }
+  if (signal !== undefined) {
+    const problem = tryOrRefuse(operation, 'signal', () => problemOfSignal(signal))
+    if (problem !== undefined) problems.push(`signal ${problem}`)
+  }
   if (request !== undefined) {
+    problems.push(
+      ...unknownOptions('requester.outcome: request', request, knownOfRequest).map(
+        (problem) => `request: ${problem}`,
+      ),
+    )
     const { key, since, until } = request
     if (key !== null && typeof key !== 'string' && !(key instanceof Uint8Array))
       problems.push(`request.key must be a string, bytes or null, not ${said(key)}`)

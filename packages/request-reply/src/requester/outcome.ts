@@ -13,7 +13,7 @@
  * before it has come to its end: what is unknown to the store by then was not begun, and will not be.
  */
 import { decodePayload, validatePayload } from '../contract/coding.ts'
-import { untyped, type AnyOperation, type Operation } from '../contract/operation.ts'
+import { problemOfOperation, untyped, type AnyOperation, type Operation } from '../contract/operation.ts'
 import { correlationKey, outcomeQueryOf, type OutcomeAnswer } from '../contract/outcome-query.ts'
 import type { StoredOutcome } from '../contract/stored-outcome.ts'
 import {
@@ -88,6 +88,8 @@ export class Outcomes {
     given: OutcomeOptions = {},
   ): Promise<FoundOutcome<ReplyOutput>> {
     const operation = untyped(typed)
+    const problem = problemOfOperation(operation)
+    if (problem !== undefined) throw new OptionsError('requester.outcome', [problem])
     const { clock } = this.#options
     const query = this.#queryOf(operation)
     const settings = readOutcomeOptions(operation, given, this.#options.timeout)

@@ -24,6 +24,7 @@ import { Recovery } from './recovery.ts'
 import { ReplyReceiver } from './reply-receiver.ts'
 import { RequestEncoder } from './request-record.ts'
 import { Registration } from './registration.ts'
+import { Strays } from './strays.ts'
 import { createCounters, type RequesterCounters, type RequesterHoldings } from './stats.ts'
 import { TopicDirectory } from './topic-directory.ts'
 import { Warnings } from '../warnings.ts'
@@ -68,9 +69,11 @@ export class RequesterParts {
     const topics = new TopicDirectory(transport, settings.createTopics, clock)
     const reserved = new ReservedHeaders(settings.profile)
     const accounts = this.accounts
-    this.preparing = new Preparing(clock)
-    this.caps = new Caps(settings, this.preparing)
-    this.turns = new Turns({ clock, hasRoom: () => this.caps.hasRoom() })
+    this.turns = new Turns(() => this.caps.hasRoom())
+    const onRoom = (): void => this.turns.room()
+    this.preparing = new Preparing(clock, onRoom)
+    const { maxPending, maxPendingBytes } = settings
+    this.caps = new Caps({ maxPending, maxPendingBytes, onRoom }, this.preparing)
     this.receiving = new Receiving({ clock, onOver: (reason) => this.#over(reason) })
     this.dispatcher = new Dispatcher({
       transport,
@@ -79,20 +82,27 @@ export class RequesterParts {
       onUnsent: (pending, error) => this.pending.failUnsent(pending, error),
       onRefused: (topic, error) => topics.doubt(topic, error),
     })
+    const strays = new Strays({
+      clock,
+      warnings,
+      addresses: () => this.routes.all.map((routing) => routing.address()),
+      timedOut: () => accounts.totals().timedOut,
+    })
     this.pending = new PendingReplies({
       instanceId,
       clock,
       caps: this.caps,
       remember: settings.remember,
-      maxPendingBytes: settings.maxPendingBytes,
+      maxPendingBytes,
       withdraw: (pending) => this.dispatcher.withdraw(pending),
       catchUp: () => this.receiving.catchUp(),
-      reasonSince: ({ acceptedAt, replyTopic }) => this.receiving.reasonSince(acceptedAt, replyTopic),
+      reasonSince: ({ acceptedAt, replyTopic }) =>
+        this.receiving.reasonSince(acceptedAt, replyTopic) ?? strays.reasonSince(acceptedAt),
       replyTopic: ({ replyTopic }) => replyTopic ?? this.routes.address().topic,
       onForgotten: () => this.#forgotten(),
       onJournaledEnded: (pending, outcome, came) => this.journaling?.ended(pending, outcome, came),
     })
-    const { resumeFrom, remember, maxPendingBytes, maxReplyBytes, journal } = settings
+    const { resumeFrom, remember, maxReplyBytes, journal } = settings
     const recovery =
       journal &&
       new Recovery({
@@ -119,17 +129,21 @@ export class RequesterParts {
       counters: this.counters,
       early,
       recovery,
+      strays,
       onJournaledLate: (pending) => this.journaling?.cameLate(pending),
       late: new LateReplies(settings.onLateReply, (thrown) =>
         warnings.tell('onLateReply failed', {}, thrown),
       ),
       onReplyFailed: (thrown) => warnings.tell('onReply failed', {}, thrown),
       onContradiction: (id, first, second) => {
-        warnings.tell('two different replies to one request: the first one counts', {
-          correlationId: id,
-          first: placeOf(first),
-          second: placeOf(second),
-        })
+        warnings.tell(
+          'two different replies to one request: the first one counts (does more than one group handle its topic?)',
+          {
+            correlationId: id,
+            first: placeOf(first),
+            second: placeOf(second),
+          },
+        )
       },
     })
     const [receiving, preparing, caps] = [this.receiving, this.preparing, this.caps]

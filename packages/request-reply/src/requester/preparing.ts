@@ -11,10 +11,13 @@ export class Preparing {
   readonly #clock: Clock
   readonly #drain: Drain
   readonly #waiting = new Map<PendingReply, (error: Error) => void>()
+  readonly #onRoom: () => void
   #bytes = 0
 
-  constructor(clock: Clock) {
+  /** @param onRoom something that waited here was given up */
+  constructor(clock: Clock, onRoom: () => void) {
     this.#clock = clock
+    this.#onRoom = onRoom
     this.#drain = new Drain(clock)
   }
 
@@ -52,6 +55,7 @@ export class Preparing {
       }
       const fail = (error: unknown): void => {
         end()
+        this.#onRoom()
         reject(error)
       }
       const timer = this.#clock.schedule(pending.timeout, () => fail(onTimeout()))

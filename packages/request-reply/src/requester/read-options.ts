@@ -4,11 +4,11 @@
  */
 import type { Clock } from '../clock.ts'
 import { isTimeout, longestTimeout, type AnyOperation } from '../contract/operation.ts'
-import { OptionsError, unknownOptions } from '../errors.ts'
+import { OptionsError } from '../errors.ts'
+import { unknownOptions } from '../given.ts'
 import { encodeHeaders, type HeaderInput, type RawHeader } from '../wire/headers.ts'
 import type { ReservedHeaders } from '../wire/reserved-headers.ts'
-import { classOf, wordsOf } from '../words.ts'
-import { said } from './options.ts'
+import { classOf, said, wordsOf } from '../words.ts'
 import { deadlineOver, reasonOf } from './outcome-errors.ts'
 import type { PendingReply } from './pending.ts'
 import type { RequestOptions } from './reply.ts'
@@ -138,11 +138,14 @@ export function refused(operation: AnyOperation, problem: string): OptionsError 
 }
 
 function copyOf(operation: AnyOperation, given: RequestOptions): RequestOptions {
-  if (typeof given !== 'object' || given === null)
+  if (typeof given !== 'object' || given === null || Array.isArray(given))
     throw refused(operation, `options must be an object, not ${classOf(given)}`)
   for (const name in given)
     if (!known.has(name) && Object.hasOwn(given, name))
-      throw new OptionsError(`operation ${operation.name}`, unknownOptions(given, known))
+      throw new OptionsError(
+        `operation ${operation.name}`,
+        unknownOptions(`operation ${operation.name}`, given, known),
+      )
   const { timeout, deadline, signal, headers, key, partition, replyTopic, idempotencyKey } = given
   return { timeout, deadline, signal, headers, key, partition, replyTopic, idempotencyKey }
 }

@@ -1,7 +1,7 @@
 /**
  * Whether replies can be received, and what is said when they cannot.
  *
- *   receiving ──trouble──▶ not receiving ──the list is empty──▶ receiving
+ *   receiving ──trouble that stops it──▶ not receiving ──none is left──▶ receiving
  *       └────────────the transport was closed────────────▶ over: what is pending is told at once
  *
  * Each reply topic is by itself: what is in the way of one concerns the requests that are answered there.
@@ -11,6 +11,7 @@ import type { AnyOperation } from '../contract/operation.ts'
 import { MilenaError, OptionsError } from '../errors.ts'
 import type { ReplyRoutes, ReplyTopicName } from '../routing/reply-routes.ts'
 import type { Trouble, UnreadableRange } from '../transport/transport.ts'
+import { stoppingOf } from '../transport/troubles.ts'
 import { wordsOf } from '../words.ts'
 import type { PendingReply } from './pending.ts'
 import type { ReplyTopicHealth } from './stats.ts'
@@ -60,7 +61,7 @@ export class Receiving {
     return this.#routes!.all.map((routing) => {
       const troubles = routing.troubles()
       const { topic, partition } = routing.address()
-      return { topic, partition, receiving: troubles.length === 0, troubles }
+      return { topic, partition, receiving: stoppingOf(troubles).length === 0, troubles }
     })
   }
 
@@ -72,7 +73,7 @@ export class Receiving {
 
   /** Whether the reply to this request can be received. */
   isOpenFor({ replyTopic }: PendingReply): boolean {
-    return this.#routes!.at(replyTopic).troubles().length === 0
+    return stoppingOf(this.#routes!.at(replyTopic).troubles()).length === 0
   }
 
   /** A routing's list has changed. */
@@ -86,7 +87,7 @@ export class Receiving {
       this.#over = true
       this.#options.onOver(closed.error)
     }
-    if (first === undefined || this.#over) this.#wake()
+    if (stoppingOf(troubles).length === 0 || this.#over) this.#wake()
   }
 
   passedOver(range: UnreadableRange): void {
@@ -104,7 +105,7 @@ export class Receiving {
 
   /** The error for a request that is not sent since its reply could not be received. */
   refusal({ operation, replyTopic }: { operation: AnyOperation; replyTopic?: ReplyTopicName }): MilenaError {
-    const [trouble] = this.#routes!.at(replyTopic).troubles()
+    const [trouble] = stoppingOf(this.#routes!.at(replyTopic).troubles())
     const why = trouble === undefined ? 'a moment ago they could not be' : wordsOfTrouble(trouble)
     const closed = trouble?.kind === 'closed'
     return new MilenaError(

@@ -1,4 +1,6 @@
 /** The stages from `register` on, for a caller that calls them itself. */
+import { OptionsError } from '../errors.ts'
+import { unknownOptions } from '../given.ts'
 import { classOf } from '../words.ts'
 import type { RecordPosition } from '../transport/transport.ts'
 import type { Acceptance } from './acceptance.ts'
@@ -63,6 +65,8 @@ export function promiseOf<Output>(pending: PendingReply): Promise<Reply<Output>>
   })
 }
 
+const known: ReadonlySet<string> = new Set<keyof RegisterOptions<unknown>>(['correlationId', 'onReply'])
+
 /** The caller's own correlation id, in memory of its own. */
 function readOptions<Output>(
   pending: PendingReply,
@@ -70,6 +74,8 @@ function readOptions<Output>(
 ): Buffer | undefined {
   if (given === undefined) return undefined
   const { operation } = pending
+  const problems = unknownOptions(`operation ${operation.name}, register`, given, known)
+  if (problems.length > 0) throw new OptionsError(`operation ${operation.name}, register`, problems)
   const { correlationId, onReply } = tryOrRefuse(operation, 'options', () => ({
     correlationId: given.correlationId,
     onReply: given.onReply,

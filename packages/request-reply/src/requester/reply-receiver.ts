@@ -37,6 +37,7 @@ import { leavesOpen, readReply, type ReadReply } from './read-reply.ts'
 import type { Recovery } from './recovery.ts'
 import type { Reply } from './reply.ts'
 import type { RequesterCounters } from './stats.ts'
+import type { Strays } from './strays.ts'
 
 export interface ReplyReceiverOptions {
   readonly settings: Pick<RequesterSettings, 'instanceId' | 'profile' | 'clock' | 'maxReplyBytes'>
@@ -50,6 +51,8 @@ export interface ReplyReceiverOptions {
   readonly recovery: Recovery | undefined
   /** The reply of a request that stands in the journal was handed over as a late one. */
   onJournaledLate(pending: PendingReply): void
+  /** Told of what matches no request, and of second replies. */
+  readonly strays: Strays
   /** Told what an application's `onReply` threw. */
   onReplyFailed(thrown: unknown): void
   /** Two replies to one request differ. */
@@ -230,10 +233,12 @@ export class ReplyReceiver {
       counters.contradicting++
       this.#options.onContradiction(this.#stray(record).correlationId!, first.position, positionOf(record))
     }
+    if (!isEnd) this.#options.strays.second(record.topic)
     if (replyDuplicate.hasSubscribers) replyDuplicate.publish(this.#stray(record))
   }
 
   #countOwn(record: IncomingRecord): void {
+    this.#options.strays.own()
     this.#options.counters.ownRecordsRead++
     this.#options.counters.ownBytesRead += record.size
   }
@@ -241,6 +246,7 @@ export class ReplyReceiver {
   #receiveUnknown(record: IncomingRecord, id: string): void {
     const { early, recovery } = this.#options
     if (recovery?.take(id, record)) return this.#countOwn(record)
+    this.#options.strays.unmatched(record, id !== '')
     if (early === undefined || id === '') this.countForeign(record)
     else early.keep(id, record)
   }

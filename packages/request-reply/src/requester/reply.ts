@@ -18,7 +18,7 @@ export interface RequestOptions {
   readonly signal?: AbortSignal | undefined
   /** Headers to send along. Those of the names that the library itself uses (`docs/headers.md`) are left out. */
   readonly headers?: HeaderInput | undefined
-  /** The record key, instead of the operation's. */
+  /** The record key, instead of the operation's; `null` for none. Left out, or `undefined`: the operation's. */
   readonly key?: string | Uint8Array | null | undefined
   /** Where the reply is to go: which of the requester's reply topics (`replyRouting`), by its name. Default: the first. */
   readonly replyTopic?: string | undefined

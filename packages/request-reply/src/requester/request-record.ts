@@ -15,9 +15,9 @@ import {
   timeoutHeader,
 } from '../wire/milena.ts'
 import type { ReplyAddress, WireProfile } from '../wire/profile.ts'
+import { said } from '../words.ts'
 import type { PendingReply } from './pending.ts'
 import { refused, tryOrRefuse, type GivenKey } from './read-options.ts'
-import { said } from './options.ts'
 
 /** The largest numbers that fit the headers' bounds. */
 const latestDeadline = 10 ** headerBounds.deadline - 1
@@ -140,10 +140,11 @@ export function chooseKey(operation: AnyOperation, value: unknown, given: GivenK
   if (given === undefined && operation.key === undefined) return null
   return tryOrRefuse(operation, 'key', () => {
     const key = given === undefined ? operation.key!(value as never) : given
-    if (key === null || key === undefined) return null
+    if (key === null) return null
     if (typeof key === 'string') return Buffer.from(key)
     if (key instanceof Uint8Array) return Buffer.from(key)
-    throw refused(operation, `key must be a string, bytes or null, not ${said(key)}`)
+    const none = key === undefined ? '; where there may be no key, it gives null' : ''
+    throw refused(operation, `key must be a string, bytes or null, not ${said(key)}${none}`)
   })
 }
 

@@ -1,5 +1,6 @@
 import type { AnyOperation } from '../contract/operation.ts'
-import { OptionsError, unknownOptions } from '../errors.ts'
+import { OptionsError } from '../errors.ts'
+import { unknownOptions } from '../given.ts'
 import { tryOrRefuse } from './read-options.ts'
 import type { RequestOptions } from './reply.ts'
 
@@ -24,6 +25,8 @@ const known: ReadonlySet<string> = new Set<keyof SendOptions>([
 /** @throws OptionsError of options that a request without a reply cannot have */
 export function refuseSendOptions(operation: AnyOperation, options: object | undefined): void {
   if (typeof options !== 'object' || options === null) return // what is no object is told of where it is read
-  const problems = tryOrRefuse(operation, 'options', () => unknownOptions(options, known))
+  const problems = tryOrRefuse(operation, 'options', () =>
+    unknownOptions(`operation ${operation.name}`, options, known),
+  )
   if (problems.length > 0) throw new OptionsError(`operation ${operation.name}, sent one way`, problems)
 }

@@ -3,8 +3,9 @@
  * to be one, read elsewhere. It is validated and encoded as a requester does.
  */
 import { encodeRequest, refuseReserved } from './encoding.ts'
-import { untyped, type AnyOperation, type Operation } from '../contract/operation.ts'
-import { OptionsError, unknownOptions } from '../errors.ts'
+import { problemOfOperation, untyped, type AnyOperation, type Operation } from '../contract/operation.ts'
+import { OptionsError } from '../errors.ts'
+import { problemsOfParts, unknownOptions } from '../given.ts'
 import { systemRandom, type RandomBytes } from '../random.ts'
 import type { OutgoingRecord } from '../transport/transport.ts'
 import type { HeaderInput, RawHeader } from '../wire/headers.ts'
@@ -71,6 +72,8 @@ export async function requestRecord<RequestInput, RequestOutput, ReplyInput, Rep
   options: RequestRecordOptions = {},
 ): Promise<RequestRecord> {
   const operation = untyped(typed)
+  const problem = problemOfOperation(operation)
+  if (problem !== undefined) throw new OptionsError('requestRecord', [problem])
   refuseOptions(operation, options)
   const { profile = springProfile, random = systemRandom, replyTo, deadline } = options
   const reserved = new ReservedHeaders(profile)
@@ -100,8 +103,11 @@ export async function requestRecord<RequestInput, RequestOutput, ReplyInput, Rep
 }
 
 function refuseOptions(operation: AnyOperation, options: RequestRecordOptions): void {
+  const problems = [
+    ...unknownOptions(`operation ${operation.name}`, options, known),
+    ...problemsOfParts(options),
+  ]
   const { partition, replyTo, correlationId, idempotencyKey, deadline } = options
-  const problems = unknownOptions(options, known)
   if (partition === undefined && operation.partition !== undefined)
     problems.push(
       'partition must be given: how many there are, which its own choice needs, is not known here',
@@ -122,6 +128,8 @@ function isPartition(value: unknown): boolean {
   return Number.isSafeInteger(value) && (value as number) >= 0
 }
 
-function isAddress({ topic, partition }: ReplyAddress): boolean {
+function isAddress(given: ReplyAddress | null): boolean {
+  if (typeof given !== 'object' || given === null) return false
+  const { topic, partition } = given
   return typeof topic === 'string' && topic !== '' && (partition === undefined || isPartition(partition))
 }

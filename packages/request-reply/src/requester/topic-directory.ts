@@ -58,7 +58,9 @@ export class TopicDirectory {
       const spec = { name, partitions: developmentPartitions }
       const { partitions } = await requireTopic(this.#transport, spec, this.#create)
       const known = this.#topics.get(name)
-      if (known !== undefined) known.partitions = partitions
+      // Topics only grow: fewer is what a broker says that lags behind, and would send a key's requests elsewhere. A topic
+      // that was made anew with fewer is told by `doubt`.
+      if (known !== undefined && !(Number(known.partitions) > partitions)) known.partitions = partitions
       return partitions
     } catch (error) {
       const known = this.#topics.get(name)

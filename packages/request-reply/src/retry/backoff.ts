@@ -1,4 +1,6 @@
 import { OptionsError } from '../errors.ts'
+import { problemsOfSwitches, unknownOptions } from '../given.ts'
+import { said } from '../words.ts'
 import { problemOfDuration } from './options.ts'
 
 /**
@@ -29,14 +31,26 @@ export interface ExponentialOptions {
   readonly jitter?: boolean
 }
 
-/** Longer each time. */
-export function exponential({ first, factor = 2, most, jitter = true }: ExponentialOptions): Backoff {
+const known: ReadonlySet<string> = new Set<keyof ExponentialOptions>(['first', 'factor', 'most', 'jitter'])
+
+/**
+ * Longer each time.
+ *
+ * @throws OptionsError `MILENA_OPTIONS_INVALID`
+ */
+export function exponential(options: ExponentialOptions): Backoff {
+  const problems = [
+    ...unknownOptions('exponential', options, known),
+    ...problemsOfSwitches(options, ['jitter']),
+  ]
+  if (problems.length > 0) throw new OptionsError('exponential', problems)
+  const { first, factor = 2, most, jitter = true } = options
   refuse('exponential', [
     ['first', first],
     ['most', most],
   ])
-  if (!(factor >= 1 && factor < Infinity))
-    throw new OptionsError('exponential', [`factor must be a number from 1 on, not ${factor}`])
+  if (!(typeof factor === 'number' && factor >= 1 && factor < Infinity))
+    throw new OptionsError('exponential', [`factor must be a number from 1 on, not ${said(factor)}`])
   return (tries, random) => {
     const longest = Math.min(most, first * factor ** (tries - 1))
     return jitter ? random() * longest : longest

@@ -1,5 +1,6 @@
 import type { AnyOperation } from '../contract/operation.ts'
-import { OptionsError, unknownOptions } from '../errors.ts'
+import { OptionsError } from '../errors.ts'
+import { unknownOptions } from '../given.ts'
 import type { FurtherTopic, ReplierExtension, ReplierOpening } from '../replier/extension.ts'
 import type { Outcome } from '../replier/outcome.ts'
 import type { RawRequest } from '../replier/raw-request.ts'
@@ -44,12 +45,12 @@ const mostTopics = 20
  * @throws OptionsError `MILENA_OPTIONS_INVALID`, listing every problem.
  */
 export function retryTopics(options: RetryTopicsOptions = {}): RecordMiddleware {
+  const problems = unknownOptions('retryTopics', options, known)
   const {
     delays = [1_000, 10_000, 60_000],
     topic: nameOf = (base, place) => `${base}-retry-${place}`,
     retryable = isRetryable,
   } = options
-  const problems = unknownOptions(options, known)
   if (!Array.isArray(delays) || delays.length === 0 || delays.length > mostTopics)
     problems.push(`delays must be a list of 1 to ${mostTopics} numbers`)
   else problems.push(...delays.flatMap((delay, i) => problemOfDuration(`delays[${i}]`, delay) ?? []))

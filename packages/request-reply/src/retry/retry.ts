@@ -1,4 +1,5 @@
-import { OptionsError, unknownOptions } from '../errors.ts'
+import { OptionsError } from '../errors.ts'
+import { problemsOfParts, unknownOptions } from '../given.ts'
 import type { RandomBytes } from '../random.ts'
 import type { Outcome } from '../replier/outcome.ts'
 import type { RawRequest } from '../replier/raw-request.ts'
@@ -42,9 +43,11 @@ const known: ReadonlySet<string> = new Set<keyof RetryOptions>([
  * @throws OptionsError `MILENA_OPTIONS_INVALID`, listing every problem.
  */
 export function retry(options: RetryOptions = {}): RecordMiddleware {
+  const unknown = unknownOptions('retry', options, known)
   const { attempts = 4, backoff = fixed(1_000), maxTime, retryable = isRetryable } = options
   const problems = [
-    ...unknownOptions(options, known),
+    ...unknown,
+    ...problemsOfParts(options),
     ...(Number.isSafeInteger(attempts) && attempts >= 1 ? [] : ['attempts must be a whole number from 1 on']),
     ...(maxTime === undefined ? [] : [problemOfDuration('maxTime', maxTime) ?? []].flat()),
     ...[problemOfFunction('backoff', backoff) ?? [], problemOfFunction('retryable', retryable) ?? []].flat(),

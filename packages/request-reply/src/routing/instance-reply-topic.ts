@@ -10,8 +10,9 @@
  */
 import { problemOfTopic } from '../contract/operation.ts'
 import { OptionsError } from '../errors.ts'
+import { unknownOptions } from '../given.ts'
 import type { TopicSpec } from '../transport/transport.ts'
-import { errorOf } from '../words.ts'
+import { errorOf, said } from '../words.ts'
 import { Housekeeping, isClosed, LeaseTable, renewalInterval } from './leases.ts'
 import { answering, refuseLivingOwner } from './living-owner.ts'
 import { OwnLease } from './own-lease.ts'
@@ -36,24 +37,42 @@ export interface InstanceReplyTopicOptions {
   readonly sweepAfter?: number
 }
 
+const known: ReadonlySet<string> = new Set<keyof InstanceReplyTopicOptions>([
+  'prefix',
+  'partitions',
+  'replicationFactor',
+  'configs',
+  'sweepAfter',
+])
+
 /** @throws OptionsError `MILENA_OPTIONS_INVALID` */
 export function instanceReplyTopic(options: InstanceReplyTopicOptions): ReplyRouting {
+  const problems = unknownOptions('instanceReplyTopic', options, known)
   const { prefix, partitions = 1, sweepAfter = 600_000 } = options
-  const problems: string[] = []
   const prefixProblem = problemOfTopic(prefix)
   if (prefixProblem !== undefined) problems.push(`prefix ${prefixProblem}`)
   if (!Number.isSafeInteger(partitions) || partitions < 1) {
-    problems.push(`partitions must be a whole number of at least 1, not ${partitions}`)
+    problems.push(`partitions must be a whole number of at least 1, not ${said(partitions)}`)
   }
-  if (!(sweepAfter >= 6 * renewalInterval)) {
-    problems.push(`sweepAfter must be at least ${6 * renewalInterval} ms, not ${sweepAfter}`)
+  if (!(typeof sweepAfter === 'number' && sweepAfter >= 6 * renewalInterval)) {
+    problems.push(`sweepAfter must be at least ${6 * renewalInterval} ms, not ${said(sweepAfter)}`)
   }
+  const { replicationFactor, configs } = options
+  if (replicationFactor !== undefined && !(Number.isSafeInteger(replicationFactor) && replicationFactor >= 1))
+    problems.push(`replicationFactor must be a whole number of at least 1, not ${said(replicationFactor)}`)
+  if (configs !== undefined && !isTexts(configs))
+    problems.push("configs must be an object of texts, such as { 'retention.ms': '3600000' }")
   if (problems.length > 0) throw new OptionsError('instanceReplyTopic', problems)
   return {
     name: 'instanceReplyTopic',
     topicOf: (instanceId) => prefix + instanceId,
     open: (context) => open(options, sweepAfter, context),
   }
+}
+
+function isTexts(configs: unknown): boolean {
+  if (typeof configs !== 'object' || configs === null) return false
+  return Object.values(configs).every((value) => typeof value === 'string')
 }
 
 async function open(

@@ -10,10 +10,11 @@
  * partition for itself, and replies that stood in a topic that was deleted.
  */
 import { OptionsError } from '../errors.ts'
+import { unknownOptions } from '../given.ts'
 import { problemOfTopic } from '../contract/operation.ts'
 import { partitionForKey } from '../transport/partitioner.ts'
 import { requireTopic } from '../transport/topics.ts'
-import { errorOf } from '../words.ts'
+import { errorOf, said } from '../words.ts'
 import { Housekeeping, isClosed, LeaseTable, leaseValidity, renewalInterval, type Lease } from './leases.ts'
 import { answering, refuseLivingOwner } from './living-owner.ts'
 import { OwnLease } from './own-lease.ts'
@@ -42,12 +43,19 @@ const defaultPartitions = 12
  */
 const leastSettlingTime = 50
 const settlingTimes = 5
+/**
+ * Milliseconds at most. What takes longer waits for a coordinator, as everybody does: when there is one again, those who
+ * waited write within a pause of each other.
+ */
+const longestSettlingTime = 500
 /** How often another partition is tried when somebody else took the same one. */
 const attempts = 5
 
+const known: ReadonlySet<string> = new Set<keyof ReplyPartitionOptions>(['topic', 'partition', 'partitions'])
+
 /** @throws OptionsError `MILENA_OPTIONS_INVALID` */
 export function replyPartition(options: ReplyPartitionOptions): ReplyRouting {
-  const problems: string[] = []
+  const problems = unknownOptions('replyPartition', options, known)
   const topicProblem = problemOfTopic(options.topic)
   if (topicProblem !== undefined) problems.push(`topic ${topicProblem}`)
   for (const [name, least] of [
@@ -56,7 +64,7 @@ export function replyPartition(options: ReplyPartitionOptions): ReplyRouting {
   ] as const) {
     const value = options[name]
     if (value !== undefined && (!Number.isSafeInteger(value) || value < least)) {
-      problems.push(`${name} must be a whole number of at least ${least}, not ${value}`)
+      problems.push(`${name} must be a whole number of at least ${least}, not ${said(value)}`)
     }
   }
   if (problems.length > 0) throw new OptionsError('replyPartition', problems)
@@ -140,7 +148,7 @@ async function takePartition(
       await lease.renew()
       if (free.length === 0) return lease
       longest = Math.max(longest, clock.monotonic() - lookedAt)
-      const settling = Math.max(leastSettlingTime, settlingTimes * longest)
+      const settling = Math.min(Math.max(leastSettlingTime, settlingTimes * longest), longestSettlingTime)
       await new Promise<void>((resolve) => clock.schedule(settling, resolve))
       const seen = (await leases.read([topic])).find((each) => each.partition === partition)
       if (seen?.owner === instanceId) return lease

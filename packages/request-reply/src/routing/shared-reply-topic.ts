@@ -9,7 +9,9 @@
  */
 import { problemOfTopic } from '../contract/operation.ts'
 import { OptionsError } from '../errors.ts'
+import { unknownOptions } from '../given.ts'
 import { requireTopic } from '../transport/topics.ts'
+import { said } from '../words.ts'
 import { ReplyTopic } from './reply-topic.ts'
 import { startOf } from './resume.ts'
 import type { OpenReplyRouting, ReplyRouting, RoutingContext } from './routing.ts'
@@ -21,14 +23,16 @@ export interface SharedReplyTopicOptions {
   readonly partitions?: number
 }
 
+const known: ReadonlySet<string> = new Set<keyof SharedReplyTopicOptions>(['topic', 'partitions'])
+
 /** @throws OptionsError `MILENA_OPTIONS_INVALID` */
 export function sharedReplyTopic(options: SharedReplyTopicOptions): ReplyRouting {
+  const problems = unknownOptions('sharedReplyTopic', options, known)
   const { topic, partitions = 6 } = options
-  const problems: string[] = []
   const topicProblem = problemOfTopic(topic)
   if (topicProblem !== undefined) problems.push(`topic ${topicProblem}`)
   if (!Number.isSafeInteger(partitions) || partitions < 1) {
-    problems.push(`partitions must be a whole number of at least 1, not ${partitions}`)
+    problems.push(`partitions must be a whole number of at least 1, not ${said(partitions)}`)
   }
   if (problems.length > 0) throw new OptionsError('sharedReplyTopic', problems)
   return {

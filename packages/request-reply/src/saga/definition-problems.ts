@@ -1,5 +1,6 @@
 import { isTimeout, longestTimeout } from '../contract/operation.ts'
-import { unknownOptions } from '../errors.ts'
+import { isSchema } from '../contract/payload.ts'
+import { unknownOptions } from '../given.ts'
 import { classOf, foreign } from '../words.ts'
 import type { CompensationOptions, SagaOptions, StepOptions, StepRetry } from './definition-options.ts'
 
@@ -29,7 +30,7 @@ type Given = Readonly<Record<string, unknown>>
 export function problemsOfSaga(options: unknown): string[] {
   if (!isObject(options)) return [`its definition must be an object, not ${classOf(options)}`]
   const { name, input, deadline, changed } = options
-  const problems = unknownOptions(options, sagaOptions)
+  const problems = unknownOptions('a saga', options, sagaOptions)
   const nameProblem = problemOfName(name)
   if (nameProblem !== undefined) problems.push(`name ${nameProblem}`)
   if (input !== undefined && !isSchema(input)) problems.push('input must be a Standard Schema')
@@ -52,7 +53,7 @@ export function problemsOfStep(
   if (!isWork(action)) problems.push(`its action ${wanted}`)
   if (!isObject(options)) return [...problems, `its options must be an object, not ${classOf(options)}`]
   const { compensate, timeout, retry, idempotent, compensation } = options
-  problems.push(...unknownOptions(options, stepOptions))
+  problems.push(...unknownOptions('a step of a saga', options, stepOptions))
   if (compensate !== undefined && !isWork(compensate)) problems.push(`compensate ${wanted}`)
   duration(problems, 'timeout', timeout)
   if (idempotent !== undefined && typeof idempotent !== 'boolean') {
@@ -60,7 +61,9 @@ export function problemsOfStep(
   }
   if (retry !== undefined) {
     if (isObject(retry)) {
-      problems.push(...unknownOptions(retry, retryOptions).map((problem) => `retry: ${problem}`))
+      problems.push(
+        ...unknownOptions('retry of a step', retry, retryOptions).map((problem) => `retry: ${problem}`),
+      )
       wholeNumber(problems, 'retry.attempts', retry.attempts)
       backoff(problems, 'retry.backoff', retry.backoff)
     } else problems.push('retry must be an object')
@@ -68,7 +71,9 @@ export function problemsOfStep(
   if (compensation !== undefined) {
     if (isObject(compensation)) {
       problems.push(
-        ...unknownOptions(compensation, compensationOptions).map((problem) => `compensation: ${problem}`),
+        ...unknownOptions('compensation of a step', compensation, compensationOptions).map(
+          (problem) => `compensation: ${problem}`,
+        ),
       )
       duration(problems, 'compensation.timeout', compensation.timeout)
       duration(problems, 'compensation.stuckAfter', compensation.stuckAfter)
@@ -115,12 +120,6 @@ function backoff(problems: string[], name: string, value: unknown): void {
     problems.push(`${name} must be fixed(), exponential() or a function`)
 }
 
-function isSchema(value: unknown): boolean {
-  if (value === null || (typeof value !== 'object' && typeof value !== 'function')) return false
-  const standard = (value as { '~standard'?: { validate?: unknown } | null })['~standard']
-  return typeof standard?.validate === 'function'
-}
-
 function isObject(value: unknown): value is Given {
-  return typeof value === 'object' && value !== null
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

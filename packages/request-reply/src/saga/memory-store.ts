@@ -1,4 +1,6 @@
 import { systemClock, type Clock } from '../clock.ts'
+import { OptionsError } from '../errors.ts'
+import { problemsOfParts, unknownOptions } from '../given.ts'
 import { waitingFor, type SagaStatus } from './status.ts'
 import type {
   ClaimedSaga,
@@ -32,6 +34,8 @@ interface Kept {
   readonly place: number
 }
 
+const known: ReadonlySet<string> = new Set(['clock'])
+
 /** Sagas in memory: for tests, and for what may be lost with the process. */
 export class MemorySagaStore implements SagaStore<MemoryTransaction> {
   readonly #clock: Clock
@@ -41,6 +45,8 @@ export class MemorySagaStore implements SagaStore<MemoryTransaction> {
   #places = 0
 
   constructor(options: { readonly clock?: Clock | undefined } = {}) {
+    const problems = [...unknownOptions('MemorySagaStore', options, known), ...problemsOfParts(options)]
+    if (problems.length > 0) throw new OptionsError('MemorySagaStore', problems)
     this.#clock = options.clock ?? systemClock
   }
 

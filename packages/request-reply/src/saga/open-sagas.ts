@@ -1,9 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
 import { validate } from '../contract/payload.ts'
 import { MilenaError, OptionsError, ValidationError } from '../errors.ts'
+import { closeTimeout, unknownOptions } from '../given.ts'
 import type { RecordMiddleware } from '../replier/record-middleware.ts'
 import { Warnings } from '../warnings.ts'
-import { foreign, wordsOf } from '../words.ts'
+import { classOf, errorOf, foreign, said, wordsOf } from '../words.ts'
 import { AtWork } from './at-work.ts'
 import { ClaimedStore, wait } from './claimed.ts'
 import { Completing } from './completing.ts'
@@ -28,6 +29,7 @@ import { watchChanges } from './watching.ts'
 const removal = { portion: 1_000, interval: 60_000 }
 /** The most runs whose sagas others have that are looked at in a round. */
 const mostLooks = 500
+const knownOfWatch: ReadonlySet<string> = new Set(['signal'])
 /** Milliseconds that `close` waits for the store when everything was aborted. */
 const closingTime = 5_000
 /**
@@ -115,6 +117,10 @@ export class OpenSagas implements Sagas {
   }
 
   watch(options: { readonly signal?: AbortSignal | undefined } = {}): AsyncIterable<SagaStatus> {
+    const problems = unknownOptions('sagas.watch', options, knownOfWatch)
+    if (options.signal !== undefined && !((options.signal as unknown) instanceof AbortSignal))
+      problems.push(`signal must be an AbortSignal, not ${classOf(options.signal)}`)
+    if (problems.length > 0) throw new OptionsError('sagas.watch', problems)
     const { store, clock, interval } = this.#settings
     const signals = [this.#abort.signal, ...(options.signal === undefined ? [] : [options.signal])]
     return watchChanges(store, clock, interval, this.#trouble, AbortSignal.any(signals))
@@ -153,9 +159,17 @@ export class OpenSagas implements Sagas {
     })
   }
 
-  close({
-    timeout = this.#settings.drainTimeout,
-  }: { readonly timeout?: number | undefined } = {}): Promise<void> {
+  close(options?: { readonly timeout?: number | undefined }): Promise<void> {
+    let timeout: unknown
+    try {
+      timeout = closeTimeout('sagas.close', options, this.#settings.drainTimeout)
+    } catch (error) {
+      return Promise.reject(errorOf(error))
+    }
+    if (typeof timeout !== 'number' || !(timeout >= 0)) {
+      const problem = `timeout must be a number of milliseconds from 0 on, not ${said(timeout)}`
+      return Promise.reject(new OptionsError('sagas.close', [problem]))
+    }
     return (this.#closing ??= this.#close(timeout))
   }
 

@@ -1,9 +1,10 @@
 import { systemClock, type Clock } from '../clock.ts'
 import { isTimeout, longestTimeout } from '../contract/operation.ts'
-import { OptionsError, unknownOptions } from '../errors.ts'
+import { OptionsError } from '../errors.ts'
+import { problemsOfParts, unknownOptions } from '../given.ts'
 import { systemRandom, type RandomBytes } from '../random.ts'
 import { problemOfLogger, type Logger } from '../warnings.ts'
-import { classOf } from '../words.ts'
+import { classOf, said } from '../words.ts'
 import type { AnySaga } from './definition.ts'
 import type { SagaOutbox, SagaRequester } from './outbox.ts'
 import type { SagaStore } from './store.ts'
@@ -76,10 +77,10 @@ export function readSagasOptions<Transaction>(options: SagasOptions<Transaction>
   if (typeof given !== 'object' || given === null) {
     throw new OptionsError('createSagas', [`the options must be an object, not ${classOf(given)}`])
   }
-  const problems = unknownOptions(given, known)
+  const problems = [...unknownOptions('createSagas', given, known), ...problemsOfParts(given)]
   const wholeNumber = (name: string, value: number | undefined, least: number, most: number): void => {
     if (value === undefined || (Number.isSafeInteger(value) && value >= least && value <= most)) return
-    problems.push(`${name} must be a whole number from ${least} to ${most}, not ${value}`)
+    problems.push(`${name} must be a whole number from ${least} to ${most}, not ${said(value)}`)
   }
   const { lease = 10_000, interval = 500 } = options
   if (typeof options.store?.save !== 'function') problems.push('store must be a SagaStore')

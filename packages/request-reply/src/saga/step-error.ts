@@ -1,4 +1,5 @@
-import type { Effect } from '../errors.ts'
+import { OptionsError, type Effect } from '../errors.ts'
+import { unknownOptions } from '../given.ts'
 
 export interface StepErrorOptions extends ErrorOptions {
   /** In words of the application's, such as `INSUFFICIENT_FUNDS`; stored and listed. */
@@ -9,6 +10,8 @@ export interface StepErrorOptions extends ErrorOptions {
   readonly retryable?: boolean | undefined
 }
 
+const known: ReadonlySet<string> = new Set<keyof StepErrorOptions>(['cause', 'code', 'effect', 'retryable'])
+
 /**
  * Thrown by a step that knows more than that it failed. Of any other error nothing is known, unless it has these two
  * properties itself, as every `MilenaError` has: then its effect is unknown, and trying again can help.
@@ -18,7 +21,10 @@ export class StepError extends Error {
   readonly effect: Effect
   readonly retryable: boolean
 
+  /** @throws OptionsError of options that there are not */
   constructor(message: string, options: StepErrorOptions = {}) {
+    const problems = unknownOptions('StepError', options, known)
+    if (problems.length > 0) throw new OptionsError('StepError', problems)
     super(message, options)
     this.code = options.code
     this.effect = options.effect ?? 'none'

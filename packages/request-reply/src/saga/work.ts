@@ -8,6 +8,10 @@
  *                        process, the reply completes the step whenever it comes
  */
 import type { AnyOperation, Operation } from '../contract/operation.ts'
+import { OptionsError } from '../errors.ts'
+import { unknownOptions } from '../given.ts'
+
+const knownOfCommand: ReadonlySet<string> = new Set(['replyTo'])
 
 /** What a step is told. */
 export interface StepContext<Input, Results> {
@@ -109,6 +113,8 @@ export function command<Context, RequestInput, RequestOutput, ReplyInput, ReplyO
   request: (context: Context) => RequestInput,
   options: { readonly replyTo: string | ((context: Context) => string) },
 ): CommandWork<Context, ReplyOutput> {
+  const problems = unknownOptions('command', options, knownOfCommand)
+  if (problems.length > 0) throw new OptionsError('command', problems)
   const { replyTo } = options
   return { kind: 'command', operation: operation as never, request, replyTo }
 }

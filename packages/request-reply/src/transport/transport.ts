@@ -45,10 +45,14 @@ export type TroubleKind =
   | 'partition-missing'
   /** The brokers refuse this user a right, or its login. */
   | 'not-authorized'
-  /** No broker has answered for so long that no election explains it. */
+  /** No broker has answered for 2 s. It may pass: nothing is refused for it, what is sent waits. */
+  | 'away'
+  /** No broker has answered for so long that no election explains it, or none can be reached where it says that it is. */
   | 'unreachable'
   /** What stands in the log cannot be read. */
   | 'unreadable'
+  /** Somebody else's transaction is open and keeps what stands behind it from being read. */
+  | 'transaction-open'
   /** The group has gone on without this member, or another process has its name. */
   | 'not-a-member'
   /** The transport was closed: this trouble does not end. */
@@ -125,10 +129,23 @@ export interface Tail extends AsyncDisposable {
   close(): Promise<void>
 }
 
+/** Why a member has lost a partition. */
+export type LossReason =
+  /** Somebody else has it, or may have it: what is in hand may be done twice. */
+  | 'taken'
+  /**
+   * What was read is not in the log any more: the topic was deleted (and made anew), or the log was cut by an unclean
+   * election or a restored backup. Offsets name other records from now on, and what was in hand does not come again.
+   */
+  | 'log-gone'
+
 export interface GroupOptions extends ReadingListener {
   readonly groupId: string
   readonly topics: readonly string[]
-  /** Where to begin in a partition for which the group has committed nothing. */
+  /**
+   * Where to begin in a partition for which the group has committed nothing. One that is added to its topic while the
+   * member is there begins with its first record: nobody could have read it before.
+   */
   readonly from: StartPosition
   /** Static membership (KIP-345): a restart under the same id within the session timeout moves no partition. */
   readonly groupInstanceId?: string | undefined
@@ -165,15 +182,20 @@ export interface GroupOptions extends ReadingListener {
   onRevoked(partitions: readonly TopicPartition[]): Promise<void>
   /** Milliseconds that `onRevoked` may take; default 10 000. */
   readonly drainTimeout?: number | undefined
-  /** These partitions were already lost to somebody else: what is in hand may be done twice, nothing can be committed. */
-  onLost(partitions: readonly TopicPartition[]): void
+  /**
+   * These partitions are lost already, without `onRevoked`: nothing of what was handed over can be committed any more. Where
+   * the member keeps a partition whose log is gone, `onAssigned` follows, as for one that it did not have before.
+   */
+  onLost(partitions: readonly TopicPartition[], why?: LossReason): void
 }
 
 /** A member of a consumer group. */
 export interface GroupMembership extends AsyncDisposable {
   /**
    * Commits, per partition, the offset of the next record to read. Fenced by the generation in which the partition
-   * was assigned: a commit of a partition that is no longer held is refused, never applied over another member's.
+   * was assigned: a commit of a partition that is no longer held is refused, never applied over another member's. So is
+   * one that was left over from an earlier time that the partition was held: before it is known where reading begins, of
+   * less than the group had committed by then, or of a log that is gone.
    * More metadata than the brokers take (Apache Kafka's `offset.metadata.max.bytes`) is refused with
    * `MILENA_BROKER_ERROR`, not retryable; nothing is committed for that partition then.
    */
@@ -243,8 +265,9 @@ export interface Transport extends AsyncDisposable {
   tail(options: TailOptions): Promise<Tail>
   /**
    * Joins a group; resolves when the partitions of the first assignment, which may be none, are at their positions: what
-   * is appended from then on is read. A partition whose leader does not answer keeps it no longer than 2 s. Records
-   * come after it has resolved, not before.
+   * is appended from then on is read. A partition whose leader does not answer keeps it no longer than 2 s; with
+   * `from: 'latest'` no longer than 20 s, since what comes before its end is known would never be read. Records come
+   * after it has resolved, not before.
    */
   join(options: GroupOptions): Promise<GroupMembership>
   /** The topics that exist, among those named or of all. A missing one is left out, never created. */

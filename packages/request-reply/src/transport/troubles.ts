@@ -72,6 +72,15 @@ export class Troubles {
   }
 }
 
+/** Those that stop (part of) the reading; brokers that are only away for a moment do not yet. */
+export function stoppingOf(troubles: readonly Trouble[]): readonly Trouble[] {
+  return troubles.some(isPassing) ? troubles.filter((one) => !isPassing(one)) : troubles
+}
+
+function isPassing({ kind }: Trouble): boolean {
+  return kind === 'away'
+}
+
 /** What kind of trouble an error is that lasts. */
 export function troubleKind(error: unknown): TroubleKind {
   if (!(error instanceof MilenaError)) return 'unreachable'

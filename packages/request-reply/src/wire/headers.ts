@@ -2,6 +2,8 @@
  * Record headers as Kafka stores them: a list, in order, in which a name may occur more than once.
  * Readers take the *last* header of a name, as Spring for Apache Kafka does.
  */
+import { classOf } from '../words.ts'
+
 export type RawHeader = readonly [name: Buffer, value: Buffer | null]
 
 /** The value of the last header with this name; `null` when its value is null, `undefined` when there is none. */
@@ -31,6 +33,8 @@ export type HeaderInput = Readonly<Record<string, string | Uint8Array | null>>
  * @throws TypeError that names the header whose value is something else.
  */
 export function encodeHeaders(headers: HeaderInput): RawHeader[] {
+  if (typeof headers !== 'object' || (headers as unknown) === null)
+    throw new TypeError(`headers must be an object, not ${classOf(headers)}`)
   return Object.entries(headers).map(([name, value]) => toHeader(name, value))
 }
 

@@ -56,13 +56,16 @@ describe('a limit on silence', () => {
       call.answer(offer([ECHO, 0, 0]))
       call.socket.removeAllListeners('data')
       let length = 0
+      const begun = performance.now()
       call.socket.on('data', (piece) => {
-        // All that lies in the operating system's buffers meanwhile is read within the limit.
-        call.socket.pause()
-        setTimeout(() => call.socket.resume(), 5)
+        // Then quickly: what the operating systems hold of it is none of what is seen going out.
+        if (performance.now() - begun < 2.5 * limit) {
+          call.socket.pause()
+          setTimeout(() => call.socket.resume(), 20)
+        }
         length += piece.length
         if (length > request.length)
-          call.socket.write(Buffer.from('0000000e000000010000000000000002' + '0707', 'hex'))
+          call.socket.write(Buffer.from('0000000e0000000100000000000000020707', 'hex'))
       })
       return true
     })
@@ -87,21 +90,41 @@ describe('a limit on silence', () => {
   })
 })
 
+test('an answer that came just before the limit is read, although the process was held up until it was over', async () => {
+  await using broker = await startScriptedBroker((call) => {
+    if (call.key !== ECHO) return false
+    const over = performance.now() + SILENCE * 1.05
+    setTimeout(() => {
+      call.answer(echoed(call.body))
+      // The answer lies in the socket when the last look is due.
+      setImmediate(() => {
+        while (performance.now() < over);
+      })
+    }, SILENCE * 0.85)
+    return true
+  })
+  await withPool(broker, options, async (pool, address) => {
+    assert.deepEqual(await (await pool.get(address)).ask(echo, Buffer.from('x')), Buffer.from('x'))
+  })
+})
+
 describe('a connection that was not used for a while', () => {
   test('and that a firewall has forgotten meanwhile is noticed by a companion of the next request', async (t) => {
     let isForgotten = false
     const companions: number[] = []
     await using broker = await startScriptedBroker((call) => {
       if (isForgotten && call.key === API_VERSIONS) companions.push(call.connection)
-      return isForgotten && call.connection === 0
+      return isForgotten && call.connection < 2
     })
-    await withPool(broker, { requestTimeout: 60_000 }, async (pool, address) => {
+    await withPool(broker, { requestTimeout: 60_000 }, async (pool, address, connections) => {
       const connection = await pool.get(address)
+      const other = await connections.open().get(address)
       isForgotten = true
       moveClock(t, 5_000)
       // The limit on silence is a minute: it is the companion's that ends it.
       await assert.rejects(connection.ask(echo, Buffer.from('x')), /not a byte/)
       assert.deepEqual(companions, [0])
+      assert.equal(other.open, false, 'the other one was not used for as long')
       assert.deepEqual(await (await pool.get(address)).ask(echo, Buffer.from('x')), Buffer.from('x'))
     })
   })

@@ -34,6 +34,17 @@ test('a connection that is cut while it is made rejects at once, and its pool cl
   await pool.close()
 })
 
+test('who asks for a connection right after one was cut gets another one', async () => {
+  const pool = connections.open()
+  const cut = assert.rejects(pool.get(broker), /given up/)
+  pool.cut(broker)
+  const connected = once(server, 'connection')
+  const asked = pool.get(broker)
+  await cut
+  await connected
+  await Promise.all([assert.rejects(asked, /the pool is closed/), pool.close()])
+})
+
 test('a connection that is cut while the broker’s first answer is awaited rejects at once (trap N12)', async () => {
   const pool = connections.open()
   const connected = once(server, 'connection')

@@ -5,6 +5,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Reader, readRecordsBatch } from '@platformatic/kafka'
 import type { BrokerNode, Leader, TopicState } from '../../src/transport/kafka/cluster/metadata.ts'
+import type { Patience } from '../../src/transport/kafka/sending/broker-sender.ts'
 import type { PartitionBatch, PartitionResult } from '../../src/transport/kafka/sending/produce.ts'
 import type { SenderCluster } from '../../src/transport/kafka/sending/sender.ts'
 
@@ -21,6 +22,7 @@ export interface SeenBatch {
 
 export interface SeenRequest {
   readonly node: number
+  readonly patience: Patience
   readonly batches: readonly SeenBatch[]
 }
 
@@ -43,7 +45,7 @@ export type Behaviour = (request: SeenRequest) => Promise<PartitionResult[]> | u
 
 export class FakeCluster implements SenderCluster {
   readonly requests: SeenRequest[] = []
-  /** More than one request in flight at a broker, or more than one batch of a partition: must stay empty. */
+  /** More than one request in flight at a broker on one way, or more than one batch of a partition: must stay empty. */
   readonly violations: string[] = []
   refreshes = 0
   producerIds = 0
@@ -56,7 +58,7 @@ export class FakeCluster implements SenderCluster {
   readonly #next = new Map<string, TopicState>()
   readonly #logs = new Map<string, Log>()
   readonly #listeners = new Set<() => void>()
-  readonly #inFlight = new Map<number, number>()
+  readonly #inFlight = new Map<string, number>()
 
   /** Sets who leads each partition, from the next `refresh` on. */
   lead(topic: string, leaders: readonly number[], more: Partial<TopicState> = {}): void {
@@ -168,11 +170,16 @@ export class FakeCluster implements SenderCluster {
     return BigInt(100 + this.producerIds++)
   }
 
-  async produce(node: BrokerNode, batches: readonly PartitionBatch[]): Promise<PartitionResult[]> {
-    const request = { node: node.id, batches: batches.map(decode) }
+  async produce(
+    node: BrokerNode,
+    batches: readonly PartitionBatch[],
+    patience: Patience,
+  ): Promise<PartitionResult[]> {
+    const request = { node: node.id, patience, batches: batches.map(decode) }
     this.requests.push(request)
-    const flying = (this.#inFlight.get(node.id) ?? 0) + 1
-    this.#inFlight.set(node.id, flying)
+    const way = `${patience} ${node.id}`
+    const flying = (this.#inFlight.get(way) ?? 0) + 1
+    this.#inFlight.set(way, flying)
     if (flying > 1) this.violations.push(`${flying} requests in flight at broker ${node.id}`)
     if (new Set(batches.map((one) => `${one.topic}/${one.partition}`)).size < batches.length) {
       this.violations.push('two batches of one partition in a request')
@@ -183,7 +190,7 @@ export class FakeCluster implements SenderCluster {
       await nextTurn()
       return this.appendAll(request)
     } finally {
-      this.#inFlight.set(node.id, this.#inFlight.get(node.id)! - 1)
+      this.#inFlight.set(way, this.#inFlight.get(way)! - 1)
     }
   }
 }

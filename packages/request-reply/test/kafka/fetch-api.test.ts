@@ -9,7 +9,14 @@ const limits = { wait: 500, maxBytes: 8_388_608, partitionMaxBytes: 1_048_576 }
 const ids = ['0b7ea5f0-1a2b-4c3d-8e9f-a0b1c2d3e4f5', 'ffffffff-0000-4000-8000-0123456789ab'] as const
 
 function target(topic: number, partition: number, position: number): FetchTarget {
-  return { topic: `topic-ü${topic}`, topicId: ids[topic]!, partition, epoch: partition - 1, position }
+  return {
+    topic: `topic-ü${topic}`,
+    topicId: ids[topic]!,
+    partition,
+    epoch: partition - 1,
+    position,
+    lastEpoch: partition - 2,
+  }
 }
 
 const targets = [
@@ -26,11 +33,11 @@ for (const [text, api] of Object.entries(apis)) {
       topicId: version === 12 ? `topic-ü${topic}` : ids[topic]!,
       partitions: targets
         .filter((one) => one.topicId === ids[topic])
-        .map(({ partition, epoch, position }) => ({
+        .map(({ partition, epoch, position, lastEpoch }) => ({
           partition,
           currentLeaderEpoch: epoch,
           fetchOffset: BigInt(position),
-          lastFetchedEpoch: -1,
+          lastFetchedEpoch: lastEpoch,
           partitionMaxBytes: limits.partitionMaxBytes,
         })),
     }))
@@ -43,6 +50,7 @@ const records = Buffer.alloc(61, 3)
 const parts = [
   { partition: 5, errorCode: 0, records, aborted: [{ producerId: 7n, firstOffset: 2 ** 33 }] },
   { partition: 300, errorCode: 6, records: null, aborted: [] },
+  { partition: 301, errorCode: 0, records: null, aborted: [] },
 ]
 
 function answer(version: number): Buffer {
@@ -59,7 +67,15 @@ function answer(version: number): Buffer {
         w.array(aborted, (w, { producerId, firstOffset }) => w.bigint64(producerId).int64(firstOffset).tags())
         w.int32(-1).blob(records)
         // Tagged fields, as a broker has them for a partition that moved: the leader and its term.
-        if (errorCode === 0) w.tags()
+        if (partition === 301) {
+          // The log was cut (KIP-320): the last term in common, where it ends, and an unknown field in it; then the leader.
+          w.unsigned(2)
+            .unsigned(0)
+            .unsigned(13)
+            .int32(4)
+            .int64(2 ** 33)
+          w.int8(0).unsigned(1).unsigned(9).int32(2).int32(8).int8(0)
+        } else if (errorCode === 0) w.tags()
         else w.unsigned(1).unsigned(1).unsigned(9).int32(2).int32(8).int8(0)
       })
       w.tags()
@@ -73,6 +89,7 @@ for (const version of versionsOf(fetchApi)) {
     const { errorCode, byId, partitions } = readAnswer(fetchApi, answer(version), version)
     const topic = version === 12 ? 'topic-ü0' : ids[0]
     const ends = { highWatermark: 2 ** 40 + 7, lastStable: 2 ** 40 + 3 }
+    const nothing = { aborted: undefined, records: undefined, diverging: undefined }
     assert.deepEqual([errorCode, byId], [0, version > 12])
     assert.deepEqual(partitions, [
       {
@@ -82,8 +99,17 @@ for (const version of versionsOf(fetchApi)) {
         ...ends,
         aborted: [{ producerId: 7n, firstOffset: 2 ** 33 }],
         records,
+        diverging: undefined,
       },
-      { topic, partition: 300, errorCode: 6, ...ends, aborted: undefined, records: undefined },
+      { topic, partition: 300, errorCode: 6, ...ends, ...nothing },
+      {
+        topic,
+        partition: 301,
+        errorCode: 0,
+        ...ends,
+        ...nothing,
+        diverging: { epoch: 4, endOffset: 2 ** 33 },
+      },
     ])
   })
 }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
-import { after, afterEach, before, describe, test } from 'node:test'
+import { after, afterEach, before, describe, mock, test } from 'node:test'
 import { startEmbeddedKafka, type EmbeddedKafka } from '@milena/embedded-kafka'
 import { OptionsError } from '../../src/errors.ts'
+import { offsetFetchApi } from '../../src/transport/kafka/protocol/offset-fetch.ts'
 import { openKafka } from '../../src/transport/kafka/kafka-transport.ts'
 import type { GroupMembership, Transport } from '../../src/transport/transport.ts'
 import { Conditions, MemberLog } from '../collector.ts'
@@ -14,6 +15,7 @@ before(async () => {
 })
 
 afterEach(async () => {
+  mock.restoreAll()
   await Promise.all(transports.splice(0).map((one) => one.close()))
 })
 
@@ -112,6 +114,38 @@ describe('a group member', () => {
     await second.join(b.options({ groupId, topics: [topic], from: 'latest' }))
     await b.count(1)
     assert.deepEqual(b.values, ['between'])
+  })
+
+  test('waits for a committed offset that a transaction is about to change, instead of beginning without it', async () => {
+    const [topic, groupId] = ['unstable', 'unstable']
+    broker.createTopic({ name: topic, partitions: 1 })
+    const transport = await connect()
+    await send(transport, topic, 0, '0', '1', '2')
+    await transport.writeCommittedOffsets(groupId, [{ topic, partition: 0, offset: 2, metadata: '' }])
+    const asked: boolean[] = []
+    let stable = false
+    const { write, read } = offsetFetchApi
+    mock.method(offsetFetchApi, 'write', (...[to, request, version]: Parameters<typeof write>) => {
+      asked.push(request.requireStable)
+      write(to, request, version)
+    })
+    mock.method(offsetFetchApi, 'read', (...[from, version]: Parameters<typeof read>) => {
+      const answer = read(from, version)!
+      // UNSTABLE_OFFSET_COMMIT, which a broker answers only to those who ask for what is stable.
+      const unstable = answer.offsets.map((one) => ({ ...one, errorCode: 88, offset: -1 }))
+      return stable ? answer : { ...answer, offsets: unstable }
+    })
+    const member = new MemberLog('m')
+    const membership = await transport.join(member.options({ groupId, topics: [topic] }))
+    assert.ok(asked.length > 0 && asked.every(Boolean))
+    // What it says is of an earlier time that the partition was held: it could set the group back.
+    await assert.rejects(membership.commit([{ topic, partition: 0, offset: 1 }]), {
+      code: 'MILENA_COMMIT_FENCED',
+      message: /has read nothing of it since it was assigned/,
+    })
+    stable = true
+    await member.count(1)
+    assert.deepEqual(member.values, ['2'])
   })
 
   test('goes on when the application throws where it must not, and tells it', async () => {

@@ -4,6 +4,7 @@ import type { FetchedPartition } from '../../src/transport/kafka/reading/fetch-a
 import type { ReadPartition } from '../../src/transport/kafka/reading/broker-fetcher.ts'
 import { LogEnds } from '../../src/transport/kafka/reading/log-ends.ts'
 import { kafka } from '../../src/transport/kafka/protocol/error-codes.ts'
+import type { ListOffsetsRequest } from '../../src/transport/kafka/protocol/list-offsets.ts'
 import type { OffsetsSource } from '../../src/transport/kafka/reading/offsets.ts'
 
 const source = { signal: new AbortController().signal } as OffsetsSource
@@ -37,13 +38,17 @@ describe('what stands behind the end that a fetch names was appended after it wa
   })
 })
 
-/** Of a leader in term 2 that says of every log that it ends at 10. */
+/** Of a leader in term 2 that says of every log that it ends at 10, and refuses whoever asks for another term. */
 function answering(): OffsetsSource {
-  const topics = [{ name: 't', partitions: [{ partitionIndex: 0, errorCode: kafka.none, offset: 10n }] }]
-  const link = { pick: () => ({ api: { async: () => Promise.resolve({ topics }) } }) }
+  const connection = {
+    ask: (_api: unknown, { partitions }: ListOffsetsRequest) =>
+      Promise.resolve(
+        partitions.map((one) => ({ ...one, errorCode: one.epoch === 2 ? kafka.none : 74, offset: 10 })),
+      ),
+  }
   return {
     metadata: { leader: () => ({ node: { id: 1 }, epoch: 2 }), absolve: () => undefined },
-    pool: { get: () => Promise.resolve(link) },
+    pool: { get: () => Promise.resolve(connection) },
     signal: new AbortController().signal,
   } as unknown as OffsetsSource
 }

@@ -6,6 +6,7 @@ import { Connections } from '../../src/transport/kafka/cluster/connections.ts'
 import { Metadata } from '../../src/transport/kafka/cluster/metadata.ts'
 import { resolveKafkaOptions } from '../../src/transport/kafka/options.ts'
 import { LogReader } from '../../src/transport/kafka/reading/log-reader.ts'
+import type { FetchedPartition } from '../../src/transport/kafka/reading/fetch-api.ts'
 import { AnswerMemory } from '../../src/transport/kafka/batches/record-batches.ts'
 import { openLogWriter, type LogWriter } from './log-writer.ts'
 import { until } from './until.ts'
@@ -34,10 +35,11 @@ after(async () => {
   await broker.close()
 })
 
-function batchAt(offset: number, value: string): Buffer {
+function batchAt(offset: number, value: string, term = 0): Buffer {
   const records = [{ topic, value: Buffer.from(value) }] as MessageRecord[]
   const batch = Buffer.from(createRecordsBatch(records, {}).buffer)
   batch.writeBigInt64BE(BigInt(offset), 0)
+  batch.writeInt32BE(term, 12)
   return batch
 }
 
@@ -50,17 +52,35 @@ function damaged(batch: Buffer): Buffer {
 function open() {
   const values: string[] = []
   const troubles: string[][] = []
+  const errors: string[] = []
+  const restarts: number[] = []
   const reader = new LogReader(connections, metadata, {
     onRecords: (records) => values.push(...records.map(({ value }) => String(value))),
     onTrouble: (list) => troubles.push(list.map(({ kind }) => kind)),
-    onError: () => undefined,
+    onRestart: ({ position }) => restarts.push(position),
+    onError: ({ message }) => errors.push(message),
   })
   const partition = reader.add({ topic, partition: 0 }, 0)
   reader.pause(partition)
   return {
     reader,
+    partition,
     values,
     troubles,
+    errors,
+    restarts,
+    /** Without records. */
+    told(answer: Partial<FetchedPartition>) {
+      const nothing = {
+        errorCode: 0,
+        highWatermark: 2,
+        lastStable: 2,
+        aborted: undefined,
+        records: undefined,
+      }
+      const together = { sentAt: performance.now(), memory: new AnswerMemory(1_000_000), isFirst: true }
+      reader.take(partition, { topic, partition: 0, ...nothing, ...answer }, together)
+    },
     answer(records: Buffer, isFirst = true) {
       const ends = { errorCode: 0, highWatermark: 2, lastStable: 2, aborted: undefined }
       const together = { sentAt: performance.now(), memory: new AnswerMemory(1_000_000), isFirst }
@@ -94,5 +114,81 @@ describe('a reader of partitions', () => {
     assert.deepEqual(reading.troubles, [['unreadable']])
     reading.answer(batchAt(0, 'a'))
     assert.deepEqual([reading.troubles, reading.values], [[['unreadable'], []], ['a']])
+  })
+
+  test('waits a moment for a new leader that does not know yet how far its log is committed (KIP-207)', async () => {
+    await using reading = open()
+    const { partition } = reading
+    const { leader } = partition
+    const before = performance.now()
+    reading.told({ errorCode: 78 })
+    assert.equal(partition.leader, leader, 'nobody else is looked for')
+    assert.ok(
+      partition.notBefore > before && partition.notBefore < before + 1_000,
+      String(partition.notBefore),
+    )
+    assert.deepEqual([reading.troubles, reading.errors], [[], []])
+  })
+
+  test('looks for the leader again, and reports nothing, when a broker does not know the topic by its id', async () => {
+    for (const errorCode of [100, 103]) {
+      await using reading = open()
+      reading.told({ errorCode })
+      assert.equal(reading.partition.leader, -1)
+      await until('metadata has said who leads', () => reading.partition.leader !== -1)
+      assert.deepEqual([reading.troubles, reading.errors], [[], []])
+    }
+  })
+
+  test('goes on where its log and the leader part, and begins anew there, when the log was cut (KIP-320)', async () => {
+    await using reading = open()
+    const { partition } = reading
+    const terms = [batchAt(0, 'a', 1), batchAt(1, 'b', 1), batchAt(2, 'c', 3), batchAt(3, 'd', 3)]
+    reading.answer(Buffer.concat(terms))
+    assert.deepEqual([partition.position, partition.lastEpoch], [4, 3])
+    // Its own term 2 goes on to offset 9: but what was read from 2 on was of term 3, which it does not have.
+    reading.told({ diverging: { epoch: 2, endOffset: 9 } })
+    assert.deepEqual([partition.position, partition.lastEpoch], [2, 2])
+    assert.deepEqual(reading.restarts, [2])
+    assert.match(reading.errors[0]!, /offsets 2 to 3 were read and not in the log any more/)
+    // Asked again with that, it says that they part earlier.
+    reading.told({ diverging: { epoch: 1, endOffset: 1 } })
+    assert.deepEqual([partition.position, partition.lastEpoch, reading.restarts], [1, 1, [2, 1]])
+    reading.answer(batchAt(1, 'B', 4))
+    assert.deepEqual([partition.position, partition.lastEpoch], [2, 4])
+  })
+
+  test('asks once more without a term when a log whose terms are not known refuses the position', async () => {
+    await using reading = open()
+    const { partition } = reading
+    reading.answer(batchAt(0, 'a', 5))
+    reading.told({ errorCode: 1 })
+    assert.deepEqual([partition.position, partition.lastEpoch, partition.resets], [1, -1, 0])
+    reading.answer(batchAt(1, 'b', 5))
+    assert.deepEqual([reading.values, partition.lastEpoch, reading.errors], [['a', 'b'], -1, []])
+  })
+
+  test('has a trouble while a transaction of somebody else keeps it, and none when that has ended', async () => {
+    await using reading = open()
+    const clock = mock.method(performance, 'now')
+    const start = performance.now()
+    const at = (milliseconds: number): void => void clock.mock.mockImplementation(() => start + milliseconds)
+    try {
+      reading.answer(batchAt(0, 'a'))
+      const open = { highWatermark: 5, lastStable: 1 }
+      at(0)
+      reading.told(open)
+      at(29_000)
+      reading.told(open)
+      assert.deepEqual(reading.troubles, [])
+      at(31_000)
+      reading.told(open)
+      assert.deepEqual(reading.troubles, [['transaction-open']])
+      assert.match(reading.errors[0]!, /a transaction that began at offset 1 has been open/)
+      reading.told({ highWatermark: 5, lastStable: 5 })
+      assert.deepEqual(reading.troubles, [['transaction-open'], []])
+    } finally {
+      clock.mock.restore()
+    }
   })
 })

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test'
 import type { ReadPartition } from '../../src/transport/kafka/reading/broker-fetcher.ts'
 import type { Metadata } from '../../src/transport/kafka/cluster/metadata.ts'
 import { PartitionLeaders } from '../../src/transport/kafka/reading/partition-leaders.ts'
+import { NO_TOPIC_ID } from '../../src/transport/kafka/protocol/primitive-types.ts'
 import { ReadingTroubles } from '../../src/transport/kafka/reading/reading-troubles.ts'
 
 const nothing = (): void => undefined
@@ -36,5 +37,51 @@ describe('a fetch under way', () => {
     assert.equal(inFlight({ id: 2, epoch: 5 }).flight, undefined)
     const { flight, epoch } = inFlight({ id: 1, epoch: 5 })
     assert.deepEqual([flight, epoch], [undefined, 5])
+  })
+})
+
+/** A partition that is read up to 7, and what is told of its topic, answer by answer. */
+function follow(...ids: readonly string[]): { one: ReadPartition; positions: number[]; leaders: number[] } {
+  let id = ''
+  const metadata = {
+    topic: () => ({ id, partitions: [{}], errorCode: 0, missing: false }),
+    leader: () => ({ node: { id: 1 }, epoch: 0 }),
+  } as unknown as Metadata
+  const one = {
+    topic: 't',
+    partition: 0,
+    topicId: NO_TOPIC_ID,
+    leader: -1,
+    position: 0,
+    resets: 0,
+  } as ReadPartition
+  const leaders = new PartitionLeaders(
+    metadata,
+    new ReadingTroubles(new Set([one]), nothing, nothing),
+    nothing,
+  )
+  const seen = { one, positions: [] as number[], leaders: [] as number[] }
+  for (id of ids) {
+    leaders.find(one)
+    seen.leaders.push(one.leader)
+    seen.positions.push(one.position)
+    if (one.leader === 1) one.position = 7
+  }
+  return seen
+}
+
+describe('a topic', () => {
+  test('that is made anew is read from its first record, and an answer that still names the old one is not followed', () => {
+    const { one, positions, leaders } = follow('old', 'new', 'old', 'new')
+    assert.deepEqual(positions, [0, 0, 7, 7])
+    assert.deepEqual(leaders, [1, 1, -1, 1])
+    assert.deepEqual([one.resets > 0, one.topicId], [true, 'new'])
+  })
+
+  test('that gets an id while the cluster is upgraded is the same one, and so is one that a broker tells without', () => {
+    const { positions, leaders, one } = follow(NO_TOPIC_ID, 'id', NO_TOPIC_ID, 'id')
+    assert.deepEqual(positions, [0, 7, 7, 7])
+    assert.deepEqual(leaders, [1, 1, 1, 1])
+    assert.equal(one.topicId, 'id')
   })
 })

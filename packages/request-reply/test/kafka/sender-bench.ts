@@ -59,9 +59,9 @@ export const LARGE = 20_000
 export function live(cluster: FakeCluster): Buffer[] {
   const seen: Buffer[] = []
   const produce = cluster.produce.bind(cluster)
-  cluster.produce = (node, batches) => {
+  cluster.produce = (node, batches, patience) => {
     seen.push(batches[0]!.bytes)
-    return produce(node, batches)
+    return produce(node, batches, patience)
   }
   return seen
 }

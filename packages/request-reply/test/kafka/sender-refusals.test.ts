@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { TransportError, type MilenaError } from '../../src/errors.ts'
 import { refuse } from './fake-cluster.ts'
+import { until } from './until.ts'
 import { setUp, first, record, numbers, sendAll, answer, codes } from './sender-bench.ts'
 
 describe('the sender rejects', () => {
@@ -50,6 +51,22 @@ describe('the sender rejects', () => {
     cluster.lead('t', [1, 1])
     await sendAll(sender, ['b'], 1)
     assert.deepEqual(cluster.log('t', 1), ['b'])
+  })
+
+  test('no record for a partition that one broker does not know yet', async () => {
+    for (const leader of [1, -1]) {
+      const { cluster, sender } = setUp()
+      cluster.lead('t', [1, 1, leader])
+      await cluster.refresh()
+      const first = leader === 1 ? Promise.resolve() : sendAll(sender, ['while it has no leader'], 2)
+      cluster.lead('t', [1, 1])
+      await cluster.refresh()
+      const second = sendAll(sender, ['b'], 2)
+      await until('it is asked again', () => cluster.refreshes >= 4)
+      cluster.lead('t', [1, 1, 1])
+      await Promise.all([first, second])
+      assert.equal(cluster.log('t', 2).at(-1), 'b')
+    }
   })
 
   test('only the record that is too large, wherever it stands, and keeps the order of the others', async () => {

@@ -43,7 +43,6 @@ runChild(async (config: LockServiceConfig) => {
       } catch (error) {
         // Its transaction was rolled back: nothing of it was done.
         return sendProblem(reply, {
-          type: 'about:blank',
           title: 'The trigger was not carried out',
           status: 503,
           detail: String(error),

@@ -12,7 +12,8 @@ import {
 } from 'fastify-type-provider-zod'
 import { messageOf, StartError } from '../process/start-error.ts'
 import { knownMethods } from './known-methods.ts'
-import { completed, ProblemError, sendProblem } from './problem.ts'
+import { isAway } from '../database/away.ts'
+import { completed, ProblemError, sendProblem, unavailable } from './problem.ts'
 
 export type App = FastifyInstance<
   RawServerDefault,
@@ -93,6 +94,13 @@ export async function createApp(
       return sendProblem(reply, { title: messageOf(error), status: statusCode })
     }
     console.error(`${title}:`, error)
+    if (isAway(error)) {
+      const { headers, problem } = unavailable(
+        'a store is away; whether the request was carried out is not known: send it again, with the same ids',
+      )
+      void reply.headers(headers)
+      return sendProblem(reply, problem)
+    }
     return sendProblem(reply, { title: 'Internal error', status: 500 })
   })
   return app

@@ -1,5 +1,5 @@
 import { connectDatabase } from '@milena/hosting'
-import { DatabaseError, TypeOverrides, type Pool } from 'pg'
+import { TypeOverrides, type Pool } from 'pg'
 
 /** PostgreSQL's type `bigint`. Amounts are bounded far below 2^53. */
 const bigint = 20
@@ -27,14 +27,6 @@ export function connect(url: string, prefix: string, connections: number): Promi
       .map((setting) => `-c ${setting}`)
       .join(' '),
   })
-}
-
-/** Whether a statement failed because the database is away, or has no connection free: later it may work. */
-export function isOutOfReach(error: unknown): boolean {
-  // Classes 08, 53 and 57 of PostgreSQL's error codes: connection, resources, the operator.
-  if (error instanceof DatabaseError) return /^(08|53|57)/.test(error.code ?? '')
-  const { code, message } = error as NodeJS.ErrnoException
-  return /^E[A-Z]+$/.test(code ?? '') || /^(Connection terminated|timeout e|Client has)/i.test(message)
 }
 
 export function schemaOf(prefix: string): string {

@@ -1,6 +1,5 @@
 /** The gateway's HTTP interface to payments. */
-import { type App, problem, ProblemError, unavailable } from '@milena/hosting'
-import { isOutOfReach } from '../database/connect.ts'
+import { type App, isAway, problem, ProblemError, unavailable } from '@milena/hosting'
 import { composeRefundId } from '../ids.ts'
 import { answer } from './answer.ts'
 import type { Gateway } from './gateway.ts'
@@ -183,7 +182,7 @@ function refuseNow(error: unknown): never {
 }
 
 function refuseUnread(error: unknown): never {
-  throw isOutOfReach(error) ? unavailable('the database cannot be read now') : error
+  throw isAway(error) ? unavailable('the database cannot be read now') : error
 }
 
 function view(payment: ToldPayment): Omit<PaymentView, 'orderId' | 'method' | 'refunds' | 'moreRefunds'> {

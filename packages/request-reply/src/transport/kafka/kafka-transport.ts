@@ -46,11 +46,12 @@ const transportNeeds: readonly NeededApi[] = [
 const CLOSE_TIMEOUT = 2_000
 
 /**
- * Connects: resolves when a broker has answered. Each broker given is tried once, for at most `connectTimeout` and
- * twice 2 s.
+ * Connects: resolves when a broker has answered, and one can be reached where it says that it is. Each broker given is
+ * tried once, for at most `connectTimeout` and twice 2 s, beside others that hang.
  *
  * @throws OptionsError with every problem of the options; TransportError `MILENA_BROKER_UNREACHABLE` when no broker
- * answered, `MILENA_AUTHENTICATION_FAILED` for a refused login or an untrusted certificate, both at once;
+ * answered, or one did and for 2 s none could be reached at the addresses that it named (`advertised.listeners`),
+ * `MILENA_AUTHENTICATION_FAILED` for a refused login or an untrusted certificate, both at once;
  * `MILENA_BROKER_ERROR` for a broker that is older than Apache Kafka 3.0.
  */
 export async function openKafka(options: KafkaOptions): Promise<Transport> {
@@ -91,10 +92,13 @@ class KafkaTransport implements Transport {
     this.#offsets = new CommittedOffsets(this.#metadata, this.#connections.open(), this.#abort.signal)
   }
 
-  /** Whether a broker answers, and can do what it may be asked for. */
+  /** Whether a broker answers, can be reached where it says that it is, and can do what it may be asked for. */
   async verify(): Promise<void> {
     await this.#metadata.refresh()
-    requireApis('connecting to Kafka', await this.#metadata.anyConnection(), transportNeeds)
+    await this.#metadata.requireReachable()
+    await this.#metadata.askAny('a look at what it can do', async (connection) =>
+      requireApis('connecting to Kafka', connection, transportNeeds),
+    )
   }
 
   send(record: OutgoingRecord): Promise<RecordPosition> {

@@ -1,6 +1,8 @@
 /** What can be set about the connection to Apache Kafka, checked once. */
 import type { ConnectionOptions as TlsOptions } from 'node:tls'
-import { OptionsError, unknownOptions } from '../../errors.ts'
+import { OptionsError } from '../../errors.ts'
+import { unknownOptions } from '../../given.ts'
+import { foreign, said } from '../../words.ts'
 
 /** How records are compressed on the wire and in the log. */
 export type Compression = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
@@ -8,14 +10,21 @@ export type Compression = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
 /** A SASL mechanism that Apache Kafka's brokers speak. */
 export type SaslMechanism = 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512' | 'OAUTHBEARER'
 
-/** Who we are for the brokers. Secrets may be given as functions, asked at each connection. */
+/**
+ * Who we are for the brokers. Secrets may be given as functions, asked at each connection; one that throws, or says
+ * nothing for `connectTimeout`, is asked again at the next. A login is renewed before the broker's session ends (KIP-368).
+ */
 export interface SaslOptions {
   readonly mechanism: SaslMechanism
   /** For PLAIN and SCRAM. */
   readonly username?: string | (() => string | Promise<string>) | undefined
   /** For PLAIN and SCRAM. */
   readonly password?: string | (() => string | Promise<string>) | undefined
-  /** For OAUTHBEARER. */
+  /**
+   * For OAUTHBEARER. What a function gives is used for all connections, until four fifths of the time to its `exp` are
+   * over or a broker refuses it. A refused token is final (`MILENA_AUTHENTICATION_FAILED`) unless it had ended already
+   * and a function may give another.
+   */
   readonly token?: string | (() => string | Promise<string>) | undefined
 }
 
@@ -24,7 +33,10 @@ export interface KafkaOptions {
   readonly brokers: readonly string[]
   /** Names this client in the brokers' logs and quotas; default `milena`. */
   readonly clientId?: string | undefined
-  /** TLS: `true` for the system's certificate authorities, or Node's TLS options (`ca`, `cert`, `key`, …); default none. */
+  /**
+   * TLS: `true` for the system's certificate authorities, or Node's TLS options (`ca`, `cert`, `key`, …), read once;
+   * default none. Brokers with a host name are told it (SNI, RFC 6066), unless `servername` is given.
+   */
   readonly tls?: boolean | TlsOptions | undefined
   /** SASL authentication; default none. */
   readonly sasl?: SaslOptions | undefined
@@ -40,7 +52,10 @@ export interface KafkaOptions {
   readonly batchSize?: number | undefined
   /** Milliseconds within which a record must be acknowledged, retries included; default 30 000. */
   readonly deliveryTimeout?: number | undefined
-  /** Milliseconds within which a broker must answer one request; default 5 000. */
+  /**
+   * Milliseconds for which a broker that owes an answer may be silent; default 5 000. An answer that is arriving, or a
+   * request that is going out, may take longer. Also how long a broker may wait for a record's replicas.
+   */
   readonly requestTimeout?: number | undefined
   /** Milliseconds within which a connection must stand, authentication included; default 2 000. */
   readonly connectTimeout?: number | undefined
@@ -89,7 +104,7 @@ const mechanisms: readonly string[] = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'
 
 /** Checks the options and fills in the defaults. Throws an `OptionsError` that lists every problem. */
 export function resolveKafkaOptions(options: KafkaOptions): ResolvedKafkaOptions {
-  const problems = unknownOptions(options, known)
+  const problems = unknownOptions('Kafka options', options, known)
   checkBrokers(options.brokers, problems)
   if (options.clientId !== undefined && (typeof options.clientId !== 'string' || options.clientId === '')) {
     problems.push('clientId must be a text that is not empty')
@@ -100,12 +115,12 @@ export function resolveKafkaOptions(options: KafkaOptions): ResolvedKafkaOptions
   checkSasl(options.sasl, problems)
   const compression = options.compression ?? 'none'
   if (!compressions.includes(compression)) {
-    problems.push(`compression must be one of ${compressions.join(', ')}, not ${compression}`)
+    problems.push(`compression must be one of ${compressions.join(', ')}, not ${said(compression)}`)
   }
   const whole = (name: keyof KafkaOptions, fallback: number, min: number, max = 2 ** 31 - 1): number => {
     const value = options[name] ?? fallback
     if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value
-    problems.push(`${name} must be a whole number from ${min} to ${max}, not ${JSON.stringify(value)}`)
+    problems.push(`${name} must be a whole number from ${min} to ${max}, not ${said(value)}`)
     return fallback
   }
   const resolved: ResolvedKafkaOptions = {
@@ -137,7 +152,10 @@ function checkBrokers(brokers: unknown, problems: string[]): void {
     return
   }
   for (const broker of brokers) {
-    if (parseAddress(broker) === undefined) problems.push(`brokers: ${String(broker)} is not host:port`)
+    if (parseAddress(broker) === undefined)
+      problems.push(
+        `brokers: ${typeof broker === 'string' ? foreign(broker, 300) : said(broker)} is not host:port`,
+      )
   }
 }
 

@@ -5,6 +5,9 @@
  * Not modelled: retention and compaction (records stay), more than one broker, authentication.
  */
 import type { Clock } from '../../clock.ts'
+import { OptionsError } from '../../errors.ts'
+import { problemsOfParts, unknownOptions } from '../../given.ts'
+import { classOf, said } from '../../words.ts'
 import { ClusterState } from './cluster-state.ts'
 import { MemoryTransport, type MemoryTransportOptions } from './transport.ts'
 import type { IncomingRecord, CommittedOffset, TopicPartition, TopicSpec } from '../transport.ts'
@@ -50,10 +53,24 @@ const brokerClock: Clock = {
   },
 }
 
+const known: ReadonlySet<string> = new Set<keyof MemoryBrokerOptions>(['topics', 'clock', 'random', 'faults'])
+const knownOfConnection: ReadonlySet<string> = new Set<keyof MemoryTransportOptions>([
+  'clientId',
+  'deliveryTimeout',
+  'latency',
+])
+
+/** @throws OptionsError `MILENA_OPTIONS_INVALID` */
 export function createMemoryBroker(options: MemoryBrokerOptions = {}): MemoryBroker {
-  const cluster = new ClusterState(options.clock ?? brokerClock, options.random ?? Math.random)
-  cluster.faults = options.faults ?? {}
-  for (const topic of options.topics ?? []) cluster.createTopic(topic)
+  const problems = [...unknownOptions('createMemoryBroker', options, known), ...problemsOfParts(options)]
+  const { random, topics = [], faults = {} } = options
+  if (!Array.isArray(topics)) problems.push(`topics must be a list, not ${classOf(topics)}`)
+  if (typeof faults !== 'object' || faults === null)
+    problems.push(`faults must be an object, not ${classOf(faults)}`)
+  if (problems.length > 0) throw new OptionsError('createMemoryBroker', problems)
+  const cluster = new ClusterState(options.clock ?? brokerClock, random ?? Math.random)
+  cluster.faults = faults
+  for (const topic of topics) cluster.createTopic(topic)
   let connections = 0
 
   return {
@@ -64,6 +81,13 @@ export function createMemoryBroker(options: MemoryBrokerOptions = {}): MemoryBro
       cluster.faults = faults
     },
     connect(transportOptions = {}) {
+      const wrong = unknownOptions('connect', transportOptions, knownOfConnection)
+      for (const name of ['deliveryTimeout', 'latency'] as const) {
+        const value = transportOptions[name]
+        if (value !== undefined && !(typeof value === 'number' && value >= 0))
+          wrong.push(`${name} must be a number of milliseconds, not ${said(value)}`)
+      }
+      if (wrong.length > 0) throw new OptionsError('connect', wrong)
       connections++
       const keepAlive = options.clock ? undefined : setInterval(() => {}, 2 ** 30)
       const clientId = transportOptions.clientId ?? `client-${connections}`

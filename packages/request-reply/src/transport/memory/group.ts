@@ -10,6 +10,7 @@
  */
 import { planBalance, type Claim } from './balance.ts'
 import { topicMissing } from './refusals.ts'
+import type { RefusedCommit } from '../commit-refusals.ts'
 import type { Clock, ScheduledTimer } from '../../clock.ts'
 import type { TransportError } from '../../errors.ts'
 import { keyOf } from '../partition-key.ts'
@@ -31,6 +32,7 @@ export interface AssignedPartition extends TopicPartition {
 export interface GroupSession {
   assigned(partitions: readonly AssignedPartition[]): void
   revoke(partitions: readonly TopicPartition[]): void
+  /** Their topic was deleted. */
   lost(partitions: readonly TopicPartition[]): void
   /** The group goes on without this member, which may join anew. */
   expelled(): void
@@ -70,6 +72,8 @@ export interface PartitionOwner {
 interface Ownership extends TopicPartition {
   readonly owner: GroupMember
   readonly epoch: number
+  /** What the group had committed when `owner` got it: a commit of less is left over from before. */
+  readonly floor: number
   /** Set while `owner` is letting it go. */
   destination: GroupMember | undefined
 }
@@ -137,12 +141,14 @@ export class MemoryGroup {
   }
 
   /** Applies what the member may commit; returns what it may not. */
-  commit(member: GroupMember, offsets: readonly OffsetToCommit[]): readonly OffsetToCommit[] {
-    const refused: OffsetToCommit[] = []
-    for (const offset of offsets)
-      if (this.#owned.get(keyOf(offset))?.owner === member)
-        this.setCommitted({ ...offset, metadata: offset.metadata ?? '' })
-      else refused.push(offset)
+  commit(member: GroupMember, offsets: readonly OffsetToCommit[]): readonly RefusedCommit[] {
+    const refused: RefusedCommit[] = []
+    for (const offset of offsets) {
+      const held = this.#owned.get(keyOf(offset))
+      if (held?.owner !== member) refused.push({ ...offset, why: 'not held' })
+      else if (offset.offset < held.floor) refused.push({ ...offset, why: { committed: held.floor } })
+      else this.setCommitted({ ...offset, metadata: offset.metadata ?? '' })
+    }
     return refused
   }
 
@@ -174,7 +180,9 @@ export class MemoryGroup {
 
   #give(owner: GroupMember, { topic, partition }: TopicPartition): void {
     const epoch = ++this.#epochs
-    this.#owned.set(keyOf({ topic, partition }), { topic, partition, owner, epoch, destination: undefined })
+    const floor = this.#committed({ topic, partition })?.offset ?? -1
+    const key = keyOf({ topic, partition })
+    this.#owned.set(key, { topic, partition, owner, epoch, floor, destination: undefined })
   }
 
   #memberOfInstance(instanceId: string | undefined): GroupMember | undefined {
@@ -250,6 +258,13 @@ export class MemoryGroup {
   }
 
   #assignment({ topic, partition }: TopicPartition): AssignedPartition {
-    return { topic, partition, committed: this.#offsets.get(keyOf({ topic, partition })) }
+    return { topic, partition, committed: this.#committed({ topic, partition }) }
+  }
+
+  /** Beyond the end of the log it is of one that is gone, and says nothing of this one. */
+  #committed(at: TopicPartition): CommittedOffset | undefined {
+    const committed = this.#offsets.get(keyOf(at))
+    const end = this.#cluster.topics.get(at.topic)?.partitions[at.partition]?.records.length ?? 0
+    return committed === undefined || committed.offset > end ? undefined : committed
   }
 }

@@ -19,11 +19,20 @@ import {
   topicMissing,
   transportClosed,
 } from './refusals.ts'
+import { commitRefused, notHeld } from '../commit-refusals.ts'
 import { keyOf } from '../partition-key.ts'
-import type { GroupMembership, GroupOptions, OffsetToCommit, TopicPartition, Trouble } from '../transport.ts'
+import type {
+  GroupMembership,
+  GroupOptions,
+  LossReason,
+  OffsetToCommit,
+  TopicPartition,
+  Trouble,
+} from '../transport.ts'
 import type { ScheduledTimer } from '../../clock.ts'
 import type { ClusterState } from './cluster-state.ts'
 import type { AssignedPartition, GroupMember, GroupSession, MemoryGroup } from './group.ts'
+import type { TopicLog } from './log.ts'
 
 /** Milliseconds within which the coordinator takes a leave; without it the session timeout does the same. */
 const leaveLimit = 3_000
@@ -50,6 +59,8 @@ export class MemoryMembership implements GroupMembership {
   readonly #lettingGo = new Set<Promise<void>>()
   readonly #troubles: Troubles
   readonly #topicsChanged = (): void => void this.#link.after(0, () => this.#lookAtTopics())
+  /** The topics as they were when the member came. */
+  readonly #first = new Map<string, { readonly topic: TopicLog; readonly partitions: number }>()
   readonly #committing = new Set<(error: TransportError) => void>()
   readonly #settled = Promise.withResolvers<void>()
   readonly #left = Promise.withResolvers<void>()
@@ -79,6 +90,10 @@ export class MemoryMembership implements GroupMembership {
     const { signal, topics } = this.#options
     const missing = topics.find((topic) => !this.#cluster.topics.has(topic))
     if (missing !== undefined) throw topicMissing(missing)
+    for (const name of topics) {
+      const topic = this.#cluster.topics.get(name)!
+      this.#first.set(name, { topic, partitions: topic.partitions.length })
+    }
     const end = (): void => void this.close()
     if (signal?.aborted === true) end()
     else {
@@ -102,7 +117,7 @@ export class MemoryMembership implements GroupMembership {
     const member = this.#member
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     if (!this.#link.alive || !member) {
-      reject(fenced(this.#options.groupId, offsets))
+      reject(notHeld(this.#options.groupId, offsets))
       return promise
     }
     this.#committing.add(reject)
@@ -111,7 +126,7 @@ export class MemoryMembership implements GroupMembership {
       const refused = this.#group.commit(member, fitting)
       this.#down.push(0, () => {
         this.#committing.delete(reject)
-        if (refused.length > 0) reject(fenced(this.#options.groupId, refused))
+        if (refused.length > 0) reject(commitRefused(this.#options.groupId, refused))
         else if (fitting.length < offsets.length) reject(metadataTooLong())
         else resolve()
       })
@@ -196,7 +211,10 @@ export class MemoryMembership implements GroupMembership {
       assigned: told((partitions: readonly AssignedPartition[]) => this.#assigned(partitions)),
       revoke: told((partitions: readonly TopicPartition[]) => this.#letGo(member, partitions)),
       lost: told((partitions: readonly TopicPartition[]) =>
-        this.#lost(partitions.flatMap((at) => this.#cursors.get(keyOf(at)) ?? [])),
+        this.#lost(
+          partitions.flatMap((at) => this.#cursors.get(keyOf(at)) ?? []),
+          'log-gone',
+        ),
       ),
       expelled: told(() => this.#expelled()),
       replaced: told(() => this.#replaced()),
@@ -218,6 +236,7 @@ export class MemoryMembership implements GroupMembership {
       this.#options.onAssigned?.(news.map(({ topic, partition }) => ({ topic, partition })))
     for (const { committed } of news) if (committed) this.#options.onCommitted?.(committed)
     for (const cursor of cursors) cursor.start()
+    this.#commitStarts(cursors.filter((_, index) => news[index]!.committed === undefined))
     this.#troubles.end('place')
     if (!this.#joined) this.#troubles.listen()
     this.#joined = true
@@ -226,7 +245,7 @@ export class MemoryMembership implements GroupMembership {
 
   #place(at: AssignedPartition): Cursor {
     const log = this.#cluster.topics.get(at.topic)!.partitions[at.partition]!
-    const start = this.#options.from === 'latest' ? log.records.length : 0
+    const start = this.#options.from === 'latest' && !this.#isGrown(at) ? log.records.length : 0
     const cursor = new Cursor(
       this.#link,
       log,
@@ -236,6 +255,20 @@ export class MemoryMembership implements GroupMembership {
     )
     this.#cursors.set(keyOf(at), cursor)
     return cursor
+  }
+
+  /** Whether it was added since the member came: nobody could have read it before. */
+  #isGrown({ topic, partition }: TopicPartition): boolean {
+    const first = this.#first.get(topic)
+    return first?.topic !== this.#cluster.topics.get(topic) || partition >= first!.partitions
+  }
+
+  /** From the latest: else whoever gets the partition next would begin at what is the latest then. */
+  #commitStarts(cursors: readonly Cursor[]): void {
+    const member = this.#member
+    if (this.#options.from !== 'latest' || cursors.length === 0 || !member) return
+    const starts = cursors.map((one) => ({ ...bare(one), offset: one.position }))
+    this.#up.push(0, () => this.#group.commit(member, starts))
   }
 
   /** Hands the partitions back once the application has finished with them, or its time is up. */
@@ -270,13 +303,13 @@ export class MemoryMembership implements GroupMembership {
     }
   }
 
-  #lost(cursors: readonly Cursor[]): void {
+  #lost(cursors: readonly Cursor[], why: LossReason = 'taken'): void {
     const held = cursors.filter((one) => this.#over(one))
     for (const drain of this.#drains) {
       for (const one of held) drain.left.delete(one)
       if (drain.left.size === 0) drain.allLost()
     }
-    if (held.length > 0) this.#options.onLost(held.map(bare))
+    if (held.length > 0) this.#options.onLost(held.map(bare), why)
   }
 
   #expelled(): void {
@@ -377,14 +410,6 @@ function bare({ log: { topic, partition } }: Cursor): TopicPartition {
 
 function closed(groupId: string): TransportError {
   return new TransportError('MILENA_CLOSED', `join group ${groupId}: closed`)
-}
-
-function fenced(groupId: string, refused: readonly TopicPartition[]): TransportError {
-  const names = refused.map(({ topic, partition }) => `${topic}[${partition}]`).join(', ')
-  return new TransportError(
-    'MILENA_COMMIT_FENCED',
-    `group ${groupId}: ${names} is no longer held by this member, nothing was committed for it`,
-  )
 }
 
 function unanswered(groupId: string): TransportError {

@@ -2,7 +2,7 @@
  * What was compressed, unpacked within a bound: a few kilobytes may become gigabytes, and whoever may write to a topic may
  * send them.
  *
- * Snappy and LZ4 are unpacked here: the client's own functions know no bound. gzip and zstd are Node's.
+ * Snappy and LZ4 are unpacked here, gzip and zstd are Node's.
  */
 // As a whole: a name that an older Node lacks would fail before `node-version.ts` can speak.
 import zlib from 'node:zlib'

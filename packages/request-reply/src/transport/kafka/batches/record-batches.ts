@@ -17,6 +17,8 @@ import { TooLarge } from './unpacked.ts'
 const BATCH_LENGTH = 8
 /** Base offset and length, which the length itself does not count. */
 const LENGTH_ENDS = 12
+/** The leader's term (KIP-101), which the CRC-32C does not cover. */
+const TERM = 12
 const MAGIC = 16
 const CRC = 17
 const ATTRIBUTES = 21
@@ -99,6 +101,7 @@ export class RecordBatches {
   #at = 0
   #next: number
   #full = false
+  #term: { readonly epoch: number; readonly from: number } | undefined
 
   constructor(data: Buffer, source: BatchesSource, memory: AnswerMemory) {
     this.#data = data
@@ -111,6 +114,11 @@ export class RecordBatches {
   /** Batches were left for the next fetch, since the answer's memory is used up. */
   get full(): boolean {
     return this.#full
+  }
+
+  /** The leader's term in which the last batch that was read was written, and the first offset of it here. */
+  get term(): { readonly epoch: number; readonly from: number } | undefined {
+    return this.#term
   }
 
   /**
@@ -169,6 +177,8 @@ export class RecordBatches {
       return this.#certain(base, last + 1, end, this.#reason(error))
     }
     this.#next = last + 1
+    const epoch = data.readInt32BE(at + TERM)
+    if (epoch !== this.#term?.epoch) this.#term = { epoch, from: base }
     return this.#skip(end)
   }
 

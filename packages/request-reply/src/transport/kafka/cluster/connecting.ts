@@ -2,12 +2,7 @@
  * Makes a connection: TCP, TLS, versions, login, all within one time limit. What fails leaves nothing behind.
  */
 import { isIP, createConnection, type Socket } from 'node:net'
-import {
-  connect as connectTls,
-  createSecureContext,
-  type ConnectionOptions as TlsOptions,
-  type SecureContext,
-} from 'node:tls'
+import type { ConnectionOptions as TlsOptions, SecureContext } from 'node:tls'
 import { wordsOf } from '../../../words.ts'
 import type { ResolvedKafkaOptions } from '../options.ts'
 import type { BrokerAddress } from './connection.ts'
@@ -95,15 +90,31 @@ export class Connector {
     const lifetime = await Promise.race([login.logIn(connection), connection.ended])
     if (lifetime <= 0) return
     const part = RENEW_FROM + Math.random() * (RENEW_TO - RENEW_FROM)
-    connection.renewIn(lifetime * part, () => this.#logIn(connection, login))
+    connection.renewIn(lifetime * part, () => this.#renew(connection, login))
+  }
+
+  /** Requests wait for it: within the time that a connection may take. */
+  async #renew(connection: SocketConnection, login: Login): Promise<void> {
+    const { connectTimeout } = this.#options
+    const timer = setTimeout(() => {
+      connection.cut(new NetworkFailure(`the login was not renewed within ${connectTimeout} ms`))
+      login.giveUp()
+    }, connectTimeout)
+    try {
+      await this.#logIn(connection, login)
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   #open({ host, port }: BrokerAddress): Socket {
     const { tls } = this.#options
     if (tls === undefined) return createConnection({ host, port })
+    // Not imported: it takes its time to load, and most do without it.
+    const { connect, createSecureContext } = process.getBuiltinModule('node:tls')
     try {
       this.#context ??= tls.secureContext ?? createSecureContext(tls)
-      return connectTls({ ...tls, ...nameFor(tls, host), host, port, secureContext: this.#context })
+      return connect({ ...tls, ...nameFor(tls, host), host, port, secureContext: this.#context })
     } catch (error) {
       const refusal = new Refusal(`the tls option cannot be used: ${wordsOf(error)}`, { cause: error })
       throw endOf(`${host}:${port}`, refusal, 'connecting').error

@@ -19,6 +19,13 @@ export function addressOf(broker: BrokerAddress): string {
   return `${broker.host}:${broker.port}`
 }
 
+/** What a pool tells of itself. */
+interface PoolOwner {
+  closed(pool: BrokerPool): void
+  /** A connection to this broker was forgotten while it was not used: those of other pools may have been, too. */
+  forgotten(broker: BrokerAddress): void
+}
+
 /** Connections of one purpose, one per broker, made when first needed and again after they broke. */
 export class BrokerPool {
   readonly #connector: Connector
@@ -31,15 +38,15 @@ export class BrokerPool {
   readonly #alive = new Set<SocketConnection>()
   /** Those that were cut by us. */
   readonly #given = new WeakSet<SocketConnection>()
-  readonly #onClosed: () => void
+  readonly #owner: PoolOwner
   #closing: Promise<void> | undefined
 
   /** For `Connections` only. `silence`: milliseconds. */
-  constructor(connector: Connector, backoff: Backoff, silence: number, onClosed: () => void) {
+  constructor(connector: Connector, backoff: Backoff, silence: number, owner: PoolOwner) {
     this.#connector = connector
     this.#backoff = backoff
     this.#silence = silence
-    this.#onClosed = onClosed
+    this.#owner = owner
   }
 
   get closed(): boolean {
@@ -68,7 +75,10 @@ export class BrokerPool {
     if (attempt === undefined) {
       attempt = this.#connect(broker, address)
       this.#attempts.set(address, attempt)
-      const over = (): void => void this.#attempts.delete(address)
+      const made = attempt
+      const over = (): void => {
+        if (this.#attempts.get(address) === made) this.#attempts.delete(address)
+      }
       attempt.then(over, over)
     }
     return attempt
@@ -98,10 +108,20 @@ export class BrokerPool {
   /** Cuts the connections to one broker, also those that are only being made: requests under way reject. */
   cut(broker: BrokerAddress): void {
     const address = addressOf(broker)
+    // Who asks from now on does not get the end of what is cut here.
+    this.#attempts.delete(address)
     for (const connection of this.#alive) {
       if (addressOf(connection.broker) !== address) continue
       this.#given.add(connection)
       connection.cut(new NetworkFailure('given up, it does not answer'))
+    }
+  }
+
+  /** Cuts the connection to a broker if it was not used for a while. */
+  cutIdle(broker: BrokerAddress): void {
+    const connection = this.#open.get(addressOf(broker))
+    if (connection?.idle(performance.now()) === true) {
+      connection.cut(new NetworkFailure('another one that was not used for a while is dead'))
     }
   }
 
@@ -118,12 +138,13 @@ export class BrokerPool {
     }
     this.#open.clear()
     await Promise.all(gone)
-    this.#onClosed()
+    this.#owner.closed(this)
   }
 
   #forget(connection: SocketConnection, address: string): void {
     this.#alive.delete(connection)
     if (this.#open.get(address) === connection) this.#open.delete(address)
+    if (connection.forgotten) this.#owner.forgotten(connection.broker)
   }
 }
 
@@ -145,9 +166,12 @@ export class Connections {
    * the option `requestTimeout`; longer where the broker is asked to wait (a long poll, a rebalance).
    */
   open(silence: number = this.options.requestTimeout): BrokerPool {
-    const pool: BrokerPool = new BrokerPool(this.#connector, this.#backoff, silence, () =>
-      this.#pools.delete(pool),
-    )
+    const pool = new BrokerPool(this.#connector, this.#backoff, silence, {
+      closed: (one) => this.#pools.delete(one),
+      forgotten: (broker) => {
+        for (const one of this.#pools) one.cutIdle(broker)
+      },
+    })
     this.#pools.add(pool)
     if (this.#closed) void pool.close()
     return pool

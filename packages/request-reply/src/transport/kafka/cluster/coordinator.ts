@@ -1,8 +1,14 @@
 /** Which broker coordinates a group. */
+import type { BrokerAddress } from './connection.ts'
+import { addressOf } from './connections.ts'
 import { refusal } from './kafka-errors.ts'
 import type { BrokerNode, Metadata } from './metadata.ts'
+import { Pauses, type PauseOptions } from './pauses.ts'
 import { kafka } from '../protocol/error-codes.ts'
 import { findCoordinatorApi } from '../protocol/find-coordinator.ts'
+
+/** Milliseconds without an answer after which others are asked who the coordinator is, and between two such looks. */
+const LOOKS: PauseOptions = { first: 500, longest: 1_000 }
 
 /** Kafka error codes of a broker that is not, or not yet, ready as the coordinator: it is looked for, and asked, again. */
 export const coordinatorUnready: ReadonlySet<number> = new Set([
@@ -12,16 +18,14 @@ export const coordinatorUnready: ReadonlySet<number> = new Set([
 ])
 
 /**
- * Asks one broker, another each time, which broker coordinates a group now. Rejects as `Metadata.refresh` when nobody
+ * Asks brokers, another one first each time, which broker coordinates a group now. Rejects as `Metadata.refresh` when nobody
  * answers, and with a refusal (`MILENA_NOT_AUTHORIZED`, `MILENA_BROKER_ERROR`) when there is none; `retryable` says
  * whether to ask again. Nothing is cached: a cached coordinator outlives its broker.
  */
 export async function findCoordinator(metadata: Metadata, groupId: string): Promise<BrokerNode> {
-  const connection = await metadata.anyConnection()
-  const found = await connection.ask(findCoordinatorApi, { groupId }).catch((error: unknown) => {
-    metadata.blame(connection.broker)
-    throw error
-  })
+  const found = await metadata.askAny(`a request for the coordinator of group ${groupId}`, (connection) =>
+    connection.ask(findCoordinatorApi, { groupId }),
+  )
   if (found === undefined || found.errorCode !== kafka.none) {
     const code = found?.errorCode ?? kafka.coordinatorNotAvailable
     throw refusal(code, `find the coordinator of group ${groupId}`, {
@@ -29,4 +33,40 @@ export async function findCoordinator(metadata: Metadata, groupId: string): Prom
     })
   }
   return { id: found.id, host: found.host, port: found.port }
+}
+
+/**
+ * The outcome of a request to a group's coordinator. Rejects when another broker becomes the coordinator while it is
+ * waited for: one that hangs would keep it as long as the request may take, which for JoinGroup is a rebalance.
+ */
+export async function whileCoordinator<Answer>(
+  metadata: Metadata,
+  groupId: string,
+  coordinator: BrokerAddress,
+  asking: Promise<Answer>,
+): Promise<Answer> {
+  const moved = Promise.withResolvers<never>()
+  const over = new AbortController()
+  const pauses = new Pauses(LOOKS)
+  const address = addressOf(coordinator)
+  const look = async (): Promise<void> => {
+    for (;;) {
+      await pauses.wait(over.signal)
+      if (over.signal.aborted) return
+      // While nobody knows, or nobody answers, it may still be the same one.
+      const now = await findCoordinator(metadata, groupId).catch(() => undefined)
+      if (now !== undefined && addressOf(now) !== address) {
+        moved.reject(
+          new Error(`group ${groupId}: the coordinator was ${address}, now it is ${addressOf(now)}`),
+        )
+        return
+      }
+    }
+  }
+  void look()
+  try {
+    return await Promise.race([asking, moved.promise])
+  } finally {
+    over.abort()
+  }
 }

@@ -36,18 +36,19 @@ export function refusal(code: number, what: string, details: ErrorDetails = {}):
   )
 }
 
-function deepestMessage(error: Error): string {
+/** What lies at the bottom of an error, with what was made of it. */
+export function deepestMessage(error: unknown): string {
   const texts: string[] = []
   for (let at: unknown = error; at instanceof Error && texts.length < 4; at = at.cause) {
     const words = wordsOf(at)
     if (!texts.some((text) => text.includes(words))) texts.push(words)
   }
-  return texts.join(': ')
+  return texts.length === 0 ? 'no reason given' : texts.join(': ')
 }
 
 /** The error for brokers of which none answered. */
 export function unreachable(brokers: readonly string[], waited: string, cause: unknown): TransportError {
-  const why = reason(cause)
+  const why = deepestMessage(cause)
   // Which is how a listener that speaks TLS, or wants a login, treats who does neither; and one without TLS who does.
   const hint = /closed|ECONNRESET|disconnected/.test(why)
     ? '; if its listener wants TLS, or a login, or no TLS, set the tls and sasl options so'
@@ -57,30 +58,5 @@ export function unreachable(brokers: readonly string[], waited: string, cause: u
     `no broker answered ${waited} at ${brokers.join(', ')} (${why}); ` +
       `check that it runs, that the addresses are right, and that its advertised listeners can be reached from here${hint}`,
     { cause },
-  )
-}
-
-function reason(cause: unknown): string {
-  return cause instanceof Error ? deepestMessage(cause) : 'no reason given'
-}
-
-/**
- * The parsed answer of a call. The client throws an answer that reports errors, even one of a single partition among
- * many; it is in the error, with a code at each topic and partition. Failures of the connection still reject.
- */
-export async function orAnswer<Answer>(call: Promise<Answer>): Promise<Answer> {
-  return call.catch((error: unknown) => {
-    if (error instanceof Error && 'response' in error && error.response) return error.response as Answer
-    throw error
-  })
-}
-
-/** The Kafka error codes in a thrown answer, in no particular order; empty for a failure of the connection. */
-export function codesOf(error: unknown): number[] {
-  if (!(error instanceof AggregateError)) return []
-  return error.errors.flatMap((one: unknown) =>
-    one instanceof Error && 'apiCode' in one && typeof one.apiCode === 'number'
-      ? [one.apiCode]
-      : codesOf(one),
   )
 }

@@ -1,53 +1,43 @@
 /**
  * The layout of the cluster: which broker leads which partition of the topics that somebody here watches.
  *
- * Answers are asked for one at a time, at most every 50 ms, never from the broker that just failed while another is
- * left: a hung broker accepts connections and says nothing. Errors stay with their topic or partition.
+ * Answers are asked for one at a time: at most every 50 ms while they bring news, and less and less often while they
+ * bring none, or nobody answers. Errors stay with their topic or partition.
  *
  * Whoever finds a leader wrong or gone calls `refresh()` and looks again; between two answers nothing is waited for.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { TransportError } from '../../../errors.ts'
+import { AdvertisedAddresses } from './advertised.ts'
+import { AnyBroker, type Ask, type AskOptions } from './any-broker.ts'
+import { Pauses } from './pauses.ts'
+import { BrokersAway } from './brokers-away.ts'
 import type { BrokerAddress, BrokerConnection } from './connection.ts'
 import { addressOf, type BrokerPool, type Connections } from './connections.ts'
-import { unreachable } from './kafka-errors.ts'
-import { errorName, kafka } from '../protocol/error-codes.ts'
 import { parseAddress } from '../options.ts'
+import { errorName, kafka } from '../protocol/error-codes.ts'
 import { metadataApi, type MetadataAnswer, type TopicMetadata } from '../protocol/metadata.ts'
+import { hasNews, mergeTopic, type TopicState } from './topic-state.ts'
 
-/** Milliseconds between the beginnings of two requests for metadata. */
+export type { PartitionState, TopicState } from './topic-state.ts'
+
+/** Milliseconds between the beginnings of two requests for metadata: the least, and the most while nothing changes. */
 const MIN_INTERVAL = 50
-/** Milliseconds for which a broker that failed is asked last. */
-const SUSPICION = 15_000
-/** A topic is held to be missing when as many answers, over as many milliseconds, have said so: a broker may lag behind. */
-const MISSING_ANSWERS = 3
-const MISSING_AFTER = 300
+const MAX_INTERVAL = 400
+/** Milliseconds after which whoever asks is the first again. */
+const CALM = 1_000
+const WHAT = 'a request for metadata'
 
 /** A broker as the cluster advertises it. */
 export interface BrokerNode extends BrokerAddress {
   readonly id: number
 }
 
-export interface PartitionState {
-  readonly partition: number
-  /** The leader's broker id; −1 when there is none now. */
-  readonly leader: number
-  /** The leader's term (KIP-320): to be sent along as `currentLeaderEpoch` of a fetch, so that a former leader refuses. */
-  readonly epoch: number
-}
-
-export interface TopicState {
-  readonly name: string
-  /** Changes when the topic was deleted and created again. */
-  readonly id: string
-  /** By partition number, 0 to n − 1. */
-  readonly partitions: readonly PartitionState[]
-  /** Kafka's error code for the topic as a whole; 0 when it is usable. */
-  readonly errorCode: number
-  /** Enough answers over enough time say that it does not exist. Until then a missing topic may only be new. */
-  readonly missing: boolean
-  /** Since when (performance.now()) answers say that it does not exist, and how many did. */
-  readonly absent: { readonly since: number; readonly answers: number } | undefined
+/** What keeps everything from working. */
+export interface ClusterProblem {
+  /** `away`: no broker answers, which may pass. `unreachable`: not where they say that they are. */
+  readonly kind: 'away' | 'unreachable'
+  readonly error: TransportError
 }
 
 /** A partition's leader, with the term to send along. */
@@ -62,13 +52,19 @@ export class Metadata {
   readonly #maxAge: number
   readonly #watched = new Map<string, number>()
   readonly #listeners = new Set<() => void>()
-  readonly #suspects = new Map<string, number>()
+  readonly #problemListeners = new Set<() => void>()
+  readonly #any: AnyBroker
+  readonly #away: BrokersAway
+  readonly #advertised: AdvertisedAddresses
+  readonly #pauses = new Pauses({ first: 2 * MIN_INTERVAL, longest: MAX_INTERVAL })
   readonly #abort = new AbortController()
   #nodes: ReadonlyMap<number, BrokerNode> = new Map()
   #topics = new Map<string, TopicState>()
   #controller = -1
-  #turn = 0
+  /** Who answered last. */
+  #answeredBy: BrokerAddress | undefined
   #startedAt = -Infinity
+  #interval = MIN_INTERVAL
   #running: Promise<void> | undefined
   #next: Promise<void> | undefined
   #ageTimer: NodeJS.Timeout | undefined
@@ -77,6 +73,12 @@ export class Metadata {
     this.#pool = connections.open(Math.min(connections.options.requestTimeout, 2_000))
     this.#seeds = connections.options.brokers.map((broker) => parseAddress(broker)!)
     this.#maxAge = connections.options.metadataMaxAge
+    const tell = (): void => {
+      for (const listener of this.#problemListeners) listener()
+    }
+    this.#any = new AnyBroker(this.#pool, () => this.#known(), this.#abort.signal)
+    this.#away = new BrokersAway(tell)
+    this.#advertised = new AdvertisedAddresses((broker) => this.#reach(broker), tell)
   }
 
   /** Brokers by id, as of the last answer. */
@@ -125,12 +127,28 @@ export class Metadata {
 
   /** This broker just failed to answer, or broke a connection: ask others first. */
   blame(broker: BrokerAddress): void {
-    this.#suspects.set(addressOf(broker), performance.now())
+    this.#any.blame(broker)
   }
 
   /** This broker has answered. */
   absolve(broker: BrokerAddress): void {
-    if (this.#suspects.size > 0) this.#suspects.delete(addressOf(broker))
+    this.#any.absolve(broker)
+    this.#away.answered()
+    if (this.#advertised.problem !== undefined && this.#isAdvertised(broker)) this.#advertised.reached()
+  }
+
+  /** What is in the way of everything now, since a few seconds; it ends by itself. */
+  get problem(): ClusterProblem | undefined {
+    const unreachable = this.#advertised.problem
+    if (unreachable !== undefined) return { kind: 'unreachable', error: unreachable }
+    const away = this.#away.problem
+    return away === undefined ? undefined : { kind: 'away', error: away }
+  }
+
+  /** Calls `listener` when `problem` has changed. It must not throw. Returns how to stop. */
+  onProblem(listener: () => void): () => void {
+    this.#problemListeners.add(listener)
+    return () => this.#problemListeners.delete(listener)
   }
 
   /**
@@ -146,7 +164,9 @@ export class Metadata {
     // Callers that come while a request is under way must not get its answer, which may be older than their question:
     // they wait for the next one, all together.
     await this.#running?.catch(() => undefined)
-    const wait = MIN_INTERVAL - (performance.now() - this.#startedAt)
+    const elapsed = performance.now() - this.#startedAt
+    if (elapsed > CALM) this.#settleDown()
+    const wait = this.#interval - elapsed
     if (wait > 0) await sleep(wait, undefined, { signal: this.#abort.signal }).catch(() => undefined)
     this.#next = undefined
     this.#startedAt = performance.now()
@@ -154,39 +174,32 @@ export class Metadata {
     await this.#running
   }
 
-  async #update(): Promise<void> {
-    const names = [...this.#watched.keys()]
-    const answer = await this.#ask(names)
-    this.#nodes = new Map(answer.brokers.map((one) => [one.id, one]))
-    this.#controller = answer.controller
-    for (const topic of answer.topics) {
-      if (topic.name && this.#watched.has(topic.name))
-        this.#topics.set(topic.name, this.#merge(topic.name, topic))
-    }
-    this.#armAgeTimer()
-    for (const listener of this.#listeners) listener()
+  #settleDown(): void {
+    this.#pauses.reset()
+    this.#interval = MIN_INTERVAL
   }
 
-  #merge(name: string, told: TopicMetadata): TopicState {
-    const before = this.#topics.get(name)
-    const absent =
-      told.errorCode === kafka.unknownTopicOrPartition
-        ? { since: before?.absent?.since ?? performance.now(), answers: (before?.absent?.answers ?? 0) + 1 }
-        : undefined
-    const missing =
-      absent !== undefined &&
-      absent.answers >= MISSING_ANSWERS &&
-      performance.now() - absent.since >= MISSING_AFTER
-    // One broker may not know (yet, or any more) a topic that others serve: what was known holds until it is certain.
-    if (absent !== undefined && !missing && before !== undefined)
-      return { ...before, errorCode: told.errorCode, absent }
-    const partitions: PartitionState[] = []
-    for (const one of told.partitions) {
-      const known = before?.id === told.id ? before.partitions[one.partition] : undefined
-      // A broker that lags behind still names the former leader: the higher term is the later one.
-      partitions[one.partition] = known !== undefined && known.epoch > one.epoch ? known : one
+  async #update(): Promise<void> {
+    const names = [...this.#watched.keys()]
+    // Until an answer brings news.
+    this.#interval = this.#pauses.next()
+    const answer = await this.#ask(names)
+    const nodes = new Map(answer.brokers.map((one) => [one.id, one]))
+    let news = !sameNodes(this.#nodes, nodes)
+    this.#nodes = nodes
+    this.#controller = answer.controller
+    const now = performance.now()
+    for (const told of answer.topics) {
+      if (!told.name || !this.#watched.has(told.name)) continue
+      const before = this.#topics.get(told.name)
+      const state = mergeTopic(told.name, before, told, now)
+      news ||= hasNews(before, state)
+      this.#topics.set(told.name, state)
     }
-    return { name, id: told.id, partitions, errorCode: told.errorCode, missing, absent }
+    if (news) this.#settleDown()
+    this.#armAgeTimer()
+    this.#doubtAddresses()
+    for (const listener of this.#listeners) listener()
   }
 
   /** Asks once, outside of what is watched: these topics, or all that exist. Nothing is created by asking. */
@@ -199,50 +212,83 @@ export class Metadata {
     return (await ask(await this.#pool.get(node), topics)).topics
   }
 
-  /** A connection to a broker that answers, for requests that any broker takes. Rejects as `refresh`. */
-  async anyConnection(): Promise<BrokerConnection> {
-    return this.#try(async (connection) => connection)
-  }
-
-  async #ask(topics: readonly string[] | undefined): Promise<MetadataAnswer> {
-    return this.#try((connection) => ask(connection, topics))
-  }
-
-  async #try<Result>(act: (connection: BrokerConnection) => Promise<Result>): Promise<Result> {
-    const failures: unknown[] = []
-    for (const broker of this.#candidates()) {
-      if (this.#abort.signal.aborted) break
-      try {
-        const result = await act(await this.#pool.get(broker))
-        this.absolve(broker)
+  /** Asks something that any broker can answer; as `AnyBroker.ask`. */
+  askAny<Result>(what: string, act: Ask<Result>, options?: AskOptions): Promise<Result> {
+    const began = performance.now()
+    return this.#any.ask(what, act, options).then(
+      (result) => {
+        this.#away.answered()
         return result
-      } catch (error) {
-        this.blame(broker)
-        failures.push(error)
-      }
+      },
+      (error: unknown) => {
+        if (error instanceof TransportError && error.code === 'MILENA_BROKER_UNREACHABLE')
+          this.#away.noneAnswered(began, this.#known().map(addressOf), error.cause)
+        throw error
+      },
+    )
+  }
+
+  /**
+   * Resolves when some broker can be reached where it says that it is; to be called after an answer.
+   *
+   * @throws TransportError `MILENA_BROKER_UNREACHABLE` after two seconds in which none could be, and as `refresh`
+   */
+  async requireReachable(): Promise<void> {
+    const pauses = new Pauses({ first: MIN_INTERVAL, longest: MAX_INTERVAL })
+    for (;;) {
+      const verdict = await this.#tryAddresses()
+      if (verdict === 'reached') return
+      if (verdict !== 'doubtful') throw verdict
+      await pauses.wait(this.#abort.signal)
+      await this.refresh()
     }
-    if (this.#abort.signal.aborted) throw new TransportError('MILENA_CLOSED', 'the transport is closed')
-    // Refused credentials are the same at every broker, but one that is down must not hide them, nor they a version gap.
-    const certain = failures.find((error) => error instanceof TransportError)
-    if (certain !== undefined) throw certain
-    throw unreachable(this.#known().map(addressOf), 'a request for metadata', failures.at(-1))
+  }
+
+  async #tryAddresses(): ReturnType<AdvertisedAddresses['try']> {
+    const by = this.#answeredBy
+    if (by !== undefined && !this.#isAdvertised(by)) {
+      return this.#nodes.size === 0
+        ? 'reached'
+        : this.#advertised.try({ by, nodes: [...this.#nodes.values()] })
+    }
+    this.#advertised.reached()
+    return 'reached'
+  }
+
+  /** When nothing was reached where it is said to be, is it only down, or is the address wrong? */
+  #doubtAddresses(): void {
+    const nodes = [...this.#nodes.values()]
+    if (nodes.length > 0 && nodes.every((node) => this.#any.suspects(node))) void this.#tryAddresses()
+  }
+
+  async #reach(broker: BrokerAddress): Promise<void> {
+    try {
+      await this.#pool.get(broker)
+      this.#any.absolve(broker)
+    } catch (error) {
+      this.#any.blame(broker)
+      throw error
+    }
+  }
+
+  #isAdvertised(broker: BrokerAddress): boolean {
+    for (const node of this.#nodes.values())
+      if (node.host === broker.host && node.port === broker.port) return true
+    return false
+  }
+
+  #ask(topics: readonly string[] | undefined): Promise<MetadataAnswer> {
+    return this.askAny(WHAT, async (connection) => {
+      const answer = await ask(connection, topics)
+      this.#answeredBy = connection.broker
+      return answer
+    })
   }
 
   #known(): BrokerAddress[] {
     const known = new Map<string, BrokerAddress>()
     for (const one of [...this.#nodes.values(), ...this.#seeds]) known.set(addressOf(one), one)
     return [...known.values()]
-  }
-
-  /** In turn, so that one that lags behind or hangs is not asked each time; those that failed of late come last. */
-  #candidates(): BrokerAddress[] {
-    const known = this.#known()
-    const turn = this.#turn++ % known.length
-    const failedAt = (one: BrokerAddress): number => {
-      const at = this.#suspects.get(addressOf(one))
-      return at === undefined || performance.now() - at > SUSPICION ? 0 : at
-    }
-    return [...known.slice(turn), ...known.slice(0, turn)].toSorted((a, b) => failedAt(a) - failedAt(b))
   }
 
   #armAgeTimer(): void {
@@ -259,9 +305,19 @@ export class Metadata {
     this.#abort.abort()
     clearTimeout(this.#ageTimer)
     this.#listeners.clear()
+    this.#problemListeners.clear()
     await this.#pool.close()
     await Promise.allSettled([this.#running, this.#next])
   }
+}
+
+function sameNodes(before: ReadonlyMap<number, BrokerNode>, now: ReadonlyMap<number, BrokerNode>): boolean {
+  if (before.size !== now.size) return false
+  for (const [id, { host, port }] of now) {
+    const known = before.get(id)
+    if (known?.host !== host || known.port !== port) return false
+  }
+  return true
 }
 
 async function ask(

@@ -8,15 +8,15 @@
  *                  the login is renewed (KIP-368)
  *
  * The first request after a pause has a companion, a question that is answered at once: a firewall that has forgotten
- * the connection drops both without a word, and is noticed within a second, whatever the request itself may take.
+ * the connection drops both without a word, and is noticed soon, whatever the request itself may take.
  */
 import type { Socket } from 'node:net'
 import type { Api } from '../protocol/api.ts'
 import { apiVersions } from '../protocol/api-versions.ts'
 import { MalformedAnswer, Reader } from '../protocol/reader.ts'
-import { Writer } from '../protocol/writer.ts'
 import type { BrokerAddress, BrokerConnection, ConnectionEnd, NewConnection } from './connection.ts'
 import { Frames } from './frames.ts'
+import { encodeRequest } from './requests.ts'
 import { Silence } from './silence.ts'
 import { endOf, isTlsRecord, NetworkFailure, Refusal } from './verdicts.ts'
 import { commonVersion, software, type OfferedVersions } from './versions.ts'
@@ -24,11 +24,9 @@ import { commonVersion, software, type OfferedVersions } from './versions.ts'
 /** Milliseconds without a request after which the next one has a companion. */
 const PAUSE = 4_000
 /** Milliseconds within which the companion must be answered. */
-const COMPANION_LIMIT = 1_000
+const COMPANION_LIMIT = 1_500
 /** Milliseconds without a request after which it is not used again: firewalls and brokers forget, clients a little before. */
 const IDLE_LIMIT = 240_000
-/** Bytes of a request up to which it is put into one piece. */
-const SMALL = 16_384
 
 type Done<Answer> = (error: Error | null, answer?: Answer) => void
 
@@ -74,6 +72,7 @@ export class SocketConnection implements BrokerConnection, NewConnection {
   #correlation = 0
   #heard = false
   #companion: Asked | undefined
+  #forgotten = false
   #quietUntil = 0
   #quietTimer: NodeJS.Timeout | undefined
   #renewAt = Infinity
@@ -109,7 +108,9 @@ export class SocketConnection implements BrokerConnection, NewConnection {
     })
     socket.on('data', (bytes: Buffer) => this.#received(bytes))
     socket.on('error', (error) => this.#finish(error))
-    socket.on('close', () => this.#finish(new NetworkFailure('the connection was closed by the other side')))
+    for (const event of ['end', 'close']) {
+      socket.on(event, () => this.#finish(new NetworkFailure('the connection was closed by the other side')))
+    }
   }
 
   get open(): boolean {
@@ -119,6 +120,16 @@ export class SocketConnection implements BrokerConnection, NewConnection {
   /** Why it ended. */
   get end(): ConnectionEnd | undefined {
     return this.#end
+  }
+
+  /** Its companion was not answered: something between us and the broker has forgotten it. */
+  get forgotten(): boolean {
+    return this.#forgotten
+  }
+
+  /** It is not used, and was not for so long that the next request would have a companion. */
+  idle(now: number): boolean {
+    return this.open && this.#inFlight.length === 0 && now - this.#silence.since > PAUSE
   }
 
   /** It has not been used for so long that it is better not used again. */
@@ -220,7 +231,7 @@ export class SocketConnection implements BrokerConnection, NewConnection {
         if (this.#inFlight.length === 0) void this.#renewLogin()
         return
       }
-      const paused = this.#inFlight.length === 0 && now - this.#silence.since > PAUSE
+      const paused = this.idle(now)
       const asked = this.#waiting.shift()!
       if (!paused) {
         this.#write(asked, now)
@@ -255,46 +266,22 @@ export class SocketConnection implements BrokerConnection, NewConnection {
   }
 
   #write(asked: Asked, now: number = performance.now()): void {
-    const { api, version } = asked
-    const flexible = version >= api.flexibleFrom
-    const writer = new Writer(flexible)
+    asked.correlation = this.#correlation
+    const header = { version: asked.version, correlation: asked.correlation, clientId: this.#clientId }
+    let pieces: readonly Buffer[]
     try {
-      api.write(writer, asked.request, version)
+      pieces = encodeRequest(asked.api, asked.request, header)
     } catch (error) {
       process.nextTick(asked.done, error)
       return
     }
-    asked.correlation = this.#correlation
     this.#correlation = (this.#correlation + 1) & 0x7fffffff
-    const { length } = writer
-    const pieces = writer.finish()
-    const headLength = 14 + this.#clientId.length + (flexible ? 1 : 0)
-    const isSmall = headLength + length <= SMALL
-    const head = Buffer.allocUnsafe(isSmall ? headLength + length : headLength)
-    head.writeInt32BE(headLength - 4 + length, 0)
-    head.writeInt16BE(api.key, 4)
-    head.writeInt16BE(version, 6)
-    head.writeInt32BE(asked.correlation, 8)
-    head.writeInt16BE(this.#clientId.length, 12)
-    head.set(this.#clientId, 14)
-    if (flexible) head[headLength - 1] = 0 // no tagged fields
     this.#inFlight.push(asked)
     if (!asked.own) this.#busy++
-    const waits = this.#inFlight.length > 1
-    if (isSmall) {
-      let at = headLength
-      for (const piece of pieces) {
-        head.set(piece, at)
-        at += piece.length
-      }
-      this.#socket.write(head)
-    } else {
-      this.#socket.cork()
-      this.#socket.write(head)
-      for (const piece of pieces) this.#socket.write(piece)
-      this.#socket.uncork()
-    }
-    if (!waits) this.#silence.begin(now)
+    if (pieces.length > 1) this.#socket.cork()
+    for (const piece of pieces) this.#socket.write(piece)
+    if (pieces.length > 1) this.#socket.uncork()
+    if (this.#inFlight.length === 1) this.#silence.begin(now)
   }
 
   #received(bytes: Buffer): void {
@@ -346,6 +333,7 @@ export class SocketConnection implements BrokerConnection, NewConnection {
   }
 
   #silent(milliseconds: number): void {
+    this.#forgotten = this.#companion !== undefined
     const [awaited] = this.#inFlight
     const what = awaited === undefined ? 'an answer' : `an answer to ${awaited.api.name}`
     const text = `not a byte for ${Math.round(milliseconds)} ms while ${what} was awaited`

@@ -1,5 +1,4 @@
 /** Topics: describe, create, delete. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { TransportError } from '../../../errors.ts'
 import type { TopicDescription, TopicSpec } from '../../transport.ts'
 import type { BrokerConnection } from './connection.ts'
@@ -7,13 +6,16 @@ import type { BrokerPool } from './connections.ts'
 import { refusal } from './kafka-errors.ts'
 import { isRetriable, kafka } from '../protocol/error-codes.ts'
 import type { Metadata } from './metadata.ts'
+import { Pauses, type PauseOptions } from './pauses.ts'
 import { createTopicsApi, type TopicVerdict } from '../protocol/create-topics.ts'
 import { deleteTopicsApi } from '../protocol/delete-topics.ts'
 import type { TopicMetadata } from '../protocol/metadata.ts'
 
 /** Milliseconds for a change to be made and known to every broker. */
 const LIMIT = 20_000
-const PAUSE = 50
+const PAUSES: PauseOptions = { first: 50, longest: 500 }
+/** Milliseconds after which a change is asked for at another broker, too: made twice, it is made once. */
+const CHANGE_PATIENCE = 3_000
 /** Kafka's way to say: the broker's default. */
 const BROKER_DEFAULT = -1
 
@@ -95,12 +97,20 @@ export class TopicAdmin {
     ) => Promise<readonly TopicVerdict[]>,
   ): Promise<void> {
     const deadline = performance.now() + LIMIT
+    const pauses = new Pauses(PAUSES)
     let open: ReadonlySet<string> | undefined
     const refused: TopicVerdict[] = []
     for (;;) {
       let problem: unknown
       try {
-        const verdicts = await ask(await this.#toController(), open)
+        const only = open
+        const what = `a request to ${verb} topics`
+        const verdicts = await this.#metadata.askAny(what, (connection) => ask(connection, only), {
+          pool: this.#pool,
+          // Where brokers do not forward (before KRaft).
+          first: this.#metadata.controller,
+          patience: CHANGE_PATIENCE,
+        })
         const rest = verdicts.filter((one) => !settled.has(one.errorCode))
         refused.push(...rest.filter((one) => !isPassing(one.errorCode)))
         const passing = rest.filter((one) => isPassing(one.errorCode))
@@ -113,7 +123,9 @@ export class TopicAdmin {
         problem = error
       }
       if (performance.now() > deadline) throw problem
-      await this.#pause()
+      await this.#pause(pauses)
+      // Another one may be the controller by now.
+      await this.#metadata.refresh().catch(() => undefined)
     }
     const [first] = refused
     if (first === undefined) return
@@ -122,20 +134,6 @@ export class TopicAdmin {
     throw refusal(first.errorCode, `${verb} topic ${names}`, {
       cause: texts.length === 0 ? undefined : new Error(texts.join('; ')),
     })
-  }
-
-  /** The controller where brokers do not forward (before KRaft); any broker when it cannot be reached. */
-  async #toController(): Promise<BrokerConnection> {
-    const { controller } = this.#metadata
-    if (controller !== undefined) {
-      try {
-        return await this.#pool.get(controller)
-      } catch {
-        this.#metadata.blame(controller)
-      }
-    }
-    await this.#metadata.refresh()
-    return this.#metadata.anyConnection()
   }
 
   /** Whether every broker that can be asked agrees, in time. */
@@ -149,28 +147,30 @@ export class TopicAdmin {
       await this.#metadata.refresh()
       for (const [id, node] of this.#metadata.nodes) open.set(id, node)
     }
+    const pauses = new Pauses(PAUSES)
     let answers = 0
     while (open.size > 0) {
-      for (const [id, node] of open) {
+      const asked = [...open].map(async ([id, node]) => {
         try {
-          if (!agrees(await this.#metadata.describeAt(node, names))) continue
+          if (!agrees(await this.#metadata.describeAt(node, names))) return
           answers++
         } catch {
           // Down, or on its way down: it learns of the change before it serves again.
-          this.#throwIfClosed('wait for topics')
           this.#metadata.blame(node)
         }
         open.delete(id)
-      }
+      })
+      await Promise.all(asked)
+      this.#throwIfClosed('wait for topics')
       if (open.size === 0) break
       if (performance.now() > deadline) return false
-      await this.#pause()
+      await this.#pause(pauses)
     }
     return answers > 0
   }
 
-  async #pause(): Promise<void> {
-    await sleep(PAUSE, undefined, { signal: this.#signal }).catch(() => undefined)
+  async #pause(pauses: Pauses): Promise<void> {
+    await pauses.wait(this.#signal)
     this.#throwIfClosed('topics')
   }
 

@@ -8,6 +8,7 @@
 import { TransportError } from '../../../errors.ts'
 import { keyOf } from '../../partition-key.ts'
 import type { OffsetToCommit, TopicPartition } from '../../transport.ts'
+import { notHeld } from '../../commit-refusals.ts'
 import type { GroupCoordinator, Identity } from './coordinator-requests.ts'
 import { refusal } from '../cluster/kafka-errors.ts'
 import { isRetriable, kafka } from '../protocol/error-codes.ts'
@@ -70,22 +71,12 @@ export class GroupCommits {
     })
   }
 
-  /** The error for a commit of something that this member does not hold. */
-  fenced(partitions: readonly TopicPartition[]): TransportError {
-    const names = partitions.map(keyOf).join(', ')
-    return new TransportError(
-      'MILENA_COMMIT_FENCED',
-      `group ${this.#options.groupId}: ${names} is not held by this member any more, nothing was committed for it; ` +
-        'whoever has it now reads from the last commit',
-    )
-  }
-
   /** Refuses what waits for holdings that are over. */
   fence(): void {
     for (const [holding, due] of this.#due) {
       if (holding.held) continue
       this.#due.delete(holding)
-      settle(due.waiters, this.fenced([holding]))
+      settle(due.waiters, this.#fenced(holding))
     }
   }
 
@@ -113,8 +104,12 @@ export class GroupCommits {
   close(): void {
     this.#closed = true
     clearTimeout(this.#timer)
-    for (const [holding, due] of this.#due) settle(due.waiters, this.fenced([holding]))
+    for (const [holding, due] of this.#due) settle(due.waiters, this.#fenced(holding))
     this.#due.clear()
+  }
+
+  #fenced(holding: CommitHolding): Error {
+    return notHeld(this.#options.groupId, [holding])
   }
 
   async #send(identity: Identity): Promise<void> {
@@ -137,7 +132,7 @@ export class GroupCommits {
     for (const [index, [holding, due]] of flying.entries()) {
       const code = codes?.[index] ?? kafka.networkException
       if (code === kafka.none) settle(due.waiters)
-      else if (!holding.held || this.#closed) settle(due.waiters, this.fenced([holding]))
+      else if (!holding.held || this.#closed) settle(due.waiters, this.#fenced(holding))
       else if (isFence(code) || code === kafka.rebalanceInProgress || maySucceed(code)) {
         if (isFence(code)) this.#options.doubt()
         this.#put(holding, due.place, due.since, due.waiters, true)

@@ -1,19 +1,21 @@
 /** Offsets and their metadata of a group without members. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { TransportError } from '../../../errors.ts'
 import type { CommittedOffset } from '../../transport.ts'
 import type { BrokerConnection } from '../cluster/connection.ts'
 import type { BrokerPool } from '../cluster/connections.ts'
-import { coordinatorUnready, findCoordinator } from '../cluster/coordinator.ts'
+import { coordinatorUnready, findCoordinator, whileCoordinator } from '../cluster/coordinator.ts'
 import { refusal } from '../cluster/kafka-errors.ts'
 import { kafka } from '../protocol/error-codes.ts'
 import type { Metadata } from '../cluster/metadata.ts'
+import { Pauses, type PauseOptions } from '../cluster/pauses.ts'
 import { offsetCommitApi } from '../protocol/offset-commit.ts'
 import { offsetFetchApi } from '../protocol/offset-fetch.ts'
 
-/** Milliseconds for finding a coordinator that answers: longer than the election after a broker's death. */
-const LIMIT = 20_000
-const PAUSE = 100
+/** Milliseconds for finding a coordinator that answers: longer than any election after a broker's death. */
+const LIMIT = 60_000
+/** Milliseconds when no broker says who it is: then no election is waited for. */
+const SILENCE = 20_000
+const PAUSES: PauseOptions = { first: 50, longest: 500 }
 
 export class CommittedOffsets {
   readonly #metadata: Metadata
@@ -64,12 +66,16 @@ export class CommittedOffsets {
     what: string,
     act: (connection: BrokerConnection) => Promise<Result | number>,
   ): Promise<Result> {
-    const deadline = performance.now() + LIMIT
+    const began = performance.now()
+    const pauses = new Pauses(PAUSES)
+    let foundAt = began
     for (;;) {
       let problem: unknown
       try {
         const coordinator = await findCoordinator(this.#metadata, groupId)
-        const result = await act(await this.#pool.get(coordinator))
+        foundAt = performance.now()
+        const asking = this.#pool.get(coordinator).then(act)
+        const result = await whileCoordinator(this.#metadata, groupId, coordinator, asking)
         if (typeof result !== 'number') return result
         if (!coordinatorUnready.has(result) && result !== kafka.unstableOffsetCommit)
           throw refusal(result, what)
@@ -77,12 +83,13 @@ export class CommittedOffsets {
       } catch (error) {
         if (this.#signal.aborted)
           throw new TransportError('MILENA_CLOSED', `${what}: the transport is closed`)
-        const final = error instanceof TransportError && !error.retryable
-        if (final || performance.now() > deadline) throw error
+        if (error instanceof TransportError && !error.retryable) throw error
         problem = error
       }
-      if (performance.now() > deadline) throw problem
-      await sleep(PAUSE, undefined, { signal: this.#signal }).catch(() => undefined)
+      const now = performance.now()
+      if (this.#metadata.problem?.kind === 'unreachable') throw this.#metadata.problem.error
+      if (now - began > LIMIT || now - foundAt > SILENCE) throw problem
+      await pauses.wait(this.#signal)
     }
   }
 }

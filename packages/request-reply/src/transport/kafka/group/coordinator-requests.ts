@@ -10,7 +10,7 @@
  * does not answer. The next request then looks for it again, through another broker.
  */
 import type { OffsetToCommit, TopicPartition } from '../../transport.ts'
-import { findCoordinator } from '../cluster/coordinator.ts'
+import { findCoordinator, whileCoordinator } from '../cluster/coordinator.ts'
 import type { BrokerAddress, BrokerConnection } from '../cluster/connection.ts'
 import type { BrokerPool, Connections } from '../cluster/connections.ts'
 import { refusal } from '../cluster/kafka-errors.ts'
@@ -207,11 +207,13 @@ export class GroupCoordinator {
     const node = this.#node ?? (await wait((this.#finding ??= this.#find())))
     try {
       if (pool === this.#waits) this.#waitsAt = node
-      const connection = await wait(pool.get(node))
+      const stays = <Value>(asking: Promise<Value>): Promise<Value> =>
+        whileCoordinator(this.#metadata, this.#options.groupId, node, asking)
+      const connection = await stays(wait(pool.get(node)))
       if (when === 'before the end' && this.#node !== node)
         throw new Error('the coordinator was lost meanwhile')
       if (pool === this.#waits) requireApis(`join group ${this.#options.groupId}`, connection, memberNeeds)
-      const answer = await act(connection)
+      const answer = await stays(act(connection))
       this.#metadata.absolve(node)
       const { errorCode } = answer
       if (errorCode === kafka.coordinatorNotAvailable || errorCode === kafka.notCoordinator) this.#lost(node)

@@ -5,11 +5,13 @@
  *
  *              position known                 revoked, or the member closes
  *   assigned ──────────────────▶ reading ───────────────────────────────────▶ draining ──▶ over
- *      │                            │                                            ▲  onRevoked settled,
- *      └────────────────────────────┴── lost: at once ──────────────────────────┘  or drain timeout, or lost
+ *      ▲  │                      │  │                                            ▲  onRevoked settled,
+ *      │  └──────────────────────│──┴── lost: at once ──────────────────────────┘  or drain timeout, or lost
+ *      └── its log is gone: over, and another begins
  *
- * Until the holding is over its records are handed over, in `draining` too, and it can be committed; nothing of either
- * afterwards. While something drains the member does not join anew, so nothing is given to it that it has not let go of.
+ * From when its position is known until the holding is over its records are handed over, in `draining` too, and it can be
+ * committed; nothing of either afterwards. While something drains the member does not join anew, so nothing is given to it
+ * that it has not let go of.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errorOf } from '../../../words.ts'
@@ -17,6 +19,7 @@ import { keyOf } from '../../partition-key.ts'
 import type { GroupOptions, OffsetToCommit, TopicPartition } from '../../transport.ts'
 import type { Connections } from '../cluster/connections.ts'
 import type { ReadPartition } from '../reading/broker-fetcher.ts'
+import { commitRefused, type RefusedCommit } from '../../commit-refusals.ts'
 import { GroupCommits, type CommitHolding, type Place } from './commits.ts'
 import type { Committed, GroupCoordinator, Identity } from './coordinator-requests.ts'
 import { GroupPositions } from './positions.ts'
@@ -24,12 +27,18 @@ import type { Troubles } from '../../troubles.ts'
 import type { Metadata } from '../cluster/metadata.ts'
 import { LogReader } from '../reading/log-reader.ts'
 
+/** Milliseconds that a start waits for where the logs end, when the group begins there: longer than any election. */
+const LATEST_LIMIT = 20_000
+
 interface Holding extends CommitHolding {
   held: boolean
   draining: Drain | undefined
   paused: boolean
   /** What the group had committed when the holding began: a commit of less would set the group back. */
   floor: number
+  /** It took the place of one whose log is gone. */
+  anew: boolean
+  /** `undefined` until its position is known. */
   reading: ReadPartition | undefined
 }
 
@@ -81,6 +90,7 @@ export class GroupPartitions {
       onError: options.onError,
       mayDeliver: options.mayDeliver,
       onEndsKnown: () => this.#lookReady?.(),
+      onRestart: (reading) => this.#restart(reading),
     })
     this.#positions = new GroupPositions<Holding>({
       group,
@@ -106,23 +116,30 @@ export class GroupPartitions {
 
   /**
    * Resolves when everything that is held is at its position, and it is known where the log ended then: what is appended
-   * from now on is read, and known to be new. After `limit` ms at the latest.
+   * from now on is read, and known to be new. After `limit` ms at the latest. A group that begins at the latest waits
+   * longer for its positions: what comes before they are known would never be read.
    */
   ready(limit: number): Promise<void> {
     return new Promise((resolve) => {
+      let late = false
+      const look = (): void => {
+        const held = [...this.#holdings.values()]
+        if (!held.every((one) => one.reading !== undefined)) return
+        if (late || !held.some((one) => one.reading!.awaitsEnd)) done()
+      }
       const done = (): void => {
-        clearTimeout(timer)
+        clearTimeout(soft)
+        clearTimeout(hard)
         this.#lookReady = undefined
         resolve()
       }
-      const timer = setTimeout(done, limit)
-      this.#lookReady = () => {
-        const open = [...this.#holdings.values()].some(
-          (one) => one.reading === undefined || one.reading.awaitsEnd,
-        )
-        if (!open) done()
-      }
-      this.#lookReady()
+      const soft = setTimeout(() => {
+        late = true
+        look()
+      }, limit)
+      const hard = setTimeout(done, this.#options.group.from === 'latest' ? LATEST_LIMIT : limit)
+      this.#lookReady = look
+      look()
     })
   }
 
@@ -156,19 +173,20 @@ export class GroupPartitions {
     const lost = [...this.#holdings.values()]
     for (const one of lost) this.#over(one)
     this.commits.fence()
-    if (lost.length > 0) this.#tell(() => this.#options.group.onLost(lost.map(bare)))
+    if (lost.length > 0) this.#tell(() => this.#options.group.onLost(lost.map(bare), 'taken'))
   }
 
   async commit(offsets: readonly OffsetToCommit[]): Promise<void> {
     const allowed: [Holding, Place][] = []
-    const fenced: TopicPartition[] = []
+    const refused: RefusedCommit[] = []
     for (const one of offsets) {
       const holding = this.#holdings.get(keyOf(one))
-      if (holding === undefined || isStale(holding, one.offset)) fenced.push(one)
-      else allowed.push([holding, { offset: one.offset, metadata: one.metadata }])
+      const why = whyRefused(holding, one.offset)
+      if (why !== undefined) refused.push({ ...one, why })
+      else allowed.push([holding!, { offset: one.offset, metadata: one.metadata }])
     }
     if (allowed.length > 0) await this.commits.commit(allowed)
-    if (fenced.length > 0) throw this.commits.fenced(fenced)
+    if (refused.length > 0) throw commitRefused(this.#options.group.groupId, refused)
   }
 
   pause(partition: TopicPartition): void {
@@ -193,18 +211,42 @@ export class GroupPartitions {
 
   #take(added: readonly TopicPartition[]): void {
     if (added.length === 0) return
-    const holdings = added.map(({ topic, partition }): Holding => ({
-      topic,
-      partition,
+    void this.#positions.find(this.#hold(added, false))
+  }
+
+  #hold(partitions: readonly TopicPartition[], anew: boolean): Holding[] {
+    const holdings = partitions.map((one): Holding => ({
+      ...bare(one),
       held: true,
       draining: undefined,
       paused: false,
       floor: -1,
+      anew,
       reading: undefined,
     }))
     for (const one of holdings) this.#holdings.set(keyOf(one), one)
     this.#tell(() => this.#options.group.onAssigned?.(holdings.map(bare)))
-    void this.#positions.find(holdings)
+    return holdings
+  }
+
+  /**
+   * What was read of it is not in its log any more. Whatever was remembered of that log is of another one, here and in the
+   * application: this holding is over, and one begins that has committed nothing, where the reading goes on.
+   */
+  #restart(reading: ReadPartition): void {
+    const before = this.#holdings.get(keyOf(reading))
+    if (before === undefined || before.reading !== reading) return
+    const { position } = reading
+    this.#over(before)
+    this.commits.fence()
+    this.#tell(() => this.#options.group.onLost([bare(before)], 'log-gone'))
+    if (before.draining !== undefined) return
+    for (const holding of this.#hold([before], true)) {
+      if (!holding.held) continue
+      this.#begin(holding, position, undefined)
+      // Else whoever gets it next would begin where the group stood in the log that is gone, and pass over what is before.
+      this.commits.commit([[holding, { offset: position }]]).catch(() => undefined)
+    }
   }
 
   #begin(holding: Holding, offset: number, committed: Committed | undefined): void {
@@ -285,12 +327,12 @@ function isKept({ draining }: Holding): boolean {
   return draining === undefined
 }
 
-/**
- * Left over from an earlier holding of the partition, when it is less than was committed before this one; or from a topic
- * that was deleted since, when it is beyond what was read of the new one. It would set the group back, or make it skip.
- */
-function isStale({ floor, reading }: Holding, offset: number): boolean {
-  return offset < floor || (reading !== undefined && reading.recreated && offset > reading.position)
+/** Why a commit is none of this holding's, but left over from an earlier one: it would set the group back, or make it skip. */
+function whyRefused(holding: Holding | undefined, offset: number): RefusedCommit['why'] | undefined {
+  if (holding === undefined) return 'not held'
+  if (holding.reading === undefined) return 'nothing read'
+  if (offset < holding.floor) return { committed: holding.floor }
+  return holding.anew && offset > holding.reading.position ? 'log gone' : undefined
 }
 
 function bare({ topic, partition }: TopicPartition): TopicPartition {

@@ -1,6 +1,9 @@
 /**
  * Where a member begins in the partitions that it was given: where the group stands, else at the start that was asked for.
  * It is tried until it is known, or the partition is not held any more; what keeps it from being known is a trouble.
+ *
+ * A partition that came to its topic since the member is there begins with its first record, whatever was asked for:
+ * `latest` leaves out what was sent before somebody was there to read it, and here somebody was.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { TransportError } from '../../../errors.ts'
@@ -12,6 +15,7 @@ import type { Committed, GroupCoordinator } from './coordinator-requests.ts'
 import { troubleKind, type Troubles } from '../../troubles.ts'
 import type { Metadata } from '../cluster/metadata.ts'
 import { findOffsets } from '../reading/offsets.ts'
+import { GrownTopics } from './grown-topics.ts'
 
 const RETRY_PAUSE = 100
 /** Milliseconds between two tries of something that was refused. */
@@ -35,10 +39,12 @@ export class GroupPositions<Holding extends CommitHolding> {
   readonly #options: PositionsOptions<Holding>
   readonly #ends: BrokerPool
   readonly #abort = new AbortController()
+  readonly #grown: GrownTopics
 
   constructor(options: PositionsOptions<Holding>) {
     this.#options = options
     this.#ends = options.connections.open(2_000)
+    this.#grown = new GrownTopics(options.metadata, options.group.topics)
   }
 
   /** Finds where each begins. Never rejects. */
@@ -72,6 +78,7 @@ export class GroupPositions<Holding extends CommitHolding> {
 
   async close(): Promise<void> {
     this.#abort.abort()
+    this.#grown.close()
     await this.#ends.close()
   }
 
@@ -83,7 +90,8 @@ export class GroupPositions<Holding extends CommitHolding> {
     while (one.held && !signal.aborted) {
       let pause: number
       try {
-        const [offset] = await findOffsets({ metadata, pool: this.#ends, signal }, [one], group.from)
+        const from = this.#grown.has(one) ? 'earliest' : group.from
+        const [offset] = await findOffsets({ metadata, pool: this.#ends, signal }, [one], from)
         if (!one.held) return
         this.#found(one, offset!, undefined)
         // Else whoever gets the partition next would begin at what is the latest then, and miss what lies between.

@@ -113,12 +113,17 @@ export class Reader {
     return elements
   }
 
-  /** Passes over the tagged fields at the end of a structure, where there are some. */
-  tags(): void {
+  /** Passes over the tagged fields at the end of a structure, where there are some; `known` may read what it knows. */
+  tags(known?: (tag: number) => void): void {
     if (!this.flexible) return
     for (let tags = this.unsigned(); tags > 0; tags--) {
-      this.unsigned()
-      this.skip(this.unsigned())
+      const tag = this.unsigned()
+      const length = this.unsigned()
+      const start = this.skip(length)
+      if (known === undefined) continue
+      this.at = start
+      known(tag)
+      this.at = start + length
     }
   }
 

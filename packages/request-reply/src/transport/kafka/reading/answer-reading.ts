@@ -63,6 +63,7 @@ export class AnswerReading {
       }
       if (partition.removed) return false
       partition.position = next
+      follow(partition, batches.term)
       if (records.length > 0) this.#handOver(partition, records)
       if (partition.removed || heals) return false
       if (obstacle === undefined) return !batches.full
@@ -122,6 +123,13 @@ export class AnswerReading {
       this.#tell(errorOf(error))
     }
   }
+}
+
+/** Remembers the term of what was read last, and where it began. */
+function follow(partition: ReadPartition, term: RecordBatches['term']): void {
+  if (!partition.followsEpochs || term === undefined || term.epoch === partition.lastEpoch) return
+  partition.lastEpoch = term.epoch
+  partition.lastEpochFrom = term.from
 }
 
 /** Two stretches, one behind the other, that cannot be read for the same reason. */

@@ -15,7 +15,8 @@
  */
 import type { BrokerConnection } from '../cluster/connection.ts'
 import type { BrokerPool } from '../cluster/connections.ts'
-import { fetchApi, type FetchAnswer, type FetchedPartition } from './fetch-api.ts'
+import { NO_TOPIC_ID } from '../protocol/primitive-types.ts'
+import { fetchApi, fetchByNameApi, type FetchAnswer, type FetchedPartition } from './fetch-api.ts'
 import type { Metadata } from '../cluster/metadata.ts'
 import { Portion } from '../cluster/portion.ts'
 import { AnswerMemory } from '../batches/record-batches.ts'
@@ -41,8 +42,6 @@ export interface ReadPartition {
   paused: boolean
   removed: boolean
   topicId: string
-  /** The topic was deleted and created again since the reading began. */
-  recreated: boolean
   /** Broker id; −1 until the next metadata. */
   leader: number
   epoch: number
@@ -52,6 +51,14 @@ export interface ReadPartition {
   readAt: number
   /** What keeps it from being read. */
   trouble: Trouble | undefined
+  /** The leader's term in which the last batch that was read was written; −1 while none was. */
+  lastEpoch: number
+  /** Where, in what was read, that term began. */
+  lastEpochFrom: number
+  /** Whether fetches say in which term they read last, so that a log that was cut shows itself (KIP-320). */
+  followsEpochs: boolean
+  /** Since when (`performance.now()`) it has stood before an open transaction. */
+  stalledSince: number | undefined
   /** How often reading went on somewhere else than behind what was read before. */
   resets: number
   /** The leader's term (`epoch`) of which it is certain that it knows where the log ends; see `log-ends.ts`. */
@@ -174,7 +181,8 @@ export class BrokerFetcher {
       partitionMaxBytes: Math.min(maxBytes, PARTITION_MAX_BYTES),
     }
     try {
-      connection.send(fetchApi, { targets: order, limits }, (error, answer) => {
+      const named = order.some(({ topicId }) => topicId === NO_TOPIC_ID)
+      connection.send(named ? fetchByNameApi : fetchApi, { targets: order, limits }, (error, answer) => {
         if (this.#stopped) return
         const failure =
           error ?? (answer!.errorCode === 0 ? undefined : new Error(`error ${answer!.errorCode}`))

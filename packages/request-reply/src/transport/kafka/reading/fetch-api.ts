@@ -18,10 +18,10 @@ const LEAST_BYTES = 1
 /** No fetch session (KIP-227): each request says all it wants, and two at once cannot get out of step. */
 const NO_SESSION = 0
 const NO_EPOCH = -1
-/** The term of what was fetched last: not tracked. */
-const NO_TERM = -1
 /** Which only replicas have. */
 const NO_START = -1
+/** The tag of `diverging_epoch` in a partition of an answer. */
+const DIVERGING = 0
 
 /** One partition of a fetch. */
 export interface FetchTarget {
@@ -31,6 +31,8 @@ export interface FetchTarget {
   /** The leader's term: a broker that is not, or no longer, the leader of this term refuses (KIP-320). */
   readonly epoch: number
   readonly position: number
+  /** The term of the batch that was read last, so that the leader can say whether its log has it (KIP-320); −1: unknown. */
+  readonly lastEpoch: number
 }
 
 export interface FetchLimits {
@@ -54,6 +56,14 @@ export interface FetchedPartition {
   readonly aborted: readonly AbortedTransaction[] | undefined
   /** Record batches; `undefined` when there are none. */
   readonly records: Buffer | undefined
+  /** The leader's log does not have what was read last; there are no records then. */
+  readonly diverging?: DivergingTerm | undefined
+}
+
+/** The last term that the leader's log has of those up to the one that was read last, and the first offset behind it. */
+export interface DivergingTerm {
+  readonly epoch: number
+  readonly endOffset: number
 }
 
 export interface FetchAnswer {
@@ -100,9 +110,15 @@ export const fetchApi: Api<FetchRequest, FetchAnswer> = {
   },
 }
 
+/** For topics without an id. */
+export const fetchByNameApi: Api<FetchRequest, FetchAnswer> = {
+  ...fetchApi,
+  versions: { oldest: 12, newest: BY_ID_FROM - 1 },
+}
+
 function writeTarget(to: Writer, target: FetchTarget, { partitionMaxBytes }: FetchLimits): void {
   to.int32(target.partition).int32(target.epoch).int64(target.position)
-  to.int32(NO_TERM).int64(NO_START).int32(partitionMaxBytes).tags()
+  to.int32(target.lastEpoch).int64(NO_START).int32(partitionMaxBytes).tags()
 }
 
 /** Partitions of a topic stand together in a fetch's targets, but for where its turn begins. */
@@ -125,7 +141,10 @@ function readPartition(from: Reader, topic: string): FetchedPartition {
   const aborted = from.array(readAborted)
   from.int32() // preferred replica: we ask the leader
   const records = from.nullableBlob()
-  from.tags()
+  let diverging: DivergingTerm | undefined
+  from.tags((tag) => {
+    if (tag === DIVERGING) diverging = { epoch: from.int32(), endOffset: from.int64() }
+  })
   return {
     topic,
     partition,
@@ -134,6 +153,7 @@ function readPartition(from: Reader, topic: string): FetchedPartition {
     lastStable,
     aborted: aborted.length === 0 ? undefined : aborted,
     records: records === null || records.length === 0 ? undefined : records,
+    diverging,
   }
 }
 

@@ -15,6 +15,7 @@ import { TransportError } from '../../../errors.ts'
 import { errorOf } from '../../../words.ts'
 import type { TopicPartition, Trouble } from '../../transport.ts'
 import type { BrokerPool, Connections } from '../cluster/connections.ts'
+import { NO_TOPIC_ID } from '../protocol/primitive-types.ts'
 import type { FetchedPartition } from './fetch-api.ts'
 import {
   BrokerFetcher,
@@ -25,13 +26,15 @@ import {
   type ReadPartition,
 } from './broker-fetcher.ts'
 import { refusal } from '../cluster/kafka-errors.ts'
-import { errorName, kafka } from '../protocol/error-codes.ts'
+import { kafka } from '../protocol/error-codes.ts'
 import { AnswerReading, REFUSED_PAUSE, type AnswerListener } from './answer-reading.ts'
 import { LogEnds } from './log-ends.ts'
 import type { Metadata } from '../cluster/metadata.ts'
-import { findOffsets, type OffsetsSource } from './offsets.ts'
+import { LeaderLooks } from './leader-looks.ts'
+import type { OffsetsSource } from './offsets.ts'
 import { PartitionLeaders } from './partition-leaders.ts'
 import { ReadingTroubles } from './reading-troubles.ts'
+import { Repositioning } from './repositioning.ts'
 
 /**
  * Milliseconds that the first fetch of a partition waits, at most, for where its log ends: so that what comes with a
@@ -40,9 +43,6 @@ import { ReadingTroubles } from './reading-troubles.ts'
 const END_WAIT = 50
 /** Milliseconds between two looks at what is overdue. */
 const TICK = 100
-/** Milliseconds between requests for metadata while something is in doubt. */
-const FIRST_LOOK = 50
-const LONGEST_LOOK = 500
 /** Milliseconds without any answer for a partition after which that is reported: no election takes as long. */
 const SILENCE = 30_000
 
@@ -67,6 +67,11 @@ export interface ReaderOptions extends AnswerListener {
   readonly onError: (error: Error) => void
   /** Where the logs of some partitions end is known now: `ReadPartition.awaitsEnd`. */
   readonly onEndsKnown?: () => void
+  /**
+   * What was read of this partition is not in its log any more: the topic was made anew, or the log was cut. Its position
+   * is where reading goes on, unless it is removed now.
+   */
+  readonly onRestart?: (partition: ReadPartition) => void
   /** While false nothing is handed over; `wake()` when it has become true. */
   readonly mayDeliver?: () => boolean
   /** Ask for metadata at least this often (milliseconds), to learn of changes that no error tells. */
@@ -83,7 +88,8 @@ export class LogReader implements FetchOwner {
   readonly #leaders: PartitionLeaders
   readonly #ends: LogEnds
   readonly #answers: AnswerReading
-  readonly #offsets: OffsetsSource
+  readonly #repositioning: Repositioning
+  readonly #looks: LeaderLooks
   readonly #loops = new Map<number, BrokerFetcher>()
   readonly #long: BrokerPool
   readonly #express: BrokerPool
@@ -92,9 +98,6 @@ export class LogReader implements FetchOwner {
   readonly #timer: NodeJS.Timeout
   #tickedAt = performance.now()
   #waking = false
-  #looking = false
-  #lookedAt = 0
-  #lookPause = FIRST_LOOK
 
   constructor(connections: Connections, metadata: Metadata, options: ReaderOptions) {
     this.metadata = metadata
@@ -107,12 +110,24 @@ export class LogReader implements FetchOwner {
     this.#leaders = new PartitionLeaders(metadata, this.#troubles, tell)
     this.#answers = new AnswerReading(options, this.#troubles, tell)
     // Nothing waits long on the express connection.
-    this.#offsets = { metadata, pool: this.#express, signal: this.#abort.signal }
-    this.#ends = new LogEnds(this.#offsets, this.#partitions, () => {
+    const offsets: OffsetsSource = { metadata, pool: this.#express, signal: this.#abort.signal }
+    this.#repositioning = new Repositioning(offsets, {
+      tell,
+      repositioned: (one, restarted) => this.#repositioned(one, restarted),
+    })
+    this.#looks = new LeaderLooks(metadata, this.#abort.signal, (error) => {
+      for (const one of this.#partitions) this.#troubles.begin(one, error)
+    })
+    this.#ends = new LogEnds(offsets, this.#partitions, () => {
       this.wake()
       options.onEndsKnown?.()
     })
-    this.#stopListening = metadata.onChange(() => this.#settle())
+    const stopSettling = metadata.onChange(() => this.#settle())
+    const stopProblems = metadata.onProblem(() => this.#troubles.cluster(metadata.problem))
+    this.#stopListening = () => {
+      stopSettling()
+      stopProblems()
+    }
     this.#timer = setInterval(() => this.#tick(), TICK)
   }
 
@@ -158,14 +173,17 @@ export class LogReader implements FetchOwner {
       position,
       paused: false,
       removed: false,
-      topicId: '',
-      recreated: false,
+      topicId: NO_TOPIC_ID,
       leader: -1,
       epoch: -1,
       notBefore: performance.now() + END_WAIT,
       readAt: performance.now(),
       trouble: undefined,
       flight: undefined,
+      lastEpoch: -1,
+      lastEpochFrom: position,
+      followsEpochs: true,
+      stalledSince: undefined,
       resets: 0,
       certainTerm: undefined,
       knownEnd: Infinity,
@@ -180,7 +198,7 @@ export class LogReader implements FetchOwner {
     else watch.count++
     this.#leaders.find(added)
     this.#ends.changed()
-    if (added.leader === -1) this.#look()
+    if (added.leader === -1) this.#looks.look()
     else this.#wakeSoon(added.leader)
     return added
   }
@@ -242,7 +260,9 @@ export class LogReader implements FetchOwner {
       this.#refused(partition, answer.errorCode)
       return
     }
-    partition.readAt = performance.now()
+    const now = performance.now()
+    partition.readAt = now
+    if (answer.diverging !== undefined) return this.#repositioning.cut(partition, answer.diverging)
     partition.end = answer.highWatermark
     // When not: not handed over, and fetched again from the same position later.
     const { records } = answer
@@ -255,8 +275,24 @@ export class LogReader implements FetchOwner {
       // What was cut off within its first batch says nothing of that batch.
       if (!all || !moved) return
     }
-    this.#troubles.end(partition)
+    if (!this.#stalls(partition, answer, now)) this.#troubles.end(partition)
     this.#ends.answered(partition, answer, together.sentAt)
+  }
+
+  /** Whether it stands before a transaction that is open for long; begins the trouble. */
+  #stalls(
+    one: ReadPartition,
+    { records, lastStable, highWatermark }: FetchedPartition,
+    now: number,
+  ): boolean {
+    if (records !== undefined || one.position < lastStable || lastStable >= highWatermark) {
+      one.stalledSince = undefined
+      return false
+    }
+    one.stalledSince ??= now
+    if (now - one.stalledSince < SILENCE) return false
+    this.#troubles.begin(one, transactionOpen(one, lastStable), 'transaction-open')
+    return true
   }
 
   failed(broker: number, error: unknown): void {
@@ -265,22 +301,21 @@ export class LogReader implements FetchOwner {
     if (error instanceof TransportError) {
       for (const one of this.#partitions) if (one.leader === broker) this.#troubles.begin(one, error)
     }
-    this.#look()
+    this.#looks.look()
   }
 
   #refused(partition: ReadPartition, code: number): void {
     if (lookAgain.has(code)) {
       // Not fetched again before the next metadata, which names another leader or term, or the same once more.
       partition.leader = -1
-      this.#look()
+      this.#looks.look()
       return
     }
     const now = performance.now()
     if (code === kafka.offsetNotAvailable) {
       partition.notBefore = now + TICK // a new leader that does not know the high watermark yet (KIP-207)
     } else if (code === kafka.offsetOutOfRange) {
-      partition.notBefore = Infinity
-      void this.#reposition(partition)
+      void this.#repositioning.outOfRange(partition)
     } else {
       partition.notBefore = now + REFUSED_PAUSE
       const what = `reading topic ${partition.topic}, partition ${partition.partition}`
@@ -290,45 +325,24 @@ export class LogReader implements FetchOwner {
     }
   }
 
-  /** What was to be read next has expired, or was cut off by an unclean election: goes on at the earliest that is left. */
-  async #reposition(partition: ReadPartition): Promise<void> {
-    const { position } = partition
-    try {
-      // Where fetches name topics (before version 13), a topic that was made anew shows itself like this, too.
-      await this.metadata.refresh()
-      const [earliest] = await findOffsets(this.#offsets, [partition], 'earliest')
-      if (partition.removed || partition.position !== position) return
-      partition.position = earliest!
-      partition.notBefore = 0
-      partition.resets++
-      partition.knownEnd = Infinity
-      this.#ends.moved()
-      const where = `topic ${partition.topic}, partition ${partition.partition}`
-      const lost =
-        earliest! > position
-          ? `${earliest! - position} offsets were deleted before they were read`
-          : 'the log was cut'
-      this.#tell(
-        new TransportError(
-          'MILENA_BROKER_ERROR',
-          `${where}: offset ${position} is not there any more (${errorName(kafka.offsetOutOfRange)}, ${lost}); ` +
-            `reading goes on at the earliest that is left, ${earliest}`,
-        ),
-      )
-      this.wake()
-    } catch {
-      partition.notBefore = 0 // fetched again, refused again, and so on until somebody knows
-    }
+  #repositioned(partition: ReadPartition, restarted: boolean): void {
+    this.#ends.moved()
+    if (restarted) this.#options.onRestart?.(partition)
+    this.wake()
   }
 
   /** Takes in what metadata says now. */
   #settle(): void {
     let unsettled = false
+    const anew: ReadPartition[] = []
     for (const one of this.#partitions) {
+      const { resets } = one
       this.#leaders.find(one)
       if (one.leader === -1) unsettled = true
+      if (one.resets > resets) anew.push(one)
     }
-    if (!unsettled) this.#lookPause = FIRST_LOOK
+    if (!unsettled) this.#looks.settled()
+    for (const one of anew) this.#options.onRestart?.(one)
     this.#ends.changed()
     this.#ends.moved()
     for (const one of this.#partitions) if (one.leader !== -1) this.#loop(one.leader)
@@ -367,28 +381,9 @@ export class LogReader implements FetchOwner {
       const text = `reading topic ${one.topic}, partition ${one.partition}: no answer for ${SILENCE} ms`
       this.#troubles.begin(one, new TransportError('MILENA_BROKER_UNREACHABLE', text))
     }
-    if (doubtful) {
-      if (now - this.#lookedAt >= this.#lookPause) this.#look()
-    } else if (this.#options.lookEvery !== undefined && now - this.#lookedAt >= this.#options.lookEvery) {
-      this.#look()
-    }
+    if (doubtful) this.#looks.lookAgain(now)
+    else if (this.#options.lookEvery !== undefined) this.#looks.lookAgain(now, this.#options.lookEvery)
     this.wake()
-  }
-
-  /** Asks for metadata, at once unless a question is under way; `#settle` takes the answer. */
-  #look(): void {
-    if (this.#looking || this.#abort.signal.aborted) return
-    this.#looking = true
-    this.#lookedAt = performance.now()
-    this.#lookPause = Math.min(this.#lookPause * 1.5, LONGEST_LOOK)
-    this.metadata.refresh().then(
-      () => (this.#looking = false),
-      (error: unknown) => {
-        this.#looking = false
-        if (!(error instanceof TransportError) || error.code !== 'MILENA_AUTHENTICATION_FAILED') return
-        for (const one of this.#partitions) this.#troubles.begin(one, error)
-      },
-    )
   }
 
   #changed(troubles: readonly Trouble[]): void {
@@ -403,4 +398,14 @@ export class LogReader implements FetchOwner {
   #tell(error: Error): void {
     if (!this.#abort.signal.aborted) this.#options.onError(error)
   }
+}
+
+function transactionOpen({ topic, partition }: ReadPartition, lastStable: number): TransportError {
+  return new TransportError(
+    'MILENA_BROKER_ERROR',
+    `reading topic ${topic}, partition ${partition}: a transaction that began at offset ${lastStable} has been open for ` +
+      `${SILENCE} ms, and nothing behind it is read before it ends; see to its producer, or abort it ` +
+      '(kafka-transactions find-hanging, abort)',
+    { retryable: true },
+  )
 }

@@ -1,12 +1,12 @@
 /** Where partitions begin and end now, asked of each partition's leader. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { TransportError } from '../../../errors.ts'
 import { keyOf } from '../../partition-key.ts'
 import type { StartPosition, TopicPartition } from '../../transport.ts'
-import type { BrokerPool } from '../cluster/connections.ts'
-import { refusal, unreachable } from '../cluster/kafka-errors.ts'
+import { addressOf, type BrokerPool } from '../cluster/connections.ts'
+import { deepestMessage, refusal, unreachable } from '../cluster/kafka-errors.ts'
 import { isRetriable, kafka } from '../protocol/error-codes.ts'
 import type { BrokerNode, Metadata } from '../cluster/metadata.ts'
+import { Pauses, type PauseOptions } from '../cluster/pauses.ts'
 import { EARLIEST, LATEST, listOffsetsApi } from '../protocol/list-offsets.ts'
 
 /** What counts as the latest: the end of what read_committed readers get, or the high watermark. */
@@ -16,9 +16,13 @@ const isolations: Readonly<Record<Isolation, 0 | 1>> = { uncommitted: 0, committ
 const START_LIMIT = 10_000
 const timestamps: Readonly<Record<StartPosition, number>> = { earliest: EARLIEST, latest: LATEST }
 /** Milliseconds between two tries; metadata is asked for in between. */
-const RETRY_PAUSE = 50
-/** Milliseconds in all: longer than the election after a broker's death. */
-const LIMIT = 20_000
+const PAUSES: PauseOptions = { first: 50, longest: 250 }
+/** Milliseconds without an answer after which others are asked who leads now, and between two such looks. */
+const LOOKS: PauseOptions = { first: 400, longest: 800 }
+/** Milliseconds in all: longer than any election after a broker's death. */
+const LIMIT = 60_000
+/** Milliseconds when no broker says who leads: then no election is waited for. */
+const SILENCE = 20_000
 
 export interface OffsetsSource {
   readonly metadata: Metadata
@@ -29,7 +33,7 @@ export interface OffsetsSource {
 
 /**
  * The offset of the first record that is left, or of the one to be appended next, for each partition in turn; whoever
- * leads it is looked for until it answers, at most 20 s. The topics must be watched.
+ * leads it is looked for until it answers: at most 60 s, and 20 s when no broker answers at all. The topics must be watched.
  *
  * @throws TransportError `MILENA_TOPIC_MISSING`, `MILENA_PARTITION_MISSING`, `MILENA_NOT_AUTHORIZED`,
  * `MILENA_AUTHENTICATION_FAILED`, `MILENA_BROKER_UNREACHABLE`, `MILENA_CLOSED`, `MILENA_BROKER_ERROR`
@@ -40,7 +44,9 @@ export async function findOffsets(
   at: StartPosition,
 ): Promise<number[]> {
   const found = new Map<TopicPartition, number>()
-  const deadline = performance.now() + LIMIT
+  const began = performance.now()
+  let toldAt = began
+  const pauses = new Pauses(PAUSES)
   let cause: unknown
   for (;;) {
     const left = partitions.filter((one) => !found.has(one))
@@ -54,12 +60,19 @@ export async function findOffsets(
     }
     if (source.signal.aborted) throw new TransportError('MILENA_CLOSED', 'closed while looking for offsets')
     if (found.size === partitions.length) continue
-    if (performance.now() > deadline) throw overdue(left, cause)
-    await source.metadata.refresh().catch((error: unknown) => {
-      if (error instanceof TransportError && error.code !== 'MILENA_BROKER_UNREACHABLE') throw error
-      cause = error
-    })
-    await sleep(RETRY_PAUSE, undefined, { signal: source.signal }).catch(() => undefined)
+    const { problem } = source.metadata
+    if (problem?.kind === 'unreachable') throw problem.error
+    const now = performance.now()
+    if (now - began > LIMIT || now - toldAt > SILENCE)
+      throw overdue(source.metadata, left, now - began, cause)
+    await source.metadata.refresh().then(
+      () => (toldAt = performance.now()),
+      (error: unknown) => {
+        if (error instanceof TransportError && error.code !== 'MILENA_BROKER_UNREACHABLE') throw error
+        cause = error
+      },
+    )
+    await pauses.wait(source.signal)
   }
 }
 
@@ -83,17 +96,62 @@ async function askLeaders<Partition extends TopicPartition>(
   isolation: Isolation,
   found: Map<Partition, number>,
 ): Promise<PromiseSettledResult<void>[]> {
+  const { metadata } = source
   const byLeader = new Map<BrokerNode, Partition[]>()
   for (const one of partitions) {
-    const leader = source.metadata.leader(one.topic, one.partition)
+    const leader = metadata.leader(one.topic, one.partition)
     if (leader === undefined) continue
     const list = byLeader.get(leader.node)
     if (list === undefined) byLeader.set(leader.node, [one])
     else list.push(one)
   }
   return Promise.allSettled(
-    [...byLeader].map(([node, theirs]) => askLeader(source, node, theirs, at, isolation, found)),
+    [...byLeader].map(async ([node, theirs]) => {
+      const answer = await whileLeading(
+        metadata,
+        node,
+        theirs,
+        askLeader(source, node, theirs, at, isolation),
+      )
+      for (const [one, offset] of answer) found.set(one, offset)
+    }),
   )
+}
+
+/**
+ * The outcome of a request to a leader. Rejects when one of the partitions gets another leader, or its leader another
+ * term, while it is waited for: a leader that hangs would keep it as long as the request may take.
+ */
+async function whileLeading<Answer>(
+  metadata: Metadata,
+  node: BrokerNode,
+  partitions: readonly TopicPartition[],
+  asking: Promise<Answer>,
+): Promise<Answer> {
+  const moved = Promise.withResolvers<never>()
+  const over = new AbortController()
+  const pauses = new Pauses(LOOKS)
+  const terms = partitions.map(({ topic, partition }) => metadata.leader(topic, partition)?.epoch)
+  const hasMoved = ({ topic, partition }: TopicPartition, index: number): boolean => {
+    const leader = metadata.leader(topic, partition)
+    return leader !== undefined && (leader.node.id !== node.id || leader.epoch !== terms[index])
+  }
+  const look = async (): Promise<void> => {
+    for (;;) {
+      await pauses.wait(over.signal)
+      if (over.signal.aborted) return
+      await metadata.refresh().catch(() => undefined)
+      if (!partitions.some(hasMoved)) continue
+      moved.reject(new Error(`broker ${addressOf(node)} lost the leadership while it was asked`))
+      return
+    }
+  }
+  void look()
+  try {
+    return await Promise.race([asking, moved.promise])
+  } finally {
+    over.abort()
+  }
 }
 
 /**
@@ -112,6 +170,7 @@ export async function awaitTopic(metadata: Metadata, topic: string, signal?: Abo
       if (error instanceof TransportError && error.code !== 'MILENA_BROKER_UNREACHABLE') throw error
       cause = error
     })
+    if (metadata.problem?.kind === 'unreachable') throw metadata.problem.error
     const state = metadata.topic(topic)
     if (state !== undefined) {
       checkPartition(metadata, { topic, partition: 0 })
@@ -149,8 +208,8 @@ async function askLeader<Partition extends TopicPartition>(
   partitions: readonly Partition[],
   at: StartPosition,
   isolation: Isolation,
-  found: Map<Partition, number>,
-): Promise<void> {
+): Promise<ReadonlyMap<Partition, number>> {
+  const found = new Map<Partition, number>()
   const asked = new Map(partitions.map((one) => [keyOf(one), one]))
   try {
     const connection = await pool.get(node)
@@ -170,17 +229,28 @@ async function askLeader<Partition extends TopicPartition>(
         throw refusal(one.errorCode, `finding the offsets of topic ${one.topic}, partition ${one.partition}`)
       }
     }
+    return found
   } catch (error) {
     if (!(error instanceof TransportError)) metadata.blame(node)
     throw error
   }
 }
 
-function overdue(left: readonly TopicPartition[], cause: unknown): TransportError {
-  const names = left.map(keyOf).join(', ')
+function overdue(
+  metadata: Metadata,
+  left: readonly TopicPartition[],
+  waited: number,
+  cause: unknown,
+): TransportError {
+  const names = left.map(({ topic, partition }) => {
+    const leader = metadata.leader(topic, partition)
+    return `${topic}/${partition} (${leader === undefined ? 'no leader' : addressOf(leader.node)})`
+  })
+  const why = cause === undefined ? 'they lead no more, or not yet' : deepestMessage(cause)
   return new TransportError(
     'MILENA_BROKER_UNREACHABLE',
-    `the leaders of ${names} did not answer within ${LIMIT} ms; see whether their brokers run`,
+    `the leaders of ${names.join(', ')} did not answer within ${Math.round(waited / 1_000)} s (${why}); ` +
+      `see whether their brokers run, and can be reached from here where they say that they are`,
     { cause },
   )
 }

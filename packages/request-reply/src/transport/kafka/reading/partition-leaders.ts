@@ -4,6 +4,7 @@ import type { ReadPartition } from './broker-fetcher.ts'
 import { refusal } from '../cluster/kafka-errors.ts'
 import { kafka } from '../protocol/error-codes.ts'
 import type { Metadata, TopicState } from '../cluster/metadata.ts'
+import { NO_TOPIC_ID } from '../protocol/primitive-types.ts'
 import type { ReadingTroubles } from './reading-troubles.ts'
 
 export class PartitionLeaders {
@@ -46,8 +47,9 @@ export class PartitionLeaders {
     }
     // A broker that lags behind may name a topic that we know to be gone.
     if (topic.partitions.length === 0 || this.#retired.has(topic.id)) return false
-    if (one.topicId !== topic.id) {
-      if (one.topicId !== '') this.#recreated(one, topic)
+    // A cluster that is being upgraded gives its topics ids: they are the same topics still.
+    if (one.topicId !== topic.id && topic.id !== NO_TOPIC_ID) {
+      if (one.topicId !== NO_TOPIC_ID) this.#recreated(one, topic)
       one.topicId = topic.id
     }
     if (one.partition < topic.partitions.length) return true
@@ -60,7 +62,8 @@ export class PartitionLeaders {
     this.#retired.add(one.topicId)
     one.position = 0
     one.resets++
-    one.recreated = true
+    one.lastEpoch = -1
+    one.damage = undefined
     one.certainTerm = undefined
     one.knownEnd = Infinity
     one.flight = undefined

@@ -1,6 +1,7 @@
 /** What stops the reading of partitions and lasts: begun and ended by partition, told as one list. */
 import type { Trouble, TroubleKind } from '../../transport.ts'
 import { troubleKind } from '../../troubles.ts'
+import type { ClusterProblem } from '../cluster/metadata.ts'
 import type { ReadPartition } from './broker-fetcher.ts'
 
 /** Troubles that a topic's partitions have in common: one of them in the list, told once. */
@@ -13,6 +14,7 @@ export class ReadingTroubles {
   readonly #onChange: (troubles: readonly Trouble[]) => void
   readonly #tell: (error: Error) => void
   #closed: Trouble | undefined
+  #cluster: Trouble | undefined
   #list: readonly Trouble[] = []
 
   constructor(
@@ -60,6 +62,14 @@ export class ReadingTroubles {
     if (one.trouble !== undefined) this.#changed()
   }
 
+  /** What is in the way of all partitions, and of everything else; `undefined`: nothing any more. */
+  cluster(problem: ClusterProblem | undefined): void {
+    if (this.#cluster?.error === problem?.error) return
+    this.#cluster = problem === undefined ? undefined : { ...problem, since: Date.now() }
+    this.#changed()
+    if (problem !== undefined) this.#tell(problem.error)
+  }
+
   /** For good. */
   closed(error: Error): void {
     this.#closed = { kind: 'closed', since: Date.now(), error }
@@ -80,7 +90,7 @@ export class ReadingTroubles {
     for (const { trouble } of this.#partitions) {
       if (trouble !== undefined && !lasting.has(keyOf(trouble))) lasting.set(keyOf(trouble), trouble)
     }
-    return [...lasting.values()]
+    return this.#cluster === undefined ? [...lasting.values()] : [...lasting.values(), this.#cluster]
   }
 
   #isShared({ kind, topic }: Trouble): boolean {

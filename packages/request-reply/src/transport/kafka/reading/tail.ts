@@ -8,6 +8,7 @@ import type { ReadPartition } from './broker-fetcher.ts'
 import type { Metadata } from '../cluster/metadata.ts'
 import { awaitTopic, checkPartition, type OffsetsSource } from './offsets.ts'
 import { LogReader } from './log-reader.ts'
+import { deny, type Denied } from '../cluster/denials.ts'
 import { findStarts } from './tail-starts.ts'
 import { untilAborted } from '../cluster/until-aborted.ts'
 
@@ -39,7 +40,7 @@ export async function openTail(
     const numbers =
       options.partitions === 'all' ? Array.from({ length: count }, (_, index) => index) : options.partitions
     partitions = [...new Set(numbers)].map((partition) => ({ topic, partition }))
-    for (const one of partitions) checkPartition(metadata, one)
+    await untilAborted(awaitPartitions(metadata, partitions), signal, what)
     const finding = findStarts(source, partitions, options.from, (error) => options.onError?.(error))
     starts = await untilAborted(finding, signal, what)
   } catch (error) {
@@ -49,6 +50,26 @@ export async function openTail(
     await pool.close()
   }
   return new PartitionTail(connections, metadata, options, partitions, starts, unwatch)
+}
+
+/**
+ * Asks again while answers do not have one of the partitions: it may have been added, and one broker lag behind.
+ *
+ * @throws as `checkPartition`
+ */
+async function awaitPartitions(metadata: Metadata, partitions: readonly TopicPartition[]): Promise<void> {
+  const wanted: (TopicPartition & Denied)[] = partitions.map((one) => ({ ...one }))
+  for (;;) {
+    const now = performance.now()
+    const missing = wanted.filter((one) => !hasPartition(metadata, one))
+    if (missing.map((one) => deny(one, now)).every(Boolean)) break
+    await metadata.refresh()
+  }
+  for (const one of partitions) checkPartition(metadata, one)
+}
+
+function hasPartition(metadata: Metadata, { topic, partition }: TopicPartition): boolean {
+  return metadata.topic(topic)?.partitions[partition] !== undefined
 }
 
 export class PartitionTail implements Tail {

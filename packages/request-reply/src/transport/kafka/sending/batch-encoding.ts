@@ -5,11 +5,11 @@
  *     baseTimestamp 27 | maxTimestamp 35 | producerId 43 | producerEpoch 51 | baseSequence 53 | recordCount 57
  *     records 61
  *
- * Ours rather than the client's: a third of its cost per record, a header list goes in as it is (names that occur
- * twice stay two), producer, epoch and sequence are set per partition, and the bytes of a retry are those of the first attempt.
+ * A header list goes in as it is (names that occur twice stay two), producer, epoch and sequence are set per partition,
+ * and the bytes of a retry are those of the first attempt.
  */
-import { compressionsAlgorithms } from '@platformatic/kafka'
 import type { OutgoingRecord } from '../../transport.ts'
+import { packings } from '../batches/compression.ts'
 import { BatchMemory } from './batch-memory.ts'
 import { checksum } from '../protocol/checksum.ts'
 import type { Compression } from '../options.ts'
@@ -74,9 +74,9 @@ export function encodeBatch(
   }
   let attributes = 0
   if (compression !== 'none') {
-    const algorithm = compressionsAlgorithms[compression]
-    attributes = algorithm.bitmask
-    const packed = algorithm.compressSync(buffer.subarray(RECORDS_AT, at))
+    const packing = packings[compression]
+    attributes = packing.attribute
+    const packed = packing.pack(buffer.subarray(RECORDS_AT, at))
     if (RECORDS_AT + packed.length > buffer.length) {
       buffer = memory.take(RECORDS_AT + packed.length)
     }

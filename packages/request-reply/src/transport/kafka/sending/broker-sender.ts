@@ -1,5 +1,10 @@
 /**
- * The way to one broker: at most one Produce request in flight, with one batch of each partition that is ready.
+ * A way to one broker: at most one Produce request in flight, with one batch of each partition that is ready.
+ *
+ * A broker answers when the last partition of a request has its replicas. So that one whose replica has died does not hold
+ * up all others there are two ways to each broker, each a connection of its own: the broker waits a short time for
+ * replicas on the first, and what they did not make in that time goes on by the second, with a long one, until it is
+ * through (`PartitionQueue.slow`). A partition goes one way at a time, so its batches keep their order.
  *
  *           enqueue                    flush, connected
  *   idle ────────────▶ scheduled ───────────────────────▶ in flight
@@ -17,12 +22,15 @@ import type { PartitionResult } from './produce.ts'
 /** Bytes of batches after which a request is full: what a slow line carries well within the request timeout. */
 const REQUEST_BYTES = 2 * 1024 * 1024
 
+/** How long the broker waits for replicas: not longer than healthy ones take, or as long as a request may. */
+export type Patience = 'short' | 'long'
+
 /** What it asks of its sender. */
 export interface BrokerSenderHost {
   /** Whether a request can go out at once: connected, and with a producer id. */
-  isReady(node: BrokerNode): boolean
-  prepare(node: BrokerNode): Promise<void>
-  produce(node: BrokerNode, batches: readonly OutgoingBatch[]): Promise<PartitionResult[]>
+  isReady(node: BrokerNode, patience: Patience): boolean
+  prepare(node: BrokerNode, patience: Patience): Promise<void>
+  produce(node: BrokerNode, batches: readonly OutgoingBatch[], patience: Patience): Promise<PartitionResult[]>
   leads(node: BrokerNode, queue: PartitionQueue): boolean
   /** Milliseconds that this queue may yet wait for company. */
   lingers(queue: PartitionQueue, now: number): number
@@ -47,6 +55,7 @@ interface Flight {
 
 export class BrokerSender {
   node: BrokerNode
+  readonly #patience: Patience
   readonly #host: BrokerSenderHost
   readonly #ready = new Set<PartitionQueue>()
   readonly #portion = new Portion(REQUEST_BYTES)
@@ -55,8 +64,9 @@ export class BrokerSender {
   #scheduled = false
   #timer: NodeJS.Timeout | undefined
 
-  constructor(node: BrokerNode, host: BrokerSenderHost) {
+  constructor(node: BrokerNode, patience: Patience, host: BrokerSenderHost) {
     this.node = node
+    this.#patience = patience
     this.#host = host
   }
 
@@ -100,6 +110,11 @@ export class BrokerSender {
     }
   }
 
+  /** Whether the queue goes this way. */
+  #takes(queue: PartitionQueue): boolean {
+    return queue.slow === (this.#patience === 'long') && this.#host.leads(this.node, queue)
+  }
+
   #schedule(): void {
     if (this.#scheduled || this.#flight !== undefined || this.#preparingSince !== undefined) return
     this.#scheduled = true
@@ -112,7 +127,7 @@ export class BrokerSender {
   #flush(): void {
     this.#scheduled = false
     if (this.#flight !== undefined || this.#preparingSince !== undefined || this.#ready.size === 0) return
-    if (!this.#host.isReady(this.node)) {
+    if (!this.#host.isReady(this.node, this.#patience)) {
       void this.#prepare()
       return
     }
@@ -120,7 +135,7 @@ export class BrokerSender {
     if (batches.size === 0) return
     const flight: Flight = { startedAt: performance.now(), sent: [...batches.values()], batches }
     this.#flight = flight
-    this.#host.produce(this.node, flight.sent).then(
+    this.#host.produce(this.node, flight.sent, this.#patience).then(
       (results) => this.#landed(flight, results),
       (error: unknown) => this.#crashed(flight, error),
     )
@@ -133,7 +148,7 @@ export class BrokerSender {
     const goes = wait <= 0
     let again = false
     for (const queue of this.#ready) {
-      if (!this.#host.leads(this.node, queue)) {
+      if (!this.#takes(queue)) {
         this.#ready.delete(queue)
         this.#host.place(queue)
         continue
@@ -164,7 +179,7 @@ export class BrokerSender {
     const now = performance.now()
     let least = Infinity
     for (const queue of this.#ready) {
-      if (this.#host.leads(this.node, queue)) least = Math.min(least, this.#host.lingers(queue, now))
+      if (this.#takes(queue)) least = Math.min(least, this.#host.lingers(queue, now))
       if (least <= 0) break
     }
     return least
@@ -174,7 +189,7 @@ export class BrokerSender {
     this.#preparingSince = performance.now()
     let problem: unknown
     try {
-      await this.#host.prepare(this.node)
+      await this.#host.prepare(this.node, this.#patience)
     } catch (error) {
       problem = error
     }

@@ -35,6 +35,7 @@ import type { ErrorDetails, TransportError } from '../../../errors.ts'
 import type { OutgoingRecord } from '../../transport.ts'
 import type { BatchMemory } from './batch-memory.ts'
 import { batchHeadSize, bodySize, encodeBatch } from './batch-encoding.ts'
+import type { Denied } from '../cluster/denials.ts'
 import type { Held, HeldBatch } from './held.ts'
 import { refusal } from '../cluster/kafka-errors.ts'
 import { errorName, isRetriable, kafka } from '../protocol/error-codes.ts'
@@ -75,11 +76,12 @@ export interface QueueSurroundings {
 /** What is to be done after an answer: nothing, or look for the leader and go on. */
 export type AfterAnswer = 'done' | 'look again'
 
-export class PartitionQueue {
+export class PartitionQueue implements Denied {
   readonly topic: string
   readonly partition: number
   /** When the oldest record in the queue came, in `performance.now()` milliseconds; of use to linger. */
   queuedSince = 0
+  denials: Denied['denials']
   readonly #settings: QueueSettings
   readonly #producers: Producers
   readonly #memory: BatchMemory
@@ -99,6 +101,7 @@ export class PartitionQueue {
   /** Most records in the next batch. */
   #limit = Infinity
   #problem: unknown
+  #slow = false
 
   constructor(topic: string, partition: number, surroundings: QueueSurroundings) {
     this.topic = topic
@@ -128,6 +131,11 @@ export class PartitionQueue {
   /** The batch is with a broker, or was written to one. */
   get flying(): boolean {
     return this.#flying
+  }
+
+  /** Its replicas kept the leader waiting for longer than others should wait for it; until they have its batch. */
+  get slow(): boolean {
+    return this.#slow
   }
 
   /** The next thing to send is a repetition. */
@@ -232,6 +240,7 @@ export class PartitionQueue {
       default:
     }
     if (isRetriable(code) || code === kafka.unknownServerError) {
+      if (code === kafka.requestTimedOut) this.#slow = true
       // Rule 2. A broker that knows nothing of the topic and gave no offset has appended nothing.
       const unknownThere = code === kafka.unknownTopicOrPartition && result.baseOffset < 0
       this.unanswered(batch, problemOf(result), !unknownThere)
@@ -246,6 +255,7 @@ export class PartitionQueue {
     this.#drop()
     this.#sequence = batch.sequence + batch.records.length
     this.#problem = undefined
+    this.#slow = false
     if (this.#suspects > 0) this.#suspect(this.#suspects - batch.records.length)
     const { topic, partition } = this
     for (let i = 0; i < batch.records.length; i++) {

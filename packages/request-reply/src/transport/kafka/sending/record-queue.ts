@@ -9,6 +9,7 @@
 import type { TransportError } from '../../../errors.ts'
 import type { OutgoingRecord, RecordPosition } from '../../transport.ts'
 import { maxRecordSize, type BatchRecord } from './batch-encoding.ts'
+import type { Denied } from '../cluster/denials.ts'
 import type { Held } from './held.ts'
 
 /** Up to so many are looked through one by one. */
@@ -17,7 +18,7 @@ const FEW = 32
 const NOTHING: OutgoingRecord = { topic: '', key: null, value: null, headers: [] }
 
 /** A record on its way, and whom to tell. */
-export interface PendingRecord extends BatchRecord {
+export interface PendingRecord extends BatchRecord, Denied {
   record: OutgoingRecord
   /** In `performance.now()` milliseconds. */
   readonly deadline: number

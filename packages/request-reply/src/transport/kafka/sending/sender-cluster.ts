@@ -1,28 +1,35 @@
 /** The real cluster behind the sender: metadata, and connections for Produce alone. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { BrokerPool, Connections } from '../cluster/connections.ts'
 import { refusal } from '../cluster/kafka-errors.ts'
+import { Pauses, type PauseOptions } from '../cluster/pauses.ts'
 import { isRetriable, kafka } from '../protocol/error-codes.ts'
 import { initProducerIdApi } from '../protocol/init-producer-id.ts'
 import type { BrokerNode, Leader, Metadata, TopicState } from '../cluster/metadata.ts'
+import type { Patience } from './broker-sender.ts'
 import { produceApi, type PartitionBatch, type PartitionResult } from './produce.ts'
 import type { SenderCluster } from './sender.ts'
 
 /** Milliseconds that a request may take beyond what the broker may wait for its replicas. */
 const GRACE = 1_000
+/** Milliseconds that the broker waits for the replicas of partitions that are not known to be slow. */
+const SHORT_WAIT = 1_000
 /** Milliseconds between tries for a producer id, and how many. */
-const PAUSE = 20
+const PAUSES: PauseOptions = { first: 20, longest: 200 }
 const ROUNDS = 20
 
 export class KafkaSenderCluster implements SenderCluster {
   readonly #metadata: Metadata
-  readonly #pool: BrokerPool
+  readonly #pools: Readonly<Record<Patience, BrokerPool>>
   readonly #timeout: number
 
   constructor(connections: Connections, metadata: Metadata) {
     this.#metadata = metadata
     this.#timeout = connections.options.requestTimeout
-    this.#pool = connections.open(this.#timeout + GRACE)
+    // A broker answers a connection's requests one after the other.
+    this.#pools = {
+      short: connections.open(this.#timeout + GRACE),
+      long: connections.open(this.#timeout + GRACE),
+    }
   }
 
   watch(topic: string): () => void {
@@ -45,25 +52,32 @@ export class KafkaSenderCluster implements SenderCluster {
     return this.#metadata.onChange(listener)
   }
 
-  connected(node: BrokerNode): boolean {
-    return this.#pool.peek(node) !== undefined
+  connected(node: BrokerNode, patience: Patience): boolean {
+    return this.#pools[patience].peek(node) !== undefined
   }
 
-  async connect(node: BrokerNode): Promise<void> {
+  async connect(node: BrokerNode, patience: Patience): Promise<void> {
     try {
-      const connection = await this.#pool.get(node)
+      const connection = await this.#pools[patience].get(node)
       // A version gap must show here: once a batch counts as sent, its outcome is unknown.
       connection.version(produceApi)
     } catch (error) {
       this.#metadata.blame(node)
-      throw error
+      const { problem } = this.#metadata
+      throw problem?.kind === 'unreachable' ? problem.error : error
     }
   }
 
-  async produce(node: BrokerNode, batches: readonly PartitionBatch[]): Promise<PartitionResult[]> {
+  async produce(
+    node: BrokerNode,
+    batches: readonly PartitionBatch[],
+    patience: Patience,
+  ): Promise<PartitionResult[]> {
+    const pool = this.#pools[patience]
+    const wait = patience === 'short' ? Math.min(SHORT_WAIT, this.#timeout) : this.#timeout
     try {
-      const connection = this.#pool.peek(node) ?? (await this.#pool.get(node))
-      const results = await connection.ask(produceApi, { batches, timeout: this.#timeout })
+      const connection = pool.peek(node) ?? (await pool.get(node))
+      const results = await connection.ask(produceApi, { batches, timeout: wait })
       this.#metadata.absolve(node)
       return results
     } catch (error) {
@@ -74,21 +88,19 @@ export class KafkaSenderCluster implements SenderCluster {
 
   async newProducerId(): Promise<bigint> {
     const act = 'ask for a producer id'
+    const pauses = new Pauses(PAUSES)
     for (let round = 0; ; round++) {
-      const connection = await this.#metadata.anyConnection()
-      const asked = connection.ask(initProducerIdApi, { timeout: this.#timeout })
-      const answer = await asked.catch((error: unknown) => {
-        this.#metadata.blame(connection.broker)
-        throw error
-      })
+      const answer = await this.#metadata.askAny('a request for a producer id', (connection) =>
+        connection.ask(initProducerIdApi, { timeout: this.#timeout }),
+      )
       if (answer.errorCode === kafka.none) return answer.producerId
       // A broker that has none in stock fetches some and says COORDINATOR_LOAD_IN_PROGRESS meanwhile.
       if (round >= ROUNDS || !isRetriable(answer.errorCode)) throw refusal(answer.errorCode, act)
-      await sleep(PAUSE)
+      await pauses.wait(undefined)
     }
   }
 
-  close(): Promise<void> {
-    return this.#pool.close()
+  async close(): Promise<void> {
+    await Promise.all([this.#pools.short.close(), this.#pools.long.close()])
   }
 }

@@ -8,11 +8,11 @@
  *             │ yes                           │
  *             ▼                               ▼
  *       broker of the leader ◀───────────── #recover()
- *             │ one Produce in flight, with one batch of each ready partition
+ *             │ one Produce in flight each way, with one batch of each ready partition
  *             ▼
  *       answered ─▶ done | look again (stuck)
  *
- * A broker has one broker, so that the batches of a partition go out one after another; `partition-queue.ts` has the rules
+ * A partition goes one way at a time, so that its batches go out one after another; `partition-queue.ts` has the rules
  * that keep order and uniqueness when answers fail to come. Nothing waits for ever: each record has a deadline.
  */
 import { systemClock, within } from '../../../clock.ts'
@@ -22,8 +22,9 @@ import { batchHeadSize, bodySize } from './batch-encoding.ts'
 import { BatchMemory } from './batch-memory.ts'
 import { refusal } from '../cluster/kafka-errors.ts'
 import { kafka } from '../protocol/error-codes.ts'
-import { BrokerSender, type BrokerSenderHost } from './broker-sender.ts'
+import { BrokerSender, type BrokerSenderHost, type Patience } from './broker-sender.ts'
 import type { BrokerNode } from '../cluster/metadata.ts'
+import { deny } from '../cluster/denials.ts'
 import { Held } from './held.ts'
 import type { PartitionQueue, QueueSettings, QueueSurroundings } from './partition-queue.ts'
 import type { PartitionBatch, PartitionResult } from './produce.ts'
@@ -38,10 +39,14 @@ export interface SenderCluster extends Layout {
   refresh(): Promise<void>
   onChange(listener: () => void): () => void
   /** Whether `produce` can go out at once. */
-  connected(node: BrokerNode): boolean
-  connect(node: BrokerNode): Promise<void>
+  connected(node: BrokerNode, patience: Patience): boolean
+  connect(node: BrokerNode, patience: Patience): Promise<void>
   /** Rejects when no answer came. */
-  produce(node: BrokerNode, batches: readonly PartitionBatch[]): Promise<PartitionResult[]>
+  produce(
+    node: BrokerNode,
+    batches: readonly PartitionBatch[],
+    patience: Patience,
+  ): Promise<PartitionResult[]>
   newProducerId(): Promise<bigint>
 }
 
@@ -69,7 +74,8 @@ export class Sender {
   readonly #surroundings: QueueSurroundings
   readonly #topics = new Map<string, TopicQueues>()
   readonly #unwatch = new Map<string, () => void>()
-  readonly #brokers = new Map<number, BrokerSender>()
+  /** By `<patience> <id>`. */
+  readonly #brokers = new Map<string, BrokerSender>()
   readonly #stuck = new Set<PartitionQueue>()
   readonly #brokerHost: BrokerSenderHost
   readonly #stopListening: () => void
@@ -147,9 +153,9 @@ export class Sender {
   #hostBrokers(): BrokerSenderHost {
     const cluster = this.#cluster
     return {
-      isReady: (node) => this.#producers.current !== undefined && cluster.connected(node),
-      prepare: (node) => this.#prepare(node),
-      produce: (node, batches) => cluster.produce(node, batches),
+      isReady: (node, patience) => this.#producers.current !== undefined && cluster.connected(node, patience),
+      prepare: (node, patience) => this.#prepare(node, patience),
+      produce: (node, batches, patience) => cluster.produce(node, batches, patience),
       leads: (node, queue) => cluster.leader(queue.topic, queue.partition)?.node.id === node.id,
       lingers: (queue, now) => this.#lingers(queue, now),
       place: (queue) => this.#place(queue),
@@ -180,15 +186,17 @@ export class Sender {
       this.#recover()
       return
     }
-    let broker = this.#brokers.get(leader.node.id)
+    const patience = queue.slow ? 'long' : 'short'
+    const way = `${patience} ${leader.node.id}`
+    let broker = this.#brokers.get(way)
     if (broker === undefined)
-      this.#brokers.set(leader.node.id, (broker = new BrokerSender(leader.node, this.#brokerHost)))
+      this.#brokers.set(way, (broker = new BrokerSender(leader.node, patience, this.#brokerHost)))
     broker.node = leader.node
     broker.enqueue(queue)
   }
 
-  async #prepare(node: BrokerNode): Promise<void> {
-    await this.#cluster.connect(node)
+  async #prepare(node: BrokerNode, patience: Patience): Promise<void> {
+    await this.#cluster.connect(node, patience)
     if (this.#producers.current === undefined) await (this.#identity ??= this.#identify())
   }
 
@@ -269,16 +277,25 @@ export class Sender {
     if (verdict !== undefined) topic.rejectUnrouted(() => verdict({}))
     const { count } = topic
     if (count === 0) return
-    topic.rejectUnrouted(({ record, deadline }) =>
-      // The topic may have grown: only an answer that is younger than the record counts.
-      deadline - this.#settings.deliveryTimeout <= asked
-        ? partitionMissing(topic.name, record.partition ?? 0, count)
-        : undefined,
-    )
+    const now = performance.now()
+    topic.rejectUnrouted((pending) => {
+      // The topic may have grown: only answers that are younger than the record count.
+      const counts = pending.deadline - this.#settings.deliveryTimeout <= asked
+      return counts && deny(pending, now)
+        ? partitionMissing(topic.name, pending.record.partition ?? 0, count)
+        : undefined
+    })
   }
 
   #judgeStuck(queue: PartitionQueue): void {
-    const verdict = this.#verdict(queue.topic, queue.partition)
+    const count = this.#cluster.topic(queue.topic)?.partitions.length ?? 0
+    const denied = count > 0 && queue.partition >= count
+    if (!denied) queue.denials = undefined
+    const verdict =
+      this.#verdict(queue.topic) ??
+      (denied && deny(queue, performance.now())
+        ? (details: ErrorDetails) => partitionMissing(queue.topic, queue.partition, count, details)
+        : undefined)
     if (verdict !== undefined) queue.fail(verdict)
     if (!queue.hasWork) this.#stuck.delete(queue)
     else if (this.#cluster.leader(queue.topic, queue.partition) !== undefined) {
@@ -288,15 +305,13 @@ export class Sender {
   }
 
   /** The error that settles whatever goes to this topic; `undefined` while there is hope. */
-  #verdict(name: string, partition = 0): ((details: ErrorDetails) => TransportError) | undefined {
+  #verdict(name: string): ((details: ErrorDetails) => TransportError) | undefined {
     const state = this.#cluster.topic(name)
     if (state === undefined) return undefined
     if (state.missing)
       return (details) => refusal(kafka.unknownTopicOrPartition, `send to topic ${name}`, details)
     const final = state.errorCode === kafka.topicAuthorizationFailed || state.errorCode === kafka.invalidTopic
     if (final) return (details) => refusal(state.errorCode, `send to topic ${name}`, details)
-    const count = state.partitions.length
-    if (count > 0 && partition >= count) return (details) => partitionMissing(name, partition, count, details)
     return undefined
   }
 

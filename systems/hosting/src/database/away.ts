@@ -1,0 +1,32 @@
+import { DatabaseError } from 'pg'
+
+/** Classes 08, 53 and 57 of PostgreSQL's error codes: the connection, resources, the operator. */
+const passing = /^(?:08|53|57)/
+const ofTheNetwork = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ENOENT',
+])
+/** The driver's own errors have no code. */
+const ofTheDriver =
+  /^(?:Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error)/
+
+/**
+ * Whether this, or what it was caused by, says that a database, or what stands in its place, cannot be reached at present:
+ * something that passes. What a query that was under way has done is not known then.
+ */
+export function isAway(error: unknown, depth = 0): boolean {
+  if (!(error instanceof Error) || depth > 4) return false
+  const { code, syscall } = error as NodeJS.ErrnoException
+  if (error instanceof DatabaseError) return passing.test(code ?? '')
+  if (ofTheNetwork.has(code ?? '') && (code !== 'ENOENT' || syscall === 'connect')) return true
+  if (ofTheDriver.test(error.message)) return true
+  if (error instanceof AggregateError && error.errors.some((one) => isAway(one, depth + 1))) return true
+  return isAway(error.cause, depth + 1)
+}
