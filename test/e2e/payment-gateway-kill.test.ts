@@ -174,6 +174,10 @@ function check(
     } else assert.equal(status, 504, `${id}: ${status} ${JSON.stringify(body)}`)
   }
 
+  // All of the above holds, too, where nothing is ever charged.
+  const approved = rows.filter(({ state }) => state === 'approved').length
+  assert.ok(approved * 4 > rows.length, `only ${approved} of ${rows.length} payments were approved`)
+
   // Conservation: what is written down as approved is exactly what the provider has booked.
   for (const { id, state, amount, approval_id } of rows) {
     const entry = booked.get(id)?.[0]

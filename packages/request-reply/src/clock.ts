@@ -26,6 +26,18 @@ export function boundedDelay(delay: number): number {
   return delay > 0 ? Math.min(delay, longestDelay) : 0
 }
 
+/** Waits until the promise is settled, however, or so many milliseconds are over (`Infinity`: never). True when it was in time. */
+export function within(clock: Clock, milliseconds: number, promise: Promise<unknown>): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = milliseconds === Infinity ? undefined : clock.schedule(milliseconds, () => resolve(false))
+    const end = (): void => {
+      timer?.cancel()
+      resolve(true)
+    }
+    promise.then(end, end)
+  })
+}
+
 /** The machine's own clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),

@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts'
+import { within, type Clock } from '../clock.ts'
 import { MilenaError } from '../errors.ts'
 import type { Commits } from './commits.ts'
 import type { PartitionWork } from './partition-work.ts'
@@ -45,19 +45,19 @@ export class HandOver {
     if (linger) {
       // Kept back for the handlers that begin meanwhile.
       const margin = Math.min(longestMargin, timeout / 4)
-      await this.#within(timeout - margin, Promise.all(works.map((work) => work.linger())))
+      await within(clock, timeout - margin, Promise.all(works.map((work) => work.linger())))
     }
     const left = Math.max(0, timeout - (clock.monotonic() - began))
     for (const work of works) reading.pause(work, pausedFor.drain)
     const until = clock.now() + left
-    if (!(await this.#within(left, Promise.all(works.map((work) => work.drain(until)))))) {
+    if (!(await within(clock, left, Promise.all(works.map((work) => work.drain(until)))))) {
       warnings.tell('handlers did not end in time; their requests will be handled again', {
         groupId,
         waited: timeout,
         partitions: works.filter((work) => !work.isDrained).map(keyOf),
       })
     }
-    await this.#within(commitTimeout, this.#commitAll(works))
+    await within(clock, commitTimeout, this.#commitAll(works))
     for (const work of works) this.#options.letGo(work, reason)
   }
 
@@ -71,20 +71,5 @@ export class HandOver {
       if (failure instanceof MilenaError && failure.code === 'MILENA_COMMIT_FENCED') fenced++
       await new Promise<void>((resolve) => clock.schedule(100, resolve))
     }
-  }
-
-  /** True when the promise was settled in time. */
-  #within(timeout: number, promise: Promise<unknown>): Promise<boolean> {
-    return new Promise((resolve) => {
-      const timer =
-        timeout === Number.POSITIVE_INFINITY
-          ? undefined
-          : this.#options.clock.schedule(timeout, () => resolve(false))
-      const end = (): void => {
-        timer?.cancel()
-        resolve(true)
-      }
-      promise.then(end, end)
-    })
   }
 }

@@ -69,8 +69,9 @@ describe('a member that was held up', () => {
       await send(second, value)
       await probe.count(index + 2)
     }
-    assert.deepEqual(stalled.values, ['before'])
+    const early = [...stalled.values]
     answer.resolve()
+    assert.deepEqual(early, ['before'])
     await stalled.count(4)
     assert.deepEqual(stalled.values, ['before', '1', '2', '3'], 'nothing was lost by that')
     assert.deepEqual(stalled.events.length, 2, 'nor did it lose its place')
@@ -114,9 +115,10 @@ describe('a member that lets go of a partition', () => {
       },
     )
     const joining = transports[2]!.join(c.options(options))
-    await conditions.until('a was told so again and again', () => told >= 3)
-    assert.equal(joins, 0)
-    assert.deepEqual([b.held.size, c.held.size], [0, 0])
+    await conditions.until('a was told so again and again', () => told >= 3 || joins > 0)
+    const early = [joins, b.held.size, c.held.size]
+    if (joins > 0) drained.resolve()
+    assert.deepEqual(early, [0, 0, 0])
     await send(transports[2]!, 'meanwhile', Number([...a.leaving][0]!.split('/')[1]))
     await a.count(1)
     drained.resolve()

@@ -1,4 +1,5 @@
 /** The transport port over Apache Kafka, and every broker that speaks its protocol. */
+import { systemClock, within } from '../../clock.ts'
 import { TransportError } from '../../errors.ts'
 import type {
   GroupMembership,
@@ -201,7 +202,8 @@ class KafkaTransport implements Transport {
     }
     await Promise.allSettled([
       ...[...this.#readers].map((reader) => reader.close()),
-      within(CLOSE_TIMEOUT, Promise.allSettled(this.#openings.keys())),
+      // What they wait for themselves is closed next.
+      within(systemClock, CLOSE_TIMEOUT, Promise.allSettled(this.#openings.keys())),
     ])
     await this.#sender.close()
     await this.#metadata.close()
@@ -212,14 +214,6 @@ class KafkaTransport implements Transport {
     if (this.#closing !== undefined)
       throw new TransportError('MILENA_CLOSED', `${what}: the transport is closed`)
   }
-}
-
-/** Waits for something that has been told to end, but not for ever: what it waits for itself is closed next. */
-async function within(milliseconds: number, ending: Promise<unknown>): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(resolve, milliseconds)
-  await Promise.race([ending, promise])
-  clearTimeout(timer)
 }
 
 /** Takes a reader off the list of those to close once somebody has closed it. */

@@ -1,5 +1,6 @@
 /** How a member leaves its group, whatever it was doing: nobody is to wait until its session has timed out. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { systemClock, within } from '../../../clock.ts'
 import type { GroupCoordinator } from './coordinator-requests.ts'
 import { kafka } from '../protocol/error-codes.ts'
 
@@ -32,10 +33,7 @@ export async function leaveGroup(
   limit: number = LEAVE_LIMIT,
 ): Promise<void> {
   const late = new AbortController()
-  await Promise.race([
-    leave(coordinator, leaver, late.signal).catch(() => undefined),
-    sleep(limit, undefined, { signal: late.signal }).catch(() => undefined),
-  ])
+  await within(systemClock, limit, leave(coordinator, leaver, late.signal))
   late.abort()
 }
 

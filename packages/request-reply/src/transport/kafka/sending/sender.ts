@@ -15,6 +15,7 @@
  * A partition goes one way at a time, so that its batches go out one after another; `partition-queue.ts` has the rules
  * that keep order and uniqueness when answers fail to come. Nothing waits for ever: each record has a deadline.
  */
+import { systemClock, within } from '../../../clock.ts'
 import type { OutgoingRecord, RecordPosition } from '../../transport.ts'
 import { batchHeadSize, bodySize } from './batch-encoding.ts'
 import { BatchMemory } from './batch-memory.ts'
@@ -279,13 +280,11 @@ export class Sender {
     this.#failAll(true)
     const inFlight = (): boolean => [...this.#brokers.values()].some((broker) => broker.inFlight)
     if (inFlight()) {
-      const { promise, resolve } = Promise.withResolvers<void>()
-      const timer = setTimeout(resolve, this.#settings.closeTimeout)
+      const landed = Promise.withResolvers<void>()
       this.#landed = () => {
-        if (!inFlight()) resolve()
+        if (!inFlight()) landed.resolve()
       }
-      await promise
-      clearTimeout(timer)
+      await within(systemClock, this.#settings.closeTimeout, landed.promise)
     }
     this.#failAll(false)
     clearTimeout(this.#sweepTimer)
