@@ -45,7 +45,8 @@ interface Waiting {
  * Makes a handler of batches one for `replier.handle`. Requests of one key are still handled one after the other: of each
  * key there is at most one in a batch, and none in two batches at once. Middleware stands around each request by itself,
  * and so do deadlines and `handlerTimeout`: a request whose time is over, or whose partition is gone, before its batch
- * begins is in none. A batch keeps its place among `running` until its work ends, so let that have a limit of its own. Let
+ * begins is in none. A batch keeps its place among `running` until its work ends, so let that have a limit of its own (one
+ * that does not end shows as `oldestInHand` of `health()`, and in the warning after `slowAfter`). Let
  * the replier's `concurrency` be at least `size`.
  *
  * @throws OptionsError `MILENA_OPTIONS_INVALID`

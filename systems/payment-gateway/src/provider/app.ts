@@ -70,6 +70,7 @@ export async function createProviderApp(ledger: Ledger): Promise<App> {
     }
     return { ...describe(found.charge), refunds: found.refunds.map(describe), now }
   })
+  // It stands for a third party on this machine: who can reach it can charge, so its books have no key of their own.
   app.get('/ledger', () =>
     ledger.approved().map(({ orderId, kind, amount, approvalId, attempts, at }) => ({
       orderId,
