@@ -103,7 +103,10 @@ test('addresses that cannot be reached any more are a trouble of what is read, u
   t.after(() => broker.close())
   const pools = new Set<BrokerPool>()
   let broken = false
-  const { get } = BrokerPool.prototype
+  const get = Reflect.get(BrokerPool.prototype, 'get') as (
+    this: BrokerPool,
+    at: BrokerAddress,
+  ) => Promise<unknown>
   mock.method(BrokerPool.prototype, 'get', function (this: BrokerPool, at: BrokerAddress) {
     pools.add(this)
     return broken && at.host === 'localhost' ? Promise.reject(new Error('no way there')) : get.call(this, at)

@@ -19,8 +19,6 @@ import { systemClock, within } from '../../../clock.ts'
 import type { OutgoingRecord, RecordPosition } from '../../transport.ts'
 import { batchHeadSize, bodySize } from './batch-encoding.ts'
 import { BatchMemory } from './batch-memory.ts'
-import { refusal } from '../cluster/kafka-errors.ts'
-import { kafka } from '../protocol/error-codes.ts'
 import { BrokerSender, type BrokerSenderHost, type Patience } from './broker-sender.ts'
 import type { BrokerNode } from '../cluster/metadata.ts'
 import { Held } from './held.ts'
@@ -29,7 +27,7 @@ import type { PartitionQueue, QueueSettings, QueueSurroundings } from './partiti
 import type { PartitionBatch, PartitionResult } from './produce.ts'
 import { Producers } from './producers.ts'
 import type { PendingRecord } from './record-queue.ts'
-import { closedBefore, impossible, neverRouted, notARecord, partitionMissing } from './send-errors.ts'
+import { closedBefore, impossible, neverRouted, notARecord } from './send-errors.ts'
 import { TopicQueues, type Layout } from './topic-queues.ts'
 
 /** What the sender asks of the cluster; the first four as in `Metadata`. */
