@@ -39,9 +39,9 @@ describe('a broker that hangs', () => {
     const former: Leader = { node: { id: 99, host, port: Number(port) }, epoch: 0 }
     let answers = 0
     metadata.onChange(() => answers++)
-    const { leader } = metadata
+    const leader = metadata.leader.bind(metadata)
     mock.method(metadata, 'leader', (topic: string, partition: number) =>
-      answers < 2 && partition === 1 ? former : leader.call(metadata, topic, partition),
+      answers < 2 && partition === 1 ? former : leader(topic, partition),
     )
     const partitions = [0, 1].map((partition) => ({ topic: 't', partition }))
     const source = { metadata, pool: connections.open(FOREVER), signal: new AbortController().signal }
