@@ -44,7 +44,7 @@ function setUp() {
     },
   } as unknown as Connections
   const metadata = {
-    anyConnection: () => Promise.resolve(connection(new Set())),
+    askAny: (_what: string, ask: (one: BrokerConnection) => Promise<unknown>) => ask(connection(new Set())),
     blame: () => {},
     absolve: () => {},
   } as unknown as Metadata
