@@ -124,7 +124,11 @@ export interface ReplierOptions extends TransportSource {
   readonly beforeFinish?: BeforeFinish
   /** Milliseconds that a rebalance, and `close()`, wait for running handlers and their replies; default 10 000. */
   readonly drainTimeout?: number
-  /** Milliseconds without a heartbeat after which the group gives this replier's partitions to others; default 10 000. */
+  /**
+   * Milliseconds without a heartbeat after which the group gives this replier's partitions to others, and after which it
+   * lets go of them by itself when its coordinator does not answer; default 15 000, which is longer than Apache Kafka
+   * takes to replace a broker that died (`broker.session.timeout.ms`, 9 000, and a little more).
+   */
   readonly sessionTimeout?: number
   /** Milliseconds between heartbeats; default 1 000. */
   readonly heartbeatInterval?: number
@@ -214,7 +218,7 @@ export function readReplierOptions(options: ReplierOptions): ReplierSettings {
   wholeNumber('drainTimeout', options.drainTimeout, 0, 3_600_000)
   wholeNumber('sessionTimeout', options.sessionTimeout, 1, longestTimeout)
   wholeNumber('heartbeatInterval', options.heartbeatInterval, 1, longestTimeout)
-  const { heartbeatInterval = 1_000, sessionTimeout = 10_000 } = options
+  const { heartbeatInterval = 1_000, sessionTimeout = 15_000 } = options
   const areNumbers = typeof heartbeatInterval === 'number' && typeof sessionTimeout === 'number'
   if (areNumbers && heartbeatInterval >= sessionTimeout) {
     problems.push('heartbeatInterval must be less than sessionTimeout (a third of it is usual)')

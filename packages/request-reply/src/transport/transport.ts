@@ -149,7 +149,10 @@ export interface GroupOptions extends ReadingListener {
   readonly from: StartPosition
   /** Static membership (KIP-345): a restart under the same id within the session timeout moves no partition. */
   readonly groupInstanceId?: string | undefined
-  /** Milliseconds without a heartbeat after which the group gives a member's partitions to others; default 10 000. */
+  /**
+   * Milliseconds without a heartbeat after which the group gives a member's partitions to others, and after which it lets
+   * go of them by itself; default 15 000.
+   */
   readonly sessionTimeout?: number | undefined
   /** Milliseconds between heartbeats; default 1 000. */
   readonly heartbeatInterval?: number | undefined

@@ -29,11 +29,12 @@ async function connect(broker: EmbeddedKafka, clientId: string): Promise<Transpo
   return transport
 }
 
+type Join = typeof GroupCoordinator.prototype.join
 type Heartbeat = (this: GroupCoordinator, identity: Identity) => Promise<number>
 
 /** What becomes of the heartbeats of one client's member. */
 function onHeartbeat(clientId: string, act: (beat: () => Promise<number>) => Promise<number>): void {
-  const original: Heartbeat = GroupCoordinator.prototype.heartbeat
+  const original = Reflect.get(GroupCoordinator.prototype, 'heartbeat') as Heartbeat
   mock.method(GroupCoordinator.prototype, 'heartbeat', function (this: GroupCoordinator, identity: Identity) {
     const beat = (): Promise<number> => original.call(this, identity)
     return identity.memberId.startsWith(clientId) ? act(beat) : beat()
@@ -105,11 +106,11 @@ describe('a member that lets go of a partition', () => {
       return code
     })
     let joins = 0
-    const join = GroupCoordinator.prototype.join
+    const join = Reflect.get(GroupCoordinator.prototype, 'join') as Join
     mock.method(
       GroupCoordinator.prototype,
       'join',
-      function (this: GroupCoordinator, ...args: Parameters<typeof join>) {
+      function (this: GroupCoordinator, ...args: Parameters<Join>) {
         if (args[0].startsWith('a-1')) joins++
         return join.apply(this, args)
       },

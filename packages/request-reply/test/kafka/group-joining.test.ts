@@ -198,7 +198,7 @@ describe('joining that waits for others', () => {
     const told: unknown[] = []
     const first = Promise.withResolvers<void>()
     type Join = typeof GroupCoordinator.prototype.join
-    const join: Join = GroupCoordinator.prototype.join
+    const join = Reflect.get(GroupCoordinator.prototype, 'join') as Join
     mock.method(
       GroupCoordinator.prototype,
       'join',

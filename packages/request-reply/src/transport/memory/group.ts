@@ -54,7 +54,7 @@ export class GroupMember {
   }
 
   get sessionTimeout(): number {
-    return this.options.sessionTimeout ?? 10_000
+    return this.options.sessionTimeout ?? 15_000
   }
 
   wants(topic: string): boolean {

@@ -2,7 +2,8 @@
 import { OptionsError } from '../../../errors.ts'
 import type { GroupOptions } from '../../transport.ts'
 
-const SESSION_TIMEOUT = 10_000
+/** Longer than an election takes after a broker's death: a coordinator that is replaced costs no member its partitions. */
+const SESSION_TIMEOUT = 15_000
 const HEARTBEAT_INTERVAL = 1_000
 const REBALANCE_TIMEOUT = 15_000
 const DRAIN_TIMEOUT = 10_000
