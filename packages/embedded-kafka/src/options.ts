@@ -183,6 +183,7 @@ export function completeOptions(given: EmbeddedKafkaOptions): BrokerSettings {
     problems.push(`${name} must be a whole number from ${least} to ${greatest}, not ${kindOf(value)}`)
     return usual
   }
+  const unknown = problems.length
   const texts = ['host', 'advertisedHost', 'clusterId'] as const
   for (const name of texts) {
     const value: unknown = given[name]
@@ -200,7 +201,7 @@ export function completeOptions(given: EmbeddedKafkaOptions): BrokerSettings {
       problems.push(`${name} must be an object, not ${kindOf(given[name])}`)
   if (given.topics !== undefined && !Array.isArray(given.topics))
     problems.push(`topics must be a list, not ${kindOf(given.topics)}`)
-  if (problems.length > 0) throw invalidOptions(problems)
+  if (problems.length > unknown) throw invalidOptions(problems)
   const host = given.host ?? '127.0.0.1'
   const defaultPartitions = number('defaultPartitions')
   const maxLogBytes = number('maxLogBytes')

@@ -73,7 +73,13 @@ test('kafka-configs describes and alters a topic; kafka-get-offsets finds the en
   await using broker = await startEmbeddedKafka({ topics: ['t'] })
   const server = broker.brokers.join()
   const configs = (...args: string[]): Promise<Ended> =>
-    run(server, 'kafka.admin.ConfigCommand', ['--entity-type', 'topics', '--entity-name', 't', ...args])
+    run(server, 'org.apache.kafka.tools.ConfigCommand', [
+      '--entity-type',
+      'topics',
+      '--entity-name',
+      't',
+      ...args,
+    ])
   const altered = await configs('--alter', '--add-config', 'retention.bytes=1000')
   assert.equal(altered.status, 0, altered.stderr)
   assert.match((await configs('--describe')).stdout, /retention\.bytes=1000 sensitive=false/)

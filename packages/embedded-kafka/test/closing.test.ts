@@ -52,7 +52,7 @@ test('a port that is taken, and options that are wrong, are told at once and lea
     ports: 1,
   }
   await assert.rejects(startEmbeddedKafka(wrong), (error: Error) => {
-    for (const name of ['port', 'maxConnections', 'a:b', 'no.such', 'ports is not']) {
+    for (const name of ['port', 'maxConnections', 'a:b', 'no.such', 'no option ports']) {
       assert.match(error.message, new RegExp(name))
     }
     return error instanceof RangeError

@@ -271,7 +271,7 @@ for (const [what, question, reason] of [
 }
 
 for (const [what, replyTo] of [
-  ['a topic that does not exist', { topic: 'shop_gone' }],
+  ['a topic that does not exist', { topic: 'shop_gone_reply' }],
   ['a partition that does not exist', { topic: 'shop_reply', partition: 99 }],
 ] as const) {
   test(`a reply to ${what} is counted, logged and passed over, and does not stop the others`, async (t) => {

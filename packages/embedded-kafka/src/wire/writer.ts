@@ -12,7 +12,7 @@ const initialBytes = 512
 export class Writer {
   flexible: boolean
   #buffer: Buffer
-  #position = 0
+  #position: number = 0
   /** Where the part of the buffer that is not in a piece yet begins. */
   #start = 0
   readonly #pieces: Buffer[] = []
@@ -21,7 +21,7 @@ export class Writer {
   #copied = 0
   readonly #maxBytes: number
 
-  constructor(flexible = false, size: number = initialBytes, maxBytes = Infinity) {
+  constructor(flexible = false, size: number = initialBytes, maxBytes: number = Infinity) {
     this.flexible = flexible
     this.#maxBytes = maxBytes
     this.#buffer = Buffer.allocUnsafe(size)

@@ -34,7 +34,7 @@ type Heartbeat = (this: GroupCoordinator, identity: Identity) => Promise<number>
 
 /** What becomes of the heartbeats of one client's member. */
 function onHeartbeat(clientId: string, act: (beat: () => Promise<number>) => Promise<number>): void {
-  const original = Reflect.get(GroupCoordinator.prototype, 'heartbeat') as Heartbeat
+  const original: Heartbeat = Reflect.get(GroupCoordinator.prototype, 'heartbeat')
   mock.method(GroupCoordinator.prototype, 'heartbeat', function (this: GroupCoordinator, identity: Identity) {
     const beat = (): Promise<number> => original.call(this, identity)
     return identity.memberId.startsWith(clientId) ? act(beat) : beat()
@@ -50,7 +50,7 @@ describe('a member that was held up', () => {
     const conditions = new Conditions()
     const [stalled, probe] = [new MemberLog('stalled', conditions), new MemberLog('probe', conditions)]
     const [first, second] = [await connect(broker, 'stalled'), await connect(broker, 'probe')]
-    await first.join(stalled.options({ groupId: 'g', topics: [topic] }))
+    await first.join(stalled.options({ groupId: 'g', topics: [topic], sessionTimeout: 10_000 }))
     await second.join(probe.options({ groupId: 'another', topics: [topic] }))
     await send(second, 'before')
     await Promise.all([stalled.count(1), probe.count(1)])
@@ -106,7 +106,7 @@ describe('a member that lets go of a partition', () => {
       return code
     })
     let joins = 0
-    const join = Reflect.get(GroupCoordinator.prototype, 'join') as Join
+    const join: Join = Reflect.get(GroupCoordinator.prototype, 'join')
     mock.method(
       GroupCoordinator.prototype,
       'join',

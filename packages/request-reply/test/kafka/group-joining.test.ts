@@ -198,7 +198,7 @@ describe('joining that waits for others', () => {
     const told: unknown[] = []
     const first = Promise.withResolvers<void>()
     type Join = typeof GroupCoordinator.prototype.join
-    const join = Reflect.get(GroupCoordinator.prototype, 'join') as Join
+    const join: Join = Reflect.get(GroupCoordinator.prototype, 'join')
     mock.method(
       GroupCoordinator.prototype,
       'join',

@@ -3,7 +3,7 @@
  */
 import { isIP, createConnection, type Socket } from 'node:net'
 import type { ConnectionOptions as TlsOptions, SecureContext } from 'node:tls'
-import { wordsOf } from '../../../words.ts'
+import { errorOf, wordsOf } from '../../../words.ts'
 import type { ResolvedKafkaOptions } from '../options.ts'
 import type { BrokerAddress } from './connection.ts'
 import { Login, TokenRefused } from './login.ts'
@@ -79,7 +79,7 @@ export class Connector {
       connection.stage = undefined
       return connection
     } catch (error) {
-      connection.cut(error as Error)
+      connection.cut(errorOf(error))
       throw connection.end!.error
     } finally {
       clearTimeout(timer)

@@ -3,6 +3,7 @@
  * first request that it cannot answer, long after whoever opened has been told that all is well.
  */
 import { TransportError } from '../../../errors.ts'
+import { wordsOf } from '../../../words.ts'
 import type { Api } from '../protocol/api.ts'
 import type { BrokerConnection } from './connection.ts'
 import { addressOf } from './connections.ts'
@@ -35,6 +36,6 @@ function problemWith(connection: Pick<BrokerConnection, 'version'>, api: NeededA
     connection.version(api)
     return undefined
   } catch (error) {
-    return (error as TransportError).message
+    return wordsOf(error)
   }
 }

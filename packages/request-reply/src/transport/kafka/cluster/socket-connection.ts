@@ -11,6 +11,7 @@
  * the connection drops both without a word, and is noticed soon, whatever the request itself may take.
  */
 import type { Socket } from 'node:net'
+import { errorOf } from '../../../words.ts'
 import type { Api } from '../protocol/api.ts'
 import { apiVersions } from '../protocol/api-versions.ts'
 import { MalformedAnswer, Reader } from '../protocol/reader.ts'
@@ -261,7 +262,7 @@ export class SocketConnection implements BrokerConnection, NewConnection {
       this.#renewing = false
       this.#go()
     } catch (error) {
-      this.#finish(error as Error)
+      this.#finish(errorOf(error))
     }
   }
 
