@@ -21,7 +21,7 @@ export class Reader {
   readonly #maxElements: number
   #elements = 0
 
-  constructor(buffer: Buffer, flexible = false, position = 0, maxElements = Infinity) {
+  constructor(buffer: Buffer, flexible = false, position = 0, maxElements: number = Infinity) {
     this.#buffer = buffer
     this.#end = buffer.length
     this.flexible = flexible

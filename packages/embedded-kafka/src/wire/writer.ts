@@ -21,7 +21,7 @@ export class Writer {
   #copied = 0
   readonly #maxBytes: number
 
-  constructor(flexible = false, size: number = initialBytes, maxBytes = Infinity) {
+  constructor(flexible = false, size: number = initialBytes, maxBytes: number = Infinity) {
     this.flexible = flexible
     this.#maxBytes = maxBytes
     this.#buffer = Buffer.allocUnsafe(size)
