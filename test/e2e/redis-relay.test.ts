@@ -13,7 +13,7 @@ import {
   type Transport,
 } from '@milena/request-reply'
 import { redisRelay, relayReplies, type RedisRelayOptions, type ReplyRelay } from '@milena/redis'
-import { describeReplyDelivery } from '../../packages/request-reply/test/routing-contract.ts'
+import { describeReplyDelivery } from '@milena/request-reply/testing'
 import { encodeReply } from '../../packages/redis/src/relay-message.ts'
 import { openTestCluster, uniqueName, type TestCluster } from '../support/cluster.ts'
 import { hasRedis, noRedis, openTestRedis, type TestRedis } from '../support/redis.ts'
@@ -63,6 +63,7 @@ describe('the Redis relay', { skip }, () => {
 
   for (const notify of ['subscribe', 'poll'] as const) {
     describeReplyDelivery(`redisRelay (${notify})`, {
+      runner: { describe, test, before, after, afterEach },
       connect,
       replying,
       routing: (unique) =>

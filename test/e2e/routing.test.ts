@@ -1,4 +1,4 @@
-import { after, before } from 'node:test'
+import * as runner from 'node:test'
 import {
   instanceReplyTopic,
   openKafka,
@@ -6,30 +6,34 @@ import {
   sharedReplyTopic,
   type Transport,
 } from '@milena/request-reply'
-import { describeRoutingContract } from '../../packages/request-reply/test/routing-contract.ts'
+import { describeRoutingContract } from '@milena/request-reply/testing'
 import { openTestCluster, type TestCluster } from '../support/cluster.ts'
 
 let cluster: TestCluster
-before(async () => {
+runner.before(async () => {
   cluster = await openTestCluster()
 })
-after(() => cluster.close())
+runner.after(() => cluster.close())
 
 const connect = (): Promise<Transport> => openKafka({ brokers: cluster.brokers })
 
 describeRoutingContract('replyPartition', {
+  runner,
   connect,
   routing: (unique) => replyPartition({ topic: `replies_${unique}` }),
 })
 describeRoutingContract('instanceReplyTopic', {
+  runner,
   connect,
   routing: (unique) => instanceReplyTopic({ prefix: `replies_${unique}_` }),
 })
 describeRoutingContract('sharedReplyTopic', {
+  runner,
   connect,
   routing: (unique) => sharedReplyTopic({ topic: `replies_${unique}` }),
 })
 describeRoutingContract('several reply topics', {
+  runner,
   connect,
   routing: (unique) => [
     replyPartition({ topic: `replies_${unique}` }),

@@ -1,12 +1,14 @@
+import * as runner from 'node:test'
 import { Admin } from '@platformatic/kafka'
 import { openKafka } from '@milena/request-reply'
 import { cutOff } from '../../packages/request-reply/test/kafka/cut-off.ts'
-import { describeTransportContract } from '../../packages/request-reply/test/transport-contract.ts'
+import { describeTransportContract } from '@milena/request-reply/testing'
 import { openTestCluster } from '../support/cluster.ts'
 
 const on = process.env['KAFKA_BROKERS'] ? 'Apache Kafka' : 'the embedded broker'
 
 describeTransportContract(`Kafka adapter on ${on}`, {
+  runner,
   async open() {
     const cluster = await openTestCluster()
     return {

@@ -21,12 +21,14 @@ const rows: readonly (readonly string[])[] = [
   ['retry', 'idempotency'],
   ['dead-letters'],
   ['saga'],
+  ['testing'],
 ]
 const entryPoints = new Set([`${library}index.ts`, `${library}testing.ts`])
 
 export const importRules: readonly ImportRule[] = [
   direction,
   entryPointsStayOutside,
+  contractsStayOutside,
   noKafkaClient,
   embeddedBrokerStandsAlone,
   packagesStandAlone,
@@ -55,6 +57,12 @@ function entryPointsStayOutside({ from, target }: Import): string | undefined {
   const inside = entry && from.startsWith(`${target?.split('/').slice(0, 3).join('/')}/`)
   if (!inside || /\/src\/(index|testing)\.ts$/.test(from)) return undefined
   return `nothing inside imports ${entry[1]}.ts: import the file that defines it`
+}
+
+/** Contracts are for test files: what an application loads must not have them with it. */
+function contractsStayOutside({ from, target }: Import): string | undefined {
+  if (from !== `${library}index.ts` || !target?.startsWith(`${library}testing/`)) return undefined
+  return 'only testing.ts exports what is in testing/'
 }
 
 function noKafkaClient({ from, specifier }: Import): string | undefined {

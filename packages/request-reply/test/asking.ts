@@ -9,7 +9,7 @@ import type { RawHeader } from '../src/wire/headers.ts'
 import { deadlineHeader, operationHeader, readError, type WireError } from '../src/wire/milena.ts'
 import type { ReplyAddress } from '../src/wire/profile.ts'
 import { springProfile } from '../src/wire/spring.ts'
-import { Conditions } from './collector.ts'
+import { Conditions } from '../src/testing/collector.ts'
 
 export interface Question {
   readonly topic?: string

@@ -13,7 +13,7 @@ import { createMemoryBroker } from '../src/transport/memory/broker.ts'
 import type { IncomingRecord } from '../src/transport/transport.ts'
 import { MessageHeaders } from '../src/wire/headers.ts'
 import { readDeadline, readTimeout } from '../src/wire/milena.ts'
-import { Collector } from './collector.ts'
+import { Collector } from '../src/testing/collector.ts'
 import { code } from './requesting.ts'
 
 type Step = Operation<string, string, string, string>

@@ -7,9 +7,9 @@ import { createMemoryBroker, type MemoryBroker } from '../src/transport/memory/b
 import type { MemoryTransport } from '../src/transport/memory/transport.ts'
 import type { SendFate } from '../src/transport/memory/faults.ts'
 import type { GroupMembership, GroupOptions } from '../src/transport/transport.ts'
-import { MemberLog } from './collector.ts'
+import { MemberLog } from '../src/testing/collector.ts'
 import { ManualClock } from './manual-clock.ts'
-import { numbers, text } from './transport-contract/bench.ts'
+import { numbers, text } from '../src/testing/transport-contract/bench.ts'
 
 interface Setup {
   readonly broker: MemoryBroker

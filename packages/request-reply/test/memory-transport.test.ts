@@ -1,8 +1,10 @@
+import * as runner from 'node:test'
 import { createMemoryBroker } from '../src/transport/memory/broker.ts'
 import type { MemoryTransport } from '../src/transport/memory/transport.ts'
-import { describeTransportContract } from './transport-contract.ts'
+import { describeTransportContract } from '../src/testing/transport-contract.ts'
 
 describeTransportContract('memory', {
+  runner,
   async open() {
     const broker = createMemoryBroker()
     const provisioner = broker.connect()

@@ -8,7 +8,7 @@ import { replyPartition } from '../src/routing/reply-partition.ts'
 import type { ReplyRouting } from '../src/routing/routing.ts'
 import { sharedReplyTopic } from '../src/routing/shared-reply-topic.ts'
 import { createMemoryBroker } from '../src/transport/memory/broker.ts'
-import { answering } from './answering.ts'
+import { answering } from '../src/testing/answering.ts'
 import { echo, opened, StagedRouting, until } from './requesting.ts'
 
 /** A process that can be killed, and started again. */

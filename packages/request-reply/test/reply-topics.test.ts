@@ -10,7 +10,7 @@ import { sharedReplyTopic } from '../src/routing/shared-reply-topic.ts'
 import type { RecordPosition, Trouble } from '../src/transport/transport.ts'
 import { createMemoryBroker } from '../src/transport/memory/broker.ts'
 import { springProfile } from '../src/wire/spring.ts'
-import type { Answering } from './answering.ts'
+import type { Answering } from '../src/testing/answering.ts'
 import { code, echo, opened, setUp, StagedRouting, until } from './requesting.ts'
 
 const value = Buffer.from('x')

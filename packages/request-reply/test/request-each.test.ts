@@ -5,7 +5,7 @@ import { defineOperation } from '../src/contract/operation.ts'
 import { bytes, string } from '../src/contract/payload.ts'
 import { OptionsError } from '../src/errors.ts'
 import type { EachResult } from '../src/requester/each.ts'
-import type { Answering } from './answering.ts'
+import type { Answering } from '../src/testing/answering.ts'
 import { echo, setUp, until } from './requesting.ts'
 
 /** Numbers as items, and which were asked for. */

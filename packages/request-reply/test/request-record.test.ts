@@ -10,7 +10,7 @@ import {
 } from '@milena/request-reply'
 import { createMemoryBroker } from '@milena/request-reply/testing'
 import { waitFor } from '../../../test/support/wait-for.ts'
-import { Collector } from './collector.ts'
+import { Collector } from '../src/testing/collector.ts'
 
 const cancel = defineOperation({
   name: 'deposit.cancel',

@@ -11,7 +11,7 @@ import type { ReplyRouting } from '../src/routing/routing.ts'
 import type { IncomingRecord } from '../src/transport/transport.ts'
 import type { RawHeader } from '../src/wire/headers.ts'
 import { errorHeaders, groupHeader, wantsManyReplies } from '../src/wire/milena.ts'
-import type { Answer } from './answering.ts'
+import type { Answer } from '../src/testing/answering.ts'
 import {
   assertAccounted,
   code,

@@ -8,7 +8,7 @@ import { string } from '../src/contract/payload.ts'
 import type { RequestTrace } from '../src/diagnostics.ts'
 import type { OutgoingRequest, RequesterOptions } from '../src/requester/options.ts'
 import { MessageHeaders } from '../src/wire/headers.ts'
-import type { Answering } from './answering.ts'
+import type { Answering } from '../src/testing/answering.ts'
 import { echo, opened, setUp, StagedRouting, until } from './requesting.ts'
 
 const tenants = new AsyncLocalStorage<string>()

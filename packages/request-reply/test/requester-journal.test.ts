@@ -10,7 +10,7 @@ import { createRequester, type Requester } from '../src/requester/requester.ts'
 import { replyPartition } from '../src/routing/reply-partition.ts'
 import { createMemoryBroker, type MemoryBroker } from '../src/transport/memory/broker.ts'
 import type { MemoryTransport } from '../src/transport/memory/transport.ts'
-import { answering, type Answering } from './answering.ts'
+import { answering, type Answering } from '../src/testing/answering.ts'
 import { finishesWhatADeadInstanceHadAccepted } from './journal-case-contract.ts'
 import { code, echo, opened, StagedRouting, until, warningsSeen } from './requesting.ts'
 

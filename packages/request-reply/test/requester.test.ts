@@ -11,7 +11,7 @@ import { replyPartition } from '../src/routing/reply-partition.ts'
 import { createMemoryBroker } from '../src/transport/memory/broker.ts'
 import { MessageHeaders } from '../src/wire/headers.ts'
 import { errorHeaders } from '../src/wire/milena.ts'
-import { answering } from './answering.ts'
+import { answering } from '../src/testing/answering.ts'
 import { code, echo, opened, setUp, until } from './requesting.ts'
 
 const add = defineOperation({

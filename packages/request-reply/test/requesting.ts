@@ -17,7 +17,7 @@ import type { OpenReplyRouting, ReplyRouting, RoutingContext } from '../src/rout
 import { createMemoryBroker, type MemoryBroker } from '../src/transport/memory/broker.ts'
 import type { RecordPosition, Transport, Trouble } from '../src/transport/transport.ts'
 import type { ReplyAddress } from '../src/wire/profile.ts'
-import { answering, type Answering } from './answering.ts'
+import { answering, type Answering } from '../src/testing/answering.ts'
 import { ManualClock } from './manual-clock.ts'
 
 export const echo: Operation<Uint8Array, Buffer, Uint8Array, Buffer> = defineOperation({

@@ -131,6 +131,16 @@ const planted: Record<string, [file: string, text: string, said: RegExp]> = {
     `import { x } from '@milena/hosting'\n`,
     /an example is one file to copy/,
   ],
+  'the library imports a contract': [
+    `${src}/requester/requester.ts`,
+    `import { x } from '../testing/until.ts'\n`,
+    /requester must not import testing, which stands after it/,
+  ],
+  'the library exports a contract to applications': [
+    `${src}/index.ts`,
+    `export { x } from './testing/until.ts'\n`,
+    /only testing.ts exports what is in testing/,
+  ],
   'a package imports an example': [
     `${src}/clock.ts`,
     `import { x } from '../../../examples/first.ts'\n`,
@@ -163,7 +173,8 @@ test('it is told: a circle of files, once, with the way round', async (t) => {
 test('what goes the right way is not told', async (t) => {
   const told = await violations(t, {
     [`${src}/index.ts`]: `export { x } from './requester/a.ts'\n`,
-    [`${src}/testing.ts`]: `export { x } from './transport/memory.ts'\n`,
+    [`${src}/testing.ts`]: `export { x } from './transport/memory.ts'\nexport { y } from './testing/y.ts'\n`,
+    [`${src}/testing/y.ts`]: `import { x } from '../requester/a.ts'\n`,
     [`${src}/requester/a.ts`]: `import { r } from '../routing/r.ts'\nimport { e } from '../errors.ts'\n`,
     [`${src}/routing/r.ts`]: `import { open } from '../transport/open.ts'\n`,
     [`${src}/transport/kafka/k.ts`]: `import '../../wire/h.ts'\n`,

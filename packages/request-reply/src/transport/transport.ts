@@ -2,7 +2,7 @@
  * The transport port: everything that requester, replier and routing ask of a broker.
  *
  * Two adapters implement it, `kafka/` (Apache Kafka and every broker that speaks its protocol) and `memory/`
- * (unit tests and simulation); both pass `test/transport-contract.ts`.
+ * (unit tests and simulation); both pass `testing/transport-contract.ts`.
  *
  * Errors are `TransportError`s (see `errors.ts`); each says whether the record was sent.
  */

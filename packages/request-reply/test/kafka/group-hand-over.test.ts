@@ -5,7 +5,7 @@ import { startEmbeddedKafka, type EmbeddedKafka } from '@milena/embedded-kafka'
 import { GroupCoordinator, type Identity } from '../../src/transport/kafka/group/coordinator-requests.ts'
 import { openKafka } from '../../src/transport/kafka/kafka-transport.ts'
 import type { Transport } from '../../src/transport/transport.ts'
-import { Conditions, MemberLog } from '../collector.ts'
+import { Conditions, MemberLog } from '../../src/testing/collector.ts'
 
 const topic = 'work'
 const rebalanceInProgress = 27

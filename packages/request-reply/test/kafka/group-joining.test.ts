@@ -6,7 +6,7 @@ import { GroupCoordinator } from '../../src/transport/kafka/group/coordinator-re
 import { openKafka } from '../../src/transport/kafka/kafka-transport.ts'
 import { Metadata } from '../../src/transport/kafka/cluster/metadata.ts'
 import type { GroupOptions, Transport } from '../../src/transport/transport.ts'
-import { Conditions, MemberLog } from '../collector.ts'
+import { Conditions, MemberLog } from '../../src/testing/collector.ts'
 
 /** So long that only a leave explains that somebody else goes on within the time that a test waits. */
 const sessionTimeout = 300_000

@@ -5,7 +5,7 @@ import { OptionsError } from '../../src/errors.ts'
 import { offsetFetchApi } from '../../src/transport/kafka/protocol/offset-fetch.ts'
 import { openKafka } from '../../src/transport/kafka/kafka-transport.ts'
 import type { GroupMembership, Transport } from '../../src/transport/transport.ts'
-import { Conditions, MemberLog } from '../collector.ts'
+import { Conditions, MemberLog } from '../../src/testing/collector.ts'
 
 let broker: EmbeddedKafka
 const transports: Transport[] = []

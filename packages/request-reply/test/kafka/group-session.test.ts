@@ -5,7 +5,7 @@ import { startEmbeddedKafka } from '@milena/embedded-kafka'
 import { Session } from '../../src/transport/kafka/group/session.ts'
 import { openKafka } from '../../src/transport/kafka/kafka-transport.ts'
 import type { Transport } from '../../src/transport/transport.ts'
-import { Conditions, keyOf, MemberLog } from '../collector.ts'
+import { Conditions, keyOf, MemberLog } from '../../src/testing/collector.ts'
 import { cutOff } from './cut-off.ts'
 
 const topic = 'work'

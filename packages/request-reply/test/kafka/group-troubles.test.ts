@@ -5,7 +5,7 @@ import { TransportError } from '../../src/errors.ts'
 import { GroupCoordinator } from '../../src/transport/kafka/group/coordinator-requests.ts'
 import { openKafka } from '../../src/transport/kafka/kafka-transport.ts'
 import type { GroupMembership, Transport, Trouble } from '../../src/transport/transport.ts'
-import { Conditions, MemberLog } from '../collector.ts'
+import { Conditions, MemberLog } from '../../src/testing/collector.ts'
 
 const topic = 'work'
 const groupId = 'workers'

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { startEmbeddedKafka } from '@milena/embedded-kafka'
 import type { TransportError } from '../../src/errors.ts'
 import { openKafka } from '../../src/transport/kafka/kafka-transport.ts'
-import { MemberLog } from '../collector.ts'
+import { MemberLog } from '../../src/testing/collector.ts'
 import { startOlderBroker } from './older-broker.ts'
 
 const [produce, offsetFetch, deleteTopics] = [0, 9, 20]

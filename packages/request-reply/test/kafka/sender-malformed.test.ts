@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { MilenaError } from '../../src/errors.ts'
 import type { OutgoingRecord } from '../../src/transport/transport.ts'
-import { malformedRecords } from '../malformed-records.ts'
+import { malformedRecords } from '../../src/testing/transport-contract/malformed-records.ts'
 import { gate, record, sendAll, setUp } from './sender-bench.ts'
 import { until } from './until.ts'
 

@@ -4,19 +4,12 @@
  */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { afterEach, describe, test } from 'node:test'
-import { systemClock } from '../src/clock.ts'
-import { OptionsError } from '../src/errors.ts'
-import { openRoutes, type ReplyRoutes, type RoutesContext } from '../src/routing/reply-routes.ts'
-import type { ReplyRouting } from '../src/routing/routing.ts'
-import type { IncomingRecord, RecordPosition, Transport, Trouble } from '../src/transport/transport.ts'
-
-export interface RoutingStateTarget {
-  /** The routing under test; `unique` makes its topics this test's own. */
-  routing(unique: string): ReplyRouting | readonly ReplyRouting[]
-  /** A transport of a process of its own. The contract closes it. */
-  connect(): Promise<Transport>
-}
+import { systemClock } from '../clock.ts'
+import { OptionsError } from '../errors.ts'
+import { openRoutes, type ReplyRoutes, type RoutesContext } from '../routing/reply-routes.ts'
+import type { IncomingRecord, RecordPosition, Transport, Trouble } from '../transport/transport.ts'
+import type { RoutingTarget } from './routing-target.ts'
+import { until } from './until.ts'
 
 interface Opened {
   readonly routing: ReplyRoutes
@@ -26,7 +19,8 @@ interface Opened {
   readonly warnings: Error[]
 }
 
-export function describeRoutingStateContract(name: string, target: RoutingStateTarget): void {
+export function describeRoutingState(name: string, target: RoutingTarget): void {
+  const { describe, test, afterEach } = target.runner
   describe(`routing state contract: ${name}`, () => {
     const transports: Transport[] = []
     const routings: ReplyRoutes[] = []
@@ -50,7 +44,7 @@ export function describeRoutingStateContract(name: string, target: RoutingStateT
       const received: string[] = []
       const told: (readonly Trouble[])[] = []
       const warnings: Error[] = []
-      const routing = await openRoutes([target.routing(unique)].flat(), {
+      const routing = await openRoutes([target.routing(unique, 0)].flat(), {
         transport,
         instanceId: 'gw-1',
         createTopics: true,
@@ -195,12 +189,4 @@ function sumOf(positions: readonly RecordPosition[]): number {
 
 function missing(troubles: readonly Trouble[]): Trouble | undefined {
   return troubles.find((trouble) => trouble.kind === 'topic-missing')
-}
-
-async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  const end = performance.now() + 60_000
-  while (!(await condition())) {
-    assert.ok(performance.now() < end, `within a minute: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
 }

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
 import { Collector } from '../collector.ts'
-import type { TailOptions, Trouble } from '../../src/transport/transport.ts'
+import type { TailOptions, Trouble } from '../../transport/transport.ts'
 import { numbers, sendAll, text, type Bench } from './bench.ts'
 
 export function describeTails(bench: Bench): void {
+  const { describe, it } = bench
   describe('tail', () => {
     it('is at its position when it resolves: what is sent next is read, what was sent before is not', async () => {
       const transport = await bench.connect()

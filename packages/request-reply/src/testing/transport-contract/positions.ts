@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
-import { waitFor } from '../../../../test/support/wait-for.ts'
-import type { GroupMembership, Transport } from '../../src/transport/transport.ts'
+import { until } from '../until.ts'
+import type { GroupMembership, Transport } from '../../transport/transport.ts'
 import { MemberLog } from '../collector.ts'
 import { numbers, sendAll, type Bench } from './bench.ts'
 
 /** Where members of a group begin, and what their commits may say of it. */
 export function describePositions(bench: Bench): void {
+  const { describe, it } = bench
   describe('positions of a group', () => {
     it('are not set back by a commit that is left over from before the partition was assigned', async () => {
       const transport = await bench.connect()
@@ -37,9 +37,12 @@ export function describePositions(bench: Bench): void {
       await sendAll(transport, topic, ['before'], 0)
       const a = new MemberLog('a')
       const first = await transport.join(a.options({ groupId, topics: [topic], from: 'latest' }))
-      await waitFor(async () => (await committed(transport, groupId, topic)).length === 2, {
-        what: 'its starts are committed',
-      })
+      await until('its starts are committed', () =>
+        committed(transport, groupId, topic).then(
+          (offsets) => offsets.length === 2,
+          () => false,
+        ),
+      )
       await first.close()
       await sendAll(transport, topic, ['between'], 0)
       const b = new MemberLog('b')

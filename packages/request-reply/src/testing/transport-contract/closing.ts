@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
 import { Collector, MemberLog } from '../collector.ts'
 import { numbers, sendAll, text, type Bench } from './bench.ts'
 
 export function describeClosing(bench: Bench): void {
+  const { describe, it } = bench
   describe('close', () => {
     it('ends tails and memberships, and hands over nothing afterwards', async () => {
       const transport = await bench.connect()

@@ -1,4 +1,4 @@
-import type { OutgoingRecord } from '../src/transport/transport.ts'
+import type { OutgoingRecord } from '../../transport/transport.ts'
 
 /** Things that are given for records where nothing checks types: what each is, the thing, and what its error says. */
 export function malformedRecords(topic: string): [what: string, record: OutgoingRecord, words: RegExp][] {

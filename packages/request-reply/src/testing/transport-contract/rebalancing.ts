@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
 import { Conditions, keyOf, MemberLog } from '../collector.ts'
 import { numbers, sendAll, text, type Bench } from './bench.ts'
 
 export function describeRebalancing(bench: Bench): void {
+  const { describe, it } = bench
   describe('rebalancing', () => {
     it('moves only what must move, and each partition has one reader', async () => {
       const conditions = new Conditions()

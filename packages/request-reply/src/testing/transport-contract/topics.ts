@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
 import { sendAll, type Bench } from './bench.ts'
 
 export function describeTopics(bench: Bench): void {
+  const { describe, it } = bench
   describe('topics', () => {
     it('describes those that exist and leaves out those that do not, without creating them', async () => {
       const transport = await bench.connect()
@@ -60,6 +60,7 @@ export function describeTopics(bench: Bench): void {
 }
 
 export function describeNotes(bench: Bench): void {
+  const { describe, it } = bench
   describe('notes', () => {
     it('keeps offset and text for a group without members, the last one written', async () => {
       const transport = await bench.connect()

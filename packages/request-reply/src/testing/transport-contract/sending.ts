@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
 import { Collector } from '../collector.ts'
-import { malformedRecords } from '../malformed-records.ts'
+import { malformedRecords } from './malformed-records.ts'
 import { keyed, numbers, sendAll, text, type Bench } from './bench.ts'
 
 export function describeSending(bench: Bench): void {
+  const { describe, it } = bench
   describe('send', () => {
     it('keeps key, value and headers byte for byte, in order, with repeated names', async () => {
       const transport = await bench.connect()

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
-import { waitFor } from '../../../../test/support/wait-for.ts'
-import type { GroupMembership } from '../../src/transport/transport.ts'
+import { until } from '../until.ts'
+import type { GroupMembership } from '../../transport/transport.ts'
 import { Conditions, MemberLog } from '../collector.ts'
 import { numbers, sendAll, type Bench } from './bench.ts'
 
 export function describeGroups(bench: Bench): void {
+  const { describe, it } = bench
   describe('group', () => {
     it('gives a lone member every partition, and tells it so before their first records', async () => {
       const transport = await bench.connect()
@@ -44,7 +44,7 @@ export function describeGroups(bench: Bench): void {
       })
       resolve(membership)
       await member.count(20)
-      await waitFor(() => membership.unread!() === 0, { what: 'all was read' })
+      await until('all was read', () => membership.unread!() === 0)
       assert.ok(
         left.every((count) => count >= 0 && count < 20),
         left.join(' '),
@@ -72,7 +72,7 @@ export function describeGroups(bench: Bench): void {
         joined = true
         await sendAll(transport, topic, [`after joining ${from}`])
         const acknowledged = performance.now()
-        await waitFor(() => after.has(`after joining ${from}`), { what: 'what was sent is read' })
+        await until('what was sent is read', () => after.has(`after joining ${from}`))
         if (from === 'earliest') assert.equal(after.get('0'), undefined, 'a backlog is of any age')
         const known = after.get(`after joining ${from}`)
         assert.ok(known !== undefined && known <= acknowledged, `${known}, acknowledged at ${acknowledged}`)
@@ -187,9 +187,12 @@ export function describeGroups(bench: Bench): void {
       await membership.commit([{ topic, partition: 0, offset: 1, metadata: 'of the old one' }])
       await membership.close()
       await transport.deleteTopics([topic])
-      await waitFor(async () => (await transport.readCommittedOffsets(groupId, [topic])).length === 0, {
-        what: 'the offsets are gone with the topic',
-      })
+      await until('the offsets are gone with the topic', () =>
+        transport.readCommittedOffsets(groupId, [topic]).then(
+          (committed) => committed.length === 0,
+          () => false,
+        ),
+      )
       await transport.createTopics([{ name: topic, partitions: 1 }])
       await sendAll(transport, topic, numbers(10, 13), 0)
       const second = new MemberLog('second')

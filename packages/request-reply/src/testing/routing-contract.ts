@@ -4,23 +4,14 @@
  */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { afterEach, describe, test } from 'node:test'
-import { defineOperation } from '../src/contract/operation.ts'
-import { string } from '../src/contract/payload.ts'
-import { createRequester, type Requester } from '../src/requester/requester.ts'
-import type { ReplyRouting } from '../src/routing/routing.ts'
-import type { Transport } from '../src/transport/transport.ts'
+import { defineOperation } from '../contract/operation.ts'
+import { string } from '../contract/payload.ts'
+import { createRequester, type Requester } from '../requester/requester.ts'
+import type { Transport } from '../transport/transport.ts'
 import { answering, type Answering } from './answering.ts'
-import { describeRoutingStateContract } from './routing-state-contract.ts'
-
-export interface RoutingTarget {
-  /** The routing under test; `unique` makes its topics this test's own. */
-  routing(unique: string): ReplyRouting | readonly ReplyRouting[]
-  /** A transport of a process of its own. The contract closes it. */
-  connect(): Promise<Transport>
-  /** What the replier's side sends with; default: as it is. */
-  replying?(transport: Transport): Transport
-}
+import { describeRoutingState } from './routing-state-contract.ts'
+import type { RoutingTarget } from './routing-target.ts'
+import { until } from './until.ts'
 
 interface Instance {
   readonly requester: Requester
@@ -29,22 +20,33 @@ interface Instance {
 
 const perInstance = 20
 
+/**
+ * Tells a test runner the tests that every `ReplyRouting` must pass. To be called at the top of a test file, or in a
+ * `describe`. A test waits up to 90 s for what must come, and takes much less when it does.
+ *
+ * @param name for the title: which routing, and on what
+ */
 export function describeRoutingContract(name: string, target: RoutingTarget): void {
-  describeRoutingStateContract(name, target)
+  describeRoutingState(name, target)
   describeReplyDelivery(name, target)
 }
 
-/** That replies reach who asked; of a routing whose replies do not come out of a log, this is what there is to ask. */
+/**
+ * The part of the contract that says that replies reach who asked; of a routing whose replies do not come out of a log,
+ * such as `redisRelay`, this is what there is to ask.
+ */
 export function describeReplyDelivery(name: string, target: RoutingTarget): void {
+  const { describe, test, afterEach } = target.runner
   describe(`routing contract: ${name}`, () => {
     const transports: Transport[] = []
-    const topics: string[] = []
+    const topics = new Set<string>()
     const requesters: Requester[] = []
 
     afterEach(async () => {
       for (const requester of requesters.splice(0)) await requester.close({ timeout: 0 }).catch(() => {})
       const admin = await connect()
-      await admin.deleteTopics(topics.splice(0))
+      await admin.deleteTopics([...topics])
+      topics.clear()
       for (const transport of transports.splice(0)) await transport.close()
     })
 
@@ -59,7 +61,8 @@ export function describeReplyDelivery(name: string, target: RoutingTarget): void
       const requests = `requests_${unique}`
       const replierTransport = await connect()
       await replierTransport.createTopics([{ name: requests, partitions: 3 }])
-      topics.push(requests, `replies_${unique}`)
+      topics.add(requests)
+      let instances = 0
       const replier = await answering(
         target.replying?.(replierTransport) ?? replierTransport,
         requests,
@@ -84,10 +87,11 @@ export function describeReplyDelivery(name: string, target: RoutingTarget): void
           const transport = await connect()
           const requester = await createRequester({
             transport,
-            replyRouting: target.routing(unique),
+            replyRouting: target.routing(unique, instances++),
             createTopics: true,
           })
           requesters.push(requester)
+          for (const { topic } of requester.stats().replyAddresses) topics.add(topic)
           return { requester, transport }
         },
       }
@@ -176,10 +180,6 @@ async function answerAll(replier: Answering, count: number): Promise<void> {
   )
 }
 
-async function requestsSeen(replier: Answering, count: number): Promise<void> {
-  const deadline = performance.now() + 60_000
-  while (replier.requests.length < count) {
-    assert.ok(performance.now() < deadline, `${replier.requests.length} of ${count} requests came`)
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
+function requestsSeen(replier: Answering, count: number): Promise<void> {
+  return until(`${count} requests have come`, () => replier.requests.length >= count)
 }

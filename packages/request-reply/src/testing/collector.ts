@@ -7,7 +7,7 @@ import type {
   CommittedOffset,
   TopicPartition,
   Trouble,
-} from '../src/transport/transport.ts'
+} from '../transport/transport.ts'
 
 /** Longest that a test waits for what must come: long, because it only costs time when something is wrong. */
 const patience = 90_000
@@ -85,9 +85,9 @@ export class MemberLog extends Collector {
   readonly name: string
   /** `+t/0` assigned, `-t/0` revoked, `!t/0` lost; in the order in which it happened. */
   readonly events: string[] = []
-  readonly held = new Set<string>()
+  readonly held: Set<string> = new Set()
   /** Being let go of: `beforeRelease` has not settled yet. */
-  readonly leaving = new Set<string>()
+  readonly leaving: Set<string> = new Set()
   /** What the group had committed for what was assigned. */
   readonly committed: CommittedOffset[] = []
   /** As they were told last. */

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { describe, it } from 'node:test'
-import type { GroupOptions, Transport } from '../../src/transport/transport.ts'
+import type { GroupOptions, Transport } from '../../transport/transport.ts'
 import { Conditions, MemberLog } from '../collector.ts'
 import { numbers, sendAll, type Bench } from './bench.ts'
 
@@ -11,6 +10,7 @@ const closed = { code: 'MILENA_CLOSED' }
 const sessionTimeout = 300_000
 
 export function describeJoining(bench: Bench): void {
+  const { describe, it } = bench
   describe('joining', () => {
     it('is refused by a signal that has fired before, and nothing is asked', async () => {
       const transport = await bench.connect()

@@ -2,9 +2,9 @@
  * The other side of a requester, for its tests: reads requests and answers them as the test says, straight on the
  * transport, so that a fault of the replier cannot hide one of the requester.
  */
-import type { IncomingRecord, OutgoingRecord, Tail, Transport } from '../src/transport/transport.ts'
-import type { RawHeader } from '../src/wire/headers.ts'
-import { springProfile } from '../src/wire/spring.ts'
+import type { IncomingRecord, OutgoingRecord, Tail, Transport } from '../transport/transport.ts'
+import type { RawHeader } from '../wire/headers.ts'
+import { springProfile } from '../wire/spring.ts'
 
 export interface Answer {
   readonly value: Buffer | null

@@ -1,8 +1,9 @@
-import { after, afterEach, before } from 'node:test'
-import type { OutgoingRecord, RecordPosition, Transport } from '../../src/transport/transport.ts'
+import type { OutgoingRecord, RecordPosition, Transport } from '../../transport/transport.ts'
+import type { TestRunner } from '../runner.ts'
 
-export interface ContractEnvironment {
-  /** A new connection, as of another process. */
+/** What the transport under test speaks with, and what else its contract has to be able to do there. */
+export interface TransportEnvironment {
+  /** A new connection, as of another process. The contract closes it. */
   transport(): Promise<Transport>
   /** A new topic with a name of its own. */
   topic(partitions: number): Promise<string>
@@ -13,23 +14,29 @@ export interface ContractEnvironment {
   close(): Promise<void>
 }
 
-export interface ContractTarget {
-  open(): Promise<ContractEnvironment>
+export interface TransportTarget {
+  /** What the tests are told to. */
+  readonly runner: TestRunner
+  /** Called once, before the first test; what it opens is closed after the last. */
+  open(): Promise<TransportEnvironment>
 }
 
 /** What the tests of one suite share: the environment, and transports that are closed after each test. */
 export interface Bench {
+  readonly describe: TestRunner['describe']
+  readonly it: TestRunner['test']
   connect(): Promise<Transport>
   topic(partitions: number): Promise<string>
   addPartitions(topic: string, total: number): Promise<void>
-  /** As `ContractEnvironment.cutOff`. */
+  /** As `TransportEnvironment.cutOff`. */
   cutOff(transport: Transport, milliseconds: number): void
   /** A name of a topic or group that nobody else has. */
   freshName(prefix: string): string
 }
 
-export function openBench(target: ContractTarget): Bench {
-  let environment: ContractEnvironment | undefined
+export function openBench(target: TransportTarget): Bench {
+  let environment: TransportEnvironment | undefined
+  const { describe, test, before, after, afterEach } = target.runner
   let names = 0
   const run = Math.random().toString(36).slice(2, 8)
   const open = new Set<Transport>()
@@ -42,9 +49,11 @@ export function openBench(target: ContractTarget): Bench {
     open.clear()
     await Promise.all(transports.map((transport) => transport.close()))
   })
-  after(() => environment?.close())
+  after(async () => environment?.close())
 
   return {
+    describe,
+    it: test,
     async connect() {
       const transport = await environment!.transport()
       open.add(transport)
