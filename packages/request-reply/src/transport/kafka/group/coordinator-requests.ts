@@ -35,6 +35,8 @@ const memberNeeds: readonly NeededApi[] = [
   offsetCommitApi,
   offsetFetchApi,
 ]
+/** The version of JoinGroup from which on a static member that led, and comes back, is told that it leads (KIP-814). */
+const LEADS_AGAIN = 9
 /** Milliseconds within which a heartbeat must be answered, at most a third of the session timeout. */
 const BEAT_LIMIT = 3_000
 /** The brokers give up on a commit after 5 s (`offsets.commit.timeout.ms`). */
@@ -49,6 +51,8 @@ export interface Identity {
 }
 
 export interface JoinAnswer extends JoinGroupAnswer {
+  /** Whether a static member that led the group, and comes back, leads it again; else its group has no leader. */
+  readonly leadsAgain: boolean
   readonly leads: boolean
 }
 
@@ -90,10 +94,13 @@ export class GroupCoordinator {
 
   /** Joins, or joins again. Answered when every member has, or the rebalance timeout is over. */
   async join(memberId: string, protocol: string, subscription: Buffer, reason: string): Promise<JoinAnswer> {
-    const answer = await this.#ask(this.#waits, (connection) =>
-      connection.ask(joinGroupApi, { ...this.#options, memberId, protocol, subscription, reason }),
-    )
-    return { ...answer, leads: answer.memberId !== '' && answer.leader === answer.memberId }
+    let version = 0
+    const answer = await this.#ask(this.#waits, (connection) => {
+      version = connection.version(joinGroupApi)
+      return connection.ask(joinGroupApi, { ...this.#options, memberId, protocol, subscription, reason })
+    })
+    const leadsAgain = version >= LEADS_AGAIN
+    return { ...answer, leadsAgain, leads: answer.memberId !== '' && answer.leader === answer.memberId }
   }
 
   /** Gets this member's assignment; the leader brings everybody's. */

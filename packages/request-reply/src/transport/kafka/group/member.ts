@@ -226,6 +226,7 @@ export class GroupMember implements GroupMembership {
     const askedToJoin = performance.now()
     const joining = this.#coordinator.join(place.memberId, ASSIGNMENT_PROTOCOL, subscription, this.#rejoin)
     place.joining(joining)
+    const isNew = place.memberId === ''
     const joined = await this.#whileAlive(joining)
     const { errorCode } = joined
     if (errorCode === kafka.none || errorCode === kafka.memberIdRequired) place.named(joined.memberId)
@@ -245,14 +246,17 @@ export class GroupMember implements GroupMembership {
         return
       return this.#refused(synced.errorCode, 'getting the assignment')
     }
-    this.#settle(readAssignment(synced.assignment), asked)
+    // Before Apache Kafka 3.2 the one that led comes back as no leader, and nobody shares out what had been let go of: with
+    // what it holds now it joins once more, which begins a rebalance.
+    const isLost = isNew && this.#options.groupInstanceId !== undefined && !joined.leadsAgain
+    this.#settle(readAssignment(synced.assignment), asked, isLost ? 'a static member came back' : '')
   }
 
-  #settle(assigned: readonly TopicPartition[], asked: number): void {
+  #settle(assigned: readonly TopicPartition[], asked: number, rejoin: string): void {
     if (this.#ended) return
     this.#place.settled()
     this.#settledAt = performance.now()
-    this.#rejoin = ''
+    this.#rejoin = rejoin
     this.#acknowledged(asked)
     this.#troubles.placeFound()
     this.#partitions.apply(this.#closing === undefined ? assigned : [])
