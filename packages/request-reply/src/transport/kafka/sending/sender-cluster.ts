@@ -95,7 +95,9 @@ export class KafkaSenderCluster implements SenderCluster {
       )
       if (answer.errorCode === kafka.none) return answer.producerId
       // A broker that has none in stock fetches some and says COORDINATOR_LOAD_IN_PROGRESS meanwhile.
-      if (round >= ROUNDS || !isRetriable(answer.errorCode)) throw refusal(answer.errorCode, act)
+      // UNKNOWN_SERVER_ERROR is one broker's, or one moment's (Apache Kafka 3.0 says it when its controller is busy).
+      const passes = isRetriable(answer.errorCode) || answer.errorCode === kafka.unknownServerError
+      if (round >= ROUNDS || !passes) throw refusal(answer.errorCode, act)
       await pauses.wait(undefined)
     }
   }
