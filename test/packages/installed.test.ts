@@ -186,7 +186,7 @@ async function codeOf(name: string, block: number): Promise<string> {
 async function copyOwnRouting(imported: string): Promise<string> {
   await copyFile(`${root}/examples/own-routing.ts`, join(folder, 'own-routing.ts'))
   const code = await readFile(`${root}/examples/testing/own-routing.test.ts`, 'utf8')
-  return code.replace('../own-routing.ts', imported)
+  return code.replace("'../own-routing.ts'", `'${imported}'`)
 }
 
 async function runCode(node: string, name: string, block: number): Promise<string> {
