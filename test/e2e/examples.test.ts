@@ -38,13 +38,17 @@ describe('an example prints what it promises, and ends', { concurrency: 2 }, () 
   }
 })
 
-test('examples/testing/node.test.ts passes as it stands', async () => {
-  const env = { ...process.env }
-  delete env['NODE_TEST_CONTEXT']
-  const args = ['--conditions=x-source', '--test', 'examples/testing/node.test.ts']
-  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root, env, timeout: 180_000 })
-  assert.match(stdout, /pass 2\b/)
-})
+for (const [file, tests] of [
+  ['node.test.ts', 2],
+  ['own-routing.test.ts', 20],
+])
+  test(`examples/testing/${file} passes as it stands`, async () => {
+    const env = { ...process.env }
+    delete env['NODE_TEST_CONTEXT']
+    const args = ['--conditions=x-source', '--test', `examples/testing/${file}`]
+    const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root, env, timeout: 180_000 })
+    assert.match(stdout, new RegExp(String.raw`pass ${tests}\b`))
+  })
 
 test('the table in examples/README.md has every example', () => {
   const readme = readFileSync(`${root}/examples/README.md`, 'utf8')

@@ -114,12 +114,32 @@ test('examples/testing passes with the installed packages, under node:test and u
   assert.match((await run(process.execPath, args, options)).stdout, /2 passed/)
 })
 
+test('a routing of one’s own is asked the contract with the installed packages, under node:test and under vitest', async (context) => {
+  if (skipped(context)) return
+  const env = { ...process.env }
+  delete env['NODE_TEST_CONTEXT']
+  const options = { cwd: folder, timeout: 240_000, env }
+  const code = await copyOwnRouting('./own-routing.ts')
+  await writeFile(join(folder, 'own-node.test.ts'), code)
+  assert.match((await run(process.execPath, ['--test', 'own-node.test.ts'], options)).stdout, /pass 20\b/)
+  const names = '{ describe, test, beforeAll, afterAll, afterEach }'
+  const runner = 'const runner = { describe, test, before: beforeAll, after: afterAll, afterEach }'
+  const imported = "import * as runner from 'node:test'"
+  assert.ok(code.includes(imported))
+  const forVitest = code.replace(imported, `import ${names} from 'vitest'\n${runner}`)
+  await writeFile(join(folder, 'own-vitest.test.ts'), forVitest)
+  const vitest = ['node_modules/vitest/vitest.mjs', 'run', 'own-vitest.test.ts', '--no-color']
+  const args = [...vitest, '--testTimeout=120000', '--hookTimeout=60000']
+  assert.match((await run(process.execPath, args, options)).stdout, /20 passed/)
+})
+
 test('the types hold under TypeScript 5.4, 5.9, 6.0 and the one of this project, without further settings', async (context) => {
   if (skipped(context)) return
   for (const name of ['request-reply', 'embedded-kafka'])
     for (const block of [0, 1])
       await writeFile(join(folder, `${name}-${block}.ts`), await codeOf(name, block))
-  const files = globSync('{request-reply,embedded-kafka}-*.ts', { cwd: folder })
+  await writeFile(join(folder, 'own-routing-types.ts'), await copyOwnRouting('./own-routing.js'))
+  const files = globSync('{request-reply,embedded-kafka,own-routing}-*.ts', { cwd: folder })
   const installed = compilers.map((name) => join(folder, 'node_modules', name.split('@')[0]!))
   for (const compiler of [...installed, join(root, 'node_modules/typescript')]) {
     const options = ['--noEmit', '--strict', '--module', 'nodenext', '--types', 'node', ...files]
@@ -160,6 +180,13 @@ async function codeOf(name: string, block: number): Promise<string> {
   const code = [...readme.matchAll(/```ts\n([^]*?)```/g)][block]?.[1]
   assert.ok(code !== undefined, `the README of ${name} has no code number ${block}`)
   return code
+}
+
+/** Puts the example there; its test's text, which imports the example as is said. */
+async function copyOwnRouting(imported: string): Promise<string> {
+  await copyFile(`${root}/examples/own-routing.ts`, join(folder, 'own-routing.ts'))
+  const code = await readFile(`${root}/examples/testing/own-routing.test.ts`, 'utf8')
+  return code.replace("'../own-routing.ts'", `'${imported}'`)
 }
 
 async function runCode(node: string, name: string, block: number): Promise<string> {

@@ -109,6 +109,9 @@ function examplesStandAlone({ from, target, specifier }: Import): string | undef
   if (!from.startsWith('examples/')) return undefined
   const inside = /^@milena\/(system-|hosting|bench)|^@milena\/[^/]+\/(src|dist)\//.test(specifier)
   if (target === undefined && !inside) return undefined
+  // A test of an example imports that example, and is copied with it.
+  const tested = /^examples\/testing\/([^/]+)\.test\.ts$/.exec(from)?.[1]
+  if (tested !== undefined && target === `examples/${tested}.ts`) return undefined
   return `an example is one file to copy: it imports packages by their public names only (${specifier})`
 }
 

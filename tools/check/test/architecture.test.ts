@@ -141,6 +141,11 @@ const planted: Record<string, [file: string, text: string, said: RegExp]> = {
     `export { x } from './testing/until.ts'\n`,
     /only testing.ts exports what is in testing/,
   ],
+  'a test of an example imports another example': [
+    'examples/testing/first.test.ts',
+    `import { x } from '../second.ts'\n`,
+    /an example is one file to copy/,
+  ],
   'a package imports an example': [
     `${src}/clock.ts`,
     `import { x } from '../../../examples/first.ts'\n`,
@@ -180,6 +185,7 @@ test('what goes the right way is not told', async (t) => {
     [`${src}/transport/kafka/k.ts`]: `import '../../wire/h.ts'\n`,
     'packages/request-reply/test/a.test.ts': `import { c } from '../../../test/support/cluster.ts'\n`,
     'systems/shop/src/a.ts': `import { b } from './b.ts'\nimport { r } from '@milena/request-reply'\n`,
+    'examples/testing/first.test.ts': `import { x } from '../first.ts'\n`,
     'bench/src/a.ts': `import { Producer } from '@platformatic/kafka'\n`,
     'tools/a.ts': `import { Admin } from '@platformatic/kafka'\n`,
   })

@@ -2,7 +2,8 @@
  * Reply routing: how a reply finds the instance that asked.
  *
  * A strategy is a `ReplyRouting`; users can write their own: `address` and `close` are enough, and the rest has a
- * default (`open-routing.ts`). All of ours pass `testing/routing-contract.ts`.
+ * default (`open-routing.ts`). All of ours pass `testing/routing-contract.ts`, which users have for
+ * theirs: docs/own-routing.md.
  */
 import type { Clock } from '../clock.ts'
 import type {
