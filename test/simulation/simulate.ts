@@ -310,8 +310,11 @@ class Simulation {
   }
 
   #sendFault(record: OutgoingRecord): SendFault | undefined {
-    if (record.topic !== requestTopic) {
-      const correlationId = springProfile.readCorrelation(record.headers)!.toString('hex')
+    // Without one it is no reply: an instance asks whether another one has its id.
+    const correlation =
+      record.topic === requestTopic ? undefined : springProfile.readCorrelation(record.headers)
+    if (correlation !== undefined) {
+      const correlationId = correlation.toString('hex')
       this.#history.add({ what: 'replied', correlationId, code: readError(record.headers)?.code })
     }
     const planted = this.#defect.send?.(record)
