@@ -82,6 +82,7 @@ describe('a group’s coordinator', () => {
       coordinator.heartbeat(me).catch(() => undefined)
       await has('Heartbeat')
       assert.equal(found(), 2)
+      waiting.get('Heartbeat')!.resolve({ errorCode: 0 })
     }
   })
 

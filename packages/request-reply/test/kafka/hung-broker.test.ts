@@ -59,6 +59,26 @@ describe('a broker that hangs', () => {
     )
   })
 
+  test('is waited for while a single broker, which lags behind, names another coordinator', async () => {
+    const former = { host: 'former', port: 1 }
+    const now = { host: 'now', port: 2 }
+    const asked: unknown[] = []
+    // Each is asked in its turn; one of the two lags behind.
+    const metadata = {
+      askAny: (what: string) =>
+        Promise.resolve({ errorCode: 0, id: 1, ...(asked.push(what) % 2 === 1 ? former : now) }),
+    } as unknown as Metadata
+    const answer = Promise.withResolvers<string>()
+    const waiting = whileCoordinator(metadata, 'g', now, answer.promise)
+    const outcome = waiting.catch(() => 'cut')
+    while (asked.length < 4) {
+      const isOver = await Promise.race([outcome, new Promise((resolve) => setImmediate(resolve))])
+      assert.equal(isOver, undefined, 'the request was given up')
+    }
+    answer.resolve('an answer')
+    assert.equal(await waiting, 'an answer')
+  })
+
   test('is waited for as long as it is the coordinator, and nobody is asked when it answers', async (t) => {
     const { metadata } = open(t)
     const now = { host: '127.0.0.1', port: broker.port }

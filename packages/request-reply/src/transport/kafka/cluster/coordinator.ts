@@ -37,7 +37,8 @@ export async function findCoordinator(metadata: Metadata, groupId: string): Prom
 
 /**
  * The outcome of a request to a group's coordinator. Rejects when another broker becomes the coordinator while it is
- * waited for: one that hangs would keep it as long as the request may take, which for JoinGroup is a rebalance.
+ * waited for: one that hangs would keep it as long as the request may take, which for JoinGroup is a rebalance. Two brokers
+ * have to say so: a single one that lags behind would end each rebalance that takes longer than a look.
  */
 export async function whileCoordinator<Answer>(
   metadata: Metadata,
@@ -49,18 +50,19 @@ export async function whileCoordinator<Answer>(
   const over = new AbortController()
   const pauses = new Pauses(LOOKS)
   const address = addressOf(coordinator)
+  // While nobody knows, or nobody answers, it may still be the same one.
+  const ask = async (): Promise<string> => {
+    const found = await findCoordinator(metadata, groupId).catch(() => undefined)
+    return found === undefined ? address : addressOf(found)
+  }
   const look = async (): Promise<void> => {
     for (;;) {
       await pauses.wait(over.signal)
       if (over.signal.aborted) return
-      // While nobody knows, or nobody answers, it may still be the same one.
-      const now = await findCoordinator(metadata, groupId).catch(() => undefined)
-      if (now !== undefined && addressOf(now) !== address) {
-        moved.reject(
-          new Error(`group ${groupId}: the coordinator was ${address}, now it is ${addressOf(now)}`),
-        )
-        return
-      }
+      const now = await ask()
+      if (now === address || over.signal.aborted || (await ask()) !== now) continue
+      moved.reject(new Error(`group ${groupId}: the coordinator was ${address}, now it is ${now}`))
+      return
     }
   }
   void look()
