@@ -386,9 +386,10 @@ class Simulation {
 
   #replies(): Map<string, string> {
     return new Map(
-      this.#broker
-        .records(replyTopic)
-        .map((record) => [placeOf(record), springProfile.readCorrelation(record.headers)!.toString('hex')]),
+      this.#broker.records(replyTopic).flatMap((record) => {
+        const correlation = springProfile.readCorrelation(record.headers)
+        return correlation === undefined ? [] : [[placeOf(record), correlation.toString('hex')] as const]
+      }),
     )
   }
 

@@ -139,7 +139,10 @@ export function describeReplyDelivery(name: string, target: RoutingTarget): void
       await answerAll(replier, asked.length + given.length)
 
       await Promise.all([...asked, left])
-      assert.equal(staying.requester.stats().replied, 2 * perInstance)
+      const later = ask(staying, 'later')
+      await answerAll(replier, later.length)
+      await Promise.all(later)
+      assert.equal(staying.requester.stats().replied, 3 * perInstance)
       assert.equal(leaving.requester.stats().replied, perInstance)
       assert.equal(joined.requester.stats().replied, perInstance)
       await killed.requester.close({ timeout: 0 }).catch(() => {})
