@@ -16,10 +16,10 @@ test('the code of docs/context.md runs as it stands and prints what it says', as
 })
 
 test('the code of docs/reply-topics.md runs as it stands and prints what it says', async () => {
-  const topics = ['gift_request', 'gift_reply', 'gift_audit']
+  const topics = ['gift_request', 'gift_reply', 'gift_audit_reply']
   const printed = await runPage(cluster, { page: 'docs/reply-topics.md', block: 0, topics })
   assert.equal(
     printed,
-    'sent coupon 1 gift_reply\nsent coupon 2 gift_audit\ngift_reply: true, gift_audit: true\n',
+    'sent coupon 1 gift_reply\nsent coupon 2 gift_audit_reply\ngift_reply: true, gift_audit_reply: true\n',
   )
 })

@@ -30,7 +30,7 @@ test(
     const prefix = `${uniqueName('all')}-`
     // These two leave their topics, which they go on with in their next run; the others remove theirs.
     for (const topic of ['request-topic', 'reply-topic']) cluster?.own(`${prefix}hello-${topic}`)
-    for (const topic of ['payment_request', 'payment_reply', 'payment_response', 'payment_relayed'])
+    for (const topic of ['payment_request', 'payment_reply', 'payment_response', 'payment_relay_reply'])
       cluster?.own(`${prefix}payments-${topic}`)
     const args = ['--short', '--prefix', prefix, '--output', folder]
     const { status, stdout, stderr } = await run(args, { REDIS_URL: redis?.url }, command).ended

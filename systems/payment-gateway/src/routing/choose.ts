@@ -42,7 +42,7 @@ export function canResume(name: RoutingName): boolean {
 
 /** The reply topic of the routings that need Redis: workers relay its replies, and no others. */
 export function relayedTopic(prefix: string): string {
-  return `${prefix}payment_relayed`
+  return `${prefix}payment_relay_reply`
 }
 
 /** A routing with the document's names of topics and group. @param redisUrl for those that need it */
