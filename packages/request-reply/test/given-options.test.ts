@@ -277,6 +277,10 @@ const table: readonly TakesOptions[] = [
 
 /** What they take is no options: a value, a name, a schema, something else of the library's. */
 const withoutOptions = [
+  // Suites of tests: what is wrong with the target is what they are there to say.
+  'describeReplyDelivery',
+  'describeRoutingContract',
+  'describeTransportContract',
   'OptionsError',
   'MilenaError',
   'RemoteError',

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { GroupOptions, Transport } from '../../transport/transport.ts'
+import { wordsOf } from '../../words.ts'
 import { Conditions, MemberLog } from '../collector.ts'
 import { numbers, sendAll, type Bench } from './bench.ts'
 
@@ -112,7 +113,7 @@ async function joinAndLeave(transport: Transport, options: GroupOptions): Promis
     await (await transport.join(options)).close()
     return 'joined'
   } catch (error) {
-    assert.equal((error as { code?: string }).code, 'MILENA_CLOSED', String(error))
+    assert.equal((error as { code?: string }).code, 'MILENA_CLOSED', wordsOf(error))
     return 'ended'
   }
 }
