@@ -48,6 +48,8 @@ replier.handle(place, async (order, context) => {
   const { value } = await requester.request(reserve, order, context.forward())
   return `order of ${value}`
 })
+/** The handler in the middle has ended, too. */
+const stopped = Promise.withResolvers<void>()
 replier.handle(reserve, async (order, context) => {
   try {
     // Options of its own beside them: they are ordinary request options.
@@ -56,6 +58,7 @@ replier.handle(reserve, async (order, context) => {
   } catch (error) {
     // Nobody waits for it any more, so it waits for nothing either.
     if (isMilenaError(error)) console.log(`${context.operation} has stopped waiting`)
+    stopped.resolve()
     throw error
   }
 })
@@ -77,6 +80,7 @@ try {
   // Its own timeout, or the error reply of a replier that had stopped for want of time, whichever came first.
   const codes: unknown[] = ['MILENA_TIMEOUT', 'MILENA_DEADLINE_EXCEEDED']
   if (!isMilenaError(error)) throw error
+  await stopped.promise
   console.log('out of time:', codes.includes(error instanceof RemoteError ? error.remoteCode : error.code))
 }
 

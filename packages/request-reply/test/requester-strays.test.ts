@@ -5,7 +5,8 @@ import { defineOperation } from '../src/contract/operation.ts'
 import { bytes } from '../src/contract/payload.ts'
 import { replyPartition } from '../src/routing/reply-partition.ts'
 import type { MemoryBroker } from '../src/transport/memory/broker.ts'
-import type { Transport } from '../src/transport/transport.ts'
+import type { ReplyRouting } from '../src/routing/routing.ts'
+import type { IncomingRecord, Transport } from '../src/transport/transport.ts'
 import { springProfile } from '../src/wire/spring.ts'
 import type { Logger } from '../src/warnings.ts'
 import { code, echo, opened, setUp, until } from './requesting.ts'
@@ -107,4 +108,21 @@ test('a request without a reply says whether its reply topic is one that replier
     await clock.advance(50)
     assert.equal(/by default they do not/.test((await outcome).message), refused, topic)
   }
+})
+
+test('a reply of an earlier process that comes while the routing is being opened is no trouble of it', async () => {
+  const { logger, told } = logging()
+  const inner = replyPartition({ topic: 'replies', partition: 2 })
+  const replyRouting: ReplyRouting = {
+    ...inner,
+    async open(context) {
+      const stray = { topic: 'replies', partition: 2, offset: 0, timestamp: 0, key: null, value, size: 70 }
+      const headers: IncomingRecord['headers'] = [[Buffer.from('kafka_correlationId'), Buffer.alloc(16, 7)]]
+      context.receive([{ ...stray, headers }])
+      return inner.open(context)
+    },
+  }
+  const { requester } = await setUp(undefined, { logger, replyRouting })
+  assert.equal((await requester.request(echo, value)).value.toString(), 'x')
+  assert.deepEqual(told, [])
 })

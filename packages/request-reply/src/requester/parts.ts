@@ -85,7 +85,8 @@ export class RequesterParts {
     const strays = new Strays({
       clock,
       warnings,
-      addresses: () => this.routes.all.map((routing) => routing.address()),
+      // What comes while the routes are opened, after a restart, may come before they are there.
+      addresses: () => this.#routes?.all.map((routing) => routing.address()) ?? [],
       timedOut: () => accounts.totals().timedOut,
     })
     this.pending = new PendingReplies({
