@@ -3,7 +3,8 @@ import type { BrokerAddress } from './connection.ts'
 import { addressOf } from './connections.ts'
 import { refusal } from './kafka-errors.ts'
 import type { BrokerNode, Metadata } from './metadata.ts'
-import { Pauses, type PauseOptions } from './pauses.ts'
+import type { PauseOptions } from './pauses.ts'
+import { untilMoved } from './until-moved.ts'
 import { kafka } from '../protocol/error-codes.ts'
 import { findCoordinatorApi } from '../protocol/find-coordinator.ts'
 
@@ -46,29 +47,15 @@ export async function whileCoordinator<Answer>(
   coordinator: BrokerAddress,
   asking: Promise<Answer>,
 ): Promise<Answer> {
-  const moved = Promise.withResolvers<never>()
-  const over = new AbortController()
-  const pauses = new Pauses(LOOKS)
   const address = addressOf(coordinator)
   // While nobody knows, or nobody answers, it may still be the same one.
   const ask = async (): Promise<string> => {
     const found = await findCoordinator(metadata, groupId).catch(() => undefined)
     return found === undefined ? address : addressOf(found)
   }
-  const look = async (): Promise<void> => {
-    for (;;) {
-      await pauses.wait(over.signal)
-      if (over.signal.aborted) return
-      const now = await ask()
-      if (now === address || over.signal.aborted || (await ask()) !== now) continue
-      moved.reject(new Error(`group ${groupId}: the coordinator was ${address}, now it is ${now}`))
-      return
-    }
-  }
-  void look()
-  try {
-    return await Promise.race([asking, moved.promise])
-  } finally {
-    over.abort()
-  }
+  return untilMoved(asking, LOOKS, async (over) => {
+    const now = await ask()
+    if (now === address || over.aborted || (await ask()) !== now) return undefined
+    return `group ${groupId}: the coordinator was ${address}, now it is ${now}`
+  })
 }

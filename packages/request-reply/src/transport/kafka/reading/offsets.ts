@@ -6,6 +6,7 @@ import { addressOf, type BrokerPool } from '../cluster/connections.ts'
 import { deepestMessage, refusal, unreachable } from '../cluster/kafka-errors.ts'
 import { isRetriable, kafka } from '../protocol/error-codes.ts'
 import type { BrokerNode, Metadata } from '../cluster/metadata.ts'
+import { untilMoved } from '../cluster/until-moved.ts'
 import { Pauses, type PauseOptions } from '../cluster/pauses.ts'
 import { EARLIEST, LATEST, listOffsetsApi } from '../protocol/list-offsets.ts'
 
@@ -128,30 +129,17 @@ async function whileLeading<Answer>(
   partitions: readonly TopicPartition[],
   asking: Promise<Answer>,
 ): Promise<Answer> {
-  const moved = Promise.withResolvers<never>()
-  const over = new AbortController()
-  const pauses = new Pauses(LOOKS)
   const terms = partitions.map(({ topic, partition }) => metadata.leader(topic, partition)?.epoch)
   const hasMoved = ({ topic, partition }: TopicPartition, index: number): boolean => {
     const leader = metadata.leader(topic, partition)
     return leader !== undefined && (leader.node.id !== node.id || leader.epoch !== terms[index])
   }
-  const look = async (): Promise<void> => {
-    for (;;) {
-      await pauses.wait(over.signal)
-      if (over.signal.aborted) return
-      await metadata.refresh().catch(() => undefined)
-      if (!partitions.some(hasMoved)) continue
-      moved.reject(new Error(`broker ${addressOf(node)} lost the leadership while it was asked`))
-      return
-    }
-  }
-  void look()
-  try {
-    return await Promise.race([asking, moved.promise])
-  } finally {
-    over.abort()
-  }
+  return untilMoved(asking, LOOKS, async () => {
+    await metadata.refresh().catch(() => undefined)
+    return partitions.some(hasMoved)
+      ? `broker ${addressOf(node)} lost the leadership while it was asked`
+      : undefined
+  })
 }
 
 /**
