@@ -1,4 +1,5 @@
 import { randomBytes, randomInt } from 'node:crypto'
+import { LongWork } from './apis/turns.ts'
 import { GroupCoordinator } from './groups/coordinator.ts'
 import { Topics } from './log/topics.ts'
 import type { Topic } from './log/topics.ts'
@@ -29,6 +30,9 @@ export class Broker {
   readonly nodes: BrokerNode[] = []
   readonly topics: Topics
   readonly groups: GroupCoordinator
+  /** What takes long to do, and to write: one answer is made at a time, so that memory holds one that is unfinished. */
+  readonly longWork: LongWork = new LongWork('inRounds')
+  readonly longAnswers: LongWork = new LongWork('oneByOne')
   readonly #retention: NodeJS.Timeout
   /** Begins anywhere: a client that outlives the broker must not meet its own id, given to somebody else by the next. */
   #nextProducerId: number = randomInt(2 ** 47)

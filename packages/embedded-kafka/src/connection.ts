@@ -212,8 +212,7 @@ export class Connection {
       const call = { broker, version, clientId, clientHost: this.#clientHost, signal: this.#abort.signal }
       const answer = serve(call)
       if (!(answer instanceof Promise)) {
-        this.#answer(answer, response)
-        return undefined
+        return this.#answer(answer, response)?.catch((error: unknown) => this.#fail(what, error))
       }
       return answer
         .then((settled) => this.#answer(settled, response))
@@ -224,9 +223,18 @@ export class Connection {
     }
   }
 
-  #answer(answer: Answer, response: Writer): void {
+  /** A promise only if it is written in turns. */
+  #answer(answer: Answer, response: Writer): Promise<void> | undefined {
+    if (this.#state === 'closed') return undefined
+    const steps = typeof answer === 'function' ? answer(response) : undefined
+    const written = steps && this.#host.broker.longAnswers.run(steps, this.#abort.signal)
+    if (written instanceof Promise) return written.then(() => this.#send(answer, response))
+    this.#send(answer, response)
+    return undefined
+  }
+
+  #send(answer: Answer, response: Writer): void {
     if (this.#state === 'closed') return
-    if (typeof answer === 'function') answer(response)
     this.#handled += 1
     this.#lastActivity = Date.now()
     this.#state = 'reading'
@@ -235,6 +243,10 @@ export class Connection {
       return
     }
     if (answer === 'no-response') return
+    this.#write(response)
+  }
+
+  #write(response: Writer): void {
     const size = response.length - sizeBytes
     const pieces = response.take()
     pieces[0]!.writeInt32BE(size, 0)

@@ -8,6 +8,7 @@ import type { Writer } from '../src/wire/writer.ts'
 import { makeBatch } from './support/batches.ts'
 import { fetch, fetchRequest, produce } from './support/calls.ts'
 import { RawClient } from './support/raw-client.ts'
+import type { RawRequest } from './support/raw-client.ts'
 import { until } from './support/until.ts'
 
 function frame(...bytes: readonly number[]): Buffer {
@@ -31,6 +32,19 @@ function timers(): number {
 async function assertServes(broker: EmbeddedKafka): Promise<void> {
   await using client = await RawClient.open(broker.port)
   assert.equal((await produce(client, { topic: 't', records: makeBatch() })).error, errorCodes.NONE)
+}
+
+/** Metadata 7 of no topic, and of all. */
+const nothing: RawRequest = {
+  key: 3,
+  version: 7,
+  body: (writer) => writer.raw(Buffer.from([0, 0, 0, 0, 0])),
+}
+
+const everything: RawRequest = {
+  key: 3,
+  version: 7,
+  body: (writer) => writer.raw(Buffer.from([0xff, 0xff, 0xff, 0xff, 0])),
 }
 
 const header = (key: number, version: number): number[] => [0, key, 0, version, 0, 0, 0, 1, 0, 0]
@@ -233,6 +247,23 @@ test('a client that takes no answers is not served further, while others are, an
   assert.equal((await fetch(client, { topic: 'behind' })).partitions[0]?.highWatermark, 0)
   lagging.resume()
   assert.equal((await last).baseOffset, 0)
+})
+
+test('whoever asks for little is answered before those that asked for all, which are answered too', async () => {
+  const topics = Array.from({ length: 20 }, (_, index) => `t${index}:1000`)
+  await using broker = await startEmbeddedKafka({ topics })
+  await using client = await RawClient.open(broker.port)
+  const greedy = await Promise.all(Array.from({ length: 30 }, () => RawClient.open(broker.port)))
+  // Until the broker has accepted them all.
+  await Promise.all(greedy.map((one) => one.request(nothing)))
+  const answers = Promise.all(greedy.map((one) => one.request(everything)))
+  await client.request(nothing)
+  const unmade = broker.stats().parkedRequests
+  const sizes = (await answers).map(({ remaining }) => remaining)
+  assert.ok(unmade > 25, `${unmade} of 30 were still to be made`)
+  assert.equal(new Set(sizes).size, 1)
+  assert.ok(sizes[0]! > 20_000 * 20)
+  await Promise.all(greedy.map((one) => one.close()))
 })
 
 test('what a client sends behind a parked request waits in the network, and is handled afterwards', async () => {

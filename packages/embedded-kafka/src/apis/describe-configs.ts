@@ -10,7 +10,7 @@ import type { ErrorCode } from '../wire/error-codes.ts'
 import type { Reader } from '../wire/reader.ts'
 import type { Writer } from '../wire/writer.ts'
 import { brokerConfigs } from './broker-configs.ts'
-import { defineApi } from './handler.ts'
+import { answerOf, defineApi } from './handler.ts'
 import type { ApiHandler } from './handler.ts'
 import { configResources, topicConfigSources } from './topic-config-sources.ts'
 import type { DescribedConfig } from './topic-config-sources.ts'
@@ -52,11 +52,10 @@ export const describeConfigs: ApiHandler = defineApi({
     const once = new Map(resources.map((resource) => [`${resource.type} ${resource.name}`, resource]))
     return { resources: [...once.values()], synonyms }
   },
-  serve:
-    ({ resources, synonyms }, { broker, version }) =>
-    (response) => {
+  serve: ({ resources, synonyms }, { broker, version }) =>
+    answerOf(resources.length, function* (response) {
       response.int32(0)
-      response.array(resources, (resource) => {
+      yield* response.arrayInTurns(resources, (resource) => {
         const { error, message, configs } = describe(broker, resource)
         response.int16(error)
         response.nullableString(message)
@@ -66,7 +65,7 @@ export const describeConfigs: ApiHandler = defineApi({
         response.tags()
       })
       response.tags()
-    },
+    }),
 })
 
 function readResource(reader: Reader): Resource {

@@ -1,4 +1,4 @@
-import { defineApi } from './handler.ts'
+import { answerOf, defineApi } from './handler.ts'
 import type { ApiHandler } from './handler.ts'
 
 const operationsNotAsked = -2_147_483_648
@@ -22,11 +22,10 @@ export const describeGroups: ApiHandler = defineApi({
     request.tags()
     return { groupIds: [...groupIds], withOperations }
   },
-  serve:
-    ({ groupIds, withOperations }, { broker, version }) =>
-    (response) => {
+  serve: ({ groupIds, withOperations }, { broker, version }) =>
+    answerOf(groupIds.length, function* (response) {
       if (version >= 1) response.int32(0)
-      response.array(groupIds, (groupId) => {
+      yield* response.arrayInTurns(groupIds, (groupId) => {
         const group = broker.groups.describe(groupId)
         response.int16(group.error)
         response.string(groupId)
@@ -46,5 +45,5 @@ export const describeGroups: ApiHandler = defineApi({
         response.tags()
       })
       response.tags()
-    },
+    }),
 })

@@ -1,5 +1,5 @@
 import { errorCodes } from '../wire/error-codes.ts'
-import { defineApi } from './handler.ts'
+import { answerOf, defineApi } from './handler.ts'
 import type { ApiHandler } from './handler.ts'
 
 const groupKey = 0
@@ -23,9 +23,8 @@ export const findCoordinator: ApiHandler = defineApi({
     request.tags()
     return { keyType, keys: [...new Set(keys)] }
   },
-  serve:
-    ({ keyType, keys }, { broker, version }) =>
-    (response) => {
+  serve: ({ keyType, keys }, { broker, version }) =>
+    answerOf(keys.length, function* (response) {
       const isServed = keyType === groupKey || keyType === transactionKey
       const error = isServed ? errorCodes.NONE : errorCodes.INVALID_REQUEST
       const message = isServed
@@ -35,7 +34,7 @@ export const findCoordinator: ApiHandler = defineApi({
 
       if (version >= 1) response.int32(0)
       if (version >= 4) {
-        response.array(keys, (key) => {
+        yield* response.arrayInTurns(keys, (key) => {
           const { nodeId, host, port } = isServed ? broker.coordinatorOf(key) : nobody
           response.string(key)
           response.int32(nodeId)
@@ -54,5 +53,5 @@ export const findCoordinator: ApiHandler = defineApi({
         response.int32(port)
       }
       response.tags()
-    },
+    }),
 })

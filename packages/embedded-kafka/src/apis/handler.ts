@@ -16,9 +16,24 @@ export interface Call {
 }
 
 /**
- * What a client gets: an answer, written when it is known; nothing at all (acks=0); or the end of its connection.
+ * What a client gets: an answer, written when it is known, a large one in turns; nothing at all (acks=0); or the end of
+ * its connection.
  */
-export type Answer = ((response: Writer) => void) | 'no-response' | 'close'
+export type Answer = ((response: Writer) => void) | WrittenInTurns | 'no-response' | 'close'
+
+export type WrittenInTurns = (response: Writer) => Generator<void, void>
+
+/** Elements of an answer that is small. */
+const few = 100
+
+/** An answer of so many elements, Infinity where that is not known: a small one does not wait for its turn. */
+export function answerOf(elements: number, write: WrittenInTurns): Answer {
+  if (elements > few) return write
+  return (response) => {
+    const steps = write(response)
+    while (steps.next().done !== true);
+  }
+}
 
 interface ApiFacts {
   /** The API's number (ApiKeys). */

@@ -1,6 +1,6 @@
 import { errorCodes } from '../wire/error-codes.ts'
 import type { Reader } from '../wire/reader.ts'
-import { defineApi } from './handler.ts'
+import { answerOf, defineApi } from './handler.ts'
 import type { ApiHandler } from './handler.ts'
 
 /** Every group here follows the classic protocol. */
@@ -26,10 +26,10 @@ export const listGroups: ApiHandler = defineApi({
     const groups = broker.groups
       .list()
       .filter(({ state }) => isWanted(states, state) && isWanted(types, groupType))
-    return (response) => {
+    return answerOf(groups.length, function* (response) {
       if (version >= 1) response.int32(0)
       response.int16(errorCodes.NONE)
-      response.array(groups, (group) => {
+      yield* response.arrayInTurns(groups, (group) => {
         response.string(group.groupId)
         response.string(group.protocolType)
         if (version >= 4) response.string(group.state)
@@ -37,7 +37,7 @@ export const listGroups: ApiHandler = defineApi({
         response.tags()
       })
       response.tags()
-    }
+    })
   },
 })
 

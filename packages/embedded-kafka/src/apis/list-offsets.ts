@@ -13,7 +13,7 @@ import type { Answer, ApiHandler } from './handler.ts'
 import { leaderEpochError } from './leader-epoch.ts'
 import { eachOnce, readTopics, writeTopics } from './topic-partitions.ts'
 import type { OfTopic } from './topic-partitions.ts'
-import { inTurns, Turn } from './turns.ts'
+import { Turn } from './turns.ts'
 
 const latest = -1
 const earliest = -2
@@ -49,7 +49,7 @@ export const listOffsets: ApiHandler = defineApi({
     request.tags()
     return { topics: eachOnce(topics), readCommitted }
   },
-  serve({ topics, readCommitted }, { broker, version }) {
+  serve({ topics, readCommitted }, { broker, version, signal }) {
     const written =
       (listed: readonly OfTopic<ListedOffset>[]): Answer =>
       (response) => {
@@ -63,7 +63,7 @@ export const listOffsets: ApiHandler = defineApi({
         })
         response.tags()
       }
-    const listed = inTurns(findAll(broker, topics, readCommitted))
+    const listed = broker.longWork.run(findAll(broker, topics, readCommitted), signal)
     return listed instanceof Promise ? listed.then(written) : written(listed)
   },
 })

@@ -10,7 +10,7 @@ import type { ErrorCode } from '../wire/error-codes.ts'
 import { ProtocolError } from '../wire/protocol-error.ts'
 import type { Writer } from '../wire/writer.ts'
 import { attempt } from './attempt.ts'
-import { defineApi } from './handler.ts'
+import { answerOf, defineApi } from './handler.ts'
 import type { ApiHandler } from './handler.ts'
 
 const zeroUuid = '00000000-0000-0000-0000-000000000000'
@@ -43,11 +43,11 @@ export const metadata: ApiHandler = defineApi({
     return { wanted: version === 0 && topics?.length === 0 ? null : topics, mayCreate }
   },
   serve({ wanted, mayCreate }, { broker, version }) {
-    const found: Found[] =
-      wanted === null
-        ? [...broker.topics.all()].map((topic) => ({ name: topic.name, id: topic.id, error: 0, topic }))
-        : distinct(wanted).map(({ id, name }) => find(broker, name, id, mayCreate))
-    return (response) => {
+    const named = wanted && distinct(wanted).map(({ id, name }) => find(broker, name, id, mayCreate))
+    return answerOf(named?.length ?? Infinity, function* (response) {
+      const found: readonly Found[] =
+        named ??
+        [...broker.topics.all()].map((topic) => ({ name: topic.name, id: topic.id, error: 0, topic }))
       if (version >= 3) response.int32(0)
       response.array(broker.nodes, (node) => {
         response.int32(node.nodeId)
@@ -58,10 +58,10 @@ export const metadata: ApiHandler = defineApi({
       })
       if (version >= 2) response.nullableString(broker.clusterId)
       if (version >= 1) response.int32(broker.controller.nodeId)
-      response.array(found, (one) => writeTopic(one, response, broker, version))
+      yield* response.arrayInTurns(found, (one) => writeTopic(one, response, broker, version))
       if (version >= 8 && version <= 10) response.int32(operationsNotAsked)
       response.tags()
-    }
+    })
   },
 })
 

@@ -1,9 +1,8 @@
 import { byTopic } from '../groups/by-topic.ts'
 import type { FetchedOffset, TopicPartition } from '../groups/types.ts'
-import { errorCodes } from '../wire/error-codes.ts'
 import type { Reader } from '../wire/reader.ts'
 import type { Writer } from '../wire/writer.ts'
-import { defineApi } from './handler.ts'
+import { answerOf, defineApi } from './handler.ts'
 import type { ApiHandler } from './handler.ts'
 import { eachOnce, readTopicIndexes, writeTopics } from './topic-partitions.ts'
 
@@ -27,33 +26,35 @@ export const offsetFetch: ApiHandler = defineApi({
     request.tags()
     return [...new Map(groups.map((group) => [group.groupId, group])).values()]
   },
-  serve(groups, { broker, version }) {
-    const results = groups.map(({ groupId, partitions }) => {
-      const { error, offsets } = broker.groups.fetchOffsets(groupId, partitions)
-      return { groupId, error, offsets }
-    })
-    return (response) => {
+  serve: (groups, { broker, version }) =>
+    answerOf(elementsOf(groups), function* (response) {
       if (version >= 3) response.int32(0)
       if (version >= 8) {
-        response.array(results, ({ groupId, error, offsets }) => {
+        yield* response.arrayInTurns(groups, ({ groupId, partitions }) => {
+          const { error, offsets } = broker.groups.fetchOffsets(groupId, partitions)
           response.string(groupId)
           writeOffsets(response, version, error, offsets)
           response.int16(error)
           response.tags()
         })
       } else {
-        const { error = errorCodes.NONE, offsets = [] } = results[0] ?? {}
+        const { groupId, partitions } = groups[0]!
+        const { error, offsets } = broker.groups.fetchOffsets(groupId, partitions)
         writeOffsets(response, version, error, offsets)
         if (version >= 2) response.int16(error)
       }
       response.tags()
-    }
-  },
+    }),
 })
 
 interface WantedGroup {
   groupId: string
   partitions: TopicPartition[] | null
+}
+
+/** Infinity where all partitions of a group are asked for. */
+function elementsOf(groups: readonly WantedGroup[]): number {
+  return groups.reduce((sum, { partitions }) => sum + (partitions?.length ?? Infinity), groups.length)
 }
 
 function readGroup(reader: Reader): WantedGroup {

@@ -6,14 +6,6 @@
  * Gaps: no transactions yet (INVALID_TXN_STATE); acks=all means one replica, whatever min.insync.replicas says;
  * batches are kept in the producer's codec whatever compression.type says.
  */
-/*
- * Produce (key 0), versions 3-9; told from 0 on, because librdkafka drops compression otherwise (KAFKA-18659), but
- * 0-2 are not served, as in Apache Kafka 4. All codecs; each record is checked (`records/validation.ts`); idempotent
- * producers.
- * acks=0 gets no answer; if it failed, the connection is closed, as Apache Kafka does to tell the client.
- * Gaps: no transactions yet (INVALID_TXN_STATE); acks=all means one replica, whatever min.insync.replicas says;
- * batches are kept in the producer's codec whatever compression.type says.
- */
 import type { Broker } from '../broker.ts'
 import type { UnpackMeter } from '../records/record-times.ts'
 import { validateProducedBatch } from '../records/validation.ts'
@@ -26,7 +18,7 @@ import { defineApi } from './handler.ts'
 import type { Answer, ApiHandler } from './handler.ts'
 import { readTopics, writeTopics } from './topic-partitions.ts'
 import type { OfTopic } from './topic-partitions.ts'
-import { inTurns, Turn } from './turns.ts'
+import { Turn } from './turns.ts'
 
 interface Sent {
   readonly index: number
@@ -69,7 +61,7 @@ export const produce: ApiHandler = defineApi({
       if (acks !== 0) return (response) => writeProduced(response, produced, version)
       return produced.some(({ partitions }) => partitions.some(failed)) ? 'close' : 'no-response'
     }
-    const produced = inTurns(appendAll(broker, topics))
+    const produced = broker.longWork.run(appendAll(broker, topics))
     return produced instanceof Promise ? produced.then(written) : written(produced)
   },
 })

@@ -2,6 +2,8 @@ import { ResponseTooLargeError } from './response-too-large-error.ts'
 
 const twoTo32 = 4_294_967_296
 const initialBytes = 512
+/** So much is written in one step. */
+const bytesPerTurn = 128 * 1024
 
 /**
  * Writes one response, in the protocol's order. `flexible` works as in Reader: call `tags()` at the end of each
@@ -123,6 +125,18 @@ export class Writer {
   array<T>(elements: readonly T[], element: (value: T) => void): void {
     this.#length(elements.length)
     for (const value of elements) element(value)
+  }
+
+  /** As `array`, in steps of a bounded size. */
+  *arrayInTurns<T>(elements: readonly T[], element: (value: T) => void): Generator<void, void> {
+    this.#length(elements.length)
+    let begun = this.length
+    for (const value of elements) {
+      element(value)
+      if (this.length - begun < bytesPerTurn) continue
+      begun = this.length
+      yield
+    }
   }
 
   nullableArray<T>(elements: readonly T[] | null, element: (value: T) => void): void {
