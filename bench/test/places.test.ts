@@ -49,7 +49,7 @@ const tree = node(
     node('commit', `${source}/transport/kafka/group/commits.ts`, 89),
     node(
       'send',
-      `${source}/transport/kafka/cluster/connections.ts`,
+      `${source}/transport/kafka/connection/connections.ts`,
       97,
       node('wasm-function[3]', 'wasm://wasm/1', 101),
     ),

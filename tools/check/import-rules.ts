@@ -8,25 +8,47 @@ const clients =
   /^(@platformatic\/kafka|kafkajs|node-rdkafka|@confluentinc\/kafka-javascript|kafka-crab-js)(\/|$)/
 
 /**
- * The direction of imports inside the library: a file may import from its own row and from rows above it.
- * requester and replier stand side by side and never import each other. Files beside these folders are base,
- * save the entry points, which nothing inside imports.
+ * A folder whose parts import one way: a file may import from its own row and from rows above it, and in the first row
+ * from any part of it. Parts that stand side by side further down never import each other. The files beside the
+ * folders are base, save the ends of all ways, which import anything (so that whoever imports them is in a circle).
  */
-const rows: readonly (readonly string[])[] = [
-  ['base', 'contract', 'wire'],
-  ['transport'],
-  ['journal'],
-  ['routing'],
-  ['requester', 'replier'],
-  ['retry', 'idempotency'],
-  ['dead-letters'],
-  ['saga'],
-  ['testing'],
+interface OneWay {
+  readonly folder: string
+  readonly rows: readonly (readonly string[])[]
+  readonly ends: readonly string[]
+}
+
+const oneWays: readonly OneWay[] = [
+  {
+    folder: library,
+    rows: [
+      ['base', 'contract', 'wire'],
+      ['transport'],
+      ['journal'],
+      ['routing'],
+      ['requester', 'replier'],
+      ['retry', 'idempotency'],
+      ['dead-letters'],
+      ['saga'],
+      ['testing'],
+    ],
+    ends: ['index.ts', 'testing.ts'],
+  },
+  {
+    folder: `${library}transport/kafka/`,
+    rows: [
+      ['base', 'protocol', 'waiting', 'batches'],
+      ['connection'],
+      ['cluster'],
+      ['sending', 'reading'],
+      ['group'],
+    ],
+    ends: ['kafka-transport.ts', 'open-kafka.ts'],
+  },
 ]
-const entryPoints = new Set([`${library}index.ts`, `${library}testing.ts`])
 
 export const importRules: readonly ImportRule[] = [
-  direction,
+  ...oneWays.map(direction),
   entryPointsStayOutside,
   contractsStayOutside,
   noKafkaClient,
@@ -36,20 +58,29 @@ export const importRules: readonly ImportRule[] = [
   examplesStandAlone,
 ]
 
-function direction({ from, target }: Import): string | undefined {
-  if (!from.startsWith(library) || !target?.startsWith(library)) return undefined
-  if (entryPoints.has(from) || entryPoints.has(target)) return undefined
-  const own = part(from)
-  const other = part(target)
-  if (own === other) return undefined
-  const [here, there] = [rowOf(own), rowOf(other)]
-  if (here < 0 || there < 0) {
-    const unknown = here < 0 ? own : other
-    return `the folder ${unknown}/ has no place in the direction of imports: give it one in tools/check/import-rules.ts`
+function direction({ folder, rows, ends }: OneWay): ImportRule {
+  const part = (file: string): string => {
+    const rest = file.slice(folder.length)
+    return rest.includes('/') ? (rest.split('/')[0] ?? '') : 'base'
   }
-  if (there < here || (there === here && here === 0)) return undefined
-  if (there === here) return `${own} must not import ${other}: move what both need into a row before them`
-  return `${own} must not import ${other}, which stands after it (${order()}): move what it needs towards the base`
+  const isEnd = (file: string): boolean => ends.includes(file.slice(folder.length))
+  const rowOf = (name: string): number => rows.findIndex((row) => row.includes(name))
+  const order = rows.map((row) => row.join(', ')).join(' ← ')
+  return ({ from, target }) => {
+    if (!from.startsWith(folder) || !target?.startsWith(folder)) return undefined
+    if (isEnd(from) || isEnd(target)) return undefined
+    const own = part(from)
+    const other = part(target)
+    if (own === other) return undefined
+    const [here, there] = [rowOf(own), rowOf(other)]
+    if (here < 0 || there < 0) {
+      const unknown = here < 0 ? own : other
+      return `the folder ${unknown}/ has no place in the direction of imports: give it one in tools/check/import-rules.ts`
+    }
+    if (there < here || (there === here && here === 0)) return undefined
+    if (there === here) return `${own} must not import ${other}: move what both need into a row before them`
+    return `${own} must not import ${other}, which stands after it (${order}): move what it needs towards the base`
+  }
 }
 
 function entryPointsStayOutside({ from, target }: Import): string | undefined {
@@ -113,18 +144,4 @@ function examplesStandAlone({ from, target, specifier }: Import): string | undef
   const tested = /^examples\/testing\/([^/]+)\.test\.ts$/.exec(from)?.[1]
   if (tested !== undefined && target === `examples/${tested}.ts`) return undefined
   return `an example is one file to copy: it imports packages by their public names only (${specifier})`
-}
-
-function part(file: string): string {
-  const rest = file.slice(library.length)
-  const [folder = ''] = rest.split('/')
-  return rest.includes('/') ? folder : 'base'
-}
-
-function rowOf(name: string): number {
-  return rows.findIndex((row) => row.includes(name))
-}
-
-function order(): string {
-  return rows.map((row) => row.join(', ')).join(' ← ')
 }

@@ -46,7 +46,7 @@ const files: readonly (readonly [RegExp, Place])[] = [
   [/\/src\/transport\/((partitioner|malformed)\.ts$|kafka\/sending\/)/, 'sending'],
   [/\/src\/transport\/kafka\/(reading|batches)\//, 'reading'],
   [/\/src\/transport\/kafka\/group\//, 'group'],
-  [/\/src\/transport\/kafka\/(cluster|protocol)\//, 'connections and protocol'],
+  [/\/src\/transport\/kafka\/(connection|cluster|protocol|waiting)\//, 'connections and protocol'],
   [/\/request-reply\/src\//, 'Milena, the rest'],
   [/\/bench\/src\//, 'benchmark'],
   // Of the sides that measure another client: it, what it depends on, and its WebAssembly.

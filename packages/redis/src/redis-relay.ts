@@ -1,6 +1,6 @@
 /**
  * `redisRelay`: replies come through Redis, as `relayReplies` puts them there; Kafka's record is the durable truth, and is
- * not read here. The payment document's third option.
+ * not read here.
  *
  *     replier ──▶ Kafka topic          (kept; nobody reads it for the reply)
  *        └──────▶ Redis  SET kafka:reply:<correlationId>, PUBLISH in the channel of that name
@@ -71,7 +71,9 @@ export function redisRelay(options: RedisRelayOptions): ReplyRouting {
   if (!Number.isSafeInteger(partitions) || partitions < 1)
     problems.push(`partitions must be a whole number from 1, not ${kindOf(partitions)}`)
   if (notify !== 'subscribe' && notify !== 'poll')
-    problems.push(`notify must be 'subscribe' or 'poll', not ${kindOf(notify)}`)
+    problems.push(
+      `notify must be 'subscribe' or 'poll', not ${typeof notify === 'string' ? JSON.stringify(notify) : kindOf(notify)}`,
+    )
   if (typeof prefix !== 'string') problems.push('prefix must be a text')
   if (!Number.isSafeInteger(pollInterval) || pollInterval < 1)
     problems.push(`pollInterval must be a whole number from 1, not ${kindOf(pollInterval)}`)

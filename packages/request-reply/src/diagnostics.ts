@@ -6,7 +6,7 @@
  * `milena:request:rejected`. Of every record that a replier has read there is exactly one `milena:handling:ended`.
  */
 import { channel, tracingChannel, type Channel, type TracingChannel } from 'node:diagnostics_channel'
-import type { ErrorCode } from './errors.ts'
+import type { ErrorCode } from './error-facts.ts'
 import type { RawHeader } from './wire/headers.ts'
 import type { RecordPosition } from './wire/position.ts'
 

@@ -1,7 +1,7 @@
 /** The errors as a union that is told apart by `code`. */
+import type { ErrorCode } from './error-facts.ts'
 import {
   MilenaError,
-  type ErrorCode,
   type OptionsError,
   type RemoteError,
   type TimeoutError,

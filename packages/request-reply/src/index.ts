@@ -58,8 +58,8 @@ export type { Replayed } from './dead-letters/replay-log.ts'
 export type { FailedOutcome, WhichLetters } from './dead-letters/which.ts'
 export type { DurationSummary } from './durations.ts'
 export { isMilenaError, type AnyMilenaError } from './error-types.ts'
+export { errorCodes, type ErrorCode, type Effect, type ErrorFacts, type SentState } from './error-facts.ts'
 export {
-  errorCodes,
   MilenaError,
   OptionsError,
   RemoteError,
@@ -68,14 +68,10 @@ export {
   TimeoutError,
   TransportError,
   ValidationError,
-  type ErrorCode,
   type ErrorDetails,
-  type Effect,
-  type ErrorFacts,
   type RemoteCodes,
   type ReplyErrorOptions,
   type RequestFacts,
-  type SentState,
   type ValidationIssue,
 } from './errors.ts'
 export { decodeStoredOutcome, encodeStoredOutcome, type StoredOutcome } from './contract/stored-outcome.ts'

@@ -13,7 +13,7 @@ import { errorOf, foreign, stackOf, wordsOf } from './words.ts'
 /**
  * Where a requester, a replier or `createSagas` tells what an operator should know. `console` is one, and loggers of
  * winston, pino and Fastify are as they stand: one with pino's methods `bindings` and `child` is given the details first,
- * as it wants them.
+ * as it wants them, and a console the stack as text below.
  */
 export interface Logger {
   /**
@@ -130,6 +130,7 @@ export class Warnings {
       if (logger === undefined) {
         if (!warning.hasSubscribers) emit(who, message, told)
       } else if (takesDetailsFirst(logger)) logger.warn(told, message)
+      else if (logger instanceof console.Console) print(logger, message, told)
       else if (error === undefined) logger.warn(message, told)
       else logger.warn(message, told, error)
     } catch {
@@ -162,6 +163,12 @@ function emit(
     type: 'MilenaWarning',
     ...below,
   })
+}
+
+/** A console would write the stack twice, and an error as it is, with whatever control characters are in it. */
+function print(to: Console, message: string, { stack, ...rest }: Record<string, unknown>): void {
+  if (stack === undefined) to.warn(message, rest)
+  else to.warn(message, rest, `\n${stack as string}`)
 }
 
 function plain(_name: string, value: unknown): unknown {

@@ -63,6 +63,11 @@ export function said(value: unknown): string {
   return typeof value === 'number' ? String(value) : classOf(value)
 }
 
+/** One of a few words that should have been chosen: a text as it is, in quotes. */
+export function saidWord(value: unknown): string {
+  return typeof value === 'string' ? `"${foreign(value, 100)}"` : said(value)
+}
+
 /** The most characters, lines, and characters of a line, of a stack that is shown. */
 const longestStack = 4_000
 const mostLines = 20

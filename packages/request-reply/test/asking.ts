@@ -145,6 +145,14 @@ export class Gates {
   }
 }
 
+/** A handler that answers with its request, once it is let through. */
+export const gated =
+  (gates: Gates) =>
+  async (request: string): Promise<string> => {
+    await gates.pass(request)
+    return request
+  }
+
 /** Looks again and again, between turns of the event loop, for what nothing reports. */
 export async function until(what: string, met: () => boolean): Promise<void> {
   const end = performance.now() + 60_000

@@ -227,7 +227,7 @@ describe('errors of JSON', () => {
     assert.equal(malformedAt('['.repeat(1_000_000)), 1_000_000)
   })
 
-  it('name a circle and a bigint in one line', async () => {
+  it('name a circle, a bigint and too many levels in one line', async () => {
     const circle: Record<string, unknown> = {}
     circle[card] = circle
     const operation = operationOf(json())
@@ -236,6 +236,8 @@ describe('errors of JSON', () => {
       /: not a JSON value: it refers to itself$/,
     )
     assert.match((await failure(() => encode(operation, { a: 1n }))).message, /losslessJson\(\)/)
+    const deep: unknown = JSON.parse('['.repeat(100_000) + ']'.repeat(100_000))
+    assert.match((await failure(() => encode(operation, deep))).message, /: it has too many levels$/)
     const thrower = {
       toJSON() {
         throw new Error(card)

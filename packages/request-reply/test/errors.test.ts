@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import * as errors from '../src/errors.ts'
+import { errorCodes, type Effect, type ErrorCode, type ErrorFacts } from '../src/error-facts.ts'
 import {
-  errorCodes,
   listIssues,
   MilenaError,
   OptionsError,
@@ -17,9 +17,6 @@ import {
   TimeoutError,
   TransportError,
   ValidationError,
-  type Effect,
-  type ErrorCode,
-  type ErrorFacts,
 } from '../src/errors.ts'
 
 const page = await readFile(new URL('../../../docs/errors.md', import.meta.url), 'utf8')
@@ -121,6 +118,8 @@ test('somebody else’s text can forge no line and has a bound', () => {
   assert.doesNotMatch(remote.message, /\p{Cc}/u)
   assert.ok(remote.message.length < 1000)
   assert.equal(remote.remoteCode, 'A\nB')
+  assert.equal(new RemoteError('o', '', '').message, 'operation o: an error reply without a code')
+  assert.equal(new RemoteError('o', 'NO', '').message, 'operation o: NO')
   const issues = Array.from({ length: 1000 }, (_, i) => ({
     path: `a\n${i}`,
     message: 'm\u2028'.repeat(1000),

@@ -292,3 +292,16 @@ async function refuses(call: () => unknown): Promise<void> {
     `${String(call)} went through`,
   )
 }
+
+test('what defineOperation has not made is refused by requester and replier alike', async () => {
+  const message = /the operation must be one that defineOperation has made/
+  for (const given of [undefined, 'say', {}, { name: 'say', ...operation }] as never[]) {
+    assert.throws(() => fresh().handle(given, () => 'x'), { code: 'MILENA_OPTIONS_INVALID', message })
+    await assert.rejects(requester.request(given, 'a'), { code: 'MILENA_OPTIONS_INVALID', message })
+  }
+  const uncalled = { name: 'say', topic: 't', request: all.string } as never
+  assert.throws(
+    () => all.defineOperation(uncalled),
+    /bytes\(\) or a codec of your own, not a function: call it$/,
+  )
+})

@@ -11,6 +11,7 @@ import {
   type Requester,
   type Transport,
 } from '@milena/request-reply'
+import { until } from './asking.ts'
 
 export interface JournalCase {
   readonly requests: string
@@ -80,14 +81,12 @@ export async function finishesWhatADeadInstanceHadAccepted(on: JournalCase): Pro
 
   const second = await on.connect()
   const recovered: Recovered[] = []
-  const all = Promise.withResolvers<void>()
   const successor = await open(second.transport, recovered, () => {
     if (recovered.length === 2) gate.resolve()
-    if (recovered.length === 3) all.resolve()
   })
   assert.equal(successor.stats().replyAddress.partition, partition, 'the address is the predecessor’s')
   assert.equal((await successor.request(work, 'new', { timeout: 60_000 })).value, 'done: new')
-  await all.promise
+  await until('all that it had accepted is handed over', () => recovered.length === 3)
   answered.resolve()
   await dying.close({ timeout: 0 })
   await ended

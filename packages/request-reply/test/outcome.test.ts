@@ -87,9 +87,11 @@ test('done: the stored failure, as the request would have been told it', async (
 test('running: while the handler is at it, and by its correlation id where it had no key', async (t) => {
   const { requester, gates } = await open(t)
   gates.shut('tea', 'coffee')
-  const asked = requester.request(pay, 'tea', { timeout: 50 })
-  const other = requester.request(plain, 'coffee', { timeout: 50 })
+  const gone = new AbortController()
+  const asked = requester.request(pay, 'tea', { signal: gone.signal })
+  const other = requester.request(plain, 'coffee', { signal: gone.signal })
   await gates.hasBegun('tea', 'coffee')
+  gone.abort()
   const errors = await Promise.allSettled([asked, other])
   const running = await requester.outcome(pay, 'order tea')
   assert.ok(running.state === 'running' && running.remaining > 0 && running.owner !== '')

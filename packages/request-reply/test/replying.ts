@@ -3,6 +3,7 @@
  * are kept, and somebody who asks. Everything is closed when the test ends.
  */
 import type { TestContext } from 'node:test'
+import { z } from 'zod'
 import { string } from '../src/contract/payload.ts'
 import { defineOperation } from '../src/contract/operation.ts'
 import type { ReplierOptions } from '../src/replier/options.ts'
@@ -20,6 +21,13 @@ export const echo = defineOperation({
     '~standard': { version: 1, vendor: 'test', validate: (value: unknown) => ({ value: String(value) }) },
   },
   reply: string(),
+})
+
+export const approve = defineOperation({
+  name: 'payment.approve',
+  topic: 'shop_request',
+  request: z.object({ orderId: z.string(), amount: z.number().default(5) }),
+  reply: z.object({ approvalId: z.string() }),
 })
 
 export interface Warned {

@@ -1,12 +1,10 @@
-/** What a requester leaves behind: no listener at a signal that outlives its requests, and nothing accepted once it is closed. */
+/** What a requester leaves behind: nothing is accepted once it is closed. Signals: `requester-signals.test.ts`. */
 import assert from 'node:assert/strict'
-import { getEventListeners } from 'node:events'
 import { test } from 'node:test'
 import { defineOperation } from '../src/contract/operation.ts'
 import { bytes } from '../src/contract/payload.ts'
 import type { MilenaError } from '../src/errors.ts'
-import { until } from './asking.ts'
-import { echo, setUp } from './requesting.ts'
+import { altered, echo, setUp, StagedRouting } from './requesting.ts'
 
 const value = Buffer.from('x')
 
@@ -26,32 +24,6 @@ function gated(): { readonly operation: typeof echo; open: () => void } {
   const operation = defineOperation({ name: 'gated', topic: 'requests', request, reply: bytes() })
   return { operation: operation as unknown as typeof echo, open: gate.resolve }
 }
-
-test('nobody listens to a signal any more whose request has its outcome, whatever that is', async () => {
-  const { requester, clock, replier } = await setUp((request) =>
-    String(request.value) === 'silent' ? undefined : { value: request.value },
-  )
-  const { signal } = new AbortController()
-  const listeners = (): number => getEventListeners(signal, 'abort').length
-  await requester.request(echo, value, { signal })
-  assert.equal(listeners(), 0, 'answered')
-  const silent = assert.rejects(requester.request(echo, Buffer.from('silent'), { signal, timeout: 1_000 }), {
-    code: 'MILENA_TIMEOUT',
-  })
-  assert.equal(listeners(), 1, 'pending')
-  await until('it was received', () => replier.requests.length === 2)
-  await clock.advance(1_000)
-  await silent
-  assert.equal(listeners(), 0, 'timed out')
-  await requester.send(echo, value, { signal })
-  assert.equal(listeners(), 0, 'sent, one way')
-  const { operation, open } = gated()
-  const prepared = requester.request(operation, value, { signal })
-  assert.equal(listeners(), 1, 'being prepared')
-  open()
-  await prepared
-  assert.equal(listeners(), 0, 'prepared, and answered')
-})
 
 test('a request that is ready only when close has drained is not accepted, at whatever moment that is', async () => {
   for (let turns = 0; turns < 40; turns++) {
@@ -76,3 +48,24 @@ test('a request that is ready only when close has drained is not accepted, at wh
     if (outcome === 'MILENA_CLOSED') assert.equal(broker.records('requests').length, 1)
   }
 })
+
+for (const way of ['request', 'send'] as const)
+  test(`what waits for its topic when close has drained ends with that, and nothing is accepted (${way})`, async () => {
+    const described = Promise.withResolvers<void>()
+    const { requester, broker } = await setUp(undefined, { replyRouting: new StagedRouting() }, (transport) =>
+      altered(transport, {
+        describeTopics: (names) => described.promise.then(() => transport.describeTopics(names)),
+      }),
+    )
+    const asked = requester[way](echo, value).then(
+      () => 'accepted',
+      (error: MilenaError) => error.code,
+    )
+    await requester.close({ timeout: 0 })
+    const now = new Promise<string>((resolve) => setImmediate(resolve, 'it still waits'))
+    assert.equal(await Promise.race([asked, now]), 'MILENA_CLOSED')
+    described.resolve()
+    await new Promise((resolve) => setImmediate(resolve))
+    assert.deepEqual([requester.stats().accepted, requester.stats().oneWay.accepted], [0, 0])
+    assert.deepEqual(broker.records('requests'), [])
+  })

@@ -55,6 +55,33 @@ test('while replies cannot be received requests are refused unsent, with the tro
   assert.equal(replier.requests.length, 2)
 })
 
+test('brokers that are only away for a moment are told as a trouble, and nothing is refused for them', async () => {
+  const replyRouting = new StagedRouting()
+  const { requester, replier } = await setUp(undefined, { replyRouting })
+  const error = new TransportError('MILENA_BROKER_UNREACHABLE', 'no broker has answered for 2 s')
+  replyRouting.tell({ kind: 'away', since: Date.UTC(2026, 0, 2), error })
+  const { receiving, troubles } = requester.health()
+  assert.deepEqual([receiving, troubles.length], [true, 1])
+  await requester.request(echo, value)
+  assert.equal(replier.requests.length, 1)
+})
+
+test('a request that could not leave meanwhile says why', async () => {
+  const replyRouting = new StagedRouting()
+  const { requester, clock } = await setUp(undefined, { replyRouting }, (transport) =>
+    altered(transport, { send: () => new Promise(() => {}), withdraw: () => true }),
+  )
+  const error = new TransportError('MILENA_BROKER_UNREACHABLE', 'no broker has answered for 2 s')
+  replyRouting.tell({ kind: 'away', since: Date.UTC(2026, 0, 2), error })
+  const outcome = assert.rejects(requester.request(echo, value, { timeout: 50 }), {
+    code: 'MILENA_NOT_SENT',
+    message: /within its 50 ms and was taken back; replies cannot be received: away since 2026.*for 2 s$/,
+  })
+  await until(() => requester.stats().pending === 1)
+  await clock.advance(50)
+  await outcome
+})
+
 test('a request that was prepared before the trouble is refused when it is registered', async () => {
   const replyRouting = new StagedRouting()
   const { requester } = await setUp(undefined, { replyRouting })

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { afterEach } from 'node:test'
+import { z } from 'zod'
 import { defineOperation, type Operation } from '../src/contract/operation.ts'
 import { bytes } from '../src/contract/payload.ts'
 import type { WarningStep } from '../src/diagnostics.ts'
@@ -25,6 +26,14 @@ export const echo: Operation<Uint8Array, Buffer, Uint8Array, Buffer> = defineOpe
   topic: 'requests',
   request: bytes(),
   reply: bytes(),
+})
+
+export const add = defineOperation({
+  name: 'add',
+  topic: 'requests',
+  request: z.object({ a: z.number(), b: z.number() }),
+  reply: z.object({ sum: z.number() }),
+  key: (request) => `k${request.a}`,
 })
 
 export const opened: { close(): Promise<void> }[] = []

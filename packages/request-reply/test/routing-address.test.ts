@@ -1,6 +1,6 @@
 /** Which address an instance has, after a restart too, and who else has it. */
 import assert from 'node:assert/strict'
-import { afterEach, test } from 'node:test'
+import { afterEach, mock, test } from 'node:test'
 import { OptionsError, TransportError } from '../src/errors.ts'
 import { instanceReplyTopic } from '../src/routing/instance-reply-topic.ts'
 import { LeaseTable } from '../src/routing/leases.ts'
@@ -115,6 +115,41 @@ test('replyPartition: a partition that the topic does not have is an error at th
   const made = await open(broker, clock, replyPartition({ topic: 'made', partition: 20 }))
   opened.push(made.routing)
   assert.equal((await made.transport.describeTopics()).get('made')?.partitions, 21)
+})
+
+/** For how long an instance looks out for another one that took its partition, when taking it lasted for so long. */
+async function lookout(taking: number): Promise<readonly number[]> {
+  const broker = createMemoryBroker({ topics: [{ name: topic, partitions: 12 }] })
+  const clock = new ManualClock()
+  const transport = connect(broker)
+  const waits: number[] = []
+  let taken = false
+  const schedule = clock.schedule.bind(clock)
+  mock.method(clock, 'schedule', (delay: number, run: () => void) => {
+    if (taken) waits.push(delay)
+    return schedule(delay, run)
+  })
+  const write = transport.writeCommittedOffsets.bind(transport)
+  mock.method(transport, 'writeCommittedOffsets', async (...given: Parameters<typeof write>) => {
+    await new Promise<void>((resolve) => schedule(taking, resolve))
+    await write(...given)
+    taken = true
+  })
+  const read = transport.readCommittedOffsets.bind(transport)
+  mock.method(transport, 'readCommittedOffsets', (...given: Parameters<typeof read>) => {
+    taken = false
+    return read(...given)
+  })
+  const { routing } = await open(broker, clock, twelve, { transport })
+  mock.restoreAll()
+  opened.push(routing)
+  return waits
+}
+
+test('replyPartition: whoever took its partition in an election does not wait as much longer for who took it, too', async () => {
+  const [quick] = await lookout(0)
+  assert.ok(quick! >= 50 && quick! < 500, `${quick} ms`)
+  assert.deepEqual(await lookout(9_000), [500])
 })
 
 test('replyPartition: of two that share a partition the one that closes leaves the other its lease', async () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { Writable } from 'node:stream'
 import { test } from 'node:test'
 import type { WarningStep } from '../src/diagnostics.ts'
 import { MilenaError, ValidationError } from '../src/errors.ts'
@@ -144,6 +145,25 @@ test('a logger that takes the details first, as pino does, gets them first', () 
   const warnings = new Warnings({ who: 'r', always: {}, logger: pino, clock: new ManualClock() })
   warnings.tell('it is so', { topic: 't' })
   assert.deepEqual(given, [[{ topic: 't' }, 'it is so']])
+})
+
+test('a console writes the stack once, below, and nothing that forges a line', () => {
+  const written: string[] = []
+  const stream = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      written.push(chunk.toString())
+      done()
+    },
+  })
+  const logger = new console.Console(stream)
+  const warnings = new Warnings({ who: 'r', always: {}, logger, clock: new ManualClock() })
+  warnings.tell('it failed', { topic: 't' }, new Error('bad \u001b[2J value'))
+  warnings.tell('it is so', { topic: 't' })
+  const text = written.join('')
+  assert.match(text, /^it failed \{ topic: 't', error: '.*' \} \nError: bad .* value\n +at /)
+  assert.equal(text.match(/\n +at .*warnings\.test/g)!.length, 1)
+  assert.ok(!text.includes('\u001b'))
+  assert.match(text, /\nit is so \{ topic: 't' \}\n$/)
 })
 
 test('nothing that is thrown, and no logger, makes telling throw', () => {

@@ -56,6 +56,21 @@ const planted: Record<string, [file: string, text: string, said: RegExp]> = {
     `import { x } from '../saga/saga.ts'\n`,
     /replier must not import saga/,
   ],
+  'in the transport over Kafka, connections import the cluster': [
+    `${src}/transport/kafka/connection/a.ts`,
+    `import { x } from '../cluster/a.ts'\n`,
+    /a\.ts:1: connection must not import cluster, which stands after it/,
+  ],
+  'in the transport over Kafka, sending imports reading': [
+    `${src}/transport/kafka/sending/a.ts`,
+    `import { x } from '../reading/a.ts'\n`,
+    /a\.ts:1: sending must not import reading: move what both need/,
+  ],
+  'in the transport over Kafka, a room without a place': [
+    `${src}/transport/kafka/attic/a.ts`,
+    `import { x } from '../options.ts'\n`,
+    /the folder attic\/ has no place/,
+  ],
   'something inside imports index.ts': [
     `${src}/requester/a.ts`,
     `import { x } from '../index.ts'\n`,

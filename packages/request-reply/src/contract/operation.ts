@@ -198,7 +198,8 @@ function problemOfSpec(spec: unknown): string | undefined {
   if (spec === null || (typeof spec !== 'object' && typeof spec !== 'function'))
     return `${wanted}, not ${classOf(spec)}`
   if ('~standard' in spec) return isSchema(spec) ? undefined : 'is a Standard Schema without validate()'
-  if (!('codec' in spec)) return wanted
+  if (!('codec' in spec))
+    return `${wanted}, not ${typeof spec === 'function' ? 'a function: call it' : classOf(spec)}`
   const { codec, schema, encode, decode } = spec as Partial<Record<keyof AnyPayload, unknown>>
   if (typeof codec !== 'string' || codec === '') return 'is a codec whose property codec is not its name'
   if (typeof encode !== 'function' || typeof decode !== 'function')

@@ -43,7 +43,9 @@ export function writeJson(
 
 /** V8 lists the properties of a circle, line by line; what a `toJSON` or a getter throws may say anything. */
 function notJson(cause: unknown): unknown {
-  const message = cause instanceof TypeError ? cause.message : ''
+  const message = cause instanceof TypeError || cause instanceof RangeError ? cause.message : ''
+  if (message.startsWith('Maximum call stack'))
+    return new MilenaError('MILENA_CODEC_FAILED', 'not a JSON value: it has too many levels')
   if (message.startsWith('Converting circular structure'))
     return new MilenaError('MILENA_CODEC_FAILED', 'not a JSON value: it refers to itself')
   if (message.startsWith('Do not know how to serialize a BigInt'))

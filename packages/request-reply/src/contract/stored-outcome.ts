@@ -6,7 +6,7 @@
  *     JSON     kind, and what is said of it; headers in base64
  *     bytes    the reply's value, as it was sent
  */
-import type { Effect } from '../errors.ts'
+import type { Effect } from '../error-facts.ts'
 import type { RawHeader } from '../wire/headers.ts'
 
 /** The outcome of a request whose work is over: what a repeated request is answered with. */

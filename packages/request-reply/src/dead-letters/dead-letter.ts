@@ -16,7 +16,7 @@ import { depths, type RecordMiddleware } from '../replier/record-middleware.ts'
 import type { IncomingRecord, RecordPosition } from '../transport/transport.ts'
 import { replayOfName } from '../wire/dead-letter.ts'
 import { lastHeader } from '../wire/headers.ts'
-import { errorOf, wordsOf } from '../words.ts'
+import { errorOf, saidWord } from '../words.ts'
 import { originOf } from '../retry/origin.ts'
 import type { LetterCause, LetterDetail } from './letter-headers.ts'
 import { LetterWriter, usualLetterTopic, type Letter, type LetterTopic } from './letter-writer.ts'
@@ -53,7 +53,7 @@ export function deadLetter(options: DeadLetterOptions = {}): RecordMiddleware {
   if (typeof topic !== 'function') problems.push('topic must be a function that names a topic')
   if (which !== undefined && typeof which !== 'function') problems.push('which must be a function')
   if (!['stack', 'message', 'class'].includes(detail))
-    problems.push(`detail must be 'stack', 'message' or 'class', not ${wordsOf(detail)}`)
+    problems.push(`detail must be 'stack', 'message' or 'class', not ${saidWord(detail)}`)
   if (problems.length > 0) throw new OptionsError('deadLetter', problems)
   const keeping = new Keeping(topic, which, detail)
   const middleware: RecordMiddleware = (request, next) => keeping.handle(request, next)

@@ -1,4 +1,4 @@
-import type { Effect } from '../errors.ts'
+import type { Effect } from '../error-facts.ts'
 import type { IncomingRecord, RecordPosition } from '../transport/transport.ts'
 import {
   letterHeaderNames as names,

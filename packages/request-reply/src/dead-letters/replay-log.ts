@@ -12,7 +12,8 @@ import type { Clock } from '../clock.ts'
 import { TransportError } from '../errors.ts'
 import type { RandomBytes } from '../random.ts'
 import { requireTopic } from '../transport/topics.ts'
-import type { IncomingRecord, RecordPosition, Tail, Transport } from '../transport/transport.ts'
+import type { IncomingRecord, RecordPosition, Tail, Transport, Trouble } from '../transport/transport.ts'
+import { stoppingOf } from '../transport/troubles.ts'
 
 /** Milliseconds within which what was written must be read back. */
 const patience = 30_000
@@ -53,6 +54,8 @@ export class ReplayLog implements AsyncDisposable {
   /** Up to where the log was read. */
   #read = 0
   readonly #waiting = new Set<() => void>()
+  /** What keeps it from being read now. */
+  #trouble: Error | undefined
   /** By letter, in the order in which they began. */
   readonly #entries = new Map<string, Entry[]>()
 
@@ -103,13 +106,30 @@ export class ReplayLog implements AsyncDisposable {
     const { transport } = this.#options
     const found = await transport.describeTopics([this.topic])
     if (!found.has(this.topic)) return
-    this.#tail = await transport.tail({
+    const tail = await transport.tail({
       topic: this.topic,
       partitions: [0],
       from: 'earliest',
       onRecords: (records) => this.#take(records),
+      onTrouble: (troubles) => this.#troubled(troubles),
     })
-    await this.#tail.caughtUp()
+    try {
+      let isRead = false
+      void tail.caughtUp().then(() => {
+        isRead = true
+        this.#look()
+      })
+      await this.#until(() => isRead)
+    } catch (error) {
+      await tail.close()
+      throw error
+    }
+    this.#tail = tail
+  }
+
+  #troubled(troubles: readonly Trouble[]): void {
+    this.#trouble = stoppingOf(troubles).find(({ kind }) => kind !== 'unreadable')?.error
+    this.#look()
   }
 
   async #require(): Promise<void> {
@@ -136,6 +156,10 @@ export class ReplayLog implements AsyncDisposable {
       if (entry) this.#enter(entry.letter, entry)
     }
     this.#read = records.at(-1)!.offset + 1
+    this.#look()
+  }
+
+  #look(): void {
     for (const look of this.#waiting) look()
   }
 
@@ -148,11 +172,16 @@ export class ReplayLog implements AsyncDisposable {
     this.#entries.set(letter, entries)
   }
 
-  async #readTo(offset: number): Promise<void> {
-    if (this.#read >= offset) return
+  #readTo(offset: number): Promise<void> {
+    return this.#until(() => this.#read >= offset)
+  }
+
+  /** @throws what keeps the log from being read, or that it was not read in time: what was replayed is not known */
+  async #until(isRead: () => boolean): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const look = (): void => {
-      if (this.#read >= offset) resolve()
+      if (isRead()) resolve()
+      else if (this.#trouble !== undefined) reject(this.#trouble)
     }
     this.#waiting.add(look)
     const timer = this.#options.clock.schedule(patience, () => {
@@ -160,6 +189,7 @@ export class ReplayLog implements AsyncDisposable {
       reject(new TransportError('MILENA_BROKER_UNREACHABLE', why))
     })
     try {
+      look()
       await promise
     } finally {
       timer.cancel()

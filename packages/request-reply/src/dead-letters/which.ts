@@ -1,4 +1,5 @@
-import { remoteCodes, type Effect } from '../errors.ts'
+import type { Effect } from '../error-facts.ts'
+import { remoteCodes } from '../errors.ts'
 import type { ErrorOutcome, PassedOverOutcome } from '../replier/outcome.ts'
 import type { RawRequest } from '../replier/raw-request.ts'
 

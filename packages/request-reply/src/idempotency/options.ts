@@ -3,7 +3,7 @@ import { OptionsError } from '../errors.ts'
 import { problemsOfParts, unknownOptions } from '../given.ts'
 import { systemRandom, type RandomBytes } from '../random.ts'
 import type { RawRequest } from '../replier/raw-request.ts'
-import { said, wordsOf } from '../words.ts'
+import { said, saidWord } from '../words.ts'
 import { idempotencyScope } from './key.ts'
 import type { IdempotencyStore } from './store.ts'
 
@@ -70,7 +70,7 @@ export function readIdempotencyOptions<Added extends object>(
   if (!Number.isSafeInteger(lease) || lease < 100 || lease > longestTimeout)
     problems.push(`lease must be a whole number from 100 to ${longestTimeout}, not ${said(lease)}`)
   if (whileRunning !== 'wait' && whileRunning !== 'refuse')
-    problems.push(`whileRunning must be 'wait' or 'refuse', not ${wordsOf(whileRunning)}`)
+    problems.push(`whileRunning must be 'wait' or 'refuse', not ${saidWord(whileRunning)}`)
   if (problems.length > 0) throw new OptionsError('idempotency', problems)
   const owner = random(8).toString('hex')
   return {

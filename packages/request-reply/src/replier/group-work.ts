@@ -2,7 +2,6 @@
  * What a replier does as a member of its group: takes in records, gives each its turn, and lets go of partitions in good
  * order. What becomes of a record: `execution.ts`.
  */
-import { AsyncResource } from 'node:async_hooks'
 import { requestReceived } from '../diagnostics.ts'
 import { MilenaError } from '../errors.ts'
 import type {
@@ -16,46 +15,30 @@ import type {
   LossReason,
 } from '../transport/transport.ts'
 import { keyOf } from '../transport/partition-key.ts'
-import type { Answers } from './answer.ts'
-import { Commits } from './commits.ts'
-import { Delivery } from './delivery.ts'
-import { Execution } from './execution.ts'
+import type { Commits } from './commits.ts'
+import type { Delivery } from './delivery.ts'
+import type { Execution } from './execution.ts'
 import { FinishedAhead } from './finished-ahead.ts'
-import { Finishing } from './finishing.ts'
-import { commitTimeout, HandOver } from './hand-over.ts'
+import type { Finishing } from './finishing.ts'
+import { commitTimeout, type HandOver } from './hand-over.ts'
 import type { OldestInHand, ReplierHealth } from './health.ts'
-import { Delays } from './delays.ts'
-import { KeyLanes } from './key-lanes.ts'
+import type { Delays } from './delays.ts'
+import type { KeyLanes } from './key-lanes.ts'
 import type { ReplierSettings } from './options.ts'
-import type { Handled, RequestRun } from './run.ts'
 import { Job, PartitionPast, PartitionWork } from './partition-work.ts'
-import { pausedFor, Reading } from './reading.ts'
-import { Rooms } from './rooms.ts'
-import { ReplyShares } from './reply-shares.ts'
-import { describe, oldestOf, SlowWork } from './slow-work.ts'
-import { Standstills } from './standstills.ts'
+import type { Reading } from './reading.ts'
+import type { Rooms } from './rooms.ts'
+import type { ReplyShares } from './reply-shares.ts'
+import { describe, oldestOf, type SlowWork } from './slow-work.ts'
+import type { Standstills } from './standstills.ts'
 import type { ReplierCounters } from './stats.ts'
-import { Steps } from './steps.ts'
+import type { Steps } from './steps.ts'
 import type { Warnings } from '../warnings.ts'
 import { Watch } from './watch.ts'
+import { GroupParts, type GroupWorkOptions } from './group-parts.ts'
 
 /** Milliseconds that the members have, beyond drain and commit, to come back to a rebalance. */
 const rebalanceMargin = 3_000
-/** The part of `maxInHand` that replies to one address may have. */
-const shareOfAddress = 0.25
-
-export interface GroupWorkOptions {
-  readonly settings: ReplierSettings
-  readonly topics: readonly string[]
-  /** Milliseconds that the records of a topic wait before their turn can come; of those that are not named none. */
-  readonly delays?: ReadonlyMap<string, number>
-  readonly transport: Transport
-  /** Has a record handled, once for each try. Throws for nothing but a fault of its own. */
-  readonly handler: { handle(run: RequestRun): Handled }
-  readonly answers: Answers
-  readonly counters: ReplierCounters
-  readonly warnings: Warnings
-}
 
 export class GroupWork {
   readonly inHand: Rooms
@@ -66,7 +49,7 @@ export class GroupWork {
   readonly #counters: ReplierCounters
   readonly #warnings: Warnings
   readonly #steps: Steps
-  readonly #reading = new Reading()
+  readonly #reading: Reading
   readonly #commits: Commits
   readonly #turns: KeyLanes<Job>
   readonly #shares: ReplyShares
@@ -85,92 +68,31 @@ export class GroupWork {
   #leaving = false
 
   constructor(options: GroupWorkOptions) {
-    const { settings, topics, transport, handler, answers, counters, warnings } = options
-    const { groupId, clock, concurrency, profile } = settings
+    const { settings, topics, transport, counters, warnings } = options
     this.#settings = settings
     this.#topics = topics
     this.#delayOf = options.delays ?? new Map()
     this.#transport = transport
     this.#counters = counters
     this.#warnings = warnings
-    const steps = (this.#steps = new Steps(groupId, profile))
-    const reading = this.#reading
-    const commits = new Commits({ groupId, interval: settings.commitInterval, clock, counters, warnings })
-    // A turn is given in the midst of whatever ended before it, or brought the record: its async context is not ours.
-    // Not by `AsyncLocalStorage.snapshot`, which does the same and takes seven times as long.
-    const start = new AsyncResource('MilenaReplier', { requireManualDestroy: true })
-    const begin = (job: Job): void => this.#execution.begin(job)
-    const turns = new KeyLanes<Job>({
-      concurrency,
-      wanted: (job) => job.phase !== 'over' && job.work.wants(job),
-      begin: (job) => start.runInAsyncScope(begin, undefined, job),
-      dropped: (job) => this.#finishing.leave(job, 'dropped'),
-    })
-    const inHand = new Rooms({
-      maxRecords: settings.maxInHand,
-      maxBytes: settings.maxInHandBytes,
-      pause: (work) => reading.pause(work, pausedFor.room),
-      resume: (work) => reading.resume(work, pausedFor.room),
-    })
-    const shares = new ReplyShares(Math.max(1, settings.maxInHand * shareOfAddress), clock, warnings)
-    const { maxAhead, replyGrace, replyTimeout, handlerTimeout, slowAfter, beforeFinish } = settings
-    const standstills = new Standstills({ clock, reading, turns, warnings, maxAhead })
-    const delays = new Delays({ clock, reading, turns })
-    const delivery = new Delivery({
-      transport,
-      answers,
-      clock,
-      inHand,
-      shares,
-      counters,
-      warnings,
-      steps,
-      replyGrace,
-      replyTimeout,
-      closedBelow: () => this.#loseAll(),
-    })
-    const finishing = new Finishing({
-      beforeFinish,
-      clock,
-      commits,
-      inHand,
-      standstills,
-      counters,
-      warnings,
-      steps,
-    })
-    this.inHand = inHand
-    this.#commits = commits
-    this.#turns = turns
-    this.#shares = shares
-    this.#standstills = standstills
-    this.#delays = delays
-    this.#delivery = delivery
-    this.#finishing = finishing
-    this.#execution = new Execution({
-      clock,
-      handler,
-      profile,
-      delivery,
-      finishing,
-      standstills,
-      turns,
-      counters,
-      warnings,
-      steps,
-      handlerTimeout,
-      concurrency,
-    })
-    this.#handOver = new HandOver({
-      groupId,
-      clock,
-      commits,
-      reading,
-      warnings,
+    const parts = new GroupParts(options, {
       letGo: (work, reason) => this.#letGo(work, reason),
+      loseAll: () => this.#loseAll(),
     })
-    this.#slowWork = new SlowWork({ concurrency, slowAfter, turns, warnings, steps })
-    this.#watch = new Watch(clock, () => this.#look())
+    this.inHand = parts.inHand
+    this.#steps = parts.steps
+    this.#reading = parts.reading
+    this.#commits = parts.commits
+    this.#turns = parts.turns
+    this.#shares = parts.shares
+    this.#standstills = parts.standstills
+    this.#delays = parts.delays
+    this.#delivery = parts.delivery
+    this.#finishing = parts.finishing
+    this.#execution = parts.execution
+    this.#handOver = parts.handOver
+    this.#slowWork = parts.slowWork
+    this.#watch = new Watch(settings.clock, () => this.#look())
   }
 
   get partitions(): number {

@@ -7,7 +7,7 @@ import type { StartPosition } from '../transport/transport.ts'
 import type { HeaderInput } from '../wire/headers.ts'
 import type { WireProfile } from '../wire/profile.ts'
 import { springProfile } from '../wire/spring.ts'
-import { said, wordsOf } from '../words.ts'
+import { said, saidWord } from '../words.ts'
 import type { ForwardedName, HandlerContext } from './context.ts'
 import type { SelectOperation } from './dispatch.ts'
 import type { BeforeFinish } from './before-finish.ts'
@@ -204,7 +204,7 @@ export function readReplierOptions(options: ReplierOptions): ReplierSettings {
   wholeNumber('maxRequestBytes', options.maxRequestBytes, 0, Number.MAX_SAFE_INTEGER)
   const { unknownOperations } = options
   if (unknownOperations !== undefined && unknownOperations !== 'answer' && unknownOperations !== 'ignore') {
-    problems.push(`unknownOperations must be 'answer' or 'ignore', not ${wordsOf(unknownOperations)}`)
+    problems.push(`unknownOperations must be 'answer' or 'ignore', not ${saidWord(unknownOperations)}`)
   }
   wholeNumber('maxAhead', options.maxAhead, 1, Number.MAX_SAFE_INTEGER)
   wholeNumber('handlerTimeout', options.handlerTimeout, 1, longestTimeout)
@@ -228,7 +228,7 @@ export function readReplierOptions(options: ReplierOptions): ReplierSettings {
     problems.push('groupInstanceId must be a name')
   problems.push(...problemsOfSwitches(options, ['exposeErrors', 'createTopics']))
   if (options.from !== undefined && options.from !== 'earliest' && options.from !== 'latest') {
-    problems.push(`from must be 'earliest' or 'latest', not ${wordsOf(options.from)}`)
+    problems.push(`from must be 'earliest' or 'latest', not ${saidWord(options.from)}`)
   }
   for (const pattern of listOf('replyTopics', options.replyTopics)) {
     const problem = problemOfPattern(pattern)

@@ -2,7 +2,7 @@
  * What becomes of a record that a replier has read. Every record ends in one of these, whoever decided it: the
  * library, a middleware, or the handler.
  */
-import type { Effect } from '../errors.ts'
+import type { Effect } from '../error-facts.ts'
 import type { RawHeader } from '../wire/headers.ts'
 import type { PassedOverReason } from './stats.ts'
 

@@ -8,6 +8,7 @@ import type {
 import type { Addressee } from './addressee.ts'
 import type { Abortable, RequestContext } from './context.ts'
 import type { Handling } from './dispatch.ts'
+import { DelayedJobs } from './delayed-jobs.ts'
 import type { FinishedAhead } from './finished-ahead.ts'
 import { FinishedMemory } from './finished-memory.ts'
 import type { Standstill } from './health.ts'
@@ -180,38 +181,6 @@ export class Job implements Tracked<Job>, Laned<Job>, RequestRun {
   }
 }
 
-/** Records of one partition that were read before their time; linked as those that are ready are, which they are not yet. */
-export class DelayedJobs {
-  first: Job | undefined
-  #last: Job | undefined
-  /** Fires when the first of them is due. */
-  timer: ScheduledTimer | undefined
-  length = 0
-
-  add(job: Job): void {
-    if (this.#last === undefined) this.first = job
-    else this.#last.nextReady = job
-    this.#last = job
-    this.length++
-  }
-
-  shift(): Job | undefined {
-    const job = this.first
-    if (job === undefined) return undefined
-    this.first = job.nextReady
-    if (this.first === undefined) this.#last = undefined
-    job.nextReady = undefined
-    this.length--
-    return job
-  }
-
-  clear(): void {
-    this.timer?.cancel()
-    this.timer = undefined
-    while (this.shift() !== undefined);
-  }
-}
-
 /** What outlives an assignment of a partition. */
 export class PartitionPast {
   readonly lanes: Lanes<Job> = new Lanes()
@@ -246,7 +215,7 @@ export class PartitionWork implements TopicPartition {
   /** Milliseconds that its records wait before their turn can come (`delays.ts`). */
   readonly delay: number
   /** Those that wait, in order. */
-  readonly delayed: DelayedJobs = new DelayedJobs()
+  readonly delayed: DelayedJobs<Job> = new DelayedJobs<Job>()
   readonly past: PartitionPast
   readonly tracker: OffsetTracker<Job> = new OffsetTracker<Job>()
   readonly abortable: Abortable = new Set()

@@ -1,4 +1,4 @@
-import { longestTimeout, type AnyOperation } from '../contract/operation.ts'
+import { longestTimeout, problemOfOperation, type AnyOperation } from '../contract/operation.ts'
 import { OptionsError } from '../errors.ts'
 import { unknownOptions } from '../given.ts'
 import type { HandledTopic, Handling, HandleOptions } from './dispatch.ts'
@@ -71,8 +71,9 @@ export class Registry {
   add(operation: AnyOperation, handler: AnyHandler, options: HandleOptions): void {
     const problems = unknownOptions('replier.handle', options, known)
     const { replyTo, handlerTimeout, leaveBehind, beforeFinish, use = [], useRecords = [] } = options
-    if (typeof operation?.name !== 'string' || typeof operation.topic !== 'string') {
-      problems.push('the operation must come from defineOperation')
+    const unfit = problemOfOperation(operation)
+    if (unfit !== undefined) {
+      problems.push(unfit)
     } else if (this.#topics.get(operation.topic)?.has(operation.name)) {
       problems.push(`operation ${operation.name} on topic ${operation.topic} has a handler already`)
     }

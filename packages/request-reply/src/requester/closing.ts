@@ -33,7 +33,6 @@ export interface ClosingOptions {
 export class Closing {
   readonly #options: ClosingOptions
   #closed: Promise<void> | undefined
-  #drained = false
 
   constructor(options: ClosingOptions) {
     this.#options = options
@@ -41,11 +40,6 @@ export class Closing {
 
   get begun(): boolean {
     return this.#closed !== undefined
-  }
-
-  /** What was asked before `close()` is not accepted any more either. */
-  get drained(): boolean {
-    return this.#drained
   }
 
   error(): MilenaError {
@@ -71,7 +65,7 @@ export class Closing {
   async #close(timeout: number): Promise<void> {
     const { preparing, pending, oneWay, receiving, opened } = this.#options
     const left = await this.#drain(timeout)
-    this.#drained = true
+    // What was asked before `close()` and still waits is not accepted any more either.
     preparing.close(() => this.error())
     pending.close()
     oneWay.close()

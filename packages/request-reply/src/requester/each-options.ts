@@ -74,9 +74,13 @@ export function readEachOptions(
   return { concurrency, signal, common, requestOptions: requestOptions as EachSettings['requestOptions'] }
 }
 
+/** The options of one request, and what is to be called when it has ended. */
+export interface ItemOptions {
+  readonly options: RequestOptions
+  readonly unlisten: () => void
+}
+
 /**
- * The options of one request.
- *
  * @param stop cancels it with all the others
  * @throws OptionsError of what `requestOptions` gives, and whatever it throws itself
  */
@@ -85,21 +89,22 @@ export function optionsOf(
   item: unknown,
   index: number,
   stop: AbortSignal,
-): RequestOptions {
+): ItemOptions {
   const own: unknown = requestOptions?.(item, index)
-  if (own === undefined || own === null) return { ...common, signal: stop }
+  if (own === undefined || own === null) return { options: { ...common, signal: stop }, unlisten: nothing }
   if (typeof own !== 'object' || isThenable(own))
     throw new OptionsError('requestEach', [
       `requestOptions must return options, not ${isThenable(own) ? 'a promise' : classOf(own)}`,
     ])
   const given: RequestOptions = own
-  const options = { ...common, ...given, signal: either(stop, given.signal) }
+  const { signal, unlisten } = either(stop, given.signal)
+  const options = { ...common, ...given, signal }
   // What is not said of one item is as for all of them.
   options.timeout ??= common.timeout
   options.deadline ??= common.deadline
   options.replyTopic ??= common.replyTopic
   options.headers = beside(common.headers, given.headers)
-  return options
+  return { options, unlisten }
 }
 
 /** Of a name that both have, the item's counts. */
@@ -110,18 +115,33 @@ function beside(common: HeaderInput | undefined, own: HeaderInput | undefined): 
 }
 
 /** @throws OptionsError */
-function either(stop: AbortSignal, own: AbortSignal | undefined): AbortSignal {
-  if (own === undefined) return stop
+function either(
+  stop: AbortSignal,
+  own: AbortSignal | undefined,
+): { readonly signal: AbortSignal; readonly unlisten: () => void } {
+  if (own === undefined) return { signal: stop, unlisten: nothing }
   const problem = problemOfSignal(own)
   if (problem !== undefined) throw new OptionsError('requestEach', [`requestOptions: signal ${problem}`])
   const isNodes: boolean = own instanceof AbortSignal
-  if (isNodes) return AbortSignal.any([stop, own])
+  if (isNodes) return { signal: AbortSignal.any([stop, own]), unlisten: nothing }
   // One of another library's, or of another realm.
   const abort = new AbortController()
-  own.addEventListener('abort', () => abort.abort(own.reason), { once: true })
-  if (own.aborted) abort.abort(own.reason)
-  return AbortSignal.any([stop, abort.signal])
+  const onAbort = (): void => abort.abort(own.reason)
+  own.addEventListener('abort', onAbort, { once: true })
+  if (own.aborted) onAbort()
+  return {
+    signal: AbortSignal.any([stop, abort.signal]),
+    unlisten: () => {
+      try {
+        own.removeEventListener('abort', onAbort)
+      } catch {
+        // Then it goes on listening, to no purpose.
+      }
+    },
+  }
 }
+
+function nothing(): void {}
 
 function isThenable(value: unknown): boolean {
   return typeof (value as { readonly then?: unknown }).then === 'function'

@@ -8,7 +8,7 @@
  * and when there is room, so that an endless source takes no more memory than its beginning.
  */
 import { MilenaError } from '../errors.ts'
-import { optionsOf, type EachSettings } from './each-options.ts'
+import { optionsOf, type EachSettings, type ItemOptions } from './each-options.ts'
 import type { Source } from './each-source.ts'
 import type { Turns, Waiter } from './each-turns.ts'
 import type { Reply, RequestOptions } from './reply.ts'
@@ -172,14 +172,14 @@ export class Each implements EachResults<unknown, unknown>, Waiter {
   /** Resolves when its request was accepted, or refused for good. */
   async #begin(index: number, item: unknown): Promise<void> {
     const stop = this.#stops[index % this.#stops.length]!.signal
-    const options = optionsOf(this.#settings, item, index, stop)
+    const its = optionsOf(this.#settings, item, index, stop)
     const { turns } = this.#host
     for (;;) {
       // oxlint-disable no-await-in-loop -- others fill the requester
       while (!this.#isOver() && !turns.hasRoom(this)) await this.#room()
-      if (this.#isOver()) return
+      if (this.#isOver()) return its.unlisten()
       const { rooms } = turns
-      const told = this.#request(index, item, options)
+      const told = this.#request(index, item, its)
       const became = told instanceof Promise ? await told : told
       if (became === 'no room') {
         if (turns.rooms === rooms) await this.#room()
@@ -193,7 +193,7 @@ export class Each implements EachResults<unknown, unknown>, Waiter {
     }
   }
 
-  #request(index: number, item: unknown, options: RequestOptions): Became | Promise<Became> {
+  #request(index: number, item: unknown, { options, unlisten }: ItemOptions): Became | Promise<Became> {
     let accepted = false
     let tell: ((became: Became) => void) | undefined
     this.#inFlight++
@@ -202,10 +202,14 @@ export class Each implements EachResults<unknown, unknown>, Waiter {
       tell?.('accepted')
     })
     reply.then(
-      (given) => this.#settle({ index, item, reply: given }),
+      (given) => {
+        unlisten()
+        this.#settle({ index, item, reply: given })
+      },
       (error: unknown) => {
         // What is none of ours is a fault of the library's: nobody can tell what it says of the next one.
         if (!(error instanceof MilenaError)) {
+          unlisten()
           this.#inFlight--
           this.#end({ error })
           this.#hand()
@@ -216,6 +220,7 @@ export class Each implements EachResults<unknown, unknown>, Waiter {
           this.#hand()
           return tell?.('no room')
         }
+        unlisten()
         this.#settle({ index, item, error })
         if (final.has(error.code)) this.#end({ error })
         tell?.('refused')

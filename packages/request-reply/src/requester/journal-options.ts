@@ -2,7 +2,7 @@
 import type { AnyOperation, Operation } from '../contract/operation.ts'
 import { unknownOptions } from '../given.ts'
 import type { JournalStore, TakeOver } from '../journal/journal.ts'
-import { classOf, foreign, said } from '../words.ts'
+import { classOf, foreign, said, saidWord } from '../words.ts'
 import type { Recovered } from './recovered.ts'
 
 export interface RequesterJournalOptions {
@@ -78,7 +78,7 @@ export function readJournalOptions(
   if (beforeFinish !== undefined && typeof beforeFinish !== 'function')
     problems.push(`journal.beforeFinish must be a function, not ${classOf(beforeFinish)}`)
   if (takeOver !== 'refuse' && takeOver !== 'fence')
-    problems.push(`journal.takeOver must be 'refuse' or 'fence', not ${classOf(takeOver)}`)
+    problems.push(`journal.takeOver must be 'refuse' or 'fence', not ${saidWord(takeOver)}`)
   if (!(Number.isFinite(keepUnknown) && keepUnknown >= 0))
     problems.push(`journal.keepUnknown must be a number of milliseconds, 0 or more, not ${said(keepUnknown)}`)
   const byName = new Map<string, AnyOperation>()

@@ -52,7 +52,6 @@ export class OpenRequester implements AsyncDisposable {
 
   // Two functions for all requests, where each could have its own: that would be two objects for every request.
   readonly #accept = (pending: PendingReply): Promise<Reply<unknown>> => {
-    if (this.#parts.closing.drained) throw this.#parts.closing.error()
     if (this.#parts.journaling?.taken !== undefined) throw this.#parts.journaling.taken
     return this.#parts.acceptance.accept(pending, undefined, this.#send)
   }
@@ -111,16 +110,7 @@ export class OpenRequester implements AsyncDisposable {
     options?: SendOptions,
   ): Promise<RecordPosition> {
     const operation = untyped(typed)
-    return this.#prepare(
-      operation,
-      value,
-      options,
-      (pending) => {
-        if (this.#parts.closing.drained) throw this.#parts.closing.error()
-        return this.#parts.oneWay.send(pending)
-      },
-      true,
-    )
+    return this.#prepare(operation, value, options, (pending) => this.#parts.oneWay.send(pending), true)
   }
 
   requestEach<RequestInput, RequestOutput, ReplyInput, ReplyOutput, Item extends RequestInput>(

@@ -12,7 +12,7 @@ import type { HeaderInput, MessageHeaders } from '../wire/headers.ts'
 import type { WireProfile } from '../wire/profile.ts'
 import { springProfile } from '../wire/spring.ts'
 import { problemOfLogger, type Logger } from '../warnings.ts'
-import { classOf, foreign, said, wordsOf } from '../words.ts'
+import { classOf, foreign, said, saidWord, wordsOf } from '../words.ts'
 import { readJournalOptions, type JournalSettings, type RequesterJournalOptions } from './journal-options.ts'
 import type { LateReply } from './reply.ts'
 
@@ -154,7 +154,7 @@ export function readRequesterOptions(options: RequesterOptions): RequesterSettin
   if (!isDrainTimeout(settings.drainTimeout))
     problems.push(`drainTimeout ${drainTimeoutIs}, not ${said(settings.drainTimeout)}`)
   if (!['refuse', 'wait'].includes(settings.whileNotReceiving)) {
-    problems.push(`whileNotReceiving must be 'refuse' or 'wait', not ${said(settings.whileNotReceiving)}`)
+    problems.push(`whileNotReceiving must be 'refuse' or 'wait', not ${saidWord(settings.whileNotReceiving)}`)
   }
   if (settings.resumeFrom !== undefined && !Array.isArray(settings.resumeFrom)) {
     problems.push(`resumeFrom must be a list of positions, not ${said(settings.resumeFrom)}`)

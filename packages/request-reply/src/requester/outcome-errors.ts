@@ -1,6 +1,7 @@
 /** How a request ends without a reply, as the error that its caller gets. */
 import type { AnyOperation } from '../contract/operation.ts'
-import { MilenaError, TimeoutError, TransportError, type ErrorDetails, type SentState } from '../errors.ts'
+import type { SentState } from '../error-facts.ts'
+import { MilenaError, TimeoutError, TransportError, type ErrorDetails } from '../errors.ts'
 import { isReplyTopicByDefault } from '../wire/reply-topics.ts'
 import { wordsOf } from '../words.ts'
 import { factsOf, type PendingReply } from './pending.ts'
@@ -48,7 +49,8 @@ export function timedOut(pending: PendingReply, replyTopic: string, why: string 
       () =>
         new TransportError(
           'MILENA_NOT_SENT',
-          `operation ${operation.name}: it did not leave this process within its ${timeout} ms and was taken back`,
+          `operation ${operation.name}: it did not leave this process within its ${timeout} ms and was taken back` +
+            (why === undefined ? '' : `; ${why}`),
           details,
         ),
     )
@@ -57,7 +59,7 @@ export function timedOut(pending: PendingReply, replyTopic: string, why: string 
   const byDefault = isReplyTopicByDefault(replyTopic, operation.topic) ? '' : ' (by default they do not)'
   const look =
     why ??
-    `look whether a replier of topic ${operation.topic} is running, whether its group keeps up (its lag), ` +
+    `look whether a replier of topic ${operation.topic} is running, whether its group keeps up (its lag) and its handler ends in time, ` +
       `whether its replyTopics allow ${replyTopic}${byDefault} and its rights let it write there, ` +
       `and whether the clocks of both sides agree`
   return withoutStack(() => new TimeoutError(operation.name, timeout, details, doubt + look))

@@ -16,6 +16,7 @@ import { decodePayload, validatePayload } from '../contract/coding.ts'
 import { problemOfOperation, untyped, type AnyOperation, type Operation } from '../contract/operation.ts'
 import { correlationKey, outcomeQueryOf, type OutcomeAnswer } from '../contract/outcome-query.ts'
 import type { StoredOutcome } from '../contract/stored-outcome.ts'
+import type { ErrorCode } from '../error-facts.ts'
 import {
   MilenaError,
   OptionsError,
@@ -23,7 +24,6 @@ import {
   remoteCodes,
   remoteFacts,
   ValidationError,
-  type ErrorCode,
 } from '../errors.ts'
 import type { Clock } from '../clock.ts'
 import { MessageHeaders } from '../wire/headers.ts'

@@ -9,6 +9,7 @@
 import type { Clock, ScheduledTimer } from '../clock.ts'
 import type { AnyOperation } from '../contract/operation.ts'
 import { MilenaError, OptionsError } from '../errors.ts'
+import type { CompleteReplyRouting } from '../routing/open-routing.ts'
 import type { ReplyRoutes, ReplyTopicName } from '../routing/reply-routes.ts'
 import type { Trouble, UnreadableRange } from '../transport/transport.ts'
 import { stoppingOf } from '../transport/troubles.ts'
@@ -67,8 +68,7 @@ export class Receiving {
 
   /** Whether replies can be received in none of them. */
   get isShut(): boolean {
-    for (const routing of this.#routes!.all) if (routing.troubles().length === 0) return false
-    return true
+    return this.#routes!.all.every((routing) => stoppingOf(routing.troubles()).length > 0)
   }
 
   /** Whether the reply to this request can be received. */
@@ -156,8 +156,10 @@ export class Receiving {
 
   /** Resolves when what had come by now was handed over, after a bounded time at the latest. */
   catchUp(): Promise<void> {
-    if (this.isShut) return Promise.resolve()
-    this.#catchingUp ??= this.#catchUp()
+    // One that is in any trouble does not hold up the others.
+    const open = this.#routes!.all.filter((routing) => routing.troubles().length === 0)
+    if (open.length === 0) return Promise.resolve()
+    this.#catchingUp ??= this.#catchUp(open)
     return this.#catchingUp
   }
 
@@ -167,11 +169,9 @@ export class Receiving {
     this.#wake()
   }
 
-  async #catchUp(): Promise<void> {
+  async #catchUp(open: readonly CompleteReplyRouting[]): Promise<void> {
     await new Promise<void>((resolve) => {
       this.#timer = this.#options.clock.schedule(catchUpLimit, resolve)
-      // One that cannot receive now does not hold up the others.
-      const open = this.#routes!.all.filter((routing) => routing.troubles().length === 0)
       void Promise.allSettled(open.map(async (routing) => routing.caughtUp())).then(() => resolve())
     })
     this.#timer?.cancel()

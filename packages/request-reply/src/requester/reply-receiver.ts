@@ -233,7 +233,7 @@ export class ReplyReceiver {
       counters.contradicting++
       this.#options.onContradiction(this.#stray(record).correlationId!, first.position, positionOf(record))
     }
-    if (!isEnd) this.#options.strays.second(record.topic)
+    if (!isEnd) this.#options.strays.second(first.position, record)
     if (replyDuplicate.hasSubscribers) replyDuplicate.publish(this.#stray(record))
   }
 

@@ -1,14 +1,14 @@
 /** What replies that nobody waits for say of how the other side is set up: told, once and then counted. */
 import type { Clock } from '../clock.ts'
-import type { IncomingRecord } from '../transport/transport.ts'
+import { keyOf } from '../transport/partition-key.ts'
+import type { IncomingRecord, RecordPosition } from '../transport/transport.ts'
 import type { Warnings } from '../warnings.ts'
 import type { ReplyAddress } from '../wire/profile.ts'
 
 /** So many in a row that match nothing, while requests of this instance stay without a reply, are no coincidence. */
 const mostInARow = 5
-/** So many second replies, one to every other request at least: a redelivery makes a few. */
-const mostSeconds = 10
-const window = 100
+/** So many redeliveries in turn, each with a second reply to every other request at least, are no accident. */
+const mostInTurn = 10
 
 export interface StraysOptions {
   readonly clock: Clock
@@ -25,9 +25,12 @@ export class Strays {
   #timedOutBefore = 0
   #lastAt = -Infinity
   #last = ''
-  /** Of its own requests, second ones too. */
+  /** Of its own requests since the redelivery began, second ones too. */
   #replies = 0
   #seconds = 0
+  /** By reply partition, where the first second reply of the redelivery stands. */
+  readonly #marks = new Map<string, number>()
+  #inTurn = 1
 
   constructor(options: StraysOptions) {
     this.#options = options
@@ -36,20 +39,32 @@ export class Strays {
   /** A reply to a request of this instance. */
   own(): void {
     this.#inARow = 0
-    if (++this.#replies < window) return
-    this.#replies = 0
-    this.#seconds = 0
+    this.#replies++
   }
 
-  /** Another reply to a request that has one. */
-  second(topic: string): void {
-    if (++this.#seconds < mostSeconds || this.#seconds < this.#replies / 3) return
+  /**
+   * Another reply to a request that has one. What a replier had in hand when it died is answered again, all of it and
+   * once: each of these was answered for the first time before the first second reply came. Only when a request has one
+   * that was answered since, something else has made it.
+   */
+  second(first: RecordPosition, again: RecordPosition): void {
+    this.#seconds++
+    const place = keyOf(again)
+    const mark = this.#marks.get(place)
+    if (mark === undefined) this.#marks.set(place, again.offset)
+    else if (first.offset > mark && keyOf(first) === place) {
+      this.#inTurn = this.#seconds < this.#replies / 3 ? 1 : this.#inTurn + 1
+      this.#replies = 0
+      this.#seconds = 0
+      this.#marks.clear()
+      this.#marks.set(place, again.offset)
+    }
+    if (this.#inTurn < mostInTurn) return
+    this.#inTurn = 1
     this.#options.warnings.tell(
       'most requests are answered twice: does a second group handle their topic, or does a replier fail to commit?',
-      { replyTopic: topic, seconds: this.#seconds, replies: this.#replies },
+      { replyTopic: again.topic },
     )
-    this.#replies = 0
-    this.#seconds = 0
   }
 
   /** @param readable whether it has a correlation id as the wire profile writes one */

@@ -1,4 +1,4 @@
-import type { Effect } from '../errors.ts'
+import type { Effect } from '../error-facts.ts'
 import { foreign, wordsOf } from '../words.ts'
 import type { StepFailure } from './status.ts'
 

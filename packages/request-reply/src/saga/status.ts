@@ -6,7 +6,7 @@
  *        └─ a step failed, or its outcome is unknown ─▶ compensating ─▶ compensated
  *                                                        (without end; visible as stuck)
  */
-import type { Effect } from '../errors.ts'
+import type { Effect } from '../error-facts.ts'
 
 export type SagaState = 'running' | 'completed' | 'compensating' | 'compensated'
 

@@ -1,4 +1,5 @@
-import { OptionsError, type Effect } from '../errors.ts'
+import type { Effect } from '../error-facts.ts'
+import { OptionsError } from '../errors.ts'
 import { unknownOptions } from '../given.ts'
 
 export interface StepErrorOptions extends ErrorOptions {

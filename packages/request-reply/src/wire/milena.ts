@@ -2,7 +2,7 @@
  * Milena's own headers: plain text, ignored by everybody else. `docs/headers.md` lists them with their bounds.
  */
 import { isUtf8 } from 'node:buffer'
-import type { Effect } from '../errors.ts'
+import type { Effect } from '../error-facts.ts'
 import { foreign } from '../words.ts'
 import { isSame, lastHeader, type RawHeader } from './headers.ts'
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { AnyBroker } from '../../src/transport/kafka/cluster/any-broker.ts'
-import type { BrokerAddress, BrokerConnection } from '../../src/transport/kafka/cluster/connection.ts'
-import type { BrokerPool } from '../../src/transport/kafka/cluster/connections.ts'
+import type { BrokerAddress, BrokerConnection } from '../../src/transport/kafka/connection/connection.ts'
+import type { BrokerPool } from '../../src/transport/kafka/connection/connections.ts'
 
 const brokers = ['hung', 'well', 'other'].map((host) => ({ host, port: 9092 }))
 

@@ -16,14 +16,12 @@ for (const { api, request, theirs, answer, read, seen } of apiCases) {
   for (const version of versionsOf(api)) {
     const other = theirApi(api, version)
     const name = `${api.name} ${version}`
-    test(
-      `${name}: a request has the bytes of another encoder`,
-      { skip: other === undefined && 'it has none' },
-      () => {
-        const { buffer } = other!.createRequest(...theirs(version))
+    if (other !== undefined) {
+      test(`${name}: a request has the bytes of another encoder`, () => {
+        const { buffer } = other.createRequest(...theirs(version))
         assert.deepEqual(requestBytes(api, request, version), buffer)
-      },
-    )
+      })
+    }
 
     test(`${name}: an answer is read to its end, as another decoder reads it`, () => {
       const bytes = answerBytes(api, version, answer)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { BrokerPool } from '../../src/transport/kafka/cluster/connections.ts'
+import type { BrokerPool } from '../../src/transport/kafka/connection/connections.ts'
 import { NO_TOPIC_ID } from '../../src/transport/kafka/protocol/primitive-types.ts'
 import {
   fetchApi,

@@ -6,7 +6,7 @@ import { describe, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { selfSigned } from '../../../../test/support/self-signed.ts'
 import type { MilenaError } from '../../src/errors.ts'
-import { NetworkFailure } from '../../src/transport/kafka/cluster/verdicts.ts'
+import { NetworkFailure } from '../../src/transport/kafka/connection/verdicts.ts'
 import type { KafkaOptions } from '../../src/transport/kafka/options.ts'
 import {
   API_VERSIONS,

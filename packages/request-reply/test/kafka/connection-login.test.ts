@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { createHash, createHmac, pbkdf2Sync } from 'node:crypto'
 import { describe, test } from 'node:test'
-import { Refusal } from '../../src/transport/kafka/cluster/verdicts.ts'
-import { Scram } from '../../src/transport/kafka/cluster/scram.ts'
+import { queryObjects } from 'node:v8'
+import { Refusal } from '../../src/transport/kafka/connection/verdicts.ts'
+import { Scram } from '../../src/transport/kafka/connection/scram.ts'
 import {
   AUTHENTICATE,
   ECHO,
@@ -163,6 +164,28 @@ describe('a login that the broker lets last for so long', () => {
       assert.equal(broker.connections, 1)
       assert.equal(said[0], 'login')
     })
+  })
+})
+
+test('a renewed login leaves nothing behind, however often that is', async () => {
+  let logins = 0
+  await using broker = await startLoginBroker(() => {
+    logins++
+    return { lifetime: 1 }
+  })
+  const sasl = { mechanism: 'PLAIN', username: 'u', password: 'p' } as const
+  await withPool(broker, { sasl }, async (pool, address) => {
+    const connection = await pool.get(address)
+    const renew = async (times: number): Promise<number> => {
+      for (let n = 0; n < times;) {
+        const before = logins
+        await connection.ask(echo, Buffer.from('x'))
+        n += logins - before
+      }
+      return queryObjects(Promise, { format: 'count' })
+    }
+    const before = await renew(10)
+    assert.ok((await renew(200)) - before < 100, 'promises of former logins are kept')
   })
 })
 

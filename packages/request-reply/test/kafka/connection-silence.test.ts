@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, test, type TestContext } from 'node:test'
-import { NetworkFailure } from '../../src/transport/kafka/cluster/verdicts.ts'
+import { NetworkFailure } from '../../src/transport/kafka/connection/verdicts.ts'
 import { API_VERSIONS, ECHO, echo, echoed, offer, startScriptedBroker, withPool } from './scripted-broker.ts'
 import { until } from './until.ts'
 

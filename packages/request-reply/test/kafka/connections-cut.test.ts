@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 import { setImmediate } from 'node:timers/promises'
 import { after, before, test } from 'node:test'
-import { Connections } from '../../src/transport/kafka/cluster/connections.ts'
+import { Connections } from '../../src/transport/kafka/connection/connections.ts'
 import { resolveKafkaOptions } from '../../src/transport/kafka/options.ts'
 
 /** Accepts connections and says nothing, as a hung broker does. */

@@ -133,6 +133,50 @@ describe('commits', () => {
     assert.equal(scene.requests.length, 0)
   })
 
+  test('of a holding that ended while they waited are not sent, though nobody has said so', async () => {
+    const scene = new Scene()
+    scene.identity = undefined
+    const [kept, lost] = [holding(0), holding(1)]
+    const keeps = scene.commits.commit([[kept, { offset: 5 }]])
+    const loses = assert.rejects(scene.commits.commit([[lost, { offset: 6 }]]), fenced)
+    lost.held = false
+    scene.identity = { memberId: 'm', generation: 2 }
+    scene.commits.drive()
+    assert.deepEqual(scene.requests[0]!.offsets, [{ topic: 't', partition: 0, offset: 5 }])
+    await loses
+    scene.requests[0]!.answer(0)
+    await keeps
+  })
+
+  test('that are all refused so ask nothing of the coordinator', async () => {
+    const scene = new Scene()
+    scene.identity = undefined
+    const lost = holding(0)
+    const loses = assert.rejects(scene.commits.commit([[lost, { offset: 6 }]]), fenced)
+    lost.held = false
+    scene.identity = { memberId: 'm', generation: 2 }
+    scene.commits.drive()
+    assert.deepEqual(scene.requests, [])
+    await loses
+  })
+
+  for (const code of [REBALANCE, ILLEGAL_GENERATION, UNKNOWN_MEMBER]) {
+    test(`of a holding that ended meanwhile end with the answer ${code}: it says nothing of who this member is now`, async () => {
+      const scene = new Scene()
+      const lost = holding(0)
+      const loses = assert.rejects(scene.commits.commit([[lost, { offset: 6 }]]), fenced)
+      lost.held = false
+      scene.requests[0]!.answer(code)
+      await loses
+      assert.equal(scene.doubts, 0)
+      // Nothing is left that the next one would have to wait for.
+      const next = scene.commits.commit([[holding(1), { offset: 1 }]])
+      assert.equal(scene.requests.length, 2)
+      scene.requests[1]!.answer(0)
+      await next
+    })
+  }
+
   test('settle one by one: what is refused for good does not take the others with it', async () => {
     const scene = new Scene()
     const busy = scene.commits.commit([[holding(9), { offset: 1 }]])

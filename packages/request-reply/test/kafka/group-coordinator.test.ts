@@ -1,8 +1,8 @@
 /** The requests to a group's coordinator: what one connection learns of it counts for all four. */
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
-import type { BrokerConnection } from '../../src/transport/kafka/cluster/connection.ts'
-import type { Connections } from '../../src/transport/kafka/cluster/connections.ts'
+import { describe, mock, test } from 'node:test'
+import type { BrokerConnection } from '../../src/transport/kafka/connection/connection.ts'
+import type { Connections } from '../../src/transport/kafka/connection/connections.ts'
 import type { Metadata } from '../../src/transport/kafka/cluster/metadata.ts'
 import { GroupCoordinator } from '../../src/transport/kafka/group/coordinator-requests.ts'
 import { whileAlive } from '../../src/transport/kafka/group/heartbeats.ts'
@@ -12,7 +12,7 @@ const me = { memberId: 'm', generation: 1 }
 const at = { topic: 't', partition: 0, offset: 1 }
 
 /** A coordinator that answers nothing, unless the test says so; a connection that is cut rejects what waits on it. */
-function setUp() {
+function setUp(timings = { sessionTimeout: 10_000, rebalanceTimeout: 10_000 }) {
   const waiting = new Map<string, PromiseWithResolvers<unknown>>()
   const sent: string[] = []
   let found = 0
@@ -31,8 +31,10 @@ function setUp() {
         return answer.promise
       },
     }) as unknown as BrokerConnection
+  const silences: number[] = []
   const connections = {
-    open: () => {
+    open: (silence: number) => {
+      silences.push(silence)
       const cuts = new Set<() => void>()
       return {
         get: () => Promise.resolve(connection(cuts)),
@@ -51,13 +53,12 @@ function setUp() {
   const coordinator = new GroupCoordinator(connections, metadata, {
     groupId: 'g',
     instanceId: null,
-    sessionTimeout: 10_000,
-    rebalanceTimeout: 10_000,
+    ...timings,
   })
   const has = async (...names: string[]): Promise<void> => {
     while (!names.every((name) => waiting.has(name))) await new Promise(setImmediate)
   }
-  return { coordinator, waiting, sent, has, found: () => found }
+  return { coordinator, waiting, sent, has, silences, found: () => found }
 }
 
 describe('a group’s coordinator', () => {
@@ -98,6 +99,13 @@ describe('a group’s coordinator', () => {
     assert.ok(!sent.includes('JoinGroup'))
   })
 
+  test('that holds a heartbeat back while its replicas take a write is not taken for one that hangs', () => {
+    const { silences } = setUp({ sessionTimeout: 15_000, rebalanceTimeout: 15_000 })
+    const [beats] = silences
+    // Apache Kafka's `offsets.commit.timeout.ms`; and two lost heartbeats lose no session.
+    assert.ok(beats! > 5_000 && 2 * beats! < 15_000, `${beats} ms`)
+  })
+
   test('of which a JoinGroup is abandoned keeps everything else', async () => {
     const { coordinator, waiting, has } = setUp()
     const joining = coordinator.join('m', 'p', Buffer.alloc(0), 'r')
@@ -118,6 +126,7 @@ describe('waiting while alive', () => {
     const asked: number[] = []
     const died = Promise.withResolvers<never>()
     const waiting = whileAlive(died.promise, 1, {
+      joinsAgain: false,
       beat: () => {
         asked.push(performance.now())
         const code = codes.shift()
@@ -130,5 +139,84 @@ describe('waiting while alive', () => {
     await assert.rejects(waiting, /abandoned/)
     assert.equal(known.length, 2, 'a member that it does not know is alive, and not known')
     for (const [index, time] of known.entries()) assert.ok(time <= asked[index]!)
+  })
+
+  test('a member whose generation is over twice while JoinGroup waits has lost the answer', async () => {
+    for (const joinsAgain of [true, false]) {
+      const codes = [27, 22, 27, 22, 22, 27]
+      const beats: number[] = []
+      const waiting = Promise.withResolvers<string>()
+      const answer = whileAlive(waiting.promise, 1, {
+        joinsAgain,
+        beat: () => {
+          const code = codes[beats.length] ?? 27
+          beats.push(code)
+          if (beats.length > codes.length) waiting.resolve('answered')
+          return Promise.resolve(code)
+        },
+        known: () => undefined,
+        long: () => assert.fail('it did not take long'),
+        dead: () => waiting.reject(new Error(`abandoned after ${beats.join(', ')}`)),
+      })
+      // Who is new in the group has no generation yet, and is told so all the while.
+      if (joinsAgain) await assert.rejects(answer, { message: 'abandoned after 27, 22, 27, 22, 22' })
+      else assert.equal(await answer, 'answered')
+    }
+  })
+
+  test('tells once that others are waited for long, and only when the coordinator answers', async () => {
+    const now = performance.now.bind(performance)
+    let ahead = 0
+    mock.method(performance, 'now', () => now() + ahead)
+    const told: number[] = []
+    const waiting = Promise.withResolvers<string>()
+    const [hung, answers, more] = [1, 2, 3].map(() => Promise.withResolvers<number>())
+    const beats = [hung!, answers!, more!]
+    const asked: number[] = []
+    const begun = async (count: number): Promise<void> => {
+      while (asked.length < count) await new Promise(setImmediate)
+    }
+    const answer = whileAlive(waiting.promise, 1, {
+      joinsAgain: false,
+      beat: () => (beats[asked.push(1) - 1] ?? more!).promise,
+      known: () => undefined,
+      long: (waited) => told.push(waited),
+      dead: () => undefined,
+    })
+    ahead = 10_000
+    await begun(1)
+    hung!.reject(new Error('silent'))
+    await begun(2)
+    assert.deepEqual(told, [])
+    answers!.resolve(27)
+    await begun(3)
+    assert.deepEqual(told, [5_000])
+    more!.resolve(27)
+    await begun(4)
+    waiting.resolve('joined')
+    await answer
+    assert.deepEqual(told, [5_000])
+    mock.restoreAll()
+  })
+
+  test('a heartbeat that fails after the answer has come says nothing of what is asked since', async () => {
+    const beat = Promise.withResolvers<never>()
+    const begun = Promise.withResolvers<void>()
+    const waiting = Promise.withResolvers<string>()
+    const answer = whileAlive(waiting.promise, 1, {
+      joinsAgain: false,
+      beat: () => {
+        begun.resolve()
+        return beat.promise
+      },
+      known: () => assert.fail('it was not answered'),
+      long: () => assert.fail('it did not take long'),
+      dead: () => assert.fail('the next JoinGroup was abandoned'),
+    })
+    await begun.promise
+    waiting.resolve('joined')
+    assert.equal(await answer, 'joined')
+    beat.reject(new Error('silent'))
+    await new Promise(setImmediate)
   })
 })

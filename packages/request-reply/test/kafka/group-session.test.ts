@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, describe, mock, test } from 'node:test'
 import { startEmbeddedKafka } from '@milena/embedded-kafka'
+import { GroupCoordinator, type Identity } from '../../src/transport/kafka/group/coordinator-requests.ts'
 import { Session } from '../../src/transport/kafka/group/session.ts'
 import { openKafka } from '../../src/transport/kafka/kafka-transport.ts'
 import type { Transport } from '../../src/transport/transport.ts'
@@ -94,4 +95,61 @@ test('a member that cannot reach its coordinator lets go when its session is ove
   mended = true
   await Promise.all([a.holds(1), b.holds(1)])
   assert.deepEqual(membership.troubles(), [])
+})
+
+/** What a member that holds everything asks, from when another one comes, if its session ends while it waits for `late`. */
+async function askedWhenOverDuring(late: 'join' | 'sync'): Promise<{ asked: string[]; holds: number[] }> {
+  const broker = await startEmbeddedKafka({ topics: [`${topic}:2`] })
+  open.push(() => broker.close())
+  const conditions = new Conditions()
+  const logs = ['a', 'b'].map((name) => new MemberLog(name, conditions)) as [MemberLog, MemberLog]
+  const [a, b] = logs
+  const asked: string[] = []
+  let first: GroupCoordinator | undefined
+  let isOver = false
+  // oxlint-disable-next-line typescript/unbound-method
+  const lasts = Session.prototype.lasts as (...args: unknown[]) => boolean
+  mock.method(Session.prototype, 'lasts', function (this: Session, ...args: unknown[]) {
+    return !isOver && lasts.apply(this, args)
+  })
+  for (const what of ['heartbeat', 'join', 'sync'] as const) {
+    const original = GroupCoordinator.prototype[what] as (...args: unknown[]) => Promise<unknown>
+    mock.method(
+      GroupCoordinator.prototype,
+      what,
+      async function (this: GroupCoordinator, ...args: unknown[]) {
+        first ??= this // oxlint-disable-line typescript/no-this-alias
+        if (this === first) asked.push(what === 'heartbeat' ? `as ${(args[0] as Identity).generation}` : what)
+        const answer = await original.apply(this, args)
+        if (this !== first || what !== late || b.held.size > 0 || a.held.size < 2) return answer
+        isOver = true
+        await conditions.until('a has let go of everything', () => a.held.size === 0)
+        isOver = false
+        asked.push('answered late')
+        return answer
+      },
+    )
+  }
+  for (const log of logs) {
+    const transport = await openKafka({ brokers: broker.brokers })
+    open.push(() => transport.close())
+    await transport.join(log.options({ groupId, topics: [topic] }))
+    if (log === a) await a.holds(2)
+  }
+  await conditions.until('both hold something', () => a.held.size > 0 && b.held.size > 0)
+  return { asked: asked.slice(asked.indexOf('answered late') + 1), holds: logs.map((log) => log.held.size) }
+}
+
+describe('a member whose session is over by its own clock', () => {
+  test('while JoinGroup is under way claims what it has lost no longer: it joins again', async () => {
+    const { asked, holds } = await askedWhenOverDuring('join')
+    assert.deepEqual(asked.filter((what) => !what.startsWith('as')).slice(0, 2), ['join', 'sync'])
+    assert.deepEqual(holds, [1, 1])
+  })
+
+  test('while SyncGroup is under way takes no assignment of the place that is lost: it joins again', async () => {
+    const { asked, holds } = await askedWhenOverDuring('sync')
+    assert.ok(!asked.slice(0, asked.indexOf('join')).includes('as -1'), `asked: ${asked.join(', ')}`)
+    assert.deepEqual(holds, [1, 1])
+  })
 })

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, mock, test, type TestContext } from 'node:test'
 import { startEmbeddedKafka, type EmbeddedKafka } from '@milena/embedded-kafka'
-import { Connections } from '../../src/transport/kafka/cluster/connections.ts'
+import { Connections } from '../../src/transport/kafka/connection/connections.ts'
 import { whileCoordinator } from '../../src/transport/kafka/cluster/coordinator.ts'
 import { Metadata, type Leader } from '../../src/transport/kafka/cluster/metadata.ts'
 import { resolveKafkaOptions } from '../../src/transport/kafka/options.ts'

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, mock, test } from 'node:test'
 import { startEmbeddedKafka, type EmbeddedKafka } from '@milena/embedded-kafka'
 import { createRecordsBatch, type MessageRecord } from '@platformatic/kafka'
-import { Connections } from '../../src/transport/kafka/cluster/connections.ts'
+import { Connections } from '../../src/transport/kafka/connection/connections.ts'
 import { Metadata } from '../../src/transport/kafka/cluster/metadata.ts'
 import { resolveKafkaOptions } from '../../src/transport/kafka/options.ts'
 import { LogReader } from '../../src/transport/kafka/reading/log-reader.ts'
@@ -49,7 +49,7 @@ function damaged(batch: Buffer): Buffer {
 }
 
 /** A partition that is paused: what is answered for it, the test says. */
-function open() {
+function open(of = topic) {
   const values: string[] = []
   const troubles: string[][] = []
   const errors: string[] = []
@@ -60,7 +60,7 @@ function open() {
     onRestart: ({ position }) => restarts.push(position),
     onError: ({ message }) => errors.push(message),
   })
-  const partition = reader.add({ topic, partition: 0 }, 0)
+  const partition = reader.add({ topic: of, partition: 0 }, 0)
   reader.pause(partition)
   return {
     reader,
@@ -148,14 +148,48 @@ describe('a reader of partitions', () => {
     assert.deepEqual([partition.position, partition.lastEpoch], [4, 3])
     // Its own term 2 goes on to offset 9: but what was read from 2 on was of term 3, which it does not have.
     reading.told({ diverging: { epoch: 2, endOffset: 9 } })
+    await until('reading goes on', () => reading.restarts.length === 1)
     assert.deepEqual([partition.position, partition.lastEpoch], [2, 2])
     assert.deepEqual(reading.restarts, [2])
     assert.match(reading.errors[0]!, /offsets 2 to 3 were read and not in the log any more/)
     // Asked again with that, it says that they part earlier.
     reading.told({ diverging: { epoch: 1, endOffset: 1 } })
+    await until('reading goes on', () => reading.restarts.length === 2)
     assert.deepEqual([partition.position, partition.lastEpoch, reading.restarts], [1, 1, [2, 1]])
     reading.answer(batchAt(1, 'B', 4))
     assert.deepEqual([partition.position, partition.lastEpoch], [2, 4])
+  })
+
+  test('takes a topic that was made anew for no log that was cut, or has expired, where fetches name topics', async () => {
+    const name = 'anew'
+    await writer.createTopic(name)
+    const unwatch = metadata.watch(name)
+    await metadata.refresh()
+    await using reading = open(name)
+    const { partition } = reading
+    reading.answer(Buffer.concat([batchAt(0, 'a'), batchAt(1, 'b')]))
+    const asked = mock.method(metadata, 'describeAt', () =>
+      Promise.resolve([{ errorCode: 0, id: 'another' }]),
+    )
+    try {
+      for (const answer of [{ diverging: { epoch: 0, endOffset: 1 } }, { errorCode: 1 }]) {
+        const before = asked.mock.callCount()
+        if ('errorCode' in answer) partition.lastEpoch = -1
+        reading.told(answer)
+        await until('its leader is asked', () => asked.mock.callCount() > before)
+        await until('it is fetched again', () => partition.notBefore < performance.now())
+        assert.deepEqual([partition.position, reading.restarts, reading.errors], [2, [], []])
+      }
+      broker.deleteTopic(name)
+      await writer.createTopic(name)
+      reading.told({ diverging: { epoch: 0, endOffset: 1 } })
+      await until('it begins anew', () => reading.restarts.length > 0)
+      assert.deepEqual([partition.position, reading.restarts, reading.errors.length], [0, [0], 1])
+      assert.match(reading.errors[0]!, /the topic was deleted and created again/)
+    } finally {
+      asked.mock.restore()
+      unwatch()
+    }
   })
 
   test('asks once more without a term when a log whose terms are not known refuses the position', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { mock, test } from 'node:test'
 import { startEmbeddedKafka } from '@milena/embedded-kafka'
-import { Connections } from '../../src/transport/kafka/cluster/connections.ts'
+import { Connections } from '../../src/transport/kafka/connection/connections.ts'
 import { Metadata } from '../../src/transport/kafka/cluster/metadata.ts'
 import { resolveKafkaOptions } from '../../src/transport/kafka/options.ts'
 import { metadataApi } from '../../src/transport/kafka/protocol/metadata.ts'

@@ -42,6 +42,7 @@ test('every problem of the Kafka options is told at once', () => {
         'tls',
       ]
       for (const name of names) assert.match(error.message, new RegExp(name))
+      assert.match(error.message, /none, gzip, snappy, lz4, zstd, not "brotli"/)
       assert.ok(error.problems.length >= names.length)
       return true
     },

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { startEmbeddedKafka } from '@milena/embedded-kafka'
-import { Connections } from '../../src/transport/kafka/cluster/connections.ts'
+import { Connections } from '../../src/transport/kafka/connection/connections.ts'
 import { Metadata } from '../../src/transport/kafka/cluster/metadata.ts'
-import { Pauses } from '../../src/transport/kafka/cluster/pauses.ts'
+import { Pauses } from '../../src/transport/kafka/waiting/pauses.ts'
 import { resolveKafkaOptions } from '../../src/transport/kafka/options.ts'
 
 describe('pauses between tries', () => {

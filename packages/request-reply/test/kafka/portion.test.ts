@@ -1,9 +1,9 @@
 /** How much goes at once after a broker was silent over what it was asked, or sent. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { BrokerPool } from '../../src/transport/kafka/cluster/connections.ts'
-import { Portion } from '../../src/transport/kafka/cluster/portion.ts'
-import { NetworkFailure } from '../../src/transport/kafka/cluster/verdicts.ts'
+import type { BrokerPool } from '../../src/transport/kafka/connection/connections.ts'
+import { Portion } from '../../src/transport/kafka/connection/portion.ts'
+import { NetworkFailure } from '../../src/transport/kafka/connection/verdicts.ts'
 import {
   BrokerFetcher,
   type FetchOwner,

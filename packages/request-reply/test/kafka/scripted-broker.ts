@@ -5,7 +5,7 @@ import {
   Connections,
   type BrokerAddress,
   type BrokerPool,
-} from '../../src/transport/kafka/cluster/connections.ts'
+} from '../../src/transport/kafka/connection/connections.ts'
 import type { Api } from '../../src/transport/kafka/protocol/api.ts'
 import { listen, type StubBroker } from './stub-brokers.ts'
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { startEmbeddedKafka, type EmbeddedKafka } from '@milena/embedded-kafka'
 import { MilenaError } from '../../src/errors.ts'
-import { Connections } from '../../src/transport/kafka/cluster/connections.ts'
+import { Connections } from '../../src/transport/kafka/connection/connections.ts'
 import { Metadata } from '../../src/transport/kafka/cluster/metadata.ts'
 import { resolveKafkaOptions } from '../../src/transport/kafka/options.ts'
 import { LogReader } from '../../src/transport/kafka/reading/log-reader.ts'
@@ -188,7 +188,9 @@ describe('a tail', () => {
 
   test('that is being opened ends when it is told to, whatever a broker does', async (context) => {
     await using silent = await startSilentBroker()
-    const hung = new Connections(resolveKafkaOptions({ brokers: [silent.address] }))
+    // Whoever waited for its answer would wait for as long.
+    const requestTimeout = 3_600_000
+    const hung = new Connections(resolveKafkaOptions({ brokers: [silent.address], requestTimeout }))
     const nothing = new Metadata(hung)
     context.after(async () => {
       await nothing.close()
@@ -199,9 +201,7 @@ describe('a tail', () => {
     const opening = openTail(hung, nothing, options, abort.signal)
     await until('it asks', () => silent.connections > 0)
     abort.abort()
-    const began = performance.now()
     await assert.rejects(opening, { code: 'MILENA_CLOSED' })
-    assert.ok(performance.now() - began < 5_000, 'it did not wait for the broker')
     await assert.rejects(openTail(hung, nothing, options, abort.signal), { code: 'MILENA_CLOSED' })
   })
 

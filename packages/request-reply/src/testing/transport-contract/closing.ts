@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { Collector, MemberLog } from '../collector.ts'
 import { numbers, sendAll, text, type Bench } from './bench.ts'
+import { joinsAlone } from './joining.ts'
 
 export function describeClosing(bench: Bench): void {
   const { describe, it } = bench
@@ -85,7 +86,7 @@ export function describeClosing(bench: Bench): void {
       const groupId = bench.freshName('group')
       const [a, b] = [new MemberLog('a'), new MemberLog('b')]
       // So long that only a clean leave can explain what follows.
-      const options = { groupId, topics: [topic], sessionTimeout: 300_000 }
+      const options = { groupId, topics: [topic], sessionTimeout: 300_000, rebalanceTimeout: 300_000 }
       await first.join(a.options(options))
       await second.join(b.options(options))
       await Promise.all([a.holds(1), b.holds(1)])
@@ -117,17 +118,15 @@ export function describeClosing(bench: Bench): void {
       const transport = await bench.connect()
       const topic = await bench.topic(1)
       const groupId = bench.freshName('group')
-      const options = { groupId, topics: [topic], sessionTimeout: 300_000 }
+      const options = { groupId, topics: [topic], sessionTimeout: 300_000, rebalanceTimeout: 300_000 }
       const tail = transport.tail({ topic, partitions: 'all', from: 'latest', onRecords: () => {} })
       const join = transport.join(new MemberLog('ghost').options(options))
       const rejected = [tail, join].map((opening) => assert.rejects(opening, { code: 'MILENA_CLOSED' }))
       await transport.close()
       await Promise.all(rejected)
       // No ghost is left in the group, whose session somebody would have to wait for.
-      const other = await bench.connect()
       const member = new MemberLog('member')
-      await other.join(member.options(options))
-      await member.holds(1)
+      await joinsAlone(await bench.connect(), member, member.options(options), 1)
     })
 
     it('rejects everything afterwards, and can be asked again', async () => {

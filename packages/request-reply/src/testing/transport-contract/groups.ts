@@ -270,9 +270,15 @@ export function describeGroups(bench: Bench): void {
       const other = await bench.connect()
       const [gone, kept] = [await bench.topic(1), await bench.topic(1)]
       const member = new MemberLog('member')
-      const membership = await transport.join(
-        member.options({ groupId: bench.freshName('group'), topics: [gone, kept] }),
-      )
+      const lost: unknown[] = []
+      const options = member.options({ groupId: bench.freshName('group'), topics: [gone, kept] })
+      const membership = await transport.join({
+        ...options,
+        onLost(partitions, why) {
+          lost.push(...partitions.map(({ topic }) => [topic, why]))
+          options.onLost(partitions, why)
+        },
+      })
       await member.holds(2)
       assert.deepEqual(membership.troubles(), [])
       const before = Date.now()
@@ -282,6 +288,9 @@ export function describeGroups(bench: Bench): void {
       assert.equal('code' in member.errors[0]! && member.errors[0].code, 'MILENA_TOPIC_MISSING')
       await sendAll(other, kept, numbers(0, 10))
       await member.count(10)
+      // It has gone to nobody: nothing of it can be committed, and its name may come back as another topic's.
+      await member.holds(1)
+      assert.deepEqual(lost, [[gone, 'log-gone']])
 
       // A state for as long as it lasts, whoever held its partitions; it ends when the topic is there again.
       await member.conditions.until('it is a trouble', () => member.troubles.length > 0)

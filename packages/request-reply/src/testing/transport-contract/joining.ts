@@ -8,7 +8,7 @@ import { numbers, sendAll, type Bench } from './bench.ts'
 const closed = { code: 'MILENA_CLOSED' }
 
 /** So long that only a leave explains that somebody else has everything within the time that a test waits. */
-const sessionTimeout = 300_000
+const timeouts = { sessionTimeout: 300_000, rebalanceTimeout: 300_000 }
 
 export function describeJoining(bench: Bench): void {
   const { describe, it } = bench
@@ -26,19 +26,17 @@ export function describeJoining(bench: Bench): void {
       const topic = await bench.topic(3)
       const groupId = bench.freshName('group')
       const outcomes = new Set<string>()
-      // From before the first question to after the last answer, wherever that is.
-      for (const delay of [0, 1, 2, 3, 4, 6, 8, 10, 15, 20, 30]) {
+      for (const delay of delays(outcomes)) {
         const stop = new AbortController()
         const options = new MemberLog(`stopped after ${delay} ms`).options({ groupId, topics: [topic] })
-        const joining = joinAndLeave(transport, { ...options, sessionTimeout, signal: stop.signal })
+        const joining = joinAndLeave(transport, { ...options, ...timeouts, signal: stop.signal })
         await sleep(delay)
         stop.abort()
         outcomes.add(await joining)
       }
       assert.ok(outcomes.has('ended'))
       const heir = new MemberLog('heir')
-      await transport.join(heir.options({ groupId, topics: [topic], sessionTimeout }))
-      await heir.holds(3)
+      await joinsAlone(transport, heir, heir.options({ groupId, topics: [topic], ...timeouts }), 3)
     })
 
     it('is ended while it waits for others, who go on at once', async () => {
@@ -53,7 +51,7 @@ export function describeJoining(bench: Bench): void {
       const [first, second, third] = await Promise.all([bench.connect(), bench.connect(), bench.connect()])
       const drained = Promise.withResolvers<void>()
       a.beforeRelease = () => drained.promise
-      const options = { groupId, topics: [topic], sessionTimeout, drainTimeout: 60_000 }
+      const options = { groupId, topics: [topic], ...timeouts, drainTimeout: 60_000 }
       await first.join(a.options(options))
       await a.holds(2)
       const stop = new AbortController()
@@ -75,17 +73,18 @@ export function describeJoining(bench: Bench): void {
     it('is ended by closing the transport, and leaves nothing in the group', async () => {
       const topic = await bench.topic(2)
       const groupId = bench.freshName('group')
-      for (const delay of [0, 2, 5, 10]) {
+      const outcomes = new Set<string>()
+      for (const delay of delays(outcomes)) {
         const transport = await bench.connect()
-        const options = new MemberLog('stopped').options({ groupId, topics: [topic], sessionTimeout })
+        const options = new MemberLog('stopped').options({ groupId, topics: [topic], ...timeouts })
         const joining = joinAndLeave(transport, options)
         await sleep(delay)
         await transport.close()
-        await joining
+        outcomes.add(await joining)
       }
       const heir = new MemberLog('heir')
-      await (await bench.connect()).join(heir.options({ groupId, topics: [topic], sessionTimeout }))
-      await heir.holds(2)
+      const options = heir.options({ groupId, topics: [topic], ...timeouts })
+      await joinsAlone(await bench.connect(), heir, options, 2)
     })
 
     it('is over once it has joined: its signal does nothing any more', async () => {
@@ -105,6 +104,28 @@ export function describeJoining(bench: Bench): void {
       assert.deepEqual(member.events, [`+${topic}/0`])
     })
   })
+}
+
+/** Milliseconds after which a join is ended: from before the first question to after the last answer, wherever that is. */
+function* delays(outcomes: ReadonlySet<string>): Generator<number> {
+  for (let delay = 0; !outcomes.has('joined'); delay += Math.max(1, Math.ceil(delay / 3))) {
+    assert.ok(delay < 30_000, 'nobody could join any more: somebody who is gone is waited for')
+    yield delay
+  }
+}
+
+/** It has everything as soon as it has joined: nobody else is waited for, who may be gone. */
+export async function joinsAlone(
+  transport: Transport,
+  member: MemberLog,
+  options: GroupOptions,
+  partitions: number,
+): Promise<void> {
+  const joining = transport.join(options)
+  joining.catch(() => undefined)
+  // A ghost would be waited for until the test gives up, not until the rebalance does.
+  await member.holds(partitions)
+  await joining
 }
 
 /** Joins; a membership that comes of it all the same is closed. */

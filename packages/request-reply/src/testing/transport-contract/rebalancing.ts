@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { GroupMembership } from '../../transport/transport.ts'
 import { Conditions, keyOf, MemberLog } from '../collector.ts'
 import { numbers, sendAll, text, type Bench } from './bench.ts'
 
@@ -14,13 +16,27 @@ export function describeRebalancing(bench: Bench): void {
         new MemberLog('b', conditions),
         new MemberLog('c', conditions),
       ]
-      const transports = await Promise.all([bench.connect(), bench.connect(), bench.connect()])
-      await transports[0].join(a.options({ groupId, topics: [topic] }))
+      const shared: string[] = []
+      const join = async (member: MemberLog): Promise<GroupMembership> => {
+        const options = member.options({ groupId, topics: [topic] })
+        member.beforeRelease = () => sleep(50)
+        return (await bench.connect()).join({
+          ...options,
+          onAssigned(partitions) {
+            for (const key of partitions.map(keyOf))
+              for (const other of [a, b, c])
+                if (other !== member && (other.held.has(key) || other.leaving.has(key)))
+                  shared.push(`${key} is ${member.name}’s, and ${other.name} has not let go of it`)
+            options.onAssigned!(partitions)
+          },
+        })
+      }
+      await join(a)
       await a.holds(6)
-      await transports[1].join(b.options({ groupId, topics: [topic] }))
+      await join(b)
       await b.holds(3)
       await a.holds(3)
-      const third = await transports[2].join(c.options({ groupId, topics: [topic] }))
+      const third = await join(c)
       await Promise.all([a.holds(2), b.holds(2), c.holds(2)])
       assert.equal(new Set([...a.held, ...b.held, ...c.held]).size, 6)
       // Cooperative: of a's six, four went away, and what stayed was never taken from it.
@@ -30,6 +46,7 @@ export function describeRebalancing(bench: Bench): void {
       assert.equal(c.held.size, 0)
       await Promise.all([a.holds(3), b.holds(3)])
       assert.equal(new Set([...a.held, ...b.held]).size, 6)
+      assert.deepEqual(shared, [])
       for (const member of [a, b, c])
         assert.deepEqual(
           member.events.filter((event) => /^[!?]/.test(event)),
@@ -99,14 +116,8 @@ export function describeRebalancing(bench: Bench): void {
     })
 
     it('waits for the application before a partition goes to somebody else', async () => {
-      const conditions = new Conditions()
-      const topic = await bench.topic(2)
-      const groupId = bench.freshName('group')
-      const [a, b] = [new MemberLog('a', conditions), new MemberLog('b', conditions)]
+      const { topic, groupId, conditions, a, b, first, second } = await twoToRead(bench)
       const drained = Promise.withResolvers<void>()
-      const [first, second] = await Promise.all([bench.connect(), bench.connect()])
-      await sendAll(first, topic, numbers(0, 5), 0)
-      await sendAll(first, topic, numbers(0, 5), 1)
       const membership = await first.join(a.options({ groupId, topics: [topic] }))
       await a.count(10)
       a.beforeRelease = async (partitions) => {
@@ -167,14 +178,8 @@ export function describeRebalancing(bench: Bench): void {
     })
 
     it('waits for what is being let go of already when it is closed', async () => {
-      const conditions = new Conditions()
-      const topic = await bench.topic(2)
-      const groupId = bench.freshName('group')
-      const [a, b] = [new MemberLog('a', conditions), new MemberLog('b', conditions)]
+      const { topic, groupId, conditions, a, b, first, second } = await twoToRead(bench)
       const drained = Promise.withResolvers<void>()
-      const [first, second] = await Promise.all([bench.connect(), bench.connect()])
-      await sendAll(first, topic, numbers(0, 5), 0)
-      await sendAll(first, topic, numbers(0, 5), 1)
       const membership = await first.join(a.options({ groupId, topics: [topic] }))
       await a.count(10)
       const asked: number[] = []
@@ -202,13 +207,7 @@ export function describeRebalancing(bench: Bench): void {
     })
 
     it('does not wait longer than the drain timeout, and refuses the commit that comes too late', async () => {
-      const conditions = new Conditions()
-      const topic = await bench.topic(2)
-      const groupId = bench.freshName('group')
-      const [a, b] = [new MemberLog('a', conditions), new MemberLog('b', conditions)]
-      const [first, second] = await Promise.all([bench.connect(), bench.connect()])
-      await sendAll(first, topic, numbers(0, 5), 0)
-      await sendAll(first, topic, numbers(0, 5), 1)
+      const { topic, groupId, conditions, a, b, first, second } = await twoToRead(bench)
       const never = Promise.withResolvers<void>()
       a.beforeRelease = () => never.promise
       const old = await first.join(a.options({ groupId, topics: [topic], drainTimeout: 300 }))
@@ -289,13 +288,16 @@ export function describeRebalancing(bench: Bench): void {
       const groupId = bench.freshName('group')
       const [a, b] = [new MemberLog('a', conditions), new MemberLog('b', conditions)]
       const [first, second] = await Promise.all([bench.connect(), bench.connect()])
-      const options = { groupId, topics: [topic], sessionTimeout: 20_000 }
+      const options = { groupId, topics: [topic], sessionTimeout: 20_000, heartbeatInterval: 200 }
       await first.join(a.options({ ...options, groupInstanceId: 'worker-a' }))
       await second.join(b.options({ ...options, groupInstanceId: 'worker-b' }))
       await Promise.all([a.holds(2), b.holds(2)])
       const before = [[...a.held].toSorted(), [...b.held].toSorted()]
       const told = b.events.length
       await first.close()
+      // While it is away: so long that the other member would have heard of a rebalance, and had its partitions.
+      await sleep(1_500)
+      assert.equal(b.held.size, 2)
       const restarted = new MemberLog('a again', conditions)
       const third = await bench.connect()
       await third.join(restarted.options({ ...options, groupInstanceId: 'worker-a' }))
@@ -320,4 +322,14 @@ export function describeRebalancing(bench: Bench): void {
       await member.count(1)
     })
   })
+}
+
+/** A topic with five records in each of its two partitions, and two members to read it. */
+async function twoToRead(bench: Bench) {
+  const conditions = new Conditions()
+  const topic = await bench.topic(2)
+  const [first, second] = await Promise.all([bench.connect(), bench.connect()])
+  for (const partition of [0, 1]) await sendAll(first, topic, numbers(0, 5), partition)
+  const [a, b] = [new MemberLog('a', conditions), new MemberLog('b', conditions)]
+  return { topic, groupId: bench.freshName('group'), conditions, a, b, first, second }
 }

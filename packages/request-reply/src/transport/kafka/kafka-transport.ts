@@ -13,7 +13,7 @@ import type {
   TopicSpec,
   Transport,
 } from '../transport.ts'
-import { Connections } from './cluster/connections.ts'
+import { Connections } from './connection/connections.ts'
 import { joinGroup } from './group/joining.ts'
 import { GroupMember } from './group/member.ts'
 import { CommittedOffsets } from './group/committed-offsets.ts'

@@ -2,7 +2,7 @@
 import type { ConnectionOptions as TlsOptions } from 'node:tls'
 import { OptionsError } from '../../errors.ts'
 import { unknownOptions } from '../../given.ts'
-import { foreign, said } from '../../words.ts'
+import { classOf, said, saidWord } from '../../words.ts'
 
 /** How records are compressed on the wire and in the log. */
 export type Compression = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
@@ -115,7 +115,7 @@ export function resolveKafkaOptions(options: KafkaOptions): ResolvedKafkaOptions
   checkSasl(options.sasl, problems)
   const compression = options.compression ?? 'none'
   if (!compressions.includes(compression)) {
-    problems.push(`compression must be one of ${compressions.join(', ')}, not ${said(compression)}`)
+    problems.push(`compression must be one of ${compressions.join(', ')}, not ${saidWord(compression)}`)
   }
   const whole = (name: keyof KafkaOptions, fallback: number, min: number, max = 2 ** 31 - 1): number => {
     const value = options[name] ?? fallback
@@ -152,10 +152,7 @@ function checkBrokers(brokers: unknown, problems: string[]): void {
     return
   }
   for (const broker of brokers) {
-    if (parseAddress(broker) === undefined)
-      problems.push(
-        `brokers: ${typeof broker === 'string' ? foreign(broker, 300) : said(broker)} is not host:port`,
-      )
+    if (parseAddress(broker) === undefined) problems.push(`brokers: ${saidWord(broker)} is not host:port`)
   }
 }
 
@@ -170,7 +167,8 @@ export function parseAddress(text: unknown): { readonly host: string; readonly p
 function checkSasl(sasl: SaslOptions | undefined, problems: string[]): void {
   if (sasl === undefined) return
   if (!isObject(sasl) || !mechanisms.includes(sasl.mechanism)) {
-    problems.push(`sasl.mechanism must be one of ${mechanisms.join(', ')}`)
+    const given = isObject(sasl) ? `not ${saidWord(sasl.mechanism)}` : `but sasl is ${classOf(sasl)}`
+    problems.push(`sasl.mechanism must be one of ${mechanisms.join(', ')}, ${given}`)
     return
   }
   const needed = sasl.mechanism === 'OAUTHBEARER' ? (['token'] as const) : (['username', 'password'] as const)

@@ -11,12 +11,13 @@ import { Troubles, troubleKind } from '../troubles.ts'
 import { Cursor } from './log.ts'
 import { OrderedCalls, type Link } from './link.ts'
 import {
+  commitUnanswered,
   isTooLong,
+  joinClosed,
   metadataTooLong,
   nameTaken,
   placeLost,
   sessionOver,
-  topicMissing,
   transportClosed,
 } from './refusals.ts'
 import { commitRefused, notHeld } from '../commit-refusals.ts'
@@ -32,7 +33,7 @@ import type {
 import type { ScheduledTimer } from '../../clock.ts'
 import type { ClusterState } from './cluster-state.ts'
 import type { AssignedPartition, GroupMember, GroupSession, MemoryGroup } from './group.ts'
-import type { TopicLog } from './log.ts'
+import { SubscribedTopics } from './subscribed-topics.ts'
 
 /** Milliseconds within which the coordinator takes a leave; without it the session timeout does the same. */
 const leaveLimit = 3_000
@@ -58,9 +59,9 @@ export class MemoryMembership implements GroupMembership {
   readonly #drains = new Set<Drain>()
   readonly #lettingGo = new Set<Promise<void>>()
   readonly #troubles: Troubles
-  readonly #topicsChanged = (): void => void this.#link.after(0, () => this.#lookAtTopics())
-  /** The topics as they were when the member came. */
-  readonly #first = new Map<string, { readonly topic: TopicLog; readonly partitions: number }>()
+  readonly #topicsChanged = (): void =>
+    void this.#link.after(0, () => this.#stopped || this.#topics.look(this.#troubles))
+  readonly #topics: SubscribedTopics
   readonly #committing = new Set<(error: TransportError) => void>()
   readonly #settled = Promise.withResolvers<void>()
   readonly #left = Promise.withResolvers<void>()
@@ -78,6 +79,7 @@ export class MemoryMembership implements GroupMembership {
     this.#group = cluster.group(options.groupId)
     this.#ended = ended
     this.#troubles = new Troubles(options)
+    this.#topics = new SubscribedTopics(cluster, options.topics)
     this.#up = new OrderedCalls(link)
     this.#down = new OrderedCalls(link)
   }
@@ -87,13 +89,8 @@ export class MemoryMembership implements GroupMembership {
    * left, when it is closed or the signal fires before that.
    */
   async join(): Promise<void> {
-    const { signal, topics } = this.#options
-    const missing = topics.find((topic) => !this.#cluster.topics.has(topic))
-    if (missing !== undefined) throw topicMissing(missing)
-    for (const name of topics) {
-      const topic = this.#cluster.topics.get(name)!
-      this.#first.set(name, { topic, partitions: topic.partitions.length })
-    }
+    const { signal } = this.#options
+    this.#topics.begin()
     const end = (): void => void this.close()
     if (signal?.aborted === true) end()
     else {
@@ -105,7 +102,7 @@ export class MemoryMembership implements GroupMembership {
       await this.#settled.promise
       if (this.#closing === undefined) return
       await this.#closing
-      throw closed(this.#options.groupId)
+      throw joinClosed(this.#options.groupId)
     } finally {
       signal?.removeEventListener('abort', end)
     }
@@ -193,7 +190,7 @@ export class MemoryMembership implements GroupMembership {
   /** The process is gone. */
   kill(): void {
     if (this.#member) this.#group.silence(this.#member)
-    for (const reject of this.#committing) reject(unanswered(this.#options.groupId))
+    for (const reject of this.#committing) reject(commitUnanswered(this.#options.groupId))
     this.#committing.clear()
     this.#stop()
   }
@@ -245,7 +242,7 @@ export class MemoryMembership implements GroupMembership {
 
   #place(at: AssignedPartition): Cursor {
     const log = this.#cluster.topics.get(at.topic)!.partitions[at.partition]!
-    const start = this.#options.from === 'latest' && !this.#isGrown(at) ? log.records.length : 0
+    const start = this.#options.from === 'latest' && !this.#topics.hasGrown(at) ? log.records.length : 0
     const cursor = new Cursor(
       this.#link,
       log,
@@ -255,12 +252,6 @@ export class MemoryMembership implements GroupMembership {
     )
     this.#cursors.set(keyOf(at), cursor)
     return cursor
-  }
-
-  /** Whether it was added since the member came: nobody could have read it before. */
-  #isGrown({ topic, partition }: TopicPartition): boolean {
-    const first = this.#first.get(topic)
-    return first?.topic !== this.#cluster.topics.get(topic) || partition >= first!.partitions
   }
 
   /** From the latest: else whoever gets the partition next would begin at what is the latest then. */
@@ -359,23 +350,6 @@ export class MemoryMembership implements GroupMembership {
     this.#stop()
   }
 
-  /** A subscribed topic that is missing is a trouble, whoever held its partitions. */
-  #lookAtTopics(): void {
-    if (this.#stopped) return
-    for (const topic of this.#options.topics) {
-      if (this.#cluster.topics.has(topic)) this.#troubles.end(`topic ${topic}`)
-      else {
-        const since = this.#cluster.clock.now()
-        this.#troubles.begin(`topic ${topic}`, {
-          kind: 'topic-missing',
-          topic,
-          since,
-          error: topicMissing(topic),
-        })
-      }
-    }
-  }
-
   /** One that lasts, told once. */
   #trouble(cause: string, error: TransportError, since = this.#cluster.clock.now()): void {
     if (this.#troubles.begin(cause, { kind: troubleKind(error), since, error }))
@@ -406,16 +380,4 @@ export class MemoryMembership implements GroupMembership {
 
 function bare({ log: { topic, partition } }: Cursor): TopicPartition {
   return { topic, partition }
-}
-
-function closed(groupId: string): TransportError {
-  return new TransportError('MILENA_CLOSED', `join group ${groupId}: closed`)
-}
-
-function unanswered(groupId: string): TransportError {
-  return new TransportError(
-    'MILENA_BROKER_UNREACHABLE',
-    `group ${groupId}: the connection was lost, the commit may have been applied`,
-    { sent: 'unknown' },
-  )
 }

@@ -63,3 +63,17 @@ export function sessionOver(groupId: string, sessionTimeout: number): TransportE
       'Others may have its partitions by now, so it has let go of them; it joins again',
   )
 }
+
+/** Closed before it had its first assignment. */
+export function joinClosed(groupId: string): TransportError {
+  return new TransportError('MILENA_CLOSED', `join group ${groupId}: closed`)
+}
+
+/** The connection of a commit was lost before its answer. */
+export function commitUnanswered(groupId: string): TransportError {
+  return new TransportError(
+    'MILENA_BROKER_UNREACHABLE',
+    `group ${groupId}: the connection was lost, the commit may have been applied`,
+    { sent: 'unknown' },
+  )
+}

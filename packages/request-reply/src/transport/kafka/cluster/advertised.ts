@@ -9,8 +9,8 @@
  *      └─ none, for `PATIENCE`, and the bootstrap address goes on answering ──▶ a problem, until one can be reached
  */
 import { TransportError } from '../../../errors.ts'
-import type { BrokerAddress } from './connection.ts'
-import { addressOf } from './connections.ts'
+import type { BrokerAddress } from '../connection/connection.ts'
+import { addressOf } from '../connection/connections.ts'
 import { deepestMessage } from './kafka-errors.ts'
 
 /** Milliseconds for which none could be reached: a broker that starts may answer here before it listens there. */

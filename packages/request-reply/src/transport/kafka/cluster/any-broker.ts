@@ -10,8 +10,8 @@
  * slow is not given up. Those that failed of late, or were silent, are asked last.
  */
 import { TransportError } from '../../../errors.ts'
-import type { BrokerAddress, BrokerConnection } from './connection.ts'
-import { addressOf, type BrokerPool } from './connections.ts'
+import type { BrokerAddress, BrokerConnection } from '../connection/connection.ts'
+import { addressOf, type BrokerPool } from '../connection/connections.ts'
 import { unreachable } from './kafka-errors.ts'
 
 /** Milliseconds for which a broker that failed is asked last. */

@@ -1,10 +1,10 @@
 /** Which broker coordinates a group. */
-import type { BrokerAddress } from './connection.ts'
-import { addressOf } from './connections.ts'
+import type { BrokerAddress } from '../connection/connection.ts'
+import { addressOf } from '../connection/connections.ts'
 import { refusal } from './kafka-errors.ts'
 import type { BrokerNode, Metadata } from './metadata.ts'
-import type { PauseOptions } from './pauses.ts'
-import { untilMoved } from './until-moved.ts'
+import type { PauseOptions } from '../waiting/pauses.ts'
+import { untilMoved } from '../waiting/until-moved.ts'
 import { kafka } from '../protocol/error-codes.ts'
 import { findCoordinatorApi } from '../protocol/find-coordinator.ts'
 

@@ -1,5 +1,6 @@
 /** What a broker's refusal, or a connection's failure, means for the caller. */
-import { TransportError, type ErrorCode, type ErrorDetails } from '../../../errors.ts'
+import type { ErrorCode } from '../../../error-facts.ts'
+import { TransportError, type ErrorDetails } from '../../../errors.ts'
 import { wordsOf } from '../../../words.ts'
 import { errorName, errorText, isRetriable, kafka } from '../protocol/error-codes.ts'
 

@@ -5,8 +5,8 @@
 import { TransportError } from '../../../errors.ts'
 import { wordsOf } from '../../../words.ts'
 import type { Api } from '../protocol/api.ts'
-import type { BrokerConnection } from './connection.ts'
-import { addressOf } from './connections.ts'
+import type { BrokerConnection } from '../connection/connection.ts'
+import { addressOf } from '../connection/connections.ts'
 
 /** An API, whatever it asks and answers. Each in its oldest version that we speak is in Apache Kafka 3.0. */
 export type NeededApi = Api<never, unknown>

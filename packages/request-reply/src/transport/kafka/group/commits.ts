@@ -91,8 +91,9 @@ export class GroupCommits {
 
   /** Sends what is due, unless a request is under way or this member is not sure of itself. */
   drive(): void {
-    if (this.#busy || this.#timer !== undefined || this.#due.size === 0 || this.#closed) return
+    if (this.#busy || this.#timer !== undefined || this.#closed) return
     this.fence()
+    if (this.#due.size === 0) return
     const identity = this.#options.identity()
     if (identity === undefined) return
     this.#busy = true

@@ -1,20 +1,17 @@
 /** Offsets and their metadata of a group without members. */
 import { TransportError } from '../../../errors.ts'
 import type { CommittedOffset } from '../../transport.ts'
-import type { BrokerConnection } from '../cluster/connection.ts'
-import type { BrokerPool } from '../cluster/connections.ts'
+import type { BrokerConnection } from '../connection/connection.ts'
+import type { BrokerPool } from '../connection/connections.ts'
 import { coordinatorUnready, findCoordinator, whileCoordinator } from '../cluster/coordinator.ts'
+import { LONGEST_ELECTION, LONGEST_SILENCE } from '../cluster/elections.ts'
 import { refusal } from '../cluster/kafka-errors.ts'
 import { kafka } from '../protocol/error-codes.ts'
 import type { Metadata } from '../cluster/metadata.ts'
-import { Pauses, type PauseOptions } from '../cluster/pauses.ts'
+import { Pauses, type PauseOptions } from '../waiting/pauses.ts'
 import { offsetCommitApi } from '../protocol/offset-commit.ts'
 import { offsetFetchApi } from '../protocol/offset-fetch.ts'
 
-/** Milliseconds for finding a coordinator that answers: longer than any election after a broker's death. */
-const LIMIT = 60_000
-/** Milliseconds when no broker says who it is: then no election is waited for. */
-const SILENCE = 20_000
 const PAUSES: PauseOptions = { first: 50, longest: 500 }
 
 export class CommittedOffsets {
@@ -88,7 +85,7 @@ export class CommittedOffsets {
       }
       const now = performance.now()
       if (this.#metadata.problem?.kind === 'unreachable') throw this.#metadata.problem.error
-      if (now - began > LIMIT || now - foundAt > SILENCE) throw problem
+      if (now - began > LONGEST_ELECTION || now - foundAt > LONGEST_SILENCE) throw problem
       await pauses.wait(this.#signal)
     }
   }

@@ -11,13 +11,13 @@
  */
 import type { OffsetToCommit, TopicPartition } from '../../transport.ts'
 import { findCoordinator, whileCoordinator } from '../cluster/coordinator.ts'
-import type { BrokerAddress, BrokerConnection } from '../cluster/connection.ts'
-import type { BrokerPool, Connections } from '../cluster/connections.ts'
+import type { BrokerAddress, BrokerConnection } from '../connection/connection.ts'
+import type { BrokerPool, Connections } from '../connection/connections.ts'
 import { refusal } from '../cluster/kafka-errors.ts'
 import { isRetriable, kafka } from '../protocol/error-codes.ts'
 import type { Metadata } from '../cluster/metadata.ts'
 import { requireApis, type NeededApi } from '../cluster/needs.ts'
-import { untilAborted } from '../cluster/until-aborted.ts'
+import { untilAborted } from '../waiting/until-aborted.ts'
 import { heartbeatApi } from '../protocol/heartbeat.ts'
 import { joinGroupApi, type JoinGroupAnswer } from '../protocol/join-group.ts'
 import { leaveGroupApi } from '../protocol/leave-group.ts'
@@ -37,9 +37,14 @@ const memberNeeds: readonly NeededApi[] = [
 ]
 /** The version of JoinGroup from which on a static member that led, and comes back, is told that it leads (KIP-814). */
 const LEADS_AGAIN = 9
-/** Milliseconds within which a heartbeat must be answered, at most a third of the session timeout. */
-const BEAT_LIMIT = 3_000
-/** The brokers give up on a commit after 5 s (`offsets.commit.timeout.ms`). */
+/**
+ * Milliseconds within which a heartbeat must be answered, and the part of the session timeout that this is at most. Since
+ * Apache Kafka 4.0 a coordinator holds it back while it waits for the replicas of what it wrote before, a SyncGroup's
+ * assignment or a commit, on which it gives up after 5 s (`offsets.commit.timeout.ms`): that is slow, and no silence.
+ */
+const BEAT_LIMIT = 6_000
+const BEAT_SHARE = 0.4
+/** The brokers give up on a commit likewise. */
 const COMMIT_LIMIT = 7_000
 /** Milliseconds beyond the rebalance timeout in which JoinGroup must be answered. */
 const JOIN_GRACE = 5_000
@@ -85,7 +90,7 @@ export class GroupCoordinator {
   constructor(connections: Connections, metadata: Metadata, options: CoordinatorOptions) {
     this.#metadata = metadata
     this.#options = options
-    const beatLimit = Math.min(BEAT_LIMIT, Math.ceil(options.sessionTimeout / 3))
+    const beatLimit = Math.min(BEAT_LIMIT, Math.ceil(options.sessionTimeout * BEAT_SHARE))
     this.#beats = connections.open(beatLimit)
     this.#offsets = connections.open(beatLimit)
     this.#commits = connections.open(COMMIT_LIMIT)
@@ -234,8 +239,8 @@ export class GroupCoordinator {
   }
 
   /**
-   * What waits on the other connections is for nothing, too: a commit would wait for 7 s and the join for 20 s on a
-   * coordinator of which a heartbeat has shown after 3 s that it hangs.
+   * What waits on the other connections is for nothing, too: the join would wait for 20 s on a coordinator of
+   * which a heartbeat has shown after 6 s that it hangs.
    */
   #lost(node: BrokerAddress): void {
     if (this.#node !== node) return

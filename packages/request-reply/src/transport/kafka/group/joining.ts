@@ -1,12 +1,12 @@
 /** Joining a group, from the first question about its topics to the first assignment. */
 import { TransportError } from '../../../errors.ts'
 import type { GroupOptions } from '../../transport.ts'
-import type { Connections } from '../cluster/connections.ts'
+import type { Connections } from '../connection/connections.ts'
 import { GroupMember } from './member.ts'
 import { resolveTimings } from './timings.ts'
 import type { Metadata } from '../cluster/metadata.ts'
 import { awaitTopic } from '../reading/offsets.ts'
-import { untilAborted } from '../cluster/until-aborted.ts'
+import { untilAborted } from '../waiting/until-aborted.ts'
 
 /**
  * Joins a group; resolves when the group has given this member its first assignment, which may be empty. When

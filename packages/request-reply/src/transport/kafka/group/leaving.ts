@@ -54,9 +54,15 @@ async function takeOut(
   naming: Promise<string>,
   late: AbortSignal,
 ): Promise<string> {
+  let name: string | undefined
+  const answered = new AbortController()
+  void naming.then((given) => {
+    name = given
+    answered.abort()
+  })
+  const signal = AbortSignal.any([late, answered.signal])
   for (let pause = 0; ; pause = RETRY_PAUSE) {
-    const paused = sleep(pause, undefined, { signal: late }).catch(() => undefined)
-    const name = await Promise.race([naming, paused])
+    await sleep(pause, undefined, { signal }).catch(() => undefined)
     if (name !== undefined) return name
     if (late.aborted || (await coordinator.leave('')) === kafka.none) return ''
   }

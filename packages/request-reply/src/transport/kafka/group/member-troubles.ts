@@ -3,20 +3,34 @@ import { TransportError } from '../../../errors.ts'
 import { errorOf } from '../../../words.ts'
 import type { GroupOptions } from '../../transport.ts'
 import { Troubles, troubleKind } from '../../troubles.ts'
+import { coordinatorUnready } from '../cluster/coordinator.ts'
 
 /** Milliseconds without a coordinator after which that is reported: no election takes as long. */
 const SILENCE = 30_000
+
+export interface Silence {
+  /** Milliseconds. */
+  readonly lasted: number
+  readonly cause: unknown
+}
 
 export class MemberTroubles {
   readonly list: Troubles
   readonly #options: GroupOptions
   /** When a coordinator last answered as one. */
   #answeredAt = performance.now()
+  /** Why the last request went wrong. */
+  #failure: unknown
   #toldWaiting = false
 
   constructor(options: GroupOptions) {
     this.#options = options
     this.list = new Troubles(options)
+  }
+
+  /** A coordinator's answer; it is none as long as it is not ready to be that. */
+  answered(code: number): void {
+    if (!coordinatorUnready.has(code)) this.heard()
   }
 
   /** That no coordinator answered before says nothing: it has, or this process was held up. */
@@ -28,6 +42,16 @@ export class MemberTroubles {
   known(): void {
     this.heard()
     this.list.end('coordinator')
+  }
+
+  /** A request failed, or was refused for now. */
+  unserved(error: unknown): void {
+    this.#failure = error
+  }
+
+  /** For how many milliseconds no coordinator has answered as one, and why. */
+  silence(now: number): Silence {
+    return { lasted: now - this.#answeredAt, cause: this.#failure }
   }
 
   /** A request failed: a trouble when trying again does not mend it, or when that has gone on for long. */

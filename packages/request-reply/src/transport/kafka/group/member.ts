@@ -8,7 +8,7 @@ import type {
   TopicPartition,
   Trouble,
 } from '../../transport.ts'
-import type { Connections } from '../cluster/connections.ts'
+import type { Connections } from '../connection/connections.ts'
 import { ASSIGNMENT_PROTOCOL } from './assignment.ts'
 import { GroupCoordinator } from './coordinator-requests.ts'
 import { whileAlive } from './heartbeats.ts'
@@ -20,12 +20,13 @@ import { GroupPartitions } from './partitions.ts'
 import { Place } from './place.ts'
 import { memberRefusal, nameTaken, placeLost, sessionOver } from './refusals.ts'
 import { Session } from './session.ts'
+import { Start } from './start.ts'
 import type { GroupTimings } from './timings.ts'
 import { GroupTopics } from './topics.ts'
 import { readAssignment, writeSubscription } from '../protocol/consumer-protocol.ts'
 import { isRetriable, kafka } from '../protocol/error-codes.ts'
 import type { Metadata } from '../cluster/metadata.ts'
-import { untilAborted } from '../cluster/until-aborted.ts'
+import { untilAborted } from '../waiting/until-aborted.ts'
 
 /** Milliseconds after an assignment in which heartbeats are this far apart at most. */
 const FRESH = 2_000
@@ -34,10 +35,6 @@ const RETRY_PAUSE = 100
 const REFUSED_PAUSE = 1_000
 /** Milliseconds between two looks at the clock. */
 const TICK = 100
-/** Milliseconds, beyond the rebalance timeout, within which the first assignment must be there. */
-const START_GRACE = 20_000
-/** Milliseconds that a start waits for the positions of its partitions: one whose leader is away keeps it no longer. */
-const READY_LIMIT = 2_000
 
 /**
  *                       JoinGroup: everybody is there        SyncGroup: assignment
@@ -76,7 +73,7 @@ export class GroupMember implements GroupMembership {
   readonly #place = new Place()
   readonly #session: Session
   readonly #pace = new Pace()
-  readonly #started = Promise.withResolvers<void>()
+  readonly #start: Start
   readonly #abort = new AbortController()
   readonly #timer: NodeJS.Timeout
   #running: Promise<void> | undefined
@@ -91,6 +88,7 @@ export class GroupMember implements GroupMembership {
   constructor(connections: Connections, metadata: Metadata, options: GroupOptions, timings: GroupTimings) {
     this.#options = options
     this.#timings = timings
+    this.#start = new Start(options.groupId, metadata)
     this.#session = new Session(timings.sessionTimeout)
     this.#troubles = new MemberTroubles(options)
     this.#topics = new GroupTopics(metadata, options.topics, this.#troubles.list)
@@ -119,18 +117,9 @@ export class GroupMember implements GroupMembership {
   }
 
   /** Resolves when the partitions of the first assignment are at their positions. */
-  async start(): Promise<void> {
-    const limit = this.#timings.rebalanceTimeout + START_GRACE
-    const late = setTimeout(() => {
-      const text = `group ${this.#options.groupId}: no assignment within ${limit} ms`
-      this.#started.reject(new TransportError('MILENA_BROKER_UNREACHABLE', text))
-    }, limit)
+  start(): Promise<void> {
     this.#running = this.#run()
-    try {
-      await this.#started.promise
-    } finally {
-      clearTimeout(late)
-    }
+    return this.#start.outcome
   }
 
   commit(offsets: readonly OffsetToCommit[]): Promise<void> {
@@ -193,8 +182,7 @@ export class GroupMember implements GroupMembership {
     this.#coordinator.end()
     this.#troubles.end(this.#fenced)
     this.#pace.wake()
-    this.#started.reject(new TransportError('MILENA_CLOSED', `group ${this.#options.groupId}: closed`))
-    this.#started.promise.catch(() => undefined)
+    this.#start.fail(new TransportError('MILENA_CLOSED', `group ${this.#options.groupId}: closed`))
   }
 
   get #ended(): boolean {
@@ -229,11 +217,13 @@ export class GroupMember implements GroupMembership {
     const isNew = place.memberId === ''
     const joined = await this.#whileAlive(joining)
     const { errorCode } = joined
+    this.#troubles.answered(errorCode)
     if (errorCode === kafka.none || errorCode === kafka.memberIdRequired) place.named(joined.memberId)
     place.joiningEnded()
     if (errorCode === kafka.memberIdRequired) return
     if (errorCode !== kafka.none) return this.#refused(errorCode, 'joining')
-    this.#troubles.heard()
+    // The session was over meanwhile: what was claimed is held no more, and was not let go of for anybody.
+    if (!place.isIn('joining')) return
     if (this.#session.answered(askedToJoin)) this.#partitions.wake()
     place.syncing(joined.generation)
     const asked = performance.now()
@@ -246,6 +236,8 @@ export class GroupMember implements GroupMembership {
         return
       return this.#refused(synced.errorCode, 'getting the assignment')
     }
+    // Likewise: what came is of a place that was lost since.
+    if (!place.isIn('syncing')) return
     // Before Apache Kafka 3.2 the one that led comes back as no leader, and nobody shares out what had been let go of: with
     // what it holds now it joins once more, which begins a rebalance.
     const isLost = isNew && this.#options.groupInstanceId !== undefined && !joined.leadsAgain
@@ -267,9 +259,9 @@ export class GroupMember implements GroupMembership {
   #begin(): void {
     this.#begun = true
     this.#troubles.list.listen()
-    void this.#partitions.ready(READY_LIMIT).then(() => {
+    void this.#partitions.ready().then(() => {
       this.#ready = true
-      this.#started.resolve()
+      this.#start.done()
       this.#partitions.wake()
     })
   }
@@ -282,12 +274,18 @@ export class GroupMember implements GroupMembership {
 
   async #beat(): Promise<void> {
     const asked = performance.now()
-    const code = await this.#coordinator.heartbeat(this.#place.claimed)
+    const code = await this.#heartbeat()
     if (code === kafka.none) this.#acknowledged(asked)
     else if (code === kafka.rebalanceInProgress) {
       this.#acknowledged(asked)
       this.#rejoin ||= 'rebalance'
     } else await this.#refused(code, 'heartbeat')
+  }
+
+  async #heartbeat(): Promise<number> {
+    const code = await this.#coordinator.heartbeat(this.#place.claimed)
+    this.#troubles.answered(code)
+    return code
   }
 
   /** The coordinator knows us, or knew us when it was asked. */
@@ -304,13 +302,15 @@ export class GroupMember implements GroupMembership {
       this.#fenced = true
       const error = nameTaken(groupId, groupInstanceId)
       this.#lose('', error)
-      this.#started.reject(error)
+      this.#start.fail(error)
       this.#end()
     } else if (code === kafka.unknownMemberId || code === kafka.illegalGeneration) {
       const error = placeLost(groupId, code, this.#session)
       this.#lose(code === kafka.unknownMemberId ? '' : this.#place.memberId, error)
     } else if (code !== kafka.rebalanceInProgress) {
-      if (!isRetriable(code)) throw memberRefusal(groupId, code, what)
+      const error = memberRefusal(groupId, code, what)
+      if (!isRetriable(code)) throw error
+      this.#troubles.unserved(error)
       await this.#sleep(RETRY_PAUSE)
       this.#pace.wake()
     }
@@ -332,10 +332,8 @@ export class GroupMember implements GroupMembership {
     this.#place.joiningEnded()
     if (this.#ended) return
     const lasting = error instanceof TransportError && !error.retryable ? error : undefined
-    if (lasting !== undefined) {
-      this.#started.reject(lasting)
-      this.#started.promise.catch(() => undefined)
-    }
+    if (lasting !== undefined) this.#start.fail(lasting)
+    this.#troubles.unserved(error)
     if (this.#begun) this.#troubles.failed(error)
     await this.#sleep(lasting === undefined ? RETRY_PAUSE : REFUSED_PAUSE)
     // A coordinator that came back, or its successor, is asked at once whether it knows us.
@@ -344,7 +342,8 @@ export class GroupMember implements GroupMembership {
 
   #whileAlive<Answer>(waiting: Promise<Answer>): Promise<Answer> {
     return whileAlive(waiting, this.#timings.heartbeatInterval, {
-      beat: () => this.#coordinator.heartbeat(this.#place.claimed),
+      joinsAgain: this.#place.isIn('joining') && this.#place.isHeld,
+      beat: () => this.#heartbeat(),
       known: (asked) => this.#acknowledged(asked),
       long: (waited) => {
         if (!this.#begun && !this.#ended) this.#troubles.waits(waited, this.#session.timeout)
@@ -360,9 +359,10 @@ export class GroupMember implements GroupMembership {
     const now = performance.now()
     this.#noticeStall(now)
     this.#noticeEnd(now)
+    if (!this.#begun) this.#start.look(this.#troubles.silence(now))
     this.#partitions.commits.expire(now)
     this.#topics.look(now)
-    if (this.#place.state !== 'stable' || this.#rejoin !== '') return
+    if (!this.#place.isIn('stable') || this.#rejoin !== '') return
     this.#rejoin = this.#leader.changed(now) ?? ''
     if (this.#rejoin !== '') this.#pace.wake()
   }

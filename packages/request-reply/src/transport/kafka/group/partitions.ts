@@ -7,7 +7,7 @@
  *   assigned ──────────────────▶ reading ───────────────────────────────────▶ draining ──▶ over
  *      ▲  │                      │  │                                            ▲  onRevoked settled,
  *      │  └──────────────────────│──┴── lost: at once ──────────────────────────┘  or drain timeout, or lost
- *      └── its log is gone: over, and another begins
+ *      └── its log is gone: over, and another begins if the topic is there
  *
  * From when its position is known until the holding is over its records are handed over, in `draining` too, and it can be
  * committed; nothing of either afterwards. While something drains the member does not join anew, so nothing is given to it
@@ -16,19 +16,20 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errorOf } from '../../../words.ts'
 import { keyOf } from '../../partition-key.ts'
-import type { GroupOptions, OffsetToCommit, TopicPartition } from '../../transport.ts'
-import type { Connections } from '../cluster/connections.ts'
+import type { GroupOptions, LossReason, OffsetToCommit, TopicPartition } from '../../transport.ts'
+import type { Connections } from '../connection/connections.ts'
 import type { ReadPartition } from '../reading/broker-fetcher.ts'
 import { commitRefused, type RefusedCommit } from '../../commit-refusals.ts'
 import { GroupCommits, type CommitHolding, type Place } from './commits.ts'
 import type { Committed, GroupCoordinator, Identity } from './coordinator-requests.ts'
 import { GroupPositions } from './positions.ts'
 import type { Troubles } from '../../troubles.ts'
+import { LONGEST_ELECTION } from '../cluster/elections.ts'
 import type { Metadata } from '../cluster/metadata.ts'
 import { LogReader } from '../reading/log-reader.ts'
 
-/** Milliseconds that a start waits for where the logs end, when the group begins there: longer than any election. */
-const LATEST_LIMIT = 20_000
+/** Milliseconds that a start waits for the positions of its partitions: one whose leader is away keeps it no longer. */
+const READY_LIMIT = 2_000
 
 interface Holding extends CommitHolding {
   held: boolean
@@ -116,10 +117,10 @@ export class GroupPartitions {
 
   /**
    * Resolves when everything that is held is at its position, and it is known where the log ended then: what is appended
-   * from now on is read, and known to be new. After `limit` ms at the latest. A group that begins at the latest waits
-   * longer for its positions: what comes before they are known would never be read.
+   * from now on is read, and known to be new. After 2 s at the latest. A group that begins at the latest waits
+   * for an election, too: what comes before they are known would never be read.
    */
-  ready(limit: number): Promise<void> {
+  ready(): Promise<void> {
     return new Promise((resolve) => {
       let late = false
       const look = (): void => {
@@ -136,8 +137,8 @@ export class GroupPartitions {
       const soft = setTimeout(() => {
         late = true
         look()
-      }, limit)
-      const hard = setTimeout(done, this.#options.group.from === 'latest' ? LATEST_LIMIT : limit)
+      }, READY_LIMIT)
+      const hard = setTimeout(done, this.#options.group.from === 'latest' ? LONGEST_ELECTION : READY_LIMIT)
       this.#lookReady = look
       look()
     })
@@ -153,12 +154,18 @@ export class GroupPartitions {
     this.#reader.wake()
   }
 
-  /** Takes new partitions on and begins to let go of those that are not assigned any more. */
+  /**
+   * Takes new partitions on and begins to let go of those that are not assigned any more. Those of a topic that was
+   * deleted have gone to nobody: what is in hand of them cannot be committed, and what comes under their names later is
+   * of another topic.
+   */
   apply(assigned: readonly TopicPartition[]): void {
     const keep = new Set(assigned.map(keyOf))
     const revoked = [...this.#holdings.values()].filter((one) => isKept(one) && !keep.has(keyOf(one)))
     const added = assigned.filter((one) => !this.#holdings.has(keyOf(one)))
-    void this.#drain(revoked)
+    const isGone = ({ topic }: Holding): boolean => this.#options.metadata.topic(topic)?.missing === true
+    this.#lose(revoked.filter(isGone), 'log-gone')
+    void this.#drain(revoked.filter((one) => !isGone(one)))
     this.#take(added)
   }
 
@@ -170,10 +177,7 @@ export class GroupPartitions {
 
   /** Somebody else has them: everything that is held is over now. */
   lose(): void {
-    const lost = [...this.#holdings.values()]
-    for (const one of lost) this.#over(one)
-    this.commits.fence()
-    if (lost.length > 0) this.#tell(() => this.#options.group.onLost(lost.map(bare), 'taken'))
+    this.#lose([...this.#holdings.values()], 'taken')
   }
 
   async commit(offsets: readonly OffsetToCommit[]): Promise<void> {
@@ -237,9 +241,7 @@ export class GroupPartitions {
     const before = this.#holdings.get(keyOf(reading))
     if (before === undefined || before.reading !== reading) return
     const { position } = reading
-    this.#over(before)
-    this.commits.fence()
-    this.#tell(() => this.#options.group.onLost([bare(before)], 'log-gone'))
+    this.#lose([before], 'log-gone')
     if (before.draining !== undefined) return
     for (const holding of this.#hold([before], true)) {
       if (!holding.held) continue
@@ -258,6 +260,12 @@ export class GroupPartitions {
     holding.reading = this.#reader.add(holding, offset)
     if (holding.paused) this.#reader.pause(holding.reading)
     this.#lookReady?.()
+  }
+
+  #lose(holdings: readonly Holding[], why: LossReason): void {
+    for (const one of holdings) this.#over(one)
+    this.commits.fence()
+    if (holdings.length > 0) this.#tell(() => this.#options.group.onLost(holdings.map(bare), why))
   }
 
   /** `onRevoked` settles, or the drain timeout is over, or what is drained is lost meanwhile: then the holdings are over. */

@@ -13,8 +13,8 @@ export class Place {
   #synced = -1
   #naming: Promise<string> | undefined
 
-  get state(): PlaceState {
-    return this.#state
+  isIn(state: PlaceState): boolean {
+    return this.#state === state
   }
 
   /** Empty while the coordinator has given none. */

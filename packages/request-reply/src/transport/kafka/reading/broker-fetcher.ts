@@ -13,12 +13,12 @@
  * A partition is in at most one fetch at a time (`ReadPartition.flight`). When it is removed or moves to another leader
  * its flight is cleared: whatever the old fetch still answers for it is passed over.
  */
-import type { BrokerConnection } from '../cluster/connection.ts'
-import type { BrokerPool } from '../cluster/connections.ts'
+import type { BrokerConnection } from '../connection/connection.ts'
+import type { BrokerPool } from '../connection/connections.ts'
 import { NO_TOPIC_ID } from '../protocol/primitive-types.ts'
 import { fetchApi, fetchByNameApi, type FetchAnswer, type FetchedPartition } from './fetch-api.ts'
 import type { Metadata } from '../cluster/metadata.ts'
-import { Portion } from '../cluster/portion.ts'
+import { Portion } from '../connection/portion.ts'
 import { AnswerMemory } from '../batches/record-batches.ts'
 import type { Trouble } from '../../transport.ts'
 

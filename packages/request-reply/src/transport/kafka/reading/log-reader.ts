@@ -14,7 +14,7 @@
 import { TransportError } from '../../../errors.ts'
 import { errorOf } from '../../../words.ts'
 import type { TopicPartition, Trouble } from '../../transport.ts'
-import type { BrokerPool, Connections } from '../cluster/connections.ts'
+import type { BrokerPool, Connections } from '../connection/connections.ts'
 import { NO_TOPIC_ID } from '../protocol/primitive-types.ts'
 import type { FetchedPartition } from './fetch-api.ts'
 import {
@@ -263,7 +263,10 @@ export class LogReader implements FetchOwner {
     }
     const now = performance.now()
     partition.readAt = now
-    if (answer.diverging !== undefined) return this.#repositioning.cut(partition, answer.diverging)
+    if (answer.diverging !== undefined) {
+      void this.#repositioning.cut(partition, answer.diverging)
+      return
+    }
     partition.end = answer.highWatermark
     // When not: not handed over, and fetched again from the same position later.
     const { records } = answer

@@ -2,12 +2,13 @@
 import { TransportError } from '../../../errors.ts'
 import { keyOf } from '../../partition-key.ts'
 import type { StartPosition, TopicPartition } from '../../transport.ts'
-import { addressOf, type BrokerPool } from '../cluster/connections.ts'
+import { addressOf, type BrokerPool } from '../connection/connections.ts'
 import { deepestMessage, refusal, unreachable } from '../cluster/kafka-errors.ts'
 import { isRetriable, kafka } from '../protocol/error-codes.ts'
 import type { BrokerNode, Metadata } from '../cluster/metadata.ts'
-import { untilMoved } from '../cluster/until-moved.ts'
-import { Pauses, type PauseOptions } from '../cluster/pauses.ts'
+import { LONGEST_ELECTION, LONGEST_SILENCE } from '../cluster/elections.ts'
+import { untilMoved } from '../waiting/until-moved.ts'
+import { Pauses, type PauseOptions } from '../waiting/pauses.ts'
 import { EARLIEST, LATEST, listOffsetsApi } from '../protocol/list-offsets.ts'
 
 /** What counts as the latest: the end of what read_committed readers get, or the high watermark. */
@@ -20,10 +21,6 @@ const timestamps: Readonly<Record<StartPosition, number>> = { earliest: EARLIEST
 const PAUSES: PauseOptions = { first: 50, longest: 250 }
 /** Milliseconds without an answer after which others are asked who leads now, and between two such looks. */
 const LOOKS: PauseOptions = { first: 400, longest: 800 }
-/** Milliseconds in all: longer than any election after a broker's death. */
-const LIMIT = 60_000
-/** Milliseconds when no broker says who leads: then no election is waited for. */
-const SILENCE = 20_000
 
 export interface OffsetsSource {
   readonly metadata: Metadata
@@ -64,7 +61,7 @@ export async function findOffsets(
     const { problem } = source.metadata
     if (problem?.kind === 'unreachable') throw problem.error
     const now = performance.now()
-    if (now - began > LIMIT || now - toldAt > SILENCE)
+    if (now - began > LONGEST_ELECTION || now - toldAt > LONGEST_SILENCE)
       throw overdue(source.metadata, left, now - began, cause)
     await source.metadata.refresh().then(
       () => (toldAt = performance.now()),

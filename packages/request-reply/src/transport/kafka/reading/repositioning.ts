@@ -9,9 +9,13 @@
  */
 import { TransportError } from '../../../errors.ts'
 import { errorName, kafka } from '../protocol/error-codes.ts'
+import { NO_TOPIC_ID } from '../protocol/primitive-types.ts'
 import type { ReadPartition } from './broker-fetcher.ts'
 import type { DivergingTerm } from './fetch-api.ts'
 import { findOffsets, type OffsetsSource } from './offsets.ts'
+
+/** Milliseconds before a partition is fetched again whose log may be another one. */
+const DOUBT_PAUSE = 100
 
 export interface RepositioningHost {
   /** The position is another one; `restarted`: of a log that is not the one that was read. */
@@ -40,8 +44,7 @@ export class Repositioning {
     }
     one.notBefore = Infinity
     try {
-      // Where fetches name topics (before version 13), a topic that was made anew shows itself like this, too.
-      await this.#source.metadata.refresh()
+      if (!(await this.#isSameLog(one))) return
       const [earliest] = await findOffsets(this.#source, [one], 'earliest')
       if (one.removed || one.position !== position) return
       const expired = earliest! > position
@@ -63,11 +66,20 @@ export class Repositioning {
   }
 
   /** The leader's log does not have what was read last: it was elected without it. */
-  cut(one: ReadPartition, { epoch, endOffset }: DivergingTerm): void {
+  async cut(one: ReadPartition, { epoch, endOffset }: DivergingTerm): Promise<void> {
     const { position } = one
     // Of a later term than the leader's last in common, nothing that was read stands in its log.
     const common = epoch < one.lastEpoch ? Math.min(endOffset, one.lastEpochFrom) : endOffset
     const next = Math.max(0, Math.min(position, common))
+    if (next < position) {
+      one.notBefore = Infinity
+      try {
+        if (!(await this.#isSameLog(one))) return
+      } catch {
+        one.notBefore = 0 // fetched again, and answered so again
+        return
+      }
+    }
     one.lastEpoch = epoch // so that the next fetch says whether they part before that
     one.lastEpochFrom = next
     if (next === position) return
@@ -80,6 +92,27 @@ export class Repositioning {
       ),
     )
     this.#goOn(one, next, true)
+  }
+
+  /**
+   * Whether the log is cut, or expired, and not another one. Where fetches name topics (before version 13) a topic that was
+   * made anew shows itself like both; its leader knows that, and other brokers may not know it yet. If it is another one,
+   * or led by somebody else meanwhile, it is fetched again a moment later, or from its beginning once metadata says so.
+   */
+  async #isSameLog(one: ReadPartition): Promise<boolean> {
+    const { metadata } = this.#source
+    const { leader, epoch, resets } = one
+    await metadata.refresh()
+    const node = metadata.nodes.get(leader)
+    if (one.removed || one.resets !== resets) return false
+    if (one.leader === leader && one.epoch === epoch && node !== undefined) {
+      const [topic] = await metadata.describeAt(node, [one.topic])
+      if (one.removed || one.resets !== resets) return false
+      const ids = [topic?.id, one.topicId]
+      if (topic?.errorCode === kafka.none && (ids[0] === ids[1] || ids.includes(NO_TOPIC_ID))) return true
+    }
+    one.notBefore = performance.now() + DOUBT_PAUSE
+    return false
   }
 
   #goOn(one: ReadPartition, position: number, restarted: boolean): void {

@@ -3,14 +3,14 @@
  * whatever is appended after that is handed over, each record once, in the order of its partition.
  */
 import type { RecordPosition, Tail, TailOptions, TopicPartition, Trouble } from '../../transport.ts'
-import type { Connections } from '../cluster/connections.ts'
+import type { Connections } from '../connection/connections.ts'
 import type { ReadPartition } from './broker-fetcher.ts'
 import type { Metadata } from '../cluster/metadata.ts'
 import { awaitTopic, checkPartition, type OffsetsSource } from './offsets.ts'
 import { LogReader } from './log-reader.ts'
 import { deny, type Denied } from '../cluster/denials.ts'
 import { findStarts } from './tail-starts.ts'
-import { untilAborted } from '../cluster/until-aborted.ts'
+import { untilAborted } from '../waiting/until-aborted.ts'
 
 /** Milliseconds between looks for partitions that were added to the topic. */
 const LOOK_EVERY = 2_000

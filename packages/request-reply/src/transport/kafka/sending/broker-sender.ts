@@ -15,7 +15,7 @@
  *    └─────────────────────────────────────────────────────┘
  */
 import type { BrokerNode } from '../cluster/metadata.ts'
-import { Portion } from '../cluster/portion.ts'
+import { Portion } from '../connection/portion.ts'
 import type { OutgoingBatch, PartitionQueue } from './partition-queue.ts'
 import type { PartitionResult } from './produce.ts'
 

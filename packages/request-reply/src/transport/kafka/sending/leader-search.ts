@@ -9,7 +9,7 @@
 import { TransportError, type ErrorDetails } from '../../../errors.ts'
 import { deny } from '../cluster/denials.ts'
 import { refusal } from '../cluster/kafka-errors.ts'
-import { Pauses, type PauseOptions } from '../cluster/pauses.ts'
+import { Pauses, type PauseOptions } from '../waiting/pauses.ts'
 import { kafka } from '../protocol/error-codes.ts'
 import type { PartitionQueue } from './partition-queue.ts'
 import { partitionMissing } from './send-errors.ts'

@@ -1,7 +1,7 @@
 /** The real cluster behind the sender: metadata, and connections for Produce alone. */
-import type { BrokerPool, Connections } from '../cluster/connections.ts'
+import type { BrokerPool, Connections } from '../connection/connections.ts'
 import { refusal } from '../cluster/kafka-errors.ts'
-import { Pauses, type PauseOptions } from '../cluster/pauses.ts'
+import { Pauses, type PauseOptions } from '../waiting/pauses.ts'
 import { isRetriable, kafka } from '../protocol/error-codes.ts'
 import { initProducerIdApi } from '../protocol/init-producer-id.ts'
 import type { BrokerNode, Leader, Metadata, TopicState } from '../cluster/metadata.ts'

@@ -87,7 +87,7 @@ export class Connector {
   }
 
   async #logIn(connection: SocketConnection, login: Login): Promise<void> {
-    const lifetime = await Promise.race([login.logIn(connection), connection.ended])
+    const lifetime = await connection.unlessEnded(login.logIn(connection))
     if (lifetime <= 0) return
     const part = RENEW_FROM + Math.random() * (RENEW_TO - RENEW_FROM)
     connection.renewIn(lifetime * part, () => this.#renew(connection, login))
@@ -130,5 +130,5 @@ function nameFor(tls: TlsOptions, host: string): TlsOptions {
 async function ready(socket: Socket, event: string, connection: SocketConnection): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>()
   socket.once(event, () => resolve())
-  await Promise.race([promise, connection.ended])
+  await connection.unlessEnded(promise)
 }

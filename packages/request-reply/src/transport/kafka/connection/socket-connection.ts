@@ -54,8 +54,6 @@ export class SocketConnection implements BrokerConnection, NewConnection {
   readonly broker: BrokerAddress
   /** Resolves when it has ended and the socket is gone. */
   readonly gone: Promise<void>
-  /** Rejects when it ends, with why. */
-  readonly ended: Promise<never>
   readonly #address: string
   readonly #socket: Socket
   readonly #secure: boolean
@@ -80,7 +78,8 @@ export class SocketConnection implements BrokerConnection, NewConnection {
   #renew: (() => Promise<void>) | undefined
   #renewing = false
   #end: ConnectionEnd | undefined
-  readonly #reject: (why: Error) => void
+  /** What waits for something else than an answer, and ends with it. */
+  readonly #bound = new Set<(why: Error) => void>()
   /** Called once, when it has ended. */
   onEnd: (() => void) | undefined
   /** What is under way before it can be used; `undefined` since then. */
@@ -100,10 +99,6 @@ export class SocketConnection implements BrokerConnection, NewConnection {
       limit: () => this.#silenceLimit(),
       silent: (milliseconds) => this.#silent(milliseconds),
     })
-    const ended = Promise.withResolvers<never>()
-    ended.promise.catch(() => undefined) // whoever makes it listens, and nobody after that
-    this.ended = ended.promise
-    this.#reject = ended.reject
     this.gone = new Promise((resolve) => {
       socket.once('close', () => resolve())
     })
@@ -190,6 +185,19 @@ export class SocketConnection implements BrokerConnection, NewConnection {
       const done: Done<Answer> = (error, answer) => (error === null ? resolve(answer!) : reject(error))
       this.#write(this.#asked(api, request, version, done, true))
     })
+  }
+
+  /** The outcome of what it waits for, or a rejection with why it ended, as soon as it does. */
+  async unlessEnded<Value>(waiting: Promise<Value>): Promise<Value> {
+    // No race with one promise for the connection's whole life: that would keep what each of them leaves behind.
+    const ended = Promise.withResolvers<never>()
+    if (this.#end !== undefined) ended.reject(this.#end.error)
+    this.#bound.add(ended.reject)
+    try {
+      return await Promise.race([waiting, ended.promise])
+    } finally {
+      this.#bound.delete(ended.reject)
+    }
   }
 
   cut(why: Error): void {
@@ -354,7 +362,7 @@ export class SocketConnection implements BrokerConnection, NewConnection {
     process.nextTick(() => {
       for (const one of failed) one.done(error)
     })
-    this.#reject(error)
+    for (const reject of this.#bound) reject(error)
     this.onEnd?.()
   }
 }

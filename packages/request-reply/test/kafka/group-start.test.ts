@@ -1,0 +1,98 @@
+/** How long a member's start waits: for a coordinator, and for its group's other members. */
+import assert from 'node:assert/strict'
+import { afterEach, mock, test } from 'node:test'
+import { startEmbeddedKafka, type EmbeddedKafka } from '@milena/embedded-kafka'
+import type { TransportError } from '../../src/errors.ts'
+import { refusal } from '../../src/transport/kafka/cluster/kafka-errors.ts'
+import { GroupCoordinator } from '../../src/transport/kafka/group/coordinator-requests.ts'
+import { openKafka } from '../../src/transport/kafka/kafka-transport.ts'
+import type { Transport } from '../../src/transport/transport.ts'
+import { MemberLog } from '../../src/testing/collector.ts'
+
+const [topic, groupId] = ['work', 'workers']
+/** Milliseconds: so long that a clock that jumps is not taken for a process that was held up. */
+const sessionTimeout = 300_000
+const coordinatorNotAvailable = 15
+/** What a coordinator says to a member that has no name yet. */
+const unknownMemberId = 25
+const open: (() => Promise<void>)[] = []
+
+afterEach(async () => {
+  mock.restoreAll()
+  for (const close of open.splice(0).toReversed()) await close()
+})
+
+async function start(): Promise<{ broker: EmbeddedKafka; transport: Transport }> {
+  const broker = await startEmbeddedKafka({ topics: [`${topic}:2`] })
+  open.push(() => broker.close())
+  const transport = await openKafka({ brokers: broker.brokers })
+  open.push(() => transport.close())
+  return { broker, transport }
+}
+
+/** A clock that goes on by itself, and by so many milliseconds when it is told to. */
+function startClock(): (milliseconds: number) => void {
+  const now = performance.now.bind(performance)
+  let ahead = 0
+  mock.method(performance, 'now', () => now() + ahead)
+  return (milliseconds) => void (ahead += milliseconds)
+}
+
+test('a start fails when no coordinator has served it for a minute, says why, and leaves nothing behind', async () => {
+  const { broker, transport } = await start()
+  const before = process.getActiveResourcesInfo().toSorted()
+  const connections = broker.stats().connections
+  const pass = startClock()
+  const none = refusal(coordinatorNotAvailable, 'find the coordinator of group workers', { retryable: true })
+  const answers: Promise<unknown>[] = [Promise.resolve({ errorCode: coordinatorNotAvailable, memberId: '' })]
+  mock.method(GroupCoordinator.prototype, 'join', () => {
+    pass(5_000)
+    return answers[0] ?? Promise.reject(none)
+  })
+  for (const cause of ['an answer', 'a failure']) {
+    const joining = transport.join(new MemberLog('m').options({ groupId, topics: [topic], sessionTimeout }))
+    await assert.rejects(joining, (error: TransportError) => {
+      assert.equal(error.code, 'MILENA_BROKER_UNREACHABLE')
+      assert.match(
+        error.message,
+        /^group workers: no coordinator has served it for 6\d s \(.*__consumer_offsets/s,
+      )
+      assert.match(error.message, /COORDINATOR_NOT_AVAILABLE/)
+      assert.equal(error.cause === none, cause === 'a failure')
+      return true
+    })
+    answers.length = 0
+  }
+  assert.equal(broker.stats().connections, connections)
+  assert.deepEqual(process.getActiveResourcesInfo().toSorted(), before)
+})
+
+test('a start waits for its group’s other members as long as a coordinator answers', async () => {
+  const { transport } = await start()
+  const pass = startClock()
+  const others = Promise.withResolvers<void>()
+  // oxlint-disable-next-line typescript/unbound-method
+  const join = GroupCoordinator.prototype.join as (...args: unknown[]) => Promise<unknown>
+  mock.method(
+    GroupCoordinator.prototype,
+    'join',
+    async function (this: GroupCoordinator, ...args: unknown[]) {
+      await others.promise
+      return join.apply(this, args)
+    },
+  )
+  let beats = 0
+  mock.method(GroupCoordinator.prototype, 'heartbeat', () => {
+    pass(5_000)
+    if (++beats === 40) others.resolve()
+    return Promise.resolve(unknownMemberId)
+  })
+  const options = new MemberLog('m').options({
+    groupId,
+    topics: [topic],
+    sessionTimeout,
+    heartbeatInterval: 20,
+  })
+  await transport.join(options)
+  assert.ok(beats >= 40)
+})
