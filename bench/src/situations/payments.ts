@@ -1,5 +1,5 @@
 /**
- * The payment gateway system as `npm run payments` starts it, at the payment document's figures: a provider that takes
+ * The payment gateway system as `npm run payments` starts it, at the figures of S1's document (docs/systems.md): a provider that takes
  * about a second, payments over HTTP at rising rates up to the document's 1 000 a second, a thousand in flight.
  *
  *   this process ──HTTP──▶ gateways ──requests──▶ workers ──HTTP──▶ provider

@@ -21,7 +21,7 @@ export const systems: readonly System[] = [
     entry: 'systems/payment-gateway/src/compare/main.ts',
     args: ['--exit', '--port', '0'],
     short: words('--rate 40 --seconds 2'),
-    shown: /^\* the payment document's set-up: (.+)$/m,
+    shown: /^\* one group for all gateways: (.+)$/m,
   },
   {
     name: 'delivery',

@@ -2,11 +2,10 @@
 import { formatColumns, Progress, requireFreePort, runCommand, type Command } from '@milena/hosting'
 import { help, readOptions, type RunOptions } from './options.ts'
 import { table, type Outcome } from './run/outcome.ts'
+import { answerDelay } from './run/kills.ts'
 import { run } from './run/run.ts'
 import { CouponSystem } from './system.ts'
 
-/** Milliseconds from when a mail is in the mailbox until its sender is told: as long as a server may take to store it. */
-const answerDelay = 60
 /** Problems that are told one by one. */
 const mostTold = 20
 

@@ -1,4 +1,4 @@
-/** What goes over Kafka between the coupon service and the mail worker. Topics and group are those of the document. */
+/** What goes over Kafka between the coupon service and the mail worker. Topics and group are those of S4's document (docs/systems.md). */
 import { bytes, defineOperation, json, type KafkaOptions, type Operation } from '@milena/request-reply'
 import { z } from 'zod'
 

@@ -1,4 +1,4 @@
-/** The commands between the exchange service and the account services, and the names of topics and groups: those of the exchange document. */
+/** The commands between the exchange service and the account services, and the names of topics and groups: those of S5's document (docs/systems.md). */
 import { bytes, defineOperation, type Operation } from '@milena/request-reply'
 import { z } from 'zod'
 

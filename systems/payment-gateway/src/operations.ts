@@ -1,4 +1,4 @@
-/** The contracts between gateways and workers, and the names of topics and groups: those of the payment document. */
+/** The contracts between gateways and workers, and the names of topics and groups: those of S1's document (docs/systems.md). */
 import { defineOperation, type Operation } from '@milena/request-reply'
 import { z } from 'zod'
 import { idSchema, refundIdSchema } from './ids.ts'
@@ -55,7 +55,6 @@ export function defineOperations(prefix: string, partitioning: Partitioning): Op
   const shared = {
     topic: `${prefix}payment_request`,
     reply: outcomeSchema,
-    key: (request: { orderId: string }) => request.orderId,
     // As the document does it: each kind of payment has its partition.
     ...(partitioning === 'kind' && {
       partition: (request: { method: Method }, partitions: number) =>
@@ -67,12 +66,15 @@ export function defineOperations(prefix: string, partitioning: Partitioning): Op
       ...shared,
       name: 'payment.approve',
       request: approveSchema,
+      key: ({ orderId }) => orderId,
       idempotencyKey: ({ orderId }) => orderId,
     }),
     refund: defineOperation({
       ...shared,
       name: 'payment.refund',
       request: refundSchema,
+      // Not the order's: its charge is settled by now, and a refund that the provider is silent about holds up no other one.
+      key: ({ refundId }) => refundId,
       idempotencyKey: ({ refundId }) => refundId,
     }),
   }

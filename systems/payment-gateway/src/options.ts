@@ -12,9 +12,11 @@ Runs the payment gateway system: broker, database, payment provider, workers and
   --gateways N          gateways, at consecutive ports (default 2)
   --workers N           workers (default 2)
   --routing NAME        ${routingNames.join(', ')} (default replyPartition);
-                        sameGroup is the payment document's bug: half of the replies reach the wrong gateway
+                        sameGroup is the bug, one group for all gateways: half of the replies reach the wrong one,
+                        and what became of those payments is found out only when somebody asks for them
   --port N              the first gateway's port; 0 takes any free ports (default 8080)
-  --partition-by NAME   ${partitionings.join(', ')}: what decides a request's partition (default key, the order id)
+  --partition-by NAME   ${partitionings.join(', ')}: what decides a request's partition (default key, the order's
+                        id, or the refund's)
   --timeout MS          how long a caller waits for the outcome (default 5000)
   --concurrency N       payments at the provider at once, for each worker (default 128): with a provider that takes 1 s
                         a worker carries that many payments a second, and what is beyond waits

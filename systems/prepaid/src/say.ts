@@ -1,4 +1,4 @@
-/** The document's names, and the one operation. */
+/** The names of S3's document (docs/systems.md), and the one operation. */
 import { defineOperation, string, type Operation } from '@milena/request-reply'
 
 export interface Names {

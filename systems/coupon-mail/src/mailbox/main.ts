@@ -75,8 +75,8 @@ runChild(async (behaviour: MailboxConfig) => {
     '/behaviour',
     {
       schema: {
-        summary: 'How it behaves from now on',
-        body: behaviourSchema,
+        summary: 'How it behaves from now on; what is not named stays as it is',
+        body: behaviourSchema.partial(),
         response: { 200: behaviourSchema },
       },
     },

@@ -2,13 +2,17 @@
 import type { JsonClient } from '@milena/hosting'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CouponSystem, Service } from '../system.ts'
-import { readMailboxStats } from './reading.ts'
+import { readMailboxStats, setAnswerDelay } from './reading.ts'
 
 /** The worker as often as the others together: it is the one that the point is about. */
 const turns: readonly Service[] = ['mail-worker', 'mail-api', 'mail-worker', 'coupon']
 /** Milliseconds between two looks, and after which it is killed wherever it is. */
 const pause = 5
 const patience = 15_000
+/** Milliseconds from when a mail is in the mailbox until its sender is told: as long as a server may take to store it. */
+export const answerDelay = 60
+/** Milliseconds for which the server keeps its senders waiting meanwhile: else one that was seen untold may be told by then. */
+const held = 1_000
 
 export class Kills {
   readonly killed: Record<Service, number> = { coupon: 0, 'mail-worker': 0, 'mail-api': 0 }
@@ -48,12 +52,14 @@ export class Kills {
   }
 
   async #kill(victim: Service): Promise<void> {
+    while (!this.#system.isUp(victim)) await sleep(pause)
+    if (this.#mailbox !== undefined) await setAnswerDelay(this.#mailbox, held)
     const began = performance.now()
-    while (!this.#system.isUp(victim) || !((await this.#isSending()) || performance.now() - began > patience))
-      await sleep(pause)
+    while (!(await this.#isSending()) && performance.now() - began < patience) await sleep(pause)
     this.first = Math.min(this.first, Date.now())
     this.killed[victim]++
     this.#system.kill(victim)
+    if (this.#mailbox !== undefined) await setAnswerDelay(this.#mailbox, answerDelay)
   }
 
   async #isSending(): Promise<boolean> {

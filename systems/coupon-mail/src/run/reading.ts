@@ -53,6 +53,14 @@ export function readMailboxStats(mailbox: JsonClient): Promise<MailboxStats> {
   return get(mailbox, '/stats')
 }
 
+/** @param delay milliseconds from when a mail is in the mailbox until its sender is told */
+export async function setAnswerDelay(mailbox: JsonClient, delay: number): Promise<void> {
+  const body = { answerDelay: delay }
+  const answer = await mailbox.call({ method: 'PUT', path: '/behaviour', body, timeout })
+  if (answer.status !== 200)
+    throw new Error(`PUT /behaviour: ${answer.status} ${JSON.stringify(answer.body)}`)
+}
+
 async function get<Body>(client: JsonClient, path: string): Promise<Body> {
   const { status, body } = await client.call({ method: 'GET', path, timeout })
   if (status !== 200) throw new Error(`GET ${path}: ${status} ${JSON.stringify(body)}`)

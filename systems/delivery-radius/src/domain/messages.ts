@@ -1,5 +1,5 @@
 /**
- * The document's message: `key` chooses the partition, so that the changes of a shop are applied in their order; `type`
+ * The message of S2's document (docs/systems.md): `key` chooses the partition, so that the changes of a shop are applied in their order; `type`
  * chooses who handles it.
  */
 import { defineOperation, type Operation, type TopicSpec } from '@milena/request-reply'

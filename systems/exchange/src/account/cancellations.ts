@@ -35,7 +35,7 @@ export function createCancellations(options: CancellationsOptions): Replier {
   const useRecords = [
     idempotency({ store: postgresIdempotency({ pool }), lease: 3_000 }),
     deadLetter(),
-    // As the exchange document has it: three more tries, a second apart.
+    // As S5's document has it: three more tries, a second apart.
     retry({ attempts: 4, backoff: fixed(1_000) }),
   ] as const
   for (const kind of movementKinds)

@@ -1,4 +1,4 @@
-/** `npm start`: the payment document's problem, and its cures, side by side. */
+/** `npm start`: replies that reach the wrong gateway, and what cures that, side by side. */
 import { type Command, JsonClient, Progress, requireFreePort, runCommand } from '@milena/hosting'
 import type { ServiceFacts } from '../provider/main.ts'
 import { findRedis, noRedis } from '../redis.ts'
@@ -75,7 +75,7 @@ class Comparison implements Command {
     const load = `${rate} payments a second for ${seconds} s`
     console.log(`\n${formatTable(`Two gateways, two workers, ${load}`, steady)}`)
     console.log(`\n${formatTable(`The same while the gateways go from 2 to 3 and back to 2`, scaled)}`)
-    console.log(`\n* the payment document's set-up: ${await this.#sayBroken(run, steady, scaled)}`)
+    console.log(`\n* one group for all gateways: ${await this.#sayBroken(run, steady, scaled)}`)
 
     if (redisUrl === undefined) console.log(`* without the relay through Redis: ${noRedis}`)
 
@@ -91,7 +91,7 @@ class Comparison implements Command {
     return this.#system.close()
   }
 
-  /** What the document is about: the money was taken, and the caller does not know. */
+  /** What S1's document is about (docs/systems.md): the money was taken, and the caller does not know. */
   async #sayBroken(run: string, ...tables: readonly (readonly Row[])[]): Promise<string> {
     const rows = tables.flat().filter(({ routing }) => routing === 'sameGroup')
     const sum = (read: (row: Row) => number) => rows.reduce((total, row) => total + read(row), 0)

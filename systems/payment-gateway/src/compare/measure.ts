@@ -6,13 +6,18 @@ import type { LoadResult } from './load.ts'
 
 export type Counters = Pick<
   RequesterStats,
-  'late' | 'foreign' | 'recordsRead' | 'bytesRead' | 'ownRecordsRead' | 'ownBytesRead'
-> & { readonly topic: string; readonly inHand: number }
+  'foreign' | 'recordsRead' | 'bytesRead' | 'ownRecordsRead' | 'ownBytesRead'
+> & {
+  readonly topic: string
+  readonly inHand: number
+  /** Payments' replies alone: what a gateway asks about payments is answered late as well. */
+  readonly late: number
+}
 
 export async function readCounters(client: JsonClient): Promise<Counters> {
   const { body } = await client.call({ method: 'GET', path: '/stats', timeout: 5_000 })
-  const { requester, inHand } = body as { requester: RequesterStats; inHand: number }
-  return { ...requester, topic: requester.replyAddress.topic, inHand }
+  const { requester, inHand, late } = body as { requester: RequesterStats; inHand: number; late: number }
+  return { ...requester, topic: requester.replyAddress.topic, inHand, late }
 }
 
 export interface Row {

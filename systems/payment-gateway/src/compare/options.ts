@@ -5,8 +5,8 @@ import { readPrefix } from '../options.ts'
 
 export const help = `npm start -- [options]
 
-Starts the payment gateway system and sends the same load to two gateways under each reply routing, the payment
-document's broken one first; then scales the gateways from 2 to 3 and back under load; prints a table of each.
+Starts the payment gateway system and sends the same load to two gateways under each reply routing, the broken one
+(one group for all gateways) first; then scales the gateways from 2 to 3 and back under load; prints a table of each.
 Then the system stays up with the default routing, until Ctrl-C.
 
   --exit          ends after the tables: status 0, or 1 if a routing that should lose nothing lost something

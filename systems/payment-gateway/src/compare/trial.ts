@@ -19,10 +19,9 @@ export interface TrialOptions {
   readonly onProgress: (text: string) => void
 }
 
-type Phase = 'warm-up' | 'steady' | 'scaled'
+type Phase = `warm-up-${number}` | 'steady' | 'scaled'
 
-const titles: Record<Phase, string> = {
-  'warm-up': 'warming up',
+const titles: Partial<Record<Phase, string>> = {
   steady: '2 gateways',
   scaled: '2 → 3 → 2 gateways',
 }
@@ -39,6 +38,9 @@ interface Member {
 
 /** Payments that are sent before anything is measured. */
 const warmUp = 60
+/** Milliseconds that replies of callers who were not answered are waited for, and that the gateways' group may take to form. */
+const longestWait = 20_000
+const longestForming = 120_000
 
 export class Trial {
   readonly #system: PaymentSystem
@@ -50,32 +52,30 @@ export class Trial {
     this.#options = options
   }
 
-  /** Two gateways, warmed up: a process's first payments are its slowest, whatever the routing. */
+  /**
+   * Two gateways, warmed up: a process's first payments are its slowest, whatever the routing. Where they share a group,
+   * until it has formed, which shows itself in a reply that the wrong one has read.
+   */
   async start(): Promise<void> {
-    const { ports } = this.#options
+    const { ports, routing } = this.#options
     this.#members = await Promise.all([this.#add(ports[0], 1), this.#add(ports[1], 2)])
-    await this.#load('warm-up', warmUp, () => Promise.resolve([]))
+    const until = Date.now() + longestForming
+    for (let round = 1; ; round++) {
+      const { lostToWrongGateway } = await this.#measure(`warm-up-${round}`, warmUp)
+      if (routing !== 'sameGroup' || lostToWrongGateway > 0 || Date.now() > until) return
+    }
   }
 
   /** Two gateways throughout. */
-  async steady(): Promise<Row> {
-    const before = await this.#counters()
-    const load = await this.#load('steady', this.#count, () => Promise.resolve([]))
-    await this.#awaitLateReplies(before, load.timedOut)
-    const after = await this.#counters()
-    return toRow(
-      this.#options.routing,
-      load,
-      after.map((now, index) => since(before[index]!, now)),
-    )
+  steady(): Promise<Row> {
+    return this.#measure('steady', this.#count)
   }
 
   /** A third gateway comes after a third of the load, and goes after two thirds. */
   async scaled(): Promise<Row> {
-    const { seconds, ports, routing } = this.#options
-    const before = await this.#counters()
+    const { seconds, ports } = this.#options
     const third = (seconds * 1000) / 3
-    const load = await this.#load('scaled', this.#count, async () => {
+    return this.#measure('scaled', this.#count, async () => {
       await sleep(third)
       const added = await this.#add(ports[2], 3)
       this.#members.push(added)
@@ -90,10 +90,6 @@ export class Trial {
       await this.#remove(added)
       return [counters]
     })
-    await this.#awaitLateReplies(before, load.timedOut)
-    const after = await this.#counters()
-    const stayed = after.map((now, index) => since(before[index]!, now))
-    return toRow(routing, load, [...stayed, ...load.gone])
   }
 
   async end(): Promise<void> {
@@ -106,27 +102,43 @@ export class Trial {
     return this.#options.rate * this.#options.seconds
   }
 
-  async #load(what: Phase, count: number, meanwhile: () => Promise<Counters[]>) {
+  /** @param meanwhile what happens during the load; gives what gateways that have gone had counted */
+  async #measure(
+    phase: Phase,
+    count: number,
+    meanwhile: () => Promise<Counters[]> = () => Promise.resolve([]),
+  ): Promise<Row> {
     const { routing, rate, run, timeout, onProgress } = this.#options
-    const load = runLoad({
+    const before = await this.#counters()
+    const title = titles[phase] ?? 'warming up'
+    const sent = runLoad({
       clients: () => this.#members.map(({ client }) => client),
       rate,
       count,
-      orderPrefix: orderPrefix(run, routing, what),
+      orderPrefix: orderPrefix(run, routing, phase),
       timeout: timeout + 10_000,
-      onProgress: (sent) => onProgress(`: ${titles[what]}: ${sent} of ${count} payments`),
+      onProgress: (sent) => onProgress(`: ${title}: ${sent} of ${count} payments`),
     })
-    const [result, gone] = await Promise.all([load, meanwhile()])
-    return { ...result, gone }
-  }
-
-  /** A reply that is only late is not lost; one that the wrong gateway has read will never come. */
-  async #awaitLateReplies(before: readonly Counters[], timedOut: number): Promise<void> {
-    if (this.#options.routing === 'sameGroup') return
-    const until = Date.now() + 20_000
-    const late = async () =>
-      (await this.#counters()).reduce((sum, now, index) => sum + now.late - before[index]!.late, 0)
-    while (Date.now() < until && (await late()) < timedOut) await sleep(100)
+    const [load, gone] = await Promise.all([sent, meanwhile()])
+    const counted = async (): Promise<Counters[]> => {
+      const now = await this.#counters()
+      return [...now.map((counters, index) => since(before[index]!, counters)), ...gone]
+    }
+    // A reply that is only late is not lost; one that the wrong gateway has read will never come.
+    const isRead = (counters: readonly Counters[]): boolean => {
+      const read = counters.reduce(
+        (sum, one) => sum + one.late + (routing === 'sameGroup' ? one.foreign : 0),
+        0,
+      )
+      return read >= load.timedOut
+    }
+    const until = Date.now() + longestWait
+    let counters = await counted()
+    while (!isRead(counters) && Date.now() < until) {
+      await sleep(100)
+      counters = await counted()
+    }
+    return toRow(routing, load, counters)
   }
 
   #counters(): Promise<Counters[]> {

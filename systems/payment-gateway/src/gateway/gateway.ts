@@ -71,6 +71,7 @@ export class Gateway {
   /** Refunds of an order are written down one by one. */
   readonly #refunding = new Turns()
   #mismatched = 0
+  #late = 0
 
   constructor(options: GatewayOptions) {
     this.#options = options
@@ -84,6 +85,11 @@ export class Gateway {
   /** Replies that were about another payment than was asked for. */
   get mismatched(): number {
     return this.#mismatched
+  }
+
+  /** Replies about payments that came after their caller was answered. */
+  get late(): number {
+    return this.#late
   }
 
   /** Charges an order once. The same order again gives the first outcome; `undefined`: it has other content. */
@@ -154,6 +160,7 @@ export class Gateway {
   async #take(asked: Asked, told: ProviderOutcome | undefined, came: Came): Promise<void> {
     const { store, owner } = this.#options
     const { error, event, roundTripMs } = came
+    if (event === 'late-reply') this.#late++
     if (error instanceof TimeoutError)
       return void (await store.markUnknown(asked, { gateway: owner, reason: error.message }))
     const mismatch = told && this.#mismatchOf(told, asked)

@@ -7,7 +7,7 @@ import {
 import { redisRelay } from '@milena/redis'
 import { sameGroup } from './same-group.ts'
 
-/** The reply routings that the system can run with; `sameGroup` is the document's broken one. */
+/** The reply routings that the system can run with; `sameGroup` is the broken one of S1's document (docs/systems.md). */
 export const routingNames = [
   'replyPartition',
   'instanceReplyTopic',

@@ -1,5 +1,5 @@
 /**
- * The payment document's bug, built as a user-made routing: never use it.
+ * The bug, one group for all gateways, built as a user-made routing: never use it.
  *
  * All gateways share one reply topic *and one consumer group*. A group gives each partition to one member, so a reply
  * reaches whichever gateway happens to hold the partition that the replier's partitioner chose:
@@ -38,7 +38,7 @@ export function sameGroup({ topic, groupId, partitions }: SameGroupOptions): Rep
         from: 'latest',
         onRecords(records) {
           context.receive(records)
-          // As the document's gateways do: what was read is done with, whosever it was.
+          // As S1's document has it: what was read is done with, whosever it was.
           const last = records.at(-1)
           if (last) membership.commit([{ ...last, offset: last.offset + 1 }]).catch(() => {})
         },

@@ -11,8 +11,8 @@ import { workerErrors, type ApproveRequest, type ProviderOutcome, type RefundReq
 
 /**
  * Milliseconds beyond the payment's deadline that an answer is waited for. The gateway's caller was answered long
- * before; what comes now is a late reply, which settles the payment sooner than asking does. All the while the other
- * requests of this order wait behind it, so it is short.
+ * before; what comes now is a late reply, which settles the payment sooner than asking does. All the while repeats of
+ * this payment wait behind it, so it is short.
  */
 const grace = 2_000
 /** Milliseconds between repeated calls: at first, and at most. */
