@@ -3,13 +3,13 @@ import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
 import { encodeHeaders, openKafka, type IncomingRecord } from '@milena/request-reply'
 import { randomBytes } from 'node:crypto'
-import { connect, DeliverySystem, readShops, type StoredShop } from '@milena/system-delivery-radius'
+import { connect, DeliverySystem } from '@milena/system-delivery-radius'
 import { Client, escapeIdentifier, type Pool } from 'pg'
 import { uniqueName } from '../support/cluster.ts'
+import { readAll, shopsByLog, storedShops } from '../support/delivery-shops.ts'
 import { ask, post, type Answer } from '../support/payment-system.ts'
 import { waitFor } from '../support/wait-for.ts'
-import type { ChangeRequest } from '../../systems/delivery-radius/src/domain/messages.ts'
-import { apply, kinds, type Shop } from '../../systems/delivery-radius/src/domain/radius.ts'
+import { kinds } from '../../systems/delivery-radius/src/domain/radius.ts'
 
 // The system's processes get what this one was started with; they are no test files.
 process.execArgv = ['--conditions=x-source']
@@ -34,7 +34,7 @@ after(async () => {
   await system.close()
 })
 // Whatever was done, in whatever way: the shops are as the order of acceptance has it.
-afterEach(async () => assert.deepEqual(await storedShops(), await shopsByLog()))
+afterEach(async () => assert.deepEqual(await storedShops(pool), await shopsByLog(system)))
 
 interface Trigger {
   readonly url: string
@@ -95,50 +95,6 @@ function retry(id: string): Promise<Answer> {
   return ask(`${url(1)}/changes/${encodeURIComponent(id)}/retry`, 'POST')
 }
 
-type State = Pick<Shop, 'radius' | 'active'> & Pick<StoredShop, 'changes'>
-
-async function storedShops(): Promise<Record<string, State>> {
-  const states: Record<string, State> = {}
-  for (const { id, radius, active, changes } of (await readShops(pool)).values())
-    if (changes > 0) states[id] = { radius, active, changes }
-  return states
-}
-
-/** The topic's changes, one after the other. */
-async function shopsByLog(): Promise<Record<string, State>> {
-  const states: Record<string, State> = {}
-  await readAll(system.topics.topic, ({ key: recordKey, value }) => {
-    const { key, data } = JSON.parse(String(value)) as ChangeRequest
-    if (!key.startsWith('shop-') || String(recordKey) !== key) return
-    const before = states[key] ?? { radius: 3_000, active: [], changes: 0 }
-    const applied = apply({ base: 3_000, ...before }, data)
-    if (!('shop' in applied)) return
-    const { radius, active } = applied.shop
-    states[key] = { radius, active, changes: before.changes + 1 }
-  })
-  return states
-}
-
-/** Reads a topic up to where it ends now. */
-async function readAll(topic: string, onRecord: (record: IncomingRecord) => void): Promise<void> {
-  await using transport = await openKafka({ brokers: system.brokers.split(',') })
-  let failed: unknown
-  const tail = await transport.tail({
-    topic,
-    partitions: 'all',
-    from: 'earliest',
-    onRecords: (records) => records.forEach(onRecord),
-    onError: (error) => (failed ??= error),
-    onUnreadable: (range) => (failed ??= range),
-  })
-  try {
-    await tail.caughtUp()
-  } finally {
-    await tail.close()
-  }
-  assert.equal(failed, undefined)
-}
-
 test('client A changes A, B, C and D while client B changes B and D: both learn what became of each, and the order of acceptance counts', async () => {
   const [a, b, c, d] = take(4)
   for (const action of ['begin', 'end', 'begin', 'end', 'begin']) {
@@ -149,7 +105,7 @@ test('client A changes A, B, C and D while client B changes B and D: both learn 
     assert.deepEqual(await finished(triggers[0]), { done: 4, failed: 0, unknown: 0 })
     assert.deepEqual(await finished(triggers[1]), { done: 2, failed: 0, unknown: 0 })
   }
-  const stored = await storedShops()
+  const stored = await storedShops(pool)
   for (const shop of [a!, c!]) assert.deepEqual(stored[shop]!.active, ['bad-weather'])
   for (const shop of [b!, d!])
     assert.deepEqual(stored[shop]!.active.toSorted(), ['bad-weather', 'system-failure'])
@@ -182,7 +138,7 @@ test('changes that fail stand in the list of failed ones, and can be tried again
   await finished(await begin(1, { kind: 'bad-weather', action: 'end', shops: [one] }))
   const done = await retry(id)
   assert.deepEqual([done.status, done.body['status'], done.body['code']], [200, 'done', null])
-  assert.deepEqual((await storedShops())[one!]!.active, ['bad-weather'])
+  assert.deepEqual((await storedShops(pool))[one!]!.active, ['bad-weather'])
   assert.deepEqual(
     (await listed('status=failed', trigger)).map(({ shop }) => shop),
     ['nowhere'],
@@ -257,7 +213,7 @@ test('a requester is killed in the middle of a trigger: whoever asks any request
   assert.deepEqual([done! + failed!, unknown], [200, 0])
   const codes = new Set((await listed('status=failed', again)).map(({ code }) => code))
   assert.deepEqual([...codes], failed === 0 ? [] : ['ALREADY_ACTIVE'])
-  const stored = await storedShops()
+  const stored = await storedShops(pool)
   for (const shop of named) assert.deepEqual(stored[shop]!.active, ['rider-shortage'])
 })
 
@@ -266,14 +222,24 @@ test('the database goes away in the middle of a trigger: when it is back everyth
   const server = new Client({ connectionString: serverUrl() })
   await server.connect()
   const name = new URL(system.databaseUrl).pathname.slice(1)
+  // While it has the table, a worker cannot write what it has in hand.
+  const locked = await pool.connect()
   let trigger: Trigger
   try {
+    const { rows } = await locked.query<{ pid: number }>('select pg_backend_pid() as pid')
+    await locked.query('begin; lock table shops in exclusive mode')
     trigger = await begin(1, { kind: 'bad-weather', action: 'begin', shops: range })
+    const waiting = `select from pg_stat_activity where datname = $1 and wait_event_type = 'Lock'`
+    await waitFor(async () => (await server.query(waiting, [name])).rowCount! > 0, {
+      what: 'a worker that wants to write',
+    })
     await server.query(`alter database ${escapeIdentifier(name)} with allow_connections false`)
-    await server.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [name])
+    const others = 'select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and pid <> $2'
+    await server.query(others, [name, rows[0]!.pid])
     await waitFor(async () => (await ask(`${url(1)}/changes`)).status === 500, { what: 'no database' })
     await server.query(`alter database ${escapeIdentifier(name)} with allow_connections true`)
   } finally {
+    locked.release(true)
     await server.end()
   }
   const all = shops - next + 1
@@ -349,7 +315,7 @@ test('a sender that knows nothing of us is answered, and one that would break th
   const replies = await waitFor(
     async () => {
       const found = new Map<string, IncomingRecord>()
-      await readAll(system.topics.replyTopic, (record) => {
+      await readAll(system, system.topics.replyTopic, (record) => {
         for (const [name, value] of record.headers)
           if (String(name) === 'kafka_correlationId') found.set(value!.toString('hex'), record)
       })

@@ -1,6 +1,6 @@
 /**
  * A replier in a process of its own, for `idempotency.test.ts`. It kills itself, with SIGKILL, at the place that an order
- * names, the first time that the order comes to it; its parent starts the next one.
+ * names (`orderFor`), unless a worker has died there before; its parent starts the next one.
  */
 import { createReplier, defineOperation, idempotency, openKafka, string } from '@milena/request-reply'
 import { migrate, postgresIdempotency } from '@milena/postgres'
@@ -28,6 +28,11 @@ export const places = [
   'after reply',
 ] as const
 
+/** An order at whose place the worker dies. Each attempt is an order of its own: of one, a step may have been done before another death. */
+export function orderFor(place: string, attempt: number): string {
+  return `${place}, attempt ${attempt}`
+}
+
 export const tables = `
   CREATE TABLE effects (what text, at timestamptz DEFAULT now());
   CREATE TABLE deaths (place text PRIMARY KEY);
@@ -41,7 +46,7 @@ async function work(options: WorkerOptions): Promise<void> {
   await migrate(pool)
   /** Once in the life of the database. */
   const dieAt = async (place: string, order: string): Promise<void> => {
-    if (order !== place) return
+    if (!order.startsWith(`${place}, `)) return
     const { rowCount } = await pool.query('INSERT INTO deaths VALUES ($1) ON CONFLICT DO NOTHING', [place])
     if (rowCount === 1) process.kill(process.pid, 'SIGKILL')
   }

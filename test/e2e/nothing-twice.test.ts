@@ -119,6 +119,15 @@ test('workers die between any two steps, requests come up to three times: every 
     what: 'the topics to be there',
   })
   await drained(transport, topic)
+  const died = async (): Promise<string[]> => {
+    const { rows } = await database.pool.query<{ place: string }>('SELECT place FROM deaths')
+    return rows.map(({ place }) => place)
+  }
+  const isEnough = async (): Promise<boolean> => deaths === 0 || (await died()).length > 0
+  while (!(await isEnough())) {
+    for (let i = 0; i < 10; i++) accepted.push(await send(asking, accepted.length))
+    await drained(transport, topic)
+  }
 
   await using letters = deadLetters({ transport, createTopics: true })
   const listed = async (): Promise<Set<string>> => {
@@ -162,7 +171,5 @@ test('workers die between any two steps, requests come up to three times: every 
   const atLast = await counts()
   for (const [order, times] of atLast) assert.equal(times, 1, `${order} was done ${times} times`)
   for (const order of await listed()) assert.equal(atLast.get(order), 1, `${order} is done at last`)
-  const { rows: died } = await database.pool.query<{ place: string }>('SELECT place FROM deaths')
-  t.diagnostic(`deaths: ${died.map(({ place }) => place).join(', ')}; letters: ${kept.size}`)
-  assert.ok(died.length > 0, 'somebody died')
+  t.diagnostic(`deaths: ${(await died()).join(', ')}; letters: ${kept.size}`)
 })

@@ -54,20 +54,29 @@ async function sendUnderHeadersOf(orderId: string, body: object, key: string): P
   })
 }
 
+/** Until the provider knows the order's charge, and so many of its refunds. */
+async function untilAtProvider(orderId: string, refunds: number): Promise<void> {
+  const known = async () => {
+    const { status, body } = await ask(`${system.state().provider.url}/charges/${orderId}`)
+    return status === 200 && (body['refunds'] as unknown[]).length === refunds
+  }
+  await waitFor(known, { what: `${orderId} at the provider` })
+}
+
 function mismatchedAt(gateway: string): Promise<number> {
   return ask(`${gateway}/stats`).then(({ body }) => body['mismatched'] as number)
 }
 
 test('a reply about an own, approved order under the headers of another request approves nothing', async () => {
-  const own = newOrder(1)
+  const own = newOrder(100_000)
   assert.equal((await system.pay(two, own)).status, 200)
-  await system.behave({ ...quick, delayMs: 3_000, declineRate: 1 })
+  await system.behave({ ...quick, delayMs: 6_000, declineRate: 1 })
   const victim = newOrder(100_000)
   const asked = system.pay(one, victim)
   await sendUnderHeadersOf(victim.orderId, { ...own, expiresAt: Date.now() + 20_000 }, own.orderId)
   const { status, body } = await asked
   assert.deepEqual([status, body['code'], body['paymentStatus']], [502, 'REPLY_MISMATCHED', 'unknown'])
-  assert.match(String(body['detail']), new RegExp(`another payment: the charge of ${own.orderId}, 1$`))
+  assert.match(String(body['detail']), new RegExp(`another payment: the charge of ${own.orderId}, 100000$`))
   assert.equal(await mismatchedAt(one), 1)
   const settled = await waitFor(
     async () => {
@@ -109,15 +118,47 @@ test('many repeats of one pending order leave the gateway free for others', asyn
   await system.behave({ ...quick, delayMs: 4_000 })
   const order = newOrder()
   const repeats = Array.from({ length: 60 }, () => system.pay(one, order))
-  await waitFor(
-    async () => (await ask(`${system.state().provider.url}/charges/${order.orderId}`)).status === 200,
-    { what: 'the order at the provider' },
-  )
+  await untilAtProvider(order.orderId, 0)
   await system.behave(quick)
   const honest = await Promise.all(Array.from({ length: 10 }, () => system.pay(one, newOrder())))
   assert.deepEqual(new Set(honest.map(({ status }) => status)), new Set([200]))
   const statuses = new Set((await Promise.all(repeats)).map(({ status }) => status))
   assert.deepEqual(statuses, new Set([200, 503]))
+  assert.equal((await system.ledger(order.orderId)).length, 1)
+})
+
+test('a refund that the provider is silent about holds up no other refund of its order', async () => {
+  const order = newOrder()
+  await system.pay(one, order)
+  await system.behave({ ...quick, silentRate: 1 })
+  const silent = system.refund(one, order.orderId, { amount: 1, refundId: 'silent' })
+  await untilAtProvider(order.orderId, 1)
+  await system.behave(quick)
+  assert.equal((await system.refund(two, order.orderId, { amount: 2, refundId: 'other' })).status, 200)
+  const { status, body } = await silent
+  assert.deepEqual([status, body['code']], [504, 'PAYMENT_UNKNOWN'])
+  const refunded = async () =>
+    ((await system.payment(one, order.orderId)).body['refunds'] as { status: string }[]).every(
+      (refund) => refund.status === 'approved',
+    )
+  await waitFor(refunded, { what: 'both refunds to be approved' })
+  assert.equal((await system.ledger(order.orderId)).length, 3, 'the charge, and each refund once')
+})
+
+test('a charge that the provider is silent about is charged once, whoever asks for it meanwhile', async () => {
+  const order = newOrder()
+  await system.behave({ ...quick, silentRate: 1 })
+  const first = system.pay(one, order)
+  await untilAtProvider(order.orderId, 0)
+  await system.behave(quick)
+  const others = [system.pay(one, order), system.pay(two, order)]
+  assert.equal((await system.pay(two, { ...order, amount: 1 })).body['code'], 'ORDER_DIFFERS')
+  assert.equal((await system.refund(two, order.orderId, { amount: 1, refundId: 'r' })).status, 409)
+  for (const { status, body } of await Promise.all([first, ...others])) {
+    assert.ok(status === 504 || status === 200, `${status}`)
+    if (status === 504) assert.equal(body['code'], 'PAYMENT_UNKNOWN')
+  }
+  await waitFor(async () => (await system.pay(two, order)).status === 200, { what: 'the charge to be told' })
   assert.equal((await system.ledger(order.orderId)).length, 1)
 })
 

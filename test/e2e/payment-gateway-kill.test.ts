@@ -1,7 +1,7 @@
 /**
  * Money under kill -9: workers and gateways are killed at random moments while payments and refunds run.
  *
- * PAYMENTS=2000 sets how many (default 400); SEED=… repeats the kills' choices; ROUTING=… is another reply routing
+ * PAYMENTS=2000 sets how many (default 240); SEED=… repeats the kills' choices; ROUTING=… is another reply routing
  * than the default.
  */
 import assert from 'node:assert/strict'
@@ -11,7 +11,7 @@ import { Client } from 'pg'
 import { ask, PaymentSystem, type Answer } from '../support/payment-system.ts'
 import { waitFor } from '../support/wait-for.ts'
 
-const payments = Number(process.env['PAYMENTS'] ?? 400)
+const payments = Number(process.env['PAYMENTS'] ?? 240)
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000)
 const routing = process.env['ROUTING'] ?? 'replyPartition'
 const callers = 32
@@ -56,6 +56,12 @@ test(`${payments} payments under kill -9: charged at most once, told the truth, 
     const kills = killAtRandom(system, told)
     await payAll(system, told)
     t.diagnostic(`killed ${await kills}`)
+    // What is checked holds, too, where nothing is ever charged.
+    let more = payments
+    await waitFor(async () => (await payOne(system, more++, told)).status === 200, {
+      what: 'a payment to be approved after the kills',
+      timeout: 120_000,
+    })
 
     const rows = await waitFor(
       async () => {
@@ -82,21 +88,23 @@ async function payAll(system: PaymentSystem, told: Told[]): Promise<void> {
     Array.from({ length: callers }, async () => {
       while (next < payments) {
         const index = next++
-        const order = { orderId: `o-${index}`, amount: 1_000 + index, method: methods[index % 3]! }
-        const answer = await insist((gateway) => system.pay(gateway, order), system, index)
-        told.push({ id: order.orderId, kind: 'charge', ...order, ...answer })
-        if (answer.status !== 200 || index % refundEvery !== 0) continue
+        const { id: orderId, status } = await payOne(system, index, told)
+        if (status !== 200 || index % refundEvery !== 0) continue
         const refund = { amount: 1 + (index % 900), refundId: 'r-1' }
-        const refunded = await insist(
-          (gateway) => system.refund(gateway, order.orderId, refund),
-          system,
-          index,
-        )
-        const id = `${order.orderId}/${refund.refundId}`
-        told.push({ id, orderId: order.orderId, kind: 'refund', amount: refund.amount, ...refunded })
+        const refunded = await insist((gateway) => system.refund(gateway, orderId, refund), system, index)
+        const id = `${orderId}/${refund.refundId}`
+        told.push({ id, orderId, kind: 'refund', amount: refund.amount, ...refunded })
       }
     }),
   )
+}
+
+async function payOne(system: PaymentSystem, index: number, told: Told[]): Promise<Told> {
+  const order = { orderId: `o-${index}`, amount: 1_000 + index, method: methods[index % 3]! }
+  const answer = await insist((gateway) => system.pay(gateway, order), system, index)
+  const one: Told = { id: order.orderId, kind: 'charge', ...order, ...answer }
+  told.push(one)
+  return one
 }
 
 /** Sends the same again until some gateway answers with more than "not now": as a caller would whose connection broke. */
@@ -120,7 +128,8 @@ async function insist(
 
 /**
  * Kills a process at random, whether or not the last one is back, each time that 40 to 120 more callers have been
- * answered: so the kills keep pace with the machine, and the system never stands still for good. Says how many.
+ * answered: so the kills keep pace with the machine, and the system never stands still for good. One of each kind dies in
+ * any case. Says how many.
  */
 async function killAtRandom(system: PaymentSystem, told: readonly Told[]): Promise<string> {
   const random = sequence(seed)
@@ -128,16 +137,18 @@ async function killAtRandom(system: PaymentSystem, told: readonly Told[]): Promi
   for (let due = 20; due < payments; due += 40 + random() * 80) {
     while (told.length < due) await sleep(10)
     await sleep(random() * 100)
-    const kind = random() < 0.5 ? 'gateways' : 'workers'
-    const alive = system.state()[kind]
-    const victim = alive[Math.floor(random() * alive.length)]
-    if (victim === undefined) continue
-    try {
-      process.kill(victim.pid, 'SIGKILL')
-      killed[kind]++
-    } catch {
-      // The state file is a moment behind.
-    }
+    const unharmed = (['gateways', 'workers'] as const).find((each) => killed[each] === 0)
+    const kind = unharmed ?? (random() < 0.5 ? 'gateways' : 'workers')
+    const which = random()
+    await waitFor(
+      () => {
+        const alive = system.state()[kind]
+        // Where the state file is a moment behind, this throws.
+        return process.kill(alive[Math.floor(which * alive.length)]!.pid, 'SIGKILL')
+      },
+      { what: `one of the ${kind} to kill` },
+    )
+    killed[kind]++
   }
   await waitFor(() => system.state().gateways.length === 2 && system.state().workers.length === 2, {
     what: 'everything to be restarted',
@@ -174,10 +185,6 @@ function check(
     } else assert.equal(status, 504, `${id}: ${status} ${JSON.stringify(body)}`)
   }
 
-  // All of the above holds, too, where nothing is ever charged.
-  const approved = rows.filter(({ state }) => state === 'approved').length
-  assert.ok(approved * 4 > rows.length, `only ${approved} of ${rows.length} payments were approved`)
-
   // Conservation: what is written down as approved is exactly what the provider has booked.
   for (const { id, state, amount, approval_id } of rows) {
     const entry = booked.get(id)?.[0]
@@ -213,13 +220,9 @@ function sequence(from: number): () => number {
 }
 
 test('a payment whose gateway or worker was killed is told rightly at any gateway, and by its successor', async (t) => {
-  const system = await PaymentSystem.start([
-    '--supervise',
-    '--timeout',
-    String(timeout),
-    '--provider-delay',
-    '800',
-  ])
+  // So long that the requests of killed workers are still wanted when they come again.
+  const args = ['--supervise', '--timeout', '30000', '--provider-delay', '800']
+  const system = await PaymentSystem.start(args)
   try {
     for (const victim of ['gateways', 'workers'] as const) {
       const [first, second] = system.state().gateways

@@ -5,6 +5,7 @@ import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { openTestCluster, uniqueName, type TestCluster } from '../support/cluster.ts'
+import { saidOf } from '../support/run-page.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -31,6 +32,6 @@ test('the README’s first code runs as it stands, prints what it says, and ends
     cwd: root,
     timeout: 180_000,
   })
-  assert.equal(stdout, 'say : hello\n')
+  assert.equal(stdout, saidOf(code, ''))
   assert.equal(stderr, '')
 })

@@ -1,4 +1,5 @@
 /** A process with sagas, for `saga.test.ts`: begins those that its parent names, and ends with it. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import {
   command,
   createReplier,
@@ -23,6 +24,15 @@ export interface SagaWorkerOptions {
   readonly member: string
 }
 
+/** What a worker is told to begin. */
+export interface SagaWorkerMessage {
+  readonly id: string
+  /** What becomes of its last step. */
+  readonly fails: number
+  /** Whether its step takes its time when the work is done. */
+  readonly slow: boolean
+}
+
 interface Cancel {
   readonly saga: string
 }
@@ -45,7 +55,7 @@ async function work({ brokers, url, topic, replyTo, groupId, member }: SagaWorke
   pool.on('error', () => undefined)
   process.on('disconnect', () => process.exit(1))
   const effect = 'INSERT INTO effects VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING'
-  const saga = defineSaga({ name: 'killed', input: z.object({ fails: z.number() }) })
+  const saga = defineSaga({ name: 'killed', input: z.object({ fails: z.number(), slow: z.boolean() }) })
     .step(
       'rows',
       inTransaction(async ({ sagaId }, tx: PoolClient) => {
@@ -59,8 +69,10 @@ async function work({ brokers, url, topic, replyTo, groupId, member }: SagaWorke
     )
     .step(
       'sent',
-      async ({ sagaId, idempotencyKey }) => {
+      async ({ sagaId, idempotencyKey, input }) => {
         await pool.query(effect, [sagaId, 'sent', 1, idempotencyKey])
+        // Done, and not written down yet: here it is killed, too.
+        await sleep(input.slow ? 3_000 : 0)
       },
       {
         compensate: command(cancelIn(topic), ({ sagaId }) => ({ saga: sagaId }), { replyTo }),
@@ -83,8 +95,8 @@ async function work({ brokers, url, topic, replyTo, groupId, member }: SagaWorke
   replier.handle(replies, () => undefined, { useRecords: [sagas.replies] })
   const relay = outbox.relay({ kafka: { brokers }, pollInterval: 200, claimTimeout: 1_500 })
   await Promise.all([sagas.start(), relay.start(), replier.start()])
-  process.on('message', ({ id, fails }: { readonly id: string; readonly fails: number }) => {
-    sagas.run(saga, id, { fails }).catch(() => undefined)
+  process.on('message', ({ id, ...input }: SagaWorkerMessage) => {
+    sagas.run(saga, id, input).catch(() => undefined)
   })
   process.send?.('running')
 }

@@ -11,7 +11,7 @@ import { migrate, postgresSagas } from '@milena/postgres'
 import { openTestCluster, uniqueName, type TestCluster } from '../support/cluster.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { waitFor } from '../support/wait-for.ts'
-import { cancelIn, type SagaWorkerOptions } from './saga-worker.ts'
+import { cancelIn, type SagaWorkerMessage, type SagaWorkerOptions } from './saga-worker.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -81,11 +81,17 @@ test('processes are killed, and every saga is done whole or undone whole', async
   let kills = 0
   for (let i = 0; i < count; i++) {
     const worker = workers[i % 2]!
-    if (worker.connected) worker.send({ id: `saga-${i}`, fails: i % 3 })
-    if (i % 9 !== 8) continue
+    const isLast = i % 9 === 8
+    // Every other time it is killed between a step's work and its being written down.
+    const slow = isLast && kills % 2 === 0
+    if (worker.connected) worker.send({ id: `saga-${i}`, fails: i % 3, slow } satisfies SagaWorkerMessage)
+    if (!isLast) continue
     // While what it was told last is under way.
     const last = Array.from({ length: 9 }, (_, back) => `saga-${i - back}`)
-    const some = async (): Promise<boolean> => (await store.read(last)).length > i % 7
+    const some = async (): Promise<boolean> => {
+      const sent = await pool.query("SELECT FROM effects WHERE saga = $1 AND step = 'sent'", [last[0]])
+      return (await store.read(last)).length > i % 7 && (sent.rowCount! > 0 || !slow)
+    }
     await waitFor(some, { what: 'some of the last sagas to begin', interval: 1 })
     await end(worker)
     kills++
@@ -98,6 +104,8 @@ test('processes are killed, and every saga is done whole or undone whole', async
   }
   await waitFor(ended, { what: 'all sagas to end' })
   const { sagas } = await store.list({ saga: 'killed', limit: 1_000 })
+  const interrupted = sagas.filter(({ steps }) => steps.some((step) => step.interrupted > 0))
+  assert.ok(interrupted.length > 0, 'a step was under way when its process was killed')
   const outcomes = new Set(sagas.map(({ state }) => state))
   assert.deepEqual([...outcomes].toSorted(), ['compensated', 'completed'])
   for (const { id, state } of sagas) {

@@ -131,6 +131,10 @@ test('coupons: worker, Mail API and coupon service are killed while mails are se
 
 test('exchange: services are killed, one is away, messages come twice: no money is lost, nothing is half done', () => {
   const of = figureOf('exchange')
+  assert.match(
+    printed.get('exchange')!,
+    /^no money was lost or made, no exchange is half done, every caller was told right$/m,
+  )
   assert.equal(of('exchanges'), 150)
   assert.equal(of('done') + of('undone'), 150)
   assert.equal(of('half done'), 0)

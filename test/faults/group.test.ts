@@ -63,6 +63,12 @@ class Scene {
     return [a, b]
   }
 
+  /** Where the group stands. */
+  async committed(): Promise<Map<number, number>> {
+    const committed = await cluster.transport.readCommittedOffsets(this.groupId, [this.topic])
+    return new Map(committed.map(({ partition, offset }) => [partition, offset]))
+  }
+
   /** Something new is handled in every partition. */
   async goesOn(): Promise<void> {
     const last = (partition: number): number =>
@@ -215,11 +221,14 @@ describe('a group under load', { timeout: SUITE }, () => {
     const [a, b] = await scene.startTwo(SHORT_SESSION)
     const dead = new Set(b.held)
     await b.kill()
+    const stood = await scene.committed()
     await a.holds(6)
     await scene.goesOn()
     const again = await scene.finish()
-    for (const one of again)
+    for (const one of again) {
       assert.ok(dead.has(one.partition), `only the dead member's partitions: ${one.partition}`)
+      assert.ok(one.offset >= (stood.get(one.partition) ?? 0), 'nothing that it had committed')
+    }
     await a.close()
   })
 
@@ -231,18 +240,11 @@ describe('a group under load', { timeout: SUITE }, () => {
     const stoppedAt = Date.now()
     await a.holds(6)
     await scene.goesOn()
-    const committed = async (): Promise<Map<number, number>> =>
-      new Map(
-        (await cluster.transport.readCommittedOffsets(scene.groupId, [scene.topic])).map((one) => [
-          one.partition,
-          one.offset,
-        ]),
-      )
-    const before = await committed()
+    const before = await scene.committed()
     b.signal('SIGCONT')
     await waitFor(() => b.told('lost').length > 0, { what: 'the loss to be noticed', timeout: patience })
     await Promise.all([a.holds(3), b.holds(3)])
-    const after = await committed()
+    const after = await scene.committed()
     for (const [partition, offset] of before)
       assert.ok(after.get(partition)! >= offset, 'no commit went back')
     assert.deepEqual(
@@ -270,8 +272,10 @@ describe('a group under load', { timeout: SUITE }, () => {
     const told = a.events.length
     const held = new Set(b.held)
     await b.kill()
+    const killedAt = performance.now()
     const again = scene.start('b again', 'worker-2', session)
     await again.holds(3)
+    assert.ok(performance.now() - killedAt < session, 'it need not wait until its own session is over')
     await scene.goesOn()
     assert.deepEqual(again.held, held)
     assert.equal(a.events.length, told, 'the other member noticed nothing')

@@ -9,7 +9,7 @@ import assert from 'node:assert/strict'
 import { describe, test, type TestContext } from 'node:test'
 import type { KafkaNode } from '../../tools/kafka/node.ts'
 import { useFaultyCluster } from './faulty-cluster.ts'
-import { electionAfter, openAll, type Opened, type OpeningTimes } from './opening.ts'
+import { electionAfter, openAll, stockProducerIds, type Opened, type OpeningTimes } from './opening.ts'
 
 /** How often each role is killed and hung; 0, the default, is one fault for each role. */
 const rounds = Number(process.env['OPENING_ROUNDS'] ?? 0)
@@ -52,9 +52,11 @@ async function round(context: TestContext, role: Role, fault: Fault): Promise<vo
   const others = cluster.kafka.nodes.filter((node) => node !== victim)
   const rest = others.map((node) => node.address)
   const brokers = role === 'bootstrap' ? [victim.address, ...rest] : [...rest, victim.address]
+  await stockProducerIds(cluster.kafka.nodes)
   await victim.kill(faults[fault])
   const began = performance.now()
   const opening = openAll(brokers, names, (close) => cluster.closeLater(close))
+  opening.catch(() => undefined) // told when the election is over
   const groups = [names.group, `milena-reply-owners.${names.replies}`]
   const ended = (await electionAfter(victim, others, [names.requests, names.replies], groups)) - began
   const opened = await opening

@@ -1,14 +1,18 @@
 /** Opening everything at once, and when an election is over as those see it who serve. */
 import { createReplier } from '../../packages/request-reply/src/replier/replier.ts'
-import { createRequester } from '../../packages/request-reply/src/requester/requester.ts'
+import { createRequester, type Requester } from '../../packages/request-reply/src/requester/requester.ts'
 import { defineOperation } from '../../packages/request-reply/src/contract/operation.ts'
 import { json } from '../../packages/request-reply/src/contract/payload.ts'
 import { replyPartition } from '../../packages/request-reply/src/routing/reply-partition.ts'
 import { openKafka } from '../../packages/request-reply/src/transport/kafka/open-kafka.ts'
-import { Connections } from '../../packages/request-reply/src/transport/kafka/cluster/connections.ts'
+import {
+  Connections,
+  type BrokerPool,
+} from '../../packages/request-reply/src/transport/kafka/connection/connections.ts'
 import { findCoordinator } from '../../packages/request-reply/src/transport/kafka/cluster/coordinator.ts'
 import { Metadata } from '../../packages/request-reply/src/transport/kafka/cluster/metadata.ts'
 import { resolveKafkaOptions } from '../../packages/request-reply/src/transport/kafka/options.ts'
+import { initProducerIdApi } from '../../packages/request-reply/src/transport/kafka/protocol/init-producer-id.ts'
 import { offsetFetchApi } from '../../packages/request-reply/src/transport/kafka/protocol/offset-fetch.ts'
 import { describeTopics } from '../../tools/kafka/inspect.ts'
 import type { KafkaNode } from '../../tools/kafka/node.ts'
@@ -30,10 +34,11 @@ export interface Opened {
 /** Only bounds a hang. */
 const patience = 120_000
 
+/** Whatever is opened, also beside something that cannot be, is closed later. */
 export async function openAll(
   brokers: readonly string[],
   { requests, replies, group }: { requests: string; replies: string; group: string },
-  closeLater: (close: () => Promise<unknown>) => void,
+  closeLater: CloseLater,
 ): Promise<Opened> {
   const began = performance.now()
   const timed = async <Value>(opening: Promise<Value>): Promise<[Value, number]> => {
@@ -50,13 +55,13 @@ export async function openAll(
   const replier = createReplier({ kafka, groupId: group })
   replier.handle(echo, (value) => value)
   closeLater(() => replier.close())
-  const opening = await Promise.all([
-    timed(createRequester({ kafka, replyRouting: replyPartition({ topic: replies }) })),
+  const opening = [
+    timed(openRequester(kafka, replies, closeLater)),
     timed(replier.start()),
     timed(openTail(brokers, requests, closeLater)),
-  ])
-  const [[requester, requesterTook], [, replierTook], [, tailTook]] = opening
-  closeLater(() => requester.close())
+  ] as const
+  await Promise.allSettled(opening)
+  const [[requester, requesterTook], [, replierTook], [, tailTook]] = await Promise.all(opening)
   return {
     times: { requester: requesterTook, replier: replierTook, tail: tailTook },
     asks: async (value) => {
@@ -66,11 +71,19 @@ export async function openAll(
   }
 }
 
-async function openTail(
-  brokers: readonly string[],
+type CloseLater = (close: () => Promise<unknown>) => void
+
+async function openRequester(
+  kafka: { brokers: readonly string[] },
   topic: string,
-  closeLater: (close: () => Promise<unknown>) => void,
-): Promise<void> {
+  closeLater: CloseLater,
+): Promise<Requester> {
+  const requester = await createRequester({ kafka, replyRouting: replyPartition({ topic }) })
+  closeLater(() => requester.close())
+  return requester
+}
+
+async function openTail(brokers: readonly string[], topic: string, closeLater: CloseLater): Promise<void> {
   const transport = await openKafka({ brokers })
   closeLater(() => transport.close())
   await transport.tail({ topic, partitions: 'all', from: 'latest', onRecords: () => undefined })
@@ -96,26 +109,53 @@ export async function electionAfter(
     { what: `broker ${victim.id} to lead nothing any more`, timeout: patience, interval: 50 },
   )
   // A broker leads before it has loaded what it coordinates.
-  const connections = new Connections(resolveKafkaOptions({ brokers: others.map((node) => node.address) }))
-  const metadata = new Metadata(connections)
-  const pool = connections.open()
-  const serves = async (groupId: string): Promise<boolean> => {
-    const coordinator = await findCoordinator(metadata, groupId)
-    const connection = await pool.get(coordinator)
-    const answer = await connection.ask(offsetFetchApi, {
-      groupId,
-      partitions: undefined,
-      requireStable: false,
+  return withCluster(others, async (metadata, pool) => {
+    const serves = async (groupId: string): Promise<boolean> => {
+      const coordinator = await findCoordinator(metadata, groupId)
+      const connection = await pool.get(coordinator)
+      const answer = await connection.ask(offsetFetchApi, {
+        groupId,
+        partitions: undefined,
+        requireStable: false,
+      })
+      return answer?.errorCode === 0
+    }
+    await waitFor(async () => (await Promise.all(groups.map(serves))).every(Boolean), {
+      what: `the coordinators of ${groups.join(' and ')} to serve them`,
+      timeout: patience,
+      interval: 50,
     })
-    return answer?.errorCode === 0
-  }
-  await waitFor(async () => (await Promise.all(groups.map(serves))).every(Boolean), {
-    what: `the coordinators of ${groups.join(' and ')} to serve them`,
-    timeout: patience,
-    interval: 50,
+    return performance.now()
   })
-  const ended = performance.now()
-  await metadata.close()
-  await connections.close()
-  return ended
+}
+
+/**
+ * Has each of these brokers fetch producer ids, as those have that serve producers. One that has none in stock asks the
+ * controller that it knows, and waits 30 s for one that hangs (`controller.socket.timeout.ms`), whoever controls by then:
+ * nobody else gets to send anything meanwhile.
+ */
+export async function stockProducerIds(nodes: readonly KafkaNode[]): Promise<void> {
+  await withCluster(nodes, async (_metadata, pool) => {
+    for (const { port } of nodes) {
+      const gives = async (): Promise<boolean> => {
+        const connection = await pool.get({ host: '127.0.0.1', port })
+        return (await connection.ask(initProducerIdApi, { timeout: patience })).errorCode === 0
+      }
+      await waitFor(gives, { what: `producer ids of broker ${port}`, timeout: patience })
+    }
+  })
+}
+
+async function withCluster<Result>(
+  nodes: readonly KafkaNode[],
+  use: (metadata: Metadata, pool: BrokerPool) => Promise<Result>,
+): Promise<Result> {
+  const connections = new Connections(resolveKafkaOptions({ brokers: nodes.map((node) => node.address) }))
+  const metadata = new Metadata(connections)
+  try {
+    return await use(metadata, connections.open())
+  } finally {
+    await metadata.close()
+    await connections.close()
+  }
 }

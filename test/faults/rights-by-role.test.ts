@@ -1,19 +1,21 @@
 /** The rights that docs/first-service.md lists for each role are enough, and each of them is needed. */
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { readFile } from 'node:fs/promises'
+import { after, before, describe, it, test } from 'node:test'
 import {
   createReplier,
   createRequester,
+  deadLetter,
+  deadLetters,
   defineOperation,
   instanceReplyTopic,
   replyPartition,
+  retryTopics,
   sharedReplyTopic,
   string,
+  type DeadLetter,
   type KafkaOptions,
+  type Logger,
   type ReplyRouting,
 } from '@milena/request-reply'
 import {
@@ -23,61 +25,31 @@ import {
   ResourcePatternTypes,
   ResourceTypes,
 } from '@platformatic/kafka'
-import { defaultJvmOptions } from '../../tools/kafka/cluster.ts'
-import { fetchKafkaJars } from '../../tools/kafka/jars.ts'
-import { KafkaNode } from '../../tools/kafka/node.ts'
-import { freePorts } from '../../tools/kafka/ports.ts'
-import { awaitMember, awaitReady } from '../../tools/kafka/ready.ts'
+import { waitFor } from '../support/wait-for.ts'
+import { startSecuredBroker, type SecuredBroker } from './secured-broker.ts'
 
-let node: KafkaNode
-let folder: string
-let login: string
+let broker: SecuredBroker
 let admin: Admin
 
 before(async () => {
-  const [port, controllerPort, loginPort] = (await freePorts(3)) as [number, number, number]
-  login = `127.0.0.1:${loginPort}`
-  folder = await mkdtemp(join(tmpdir(), 'milena-kafka-'))
-  const plain = 'org.apache.kafka.common.security.plain.PlainLoginModule'
-  node = new KafkaNode({
-    id: 1,
-    port,
-    controllerPort,
-    voters: [{ id: 1, controllerPort }],
-    configs: {
-      listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort},LOGIN://${login}`,
-      'advertised.listeners': `PLAINTEXT://127.0.0.1:${port},LOGIN://${login}`,
-      'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,LOGIN:SASL_PLAINTEXT',
-      'sasl.enabled.mechanisms': 'PLAIN',
-      'listener.name.login.plain.sasl.jaas.config': `${plain} required user_gateway="secret" user_worker="secret";`,
-      'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
-      'super.users': 'User:ANONYMOUS',
-      'allow.everyone.if.no.acl.found': 'false',
-    },
-    jars: await fetchKafkaJars(),
-    clusterId: randomBytes(16).toString('base64url').replace(/^-/, 'A'),
-    dir: join(folder, 'node-1'),
-    keep: false,
-    around: folder,
-    jvmOptions: defaultJvmOptions,
-    awaitMember,
+  broker = await startSecuredBroker({
+    protocol: 'SASL_PLAINTEXT',
+    users: { gateway: 'secret', worker: 'secret', operator: 'secret' },
+    allowUnlessDenied: false,
   })
-  await node.start()
-  await awaitReady([node])
-  admin = new Admin({ clientId: 'rights', bootstrapBrokers: [`127.0.0.1:${port}`] })
+  admin = new Admin({ clientId: 'rights', bootstrapBrokers: [broker.node.address] })
 })
 after(async () => {
   await admin?.close()
-  await node?.kill('SIGKILL')
-  await rm(folder, { recursive: true, force: true })
+  await broker?.close()
 })
 
-type User = 'gateway' | 'worker'
+type User = 'gateway' | 'worker' | 'operator'
 
 /** A line of the page's table, such as `gateway, topic pay_reply: Read`. */
 interface Right {
   readonly user: User
-  readonly on: 'topic' | 'topics' | 'group'
+  readonly on: 'topic' | 'topics' | 'group' | 'cluster'
   readonly name: string
   readonly may: 'Read' | 'Write' | 'Create' | 'Delete'
 }
@@ -89,10 +61,17 @@ const operations = {
   Delete: AclOperations.DELETE,
 }
 
+const types = {
+  topic: ResourceTypes.TOPIC,
+  topics: ResourceTypes.TOPIC,
+  group: ResourceTypes.GROUP,
+  cluster: ResourceTypes.CLUSTER,
+}
+
 function entry({ user, on, name, may }: Right) {
   return {
-    resourceType: on === 'group' ? ResourceTypes.GROUP : ResourceTypes.TOPIC,
-    resourceName: name,
+    resourceType: types[on],
+    resourceName: on === 'cluster' ? 'kafka-cluster' : name,
     resourcePatternType: on === 'topics' ? ResourcePatternTypes.PREFIXED : ResourcePatternTypes.LITERAL,
     principal: `User:${user}`,
     host: '*',
@@ -101,9 +80,27 @@ function entry({ user, on, name, may }: Right) {
   }
 }
 
+/** Gives these rights, or takes them away: resolves when the broker itself goes by it. */
+async function grant(rights: readonly Right[]): Promise<void> {
+  await admin.createAcls({ creations: rights.map(entry) })
+  await untilSet(rights, true)
+}
+
+async function revoke(rights: readonly Right[]): Promise<void> {
+  await admin.deleteAcls({ filters: rights.map(entry) })
+  await untilSet(rights, false)
+}
+
+async function untilSet(rights: readonly Right[], set: boolean): Promise<void> {
+  for (const right of rights) {
+    const isSet = async () => (await admin.describeAcls({ filter: entry(right) })).length > 0
+    await waitFor(async () => (await isSet()) === set, { what: `${JSON.stringify(right)} to be ${set}` })
+  }
+}
+
 function as(user: User): KafkaOptions {
   const sasl = { mechanism: 'PLAIN', username: user, password: 'secret' } as const
-  return { brokers: [login], sasl, deliveryTimeout: 10_000 }
+  return { brokers: [broker.secured], sasl, deliveryTimeout: 10_000 }
 }
 
 const common = (name: string): Right[] => [
@@ -140,27 +137,51 @@ const ways: Record<string, { routing: (name: string) => ReplyRouting; rights: (n
   },
 }
 
+interface Turn {
+  readonly replyRouting: ReplyRouting
+  /** The handler fails, and so does its retry: the request becomes a letter. */
+  readonly fails?: boolean
+  readonly createTopics?: boolean
+}
+
 /** A round trip from nothing to nothing; what went wrong, an error or a warning about a right. */
-async function roundTrip(name: string, replyRouting: ReplyRouting): Promise<unknown> {
-  const warnings: unknown[] = []
-  const listen = (warning: Error): void => void warnings.push(warning)
-  process.on('warning', listen)
+async function roundTrip(
+  name: string,
+  { replyRouting, fails = false, createTopics = false }: Turn,
+): Promise<unknown> {
+  const warnings: Error[] = []
+  const logger: Logger = {
+    warn: (message, details) => void warnings.push(new Error(`${message} ${JSON.stringify(details)}`)),
+  }
   const operation = defineOperation({ name, topic: `${name}_request`, request: string(), reply: string() })
   const replier = createReplier({
     kafka: as('worker'),
     groupId: `${name}-workers`,
     replyTopics: [`${name}_reply*`],
-    logger: {
-      warn: (message, details) => void warnings.push(new Error(`${message} ${JSON.stringify(details)}`)),
-    },
+    createTopics,
+    logger,
   })
-  replier.handle(operation, (text) => text)
+  replier.handle(
+    operation,
+    (text) => {
+      if (fails) throw new Error('the bank does not answer')
+      return text
+    },
+    fails ? { useRecords: [deadLetter(), retryTopics({ delays: [10] })] } : {},
+  )
   try {
     await replier.start()
-    const requester = await createRequester({ kafka: as('gateway'), replyRouting, instanceId: 'gw-1' })
+    const requester = await createRequester({
+      kafka: as('gateway'),
+      replyRouting,
+      createTopics,
+      logger,
+      instanceId: 'gw-1',
+    })
     try {
-      const { value } = await requester.request(operation, 'hello', { timeout: 10_000 })
-      assert.equal(value, 'hello')
+      const asked = requester.request(operation, 'hello', { timeout: 10_000 })
+      if (fails) await assert.rejects(asked, { remoteCode: 'MILENA_DEAD_LETTERED' })
+      else assert.equal((await asked).value, 'hello')
     } finally {
       await requester.close({ timeout: 0 })
     }
@@ -168,38 +189,134 @@ async function roundTrip(name: string, replyRouting: ReplyRouting): Promise<unkn
     return error
   } finally {
     await replier.close({ timeout: 0 })
-    process.off('warning', listen)
   }
-  return warnings.find((warning) => /NOT_AUTHORIZED|authori[sz]/i.test(String(warning)))
+  return warnings.find(({ message }) => /NOT_AUTHORIZED|authori[sz]/i.test(message))
 }
 
-for (const [way, { routing, rights }] of Object.entries(ways)) {
-  test(`${way}: the rights of the page are enough, and each of them is needed`, async () => {
-    const name = `rights${way}`
-    const needed = [...common(name), ...rights(name)]
-    const topics = [`${name}_request`, ...(way === 'instanceReplyTopic' ? [] : [`${name}_reply`])]
-    await admin.createTopics({ topics, partitions: 2, replicas: 1 })
-    await admin.createAcls({ creations: needed.map(entry) })
-    assert.equal(await roundTrip(name, routing(name)), undefined)
-    for (const right of needed) {
-      await admin.deleteAcls({ filters: [entry(right)] })
-      const wrong = await roundTrip(name, routing(name))
-      assert.ok(wrong !== undefined, `nothing was wrong without ${JSON.stringify(right)}`)
-      await admin.createAcls({ creations: [entry(right)] })
-    }
-  })
+/** With all of them nothing has gone wrong; without any one of these something does. */
+async function eachIsNeeded(rights: readonly Right[], run: () => Promise<unknown>): Promise<void> {
+  for (const right of rights) {
+    await revoke([right])
+    const wrong = await run()
+    assert.ok(wrong !== undefined, `nothing was wrong without ${JSON.stringify(right)}`)
+    await grant([right])
+  }
 }
+
+/** What a replier that keeps what fails needs beside the rest. */
+const keepers = (name: string): Right[] => [
+  { user: 'worker', on: 'topic', name: `${name}_request-retry-1`, may: 'Read' },
+  { user: 'worker', on: 'topic', name: `${name}_request-retry-1`, may: 'Write' },
+  { user: 'worker', on: 'topic', name: `${name}_request-dlt`, may: 'Write' },
+]
+
+/** Lists the letters and replays the first one; what went wrong. */
+async function replay(name: string): Promise<unknown> {
+  await using letters = deadLetters({ kafka: as('operator') })
+  const filter = { topic: `${name}_request`, limit: 1 }
+  try {
+    const listed: DeadLetter[] = []
+    for await (const letter of letters.list(filter)) listed.push(letter)
+    assert.equal(listed.length, 1)
+    for await (const { verdict, detail } of letters.replay(filter, { dryRun: false, again: true }))
+      return verdict === 'replayed' ? undefined : new Error(`${verdict}: ${detail}`)
+    return new Error('nothing was replayed')
+  } catch (error) {
+    return error
+  }
+}
+
+// Each waits for what is refused: side by side.
+describe('the rights of the page are enough, and each of them is needed', { concurrency: true }, () => {
+  for (const [way, { routing, rights }] of Object.entries(ways)) {
+    it(`with ${way}`, async () => {
+      const name = `rights${way}`
+      const needed = [...common(name), ...rights(name)]
+      const topics = [`${name}_request`, ...(way === 'instanceReplyTopic' ? [] : [`${name}_reply`])]
+      await admin.createTopics({ topics, partitions: 2, replicas: 1 })
+      await grant(needed)
+      assert.equal(await roundTrip(name, { replyRouting: routing(name) }), undefined)
+      await eachIsNeeded(needed, () => roundTrip(name, { replyRouting: routing(name) }))
+    })
+  }
+
+  it('with retry topics and dead letters', async () => {
+    const name = 'rightskept'
+    const { routing, rights } = ways['sharedReplyTopic']!
+    const needed = keepers(name)
+    const operators: Right[] = [
+      { user: 'operator', on: 'topic', name: `${name}_request-dlt`, may: 'Read' },
+      { user: 'operator', on: 'topic', name: `${name}_request-dlt-replays`, may: 'Read' },
+      { user: 'operator', on: 'topic', name: `${name}_request-dlt-replays`, may: 'Write' },
+      { user: 'operator', on: 'topic', name: `${name}_request`, may: 'Write' },
+    ]
+    const topics = ['request', 'reply', 'request-retry-1', 'request-dlt'].map((part) => `${name}_${part}`)
+    await admin.createTopics({ topics, partitions: 2, replicas: 1 })
+    await admin.createTopics({ topics: [`${name}_request-dlt-replays`], partitions: 1, replicas: 1 })
+    await grant([...common(name), ...rights(name), ...needed, ...operators])
+    const run = () => roundTrip(name, { replyRouting: routing(name), fails: true })
+    assert.equal(await run(), undefined)
+    await eachIsNeeded(needed, run)
+    assert.equal(await replay(name), undefined)
+    await eachIsNeeded(operators, () => replay(name))
+  })
+})
+
+test('createTopics: the rights of the page are enough, for the topics or the cluster, and each of them is needed', async () => {
+  const name = 'rightsmade'
+  const { routing, rights } = ways['replyPartition']!
+  const made = ['request', 'reply', 'request-retry-1', 'request-dlt'].map((part) => `${name}_${part}`)
+  const creates: Right[] = made.map((topic) => ({
+    user: topic === `${name}_reply` ? 'gateway' : 'worker',
+    on: 'topic',
+    name: topic,
+    may: 'Create',
+  }))
+  await grant([...common(name), ...rights(name), ...keepers(name), ...creates])
+  const run = async (): Promise<unknown> => {
+    const existing = await admin.listTopics()
+    const topics = made.filter((topic) => existing.includes(topic))
+    if (topics.length > 0) await admin.deleteTopics({ topics })
+    return roundTrip(name, { replyRouting: routing(name), fails: true, createTopics: true })
+  }
+  assert.equal(await run(), undefined)
+  await eachIsNeeded(creates, run)
+  await revoke(creates)
+  const users = ['gateway', 'worker'] as const
+  const onCluster = users.map((user): Right => ({ user, on: 'cluster', name: '', may: 'Create' }))
+  await grant(onCluster)
+  assert.equal(await run(), undefined)
+})
 
 test('the page lists these rights', async () => {
   const page = await readFile(new URL('../../docs/first-service.md', import.meta.url), 'utf8')
-  const lines = page.split('\n').filter((line) => line.startsWith('|') && /`(Read|Write)`/.test(line))
+  const lines = page.split('\n').filter((line) => line.startsWith('|') && /`(Read|Write|Create)`/.test(line))
   const told = (part: RegExp): string => lines.find((line) => part.test(line)) ?? ''
-  assert.match(told(/^\| requester \| request topics/), /\| `Write` \|$/)
-  assert.match(told(/with `replyPartition`, `sharedReplyTopic`/), /\| `Read` \|$/)
-  assert.match(told(/owners\.<reply topic>/), /\| `Read` \|$/)
-  assert.match(told(/topics with its prefix/), /\| `Read`, `Create`, `Delete` \|$/)
-  assert.match(told(/owners\.<prefix>/), /\| `Read` \|$/)
-  assert.match(told(/^\| replier \| request topics/), /\| `Read` \|$/)
-  assert.match(told(/\| reply topics \|/), /\| `Write` \|$/)
-  assert.match(told(/\| its group \|/), /\| `Read` \|$/)
+  /** The line says what was shown to be needed, and no more. */
+  const says = (part: RegExp, rights: readonly Right[], user: User, name: string): void => {
+    const needed = rights.filter((right) => right.user === user && right.name === name)
+    const operations = needed.map(({ may }) => `\`${may}\``).join(', ')
+    assert.ok(operations !== '', `nothing was shown of ${name}`)
+    assert.ok(
+      told(part).endsWith(`| ${operations} |`),
+      `${operations} are needed, and the page says ${told(part)}`,
+    )
+  }
+  const { replyPartition: one, sharedReplyTopic: shared, instanceReplyTopic: own } = ways
+  says(/^\| requester \| request topics/, common('x'), 'gateway', 'x_request')
+  says(/owners\.<reply topic>/, one!.rights('x'), 'gateway', 'milena-reply-owners.x_reply')
+  says(/topics with its prefix/, own!.rights('x'), 'gateway', 'x_reply_')
+  says(/owners\.<prefix>/, own!.rights('x'), 'gateway', 'milena-reply-owners.x_reply_')
+  says(/^\| replier \| request topics/, common('x'), 'worker', 'x_request')
+  says(/\| its group \|/, common('x'), 'worker', 'x-workers')
+  for (const { rights } of [one!, shared!]) {
+    says(/with `replyPartition`, `sharedReplyTopic`/, rights('x'), 'gateway', 'x_reply')
+    says(/\| reply topics \|/, rights('x'), 'worker', 'x_reply')
+  }
+  assert.match(told(/with `retryTopics`/), /\| `Read`, `Write` \|$/)
+  assert.match(told(/with `deadLetter`/), /\| `Write` \|$/)
+  assert.match(told(/^\| who lists and replays letters \| dead-letter topics/), /\| `Read` \|$/)
+  assert.match(told(/`…-dlt-replays`/), /\| `Read`, `Write` \|$/)
+  assert.match(told(/^\| \| request topics/), /\| `Write` \|$/)
+  assert.match(told(/^\| `createTopics: true`/), /\| `Create` \|$/)
 })

@@ -4,6 +4,7 @@ import { describe, test, type TestContext } from 'node:test'
 import { Producer } from '@platformatic/kafka'
 import type { MilenaError } from '../../packages/request-reply/src/errors.ts'
 import type { IncomingRecord, Tail } from '../../packages/request-reply/src/transport/transport.ts'
+import { findLeader } from '../../tools/kafka/inspect.ts'
 import type { KafkaNode } from '../../tools/kafka/node.ts'
 import { waitFor } from '../support/wait-for.ts'
 import { useFaultyCluster } from './faulty-cluster.ts'
@@ -139,14 +140,23 @@ describe('a tail', { timeout: SUITE }, () => {
     const reading = await read(topic, 3)
     const gone = await cluster.kafka.leaderOf(topic, 0)
     await gone.kill('SIGKILL')
-    const others = [1, 2]
-    for (const partition of others) {
-      await cluster.transport.send({ topic, partition, key: null, value: Buffer.from('v'), headers: [] })
+    const living = cluster.kafka.nodes.filter((node) => node !== gone)
+    const leaderless = async (): Promise<boolean> => {
+      const leaders = await Promise.all(living.map(({ address }) => findLeader(address, topic, 0)))
+      return leaders.every((leader) => leader === undefined)
     }
-    await waitFor(() => others.every((partition) => reading.byPartition[partition]!.length > 0), {
-      what: 'the other partitions',
-      timeout: patience,
-    })
+    await waitFor(leaderless, { what: 'every broker to know that it has no leader', timeout: patience })
+    const others = [1, 2]
+    // The second ones are sent when the tail has asked who leads, and was told that nobody does.
+    for (const count of [1, 2]) {
+      for (const partition of others) {
+        await cluster.transport.send({ topic, partition, key: null, value: Buffer.from('v'), headers: [] })
+      }
+      await waitFor(() => others.every((partition) => reading.byPartition[partition]!.length === count), {
+        what: 'the other partitions',
+        timeout: patience,
+      })
+    }
     await gone.restart()
     await cluster.transport.send({ topic, partition: 0, key: null, value: Buffer.from('v'), headers: [] })
     await waitFor(() => reading.byPartition[0]!.length > 0, {

@@ -283,11 +283,12 @@ describe('NestJS answers', () => {
   })
 })
 
-test('NestJS loses nothing, in either direction, while instances of ours come and go', async () => {
+test('NestJS loses nothing, in either direction, while instances of ours come and go', async (context) => {
   const requester = await openRequester()
   const ending = new AbortController()
   let turns = 0
   let taken = 0
+  const hasMoved = (): boolean => taken > 0
   // A second replier makes the group rebalance when it joins and when it leaves; a second requester takes a partition and asks.
   const comeAndGo = async (): Promise<void> => {
     while (!ending.signal.aborted) {
@@ -300,22 +301,25 @@ test('NestJS loses nothing, in either direction, while instances of ours come an
   }
   const going = comeAndGo()
   try {
-    await Promise.all([
-      askFromNest({
-        topic: topics['nest-milena'],
-        requests: requestsMeanwhile,
-        inFlight,
-        keys: 97,
-        bytes: 40,
-      }),
-      askNest(requester, requestsMeanwhile),
-    ])
+    // Until a second replier has had its part, or nothing has been moved.
+    do
+      await Promise.all([
+        askFromNest({
+          topic: topics['nest-milena'],
+          requests: requestsMeanwhile,
+          inFlight,
+          keys: 97,
+          bytes: 40,
+        }),
+        askNest(requester, requestsMeanwhile),
+      ])
+    while (!hasMoved())
   } finally {
     ending.abort()
     await going
     await requester.close()
   }
-  assert.ok(turns > 0 && taken > 0, `${taken} requests moved in ${turns} turns`)
+  context.diagnostic(`${taken} requests moved in ${turns} turns`)
 })
 
 function textOf(record: IncomingRecord): Record<string, string | undefined> {

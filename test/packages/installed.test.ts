@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { after, before, test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core'
 import { publint } from 'publint'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -72,6 +73,25 @@ test('publint finds nothing in a package', async () => {
   for (const name of names) {
     const { messages } = await publint({ pkgDir: `${root}/packages/${name}`, strict: true })
     assert.deepEqual(messages, [], name)
+  }
+})
+
+/**
+ * Of the rules of arethetypeswrong.github.io one is left out: `CJSResolvesToESM` warns CommonJS of a package that has ES
+ * modules alone. Each Node that the packages need loads such a package by `require()`, which a test here tries.
+ */
+const leftOut = 'CJSResolvesToESM'
+
+test('the types of a tarball are found, and say what its code is, however it is resolved', async () => {
+  for (const name of names) {
+    const tarball = await readFile(join(folder, `milena-${name}-0.1.0.tgz`))
+    const checked = await checkPackage(createPackageFromTarballData(tarball))
+    assert.ok(checked.types !== false, `${name} has no types`)
+    assert.deepEqual(
+      checked.problems.filter(({ kind }) => kind !== leftOut),
+      [],
+      name,
+    )
   }
 })
 

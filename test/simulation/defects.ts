@@ -8,7 +8,7 @@ import { errorHeaders, readError } from '../../packages/request-reply/src/wire/m
 import type { Violation } from './checkers.ts'
 import { delegate, requestTopic } from './processes.ts'
 import { Random } from './random.ts'
-import { replyTopic, type Defect } from './simulate.ts'
+import { replyTopic, type Defect } from './simulated.ts'
 
 export interface PlantedDefect {
   readonly name: string

@@ -2,7 +2,7 @@
  * What happened, in the order in which it happened, written by observers outside the system under test.
  */
 import { createHash } from 'node:crypto'
-import type { Effect, SentState } from '../../packages/request-reply/src/errors.ts'
+import type { Effect, SentState } from '../../packages/request-reply/src/error-facts.ts'
 
 /** A requester process's life: one name may have several, one after the other. */
 export type Life = string

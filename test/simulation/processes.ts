@@ -8,13 +8,8 @@ import { createRequester, type Requester } from '../../packages/request-reply/sr
 import type { LateReply, Reply } from '../../packages/request-reply/src/requester/reply.ts'
 import type { ReplyRouting } from '../../packages/request-reply/src/routing/routing.ts'
 import { defineOperation, exponential, json, retry } from '../../packages/request-reply/src/index.ts'
-import {
-  MilenaError,
-  RemoteError,
-  ReplyError,
-  type Effect,
-  type SentState,
-} from '../../packages/request-reply/src/errors.ts'
+import type { Effect, SentState } from '../../packages/request-reply/src/error-facts.ts'
+import { MilenaError, RemoteError, ReplyError } from '../../packages/request-reply/src/errors.ts'
 import type { RandomBytes } from '../../packages/request-reply/src/random.ts'
 import type { MemoryTransport } from '../../packages/request-reply/src/transport/memory/transport.ts'
 import type {

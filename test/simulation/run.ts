@@ -7,7 +7,8 @@
  */
 import { parseArgs } from 'node:util'
 import { explain } from './shrink.ts'
-import { routings, simulate } from './simulate.ts'
+import { simulate } from './simulate.ts'
+import { routings } from './simulated.ts'
 
 const { values } = parseArgs({
   options: {

@@ -1,4 +1,5 @@
-import { simulate, type SimulationOptions, type SimulationResult } from './simulate.ts'
+import { simulate } from './simulate.ts'
+import type { SimulationOptions, SimulationResult } from './simulated.ts'
 
 /** The faults that can be left out, one after the other, with the run failing all the same. */
 export async function shrink(options: SimulationOptions, faults: number): Promise<Set<number>> {

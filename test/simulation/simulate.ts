@@ -4,7 +4,6 @@
  * Everything that happens follows from the seed: the same seed gives the same history.
  */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import type { Clock } from '../../packages/request-reply/src/clock.ts'
 import {
   replySent,
   requestPassedOver,
@@ -15,29 +14,20 @@ import {
   type SentStep,
 } from '../../packages/request-reply/src/diagnostics.ts'
 import {
-  instanceReplyTopic,
-  replyPartition,
-  sharedReplyTopic,
-} from '../../packages/request-reply/src/index.ts'
-import type { RandomBytes } from '../../packages/request-reply/src/random.ts'
-import type { ReplyRouting } from '../../packages/request-reply/src/routing/routing.ts'
-import {
   createMemoryBroker,
   type MemoryBroker,
 } from '../../packages/request-reply/src/transport/memory/broker.ts'
 import type { SendFault } from '../../packages/request-reply/src/transport/memory/faults.ts'
-import type { MemoryTransport } from '../../packages/request-reply/src/transport/memory/transport.ts'
 import type {
   OutgoingRecord,
   RecordPosition,
   TopicPartition,
-  Transport,
 } from '../../packages/request-reply/src/transport/transport.ts'
 import { readError } from '../../packages/request-reply/src/wire/milena.ts'
 import { springProfile } from '../../packages/request-reply/src/wire/spring.ts'
 import { RemoteError } from '../../packages/request-reply/src/errors.ts'
-import { check, placeOf, type LoggedRequest, type Violation } from './checkers.ts'
-import { History, type Happening, type Life } from './history.ts'
+import { check, placeOf, type LoggedRequest } from './checkers.ts'
+import { History, type Life } from './history.ts'
 import { drawPlan, type Fault, type Plan } from './plan.ts'
 import {
   groupId,
@@ -47,52 +37,22 @@ import {
   type Surroundings,
   type Work,
 } from './processes.ts'
+import {
+  replyTopic,
+  routings,
+  type Defect,
+  type SimulationOptions,
+  type SimulationResult,
+} from './simulated.ts'
 import { Random } from './random.ts'
 import { VirtualClock } from './virtual-clock.ts'
 
-export const replyTopic = 'work_reply'
 /** Milliseconds after which a transport gives up on an answer. */
 const deliveryTimeout = 5_000
 /** Milliseconds in which, while all is quiet, a reply is acknowledged, and in which what is finished is committed. */
 const timeToCommit = 250
 /** Milliseconds in which everything must be worked off once it has healed. */
 const healing = 60_000
-
-export const routings: Readonly<Record<string, () => ReplyRouting>> = {
-  replyPartition: () => replyPartition({ topic: replyTopic }),
-  instanceReplyTopic: () => instanceReplyTopic({ prefix: 'work_reply_', sweepAfter: 60_000 }),
-  sharedReplyTopic: () => sharedReplyTopic({ topic: replyTopic }),
-}
-
-/** A bug, planted to see that a checker finds it. */
-export interface Defect {
-  readonly wrap?: (transport: MemoryTransport, role: 'requester' | 'replier') => Transport
-  readonly send?: (record: OutgoingRecord) => SendFault | undefined
-  readonly correlationIds?: (life: string) => RandomBytes
-  /** Instead of the routing of the run. */
-  readonly replyRouting?: () => ReplyRouting
-  /** The requesters' clock. */
-  readonly requesterClock?: (clock: Clock) => Clock
-  /** Something that the application does with a late reply. */
-  readonly onLate?: (history: History, id: string) => void
-}
-
-export interface SimulationOptions {
-  readonly seed: string
-  readonly routing: keyof typeof routings
-  /** Faults of the plan, by their number, that are left out. */
-  readonly without?: ReadonlySet<number> | undefined
-  readonly defect?: Defect | undefined
-}
-
-export interface SimulationResult {
-  readonly plan: Plan
-  readonly history: readonly Happening[]
-  readonly hash: string
-  readonly violations: readonly Violation[]
-  /** What the processes have counted, over all their lives. */
-  readonly counters: Readonly<Record<string, number>>
-}
 
 export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
   const simulation = new Simulation(options)

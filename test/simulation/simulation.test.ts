@@ -6,7 +6,8 @@ import { describe, it } from 'node:test'
 import { defects } from './defects.ts'
 import type { Happening } from './history.ts'
 import { explain } from './shrink.ts'
-import { routings, simulate } from './simulate.ts'
+import { simulate } from './simulate.ts'
+import { routings } from './simulated.ts'
 
 const seeds = Array.from({ length: Number(process.env['SIMULATION_SEEDS'] ?? 10) }, (_, i) => `ci-${i}`)
 /** Seeds in which a planted bug must have been found. */

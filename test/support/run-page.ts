@@ -19,13 +19,14 @@ export interface PageCode {
   readonly derived?: readonly string[]
 }
 
-/** What it prints, with the names that the page has. Fails when it prints to standard error, or does not end. */
+/** Runs it; fails when it prints something else than the page says, or to standard error, or does not end. */
 export async function runPage(
   cluster: TestCluster,
   { page, block, topics, derived = [] }: PageCode,
-): Promise<string> {
+): Promise<void> {
   const text = await readFile(`${root}/${page}`, 'utf8')
-  const code = [...text.matchAll(/```ts\n([^]*?)```/g)][block]?.[1]
+  const found = [...text.matchAll(/```ts\n([^]*?)```/g)][block]
+  const code = found?.[1]
   assert.ok(code !== undefined && code.includes("['127.0.0.1:9092']"), `${page} has no code number ${block}`)
   let here = code.replace("['127.0.0.1:9092']", JSON.stringify(cluster.brokers))
   // Before what ends in `_request` or `_reply`: that part says where a reply may go.
@@ -44,5 +45,24 @@ export async function runPage(
     timeout: 180_000,
   })
   assert.equal(stderr, '')
-  return stdout.replaceAll(suffix, '')
+  const behind = text.slice(found!.index + found![0].length)
+  assert.equal(stdout.replaceAll(suffix, ''), saidOf(code, behind), `what ${page} says that it prints`)
+}
+
+/**
+ * What a page says that its code prints: behind it, in "It prints …"; or in it, at the end of the lines that print, or in
+ * the lines at its end.
+ */
+export function saidOf(code: string, behind: string): string {
+  const block = /^\n\nIt prints:\n\n```\n([^]*?)```/.exec(behind)?.[1]
+  if (block !== undefined) return block
+  const sentence = /^\n\nIt prints (`[^`]+`(?:(?:, | and )`[^`]+`)*)\./.exec(behind)?.[1]
+  const own = /\n((?:\/\/ .+\n)+)$/.exec(code)?.[1]
+  const said =
+    sentence?.matchAll(/`([^`]+)`/g) ??
+    own?.matchAll(/^\/\/ (.+)$/gm) ??
+    code.matchAll(/^console\.log\(.*\) \/\/ (.+)$/gm)
+  const lines = [...said].map(([, line]) => `${line}\n`)
+  assert.ok(lines.length > 0, 'the page does not say what its code prints')
+  return lines.join('')
 }
