@@ -47,20 +47,29 @@ const clustersAtOnce = Math.min(availableParallelism(), 2)
 /** Files that take long, for `TestRunOptions.longest`. */
 const longest = [
   'e2e/systems.test',
+  'e2e/transport-contract',
   'e2e/exchange.test',
   'e2e/payment-gateway',
   'e2e/coupons',
   'e2e/delivery',
+  'e2e/replier',
+  'e2e/routing',
+  'e2e/gather',
   'e2e/journal',
   'e2e/hello',
+  'e2e/examples',
   'faults/group',
   'faults/tail',
   'faults/sender',
-  'request-reply/test/idempotency.test',
-  'kafka/group-joining',
-  'postgres/test/outbox',
-  'groups-wire',
+  'faults/opening',
   'client-java',
+  'kafka/group-joining',
+  'request-reply/test/memory-transport',
+  'flat-memory',
+  'postgres/test/outbox',
+  'kafka/tail.test',
+  'groups-wire',
+  'idempotency-claims',
 ]
 
 const unitTests = ['packages/*/test/**/*.test.ts', 'systems/*/test/**/*.test.ts', 'bench/test/**/*.test.ts']
