@@ -7,7 +7,7 @@ import { describeGroups } from './transport-contract/groups.ts'
 import { describeJoining } from './transport-contract/joining.ts'
 import { describePositions } from './transport-contract/positions.ts'
 import { describeRebalancing } from './transport-contract/rebalancing.ts'
-import { describeNotes, describeTopics } from './transport-contract/topics.ts'
+import { describeCommittedOffsets, describeTopics } from './transport-contract/topics.ts'
 import { describeSending } from './transport-contract/sending.ts'
 import { describeTails } from './transport-contract/tails.ts'
 import { openBench, type TransportTarget } from './transport-contract/bench.ts'
@@ -30,7 +30,7 @@ export function describeTransportContract(name: string, target: TransportTarget)
     describeJoining(bench)
     describeRebalancing(bench)
     describeTopics(bench)
-    describeNotes(bench)
+    describeCommittedOffsets(bench)
     describeClosing(bench)
   })
 }

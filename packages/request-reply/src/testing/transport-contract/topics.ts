@@ -59,22 +59,22 @@ export function describeTopics(bench: Bench): void {
   })
 }
 
-export function describeNotes(bench: Bench): void {
+export function describeCommittedOffsets(bench: Bench): void {
   const { describe, it } = bench
-  describe('notes', () => {
+  describe('committed offsets', () => {
     it('keeps offset and text for a group without members, the last one written', async () => {
       const transport = await bench.connect()
       const topic = await bench.topic(3)
-      const groupId = bench.freshName('notes')
+      const groupId = bench.freshName('committed')
       await transport.writeCommittedOffsets(groupId, [
         { topic, partition: 0, offset: 1, metadata: 'first' },
         { topic, partition: 2, offset: 7, metadata: 'größer' },
       ])
       await transport.writeCommittedOffsets(groupId, [{ topic, partition: 0, offset: 2, metadata: '' }])
       const other = await bench.connect()
-      const notes = await other.readCommittedOffsets(groupId, [topic])
+      const committed = await other.readCommittedOffsets(groupId, [topic])
       assert.deepEqual(
-        notes.toSorted((a, b) => a.partition - b.partition),
+        committed.toSorted((a, b) => a.partition - b.partition),
         [
           { topic, partition: 0, offset: 2, metadata: '' },
           { topic, partition: 2, offset: 7, metadata: 'größer' },
@@ -86,7 +86,7 @@ export function describeNotes(bench: Bench): void {
       const transport = await bench.connect()
       const [one, two] = [await bench.topic(1), await bench.topic(1)]
       assert.deepEqual(await transport.readCommittedOffsets(bench.freshName('never'), [one]), [])
-      const groupId = bench.freshName('notes')
+      const groupId = bench.freshName('committed')
       await transport.writeCommittedOffsets(groupId, [
         { topic: one, partition: 0, offset: 1, metadata: 'one' },
         { topic: two, partition: 0, offset: 2, metadata: 'two' },
@@ -100,11 +100,11 @@ export function describeNotes(bench: Bench): void {
     it('takes a text of 4096 bytes and rejects a longer one', async () => {
       const transport = await bench.connect()
       const topic = await bench.topic(1)
-      const groupId = bench.freshName('notes')
-      const note = { topic, partition: 0, offset: 1 }
-      await transport.writeCommittedOffsets(groupId, [{ ...note, metadata: 'x'.repeat(4096) }])
+      const groupId = bench.freshName('committed')
+      const committed = { topic, partition: 0, offset: 1 }
+      await transport.writeCommittedOffsets(groupId, [{ ...committed, metadata: 'x'.repeat(4096) }])
       await assert.rejects(
-        transport.writeCommittedOffsets(groupId, [{ ...note, metadata: 'x'.repeat(4097) }]),
+        transport.writeCommittedOffsets(groupId, [{ ...committed, metadata: 'x'.repeat(4097) }]),
         {
           code: 'MILENA_BROKER_ERROR',
         },

@@ -163,7 +163,7 @@ export class MemoryGroup {
   }
 
   topicDeleted(topic: string): void {
-    for (const [key, note] of this.#offsets) if (note.topic === topic) this.#offsets.delete(key)
+    for (const [key, committed] of this.#offsets) if (committed.topic === topic) this.#offsets.delete(key)
     const taken = new Map<GroupMember, TopicPartition[]>()
     for (const [key, { owner, topic: owned, partition }] of this.#owned) {
       if (owned !== topic) continue
