@@ -1,6 +1,7 @@
 import { text } from 'node:stream/consumers'
-import { fetchKafkaJars, kafkaVersion } from './jars.ts'
+import { fetchKafkaJars } from './jars.ts'
 import { startJvm } from './jvm.ts'
+import { kafkaVersion } from './release.ts'
 
 /** The Java program behind each script of Kafka's bin folder, as of Apache Kafka 4.4. */
 const programs = {

@@ -6,30 +6,14 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
+import { makeClassArchive } from './class-archive.ts'
 import { findJava, findMaven } from './jvm.ts'
+import { kafkaVersion, wantedKafkaVersion } from './release.ts'
+import type { KafkaJars } from './release.ts'
 import { SetupError } from './setup-error.ts'
-
-/** The release that everything runs on unless another one is asked for. */
-export const kafkaVersion = '4.4.0'
-
-/** The release that is asked for: `KAFKA_VERSION`, or ours. */
-export function wantedKafkaVersion(): string {
-  return process.env['KAFKA_VERSION'] || kafkaVersion
-}
 
 const pom = fileURLToPath(new URL('pom.xml', import.meta.url))
 const copyDependencies = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies'
-
-export interface KafkaJars {
-  /** Folder with every jar of the class path. */
-  jars: string
-  /**
-   * What Kafka's storage tool writes into a node's folder, but for what names the node: the features
-   * (metadata.version, group.version, …) that a new cluster begins with. It is the same for every node, so it is made
-   * once here and spares each new node a JVM start. Empty before Kafka 3.3, which had no such features.
-   */
-  formatted: string
-}
 
 /**
  * Apache Kafka's jars, fetched on first use into the user's cache folder (`XDG_CACHE_HOME` or `~/.cache`).
@@ -51,7 +35,10 @@ export async function fetchKafkaJars(version: string = wantedKafkaVersion()): Pr
     .digest('hex')
   const home = join(cache, digest.slice(0, 12))
   const found = { jars: join(home, 'jars'), formatted: join(home, 'formatted') }
-  if (existsSync(found.formatted)) return found
+  if (existsSync(found.formatted)) {
+    await makeClassArchive(found)
+    return found
+  }
 
   const mvn = findMaven()
   process.stderr.write(`fetching Apache Kafka ${version} with Maven into ${cache} (once, about 60 MB)\n`)
@@ -68,6 +55,7 @@ export async function fetchKafkaJars(version: string = wantedKafkaVersion()): Pr
   } finally {
     await rm(staging, { recursive: true, force: true })
   }
+  await makeClassArchive(found)
   return found
 }
 

@@ -1,5 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process'
 import type { ChildProcess, StdioOptions } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -16,16 +17,40 @@ const oldLogSettings = new URL('log4j.properties', import.meta.url).href
  * Throws a SetupError that says what to install when there is none, or it is older than 17.
  */
 export function findJava(): string {
-  const atHome = process.env['JAVA_HOME'] && join(process.env['JAVA_HOME'], 'bin', 'java')
-  const java = atHome && existsSync(atHome) ? atHome : 'java'
-  const answer = spawnSync(java, ['-version'], { encoding: 'utf8' })
-  const version = /version "(\d+)/.exec(answer.stderr ?? '')?.[1]
+  const java = wantedJava()
+  const version = /version "(\d+)/.exec(aboutJava(java))?.[1]
   const todo =
     'install Java 17 or newer (Debian: apt-get install default-jre-headless maven), or set KAFKA_BROKERS'
   if (version === undefined) throw new SetupError(`no Java found to run Apache Kafka with: ${todo}`)
   if (Number(version) < oldestJava)
     throw new SetupError(`Java ${version} is too old for Apache Kafka 4: ${todo}`)
   return java
+}
+
+function wantedJava(): string {
+  const atHome = process.env['JAVA_HOME'] && join(process.env['JAVA_HOME'], 'bin', 'java')
+  return atHome && existsSync(atHome) ? atHome : 'java'
+}
+
+const answers = new Map<string, string>()
+
+/** What it says of its version and build; empty when there is none. */
+function aboutJava(java: string): string {
+  const answer = answers.get(java) ?? spawnSync(java, ['-version'], { encoding: 'utf8' }).stderr ?? ''
+  if (answer !== '') answers.set(java, answer)
+  return answer
+}
+
+/** The option for the class archive of a folder of jars, if there is one. */
+export function sharedClasses(jars: string): string[] {
+  const archive = classArchiveOf(jars)
+  return existsSync(archive) ? [`-XX:SharedArchiveFile=${archive}`] : []
+}
+
+/** Where class-archive.ts keeps the class archive of a folder of jars. It is this Java's, and no other can use it. */
+export function classArchiveOf(jars: string): string {
+  const build = createHash('sha256').update(aboutJava(wantedJava())).digest('hex')
+  return `${jars}-${build.slice(0, 12)}.jsa`
 }
 
 /** The `mvn` to fetch jars with. Throws a SetupError that says what to install when there is none. */
@@ -91,6 +116,7 @@ export interface Jvm {
 export async function startJvm(options: JvmOptions): Promise<Jvm> {
   const args = [
     '-Xshare:auto',
+    ...sharedClasses(options.jars),
     '-XX:-UsePerfData',
     '-Djava.awt.headless=true',
     `-Dlog4j2.configurationFile=${logSettings}`,

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { defaultJvmOptions, startKafka } from './cluster.ts'
 import type { KafkaCluster, KafkaOptions } from './cluster.ts'
-import { kafkaVersion } from './jars.ts'
+import { kafkaVersion } from './release.ts'
 import { SetupError } from './setup-error.ts'
 
 const usage = `npm run kafka -- [--kafka VERSION] [--brokers 3] [--port 19092] [--dir DIR] [--keep] [--config NAME=VALUE]... [--jvm OPTION]...

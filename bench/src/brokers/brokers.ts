@@ -1,7 +1,7 @@
 /** Brokers that a run can measure on. */
 import { fileURLToPath } from 'node:url'
 import { startKafka, type KafkaCluster } from '../../../tools/kafka/cluster.ts'
-import { kafkaVersion } from '../../../tools/kafka/jars.ts'
+import { kafkaVersion } from '../../../tools/kafka/release.ts'
 import { SideProcess } from '../run/side-process.ts'
 
 export interface Brokers {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fetchKafkaJars } from '../../../tools/kafka/jars.ts'
-import { findJava } from '../../../tools/kafka/jvm.ts'
+import { findJava, sharedClasses } from '../../../tools/kafka/jvm.ts'
 import { SetupError } from '../../../tools/kafka/setup-error.ts'
 import { startEmbeddedKafka } from '../src/index.ts'
 import { runCommand } from './support/command.ts'
@@ -9,7 +9,7 @@ import type { Ended } from './support/command.ts'
 
 interface JavaTools {
   readonly java: string
-  readonly classPath: string
+  readonly jars: string
 }
 
 /** The Java tools of Apache Kafka, or why they cannot be run here. */
@@ -17,7 +17,7 @@ async function findTools(): Promise<JavaTools | string> {
   try {
     const java = findJava()
     const { jars } = await fetchKafkaJars()
-    return { java, classPath: `${jars}/*` }
+    return { java, jars }
   } catch (error) {
     if (error instanceof SetupError) return error.message
     throw error
@@ -30,8 +30,10 @@ const skip = typeof tools === 'string' ? tools : false
 async function run(server: string, tool: string, args: readonly string[], input = ''): Promise<Ended> {
   assert.ok(typeof tools !== 'string')
   // The tools live a second or two: less memory and no optimizing compiler make them start faster.
-  const jvm = ['-Xmx96m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-cp', tools.classPath]
-  return await runCommand(tools.java, [...jvm, tool, '--bootstrap-server', server, ...args], input)
+  const { java, jars } = tools
+  const small = ['-Xmx96m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
+  const jvm = [...small, ...sharedClasses(jars), '-cp', `${jars}/*`]
+  return await runCommand(java, [...jvm, tool, '--bootstrap-server', server, ...args], input)
 }
 
 test('kafka-topics creates, grows, describes and deletes', { skip }, async () => {
