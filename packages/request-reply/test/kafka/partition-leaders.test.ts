@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
+import { describe, mock, test } from 'node:test'
 import type { ReadPartition } from '../../src/transport/kafka/reading/broker-fetcher.ts'
 import type { Metadata } from '../../src/transport/kafka/cluster/metadata.ts'
 import { PartitionLeaders } from '../../src/transport/kafka/reading/partition-leaders.ts'
@@ -84,4 +84,28 @@ describe('a topic', () => {
     assert.deepEqual(leaders, [1, 1, 1, 1])
     assert.equal(one.topicId, 'id')
   })
+})
+
+test('a partition that is not there is a trouble once several answers say so: one broker may lag behind', (t) => {
+  let [now, partitions] = [1_000, [{}]]
+  t.mock.method(performance, 'now', () => now)
+  const metadata = {
+    topic: () => ({ id: 'id', partitions, errorCode: 0, missing: false }),
+    leader: () => ({ node: { id: 1 }, epoch: 0 }),
+  } as unknown as Metadata
+  const one = { topic: 't', partition: 1, topicId: 'id', leader: -1 } as ReadPartition
+  const tell = mock.fn()
+  const leaders = new PartitionLeaders(metadata, new ReadingTroubles(new Set([one]), nothing, tell), nothing)
+  const looks = (count: number): number => {
+    for (let look = 0; look < count; look++, now += 200) leaders.find(one)
+    return tell.mock.callCount()
+  }
+  assert.equal(looks(2), 0)
+  partitions = [{}, {}]
+  assert.equal(looks(1), 0)
+  assert.equal(one.leader, 1)
+  partitions = [{}]
+  assert.equal(looks(2), 0)
+  assert.equal(looks(1), 1)
+  assert.equal(one.trouble?.kind, 'partition-missing')
 })

@@ -17,6 +17,7 @@ import type { BrokerConnection } from '../connection/connection.ts'
 import type { BrokerPool } from '../connection/connections.ts'
 import { NO_TOPIC_ID } from '../protocol/primitive-types.ts'
 import { fetchApi, fetchByNameApi, type FetchAnswer, type FetchedPartition } from './fetch-api.ts'
+import type { Denied } from '../cluster/denials.ts'
 import type { Metadata } from '../cluster/metadata.ts'
 import { Portion } from '../connection/portion.ts'
 import { AnswerMemory } from '../batches/record-batches.ts'
@@ -34,7 +35,7 @@ const PARTITION_MAX_BYTES = 1024 * 1024
 const LONGEST_BACKOFF = 400
 
 /** One partition that is being read. Fields are set by the reader and its loops. */
-export interface ReadPartition {
+export interface ReadPartition extends Denied {
   readonly topic: string
   readonly partition: number
   /** The offset to fetch next. */

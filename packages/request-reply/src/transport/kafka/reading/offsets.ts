@@ -6,6 +6,7 @@ import { addressOf, type BrokerPool } from '../connection/connections.ts'
 import { deepestMessage, refusal, unreachable } from '../cluster/kafka-errors.ts'
 import { isRetriable, kafka } from '../protocol/error-codes.ts'
 import type { BrokerNode, Metadata } from '../cluster/metadata.ts'
+import { deny, type Denied } from '../cluster/denials.ts'
 import { LONGEST_ELECTION, LONGEST_SILENCE } from '../cluster/elections.ts'
 import { untilMoved } from '../waiting/until-moved.ts'
 import { Pauses, type PauseOptions } from '../waiting/pauses.ts'
@@ -41,15 +42,22 @@ export async function findOffsets(
   partitions: readonly TopicPartition[],
   at: StartPosition,
 ): Promise<number[]> {
+  const wanted: (TopicPartition & Denied)[] = partitions.map(({ topic, partition }) => ({ topic, partition }))
   const found = new Map<TopicPartition, number>()
   const began = performance.now()
   let toldAt = began
+  // What was known before may be older than a partition that was added, and one broker may lag behind.
+  let isNew = false
   const pauses = new Pauses(PAUSES)
   let cause: unknown
   for (;;) {
-    const left = partitions.filter((one) => !found.has(one))
-    if (left.length === 0) return partitions.map((one) => found.get(one)!)
-    for (const one of left) checkPartition(source.metadata, one)
+    const left = wanted.filter((one) => !found.has(one))
+    if (left.length === 0) return wanted.map((one) => found.get(one)!)
+    for (const one of left) {
+      checkTopic(source.metadata, one.topic)
+      const denied = isNew && isBeyond(source.metadata, one)
+      if (denied && deny(one, performance.now())) checkPartition(source.metadata, one)
+    }
     const outcomes = await askLeaders(source, left, at, 'committed', found)
     for (const outcome of outcomes) {
       if (outcome.status === 'fulfilled') continue
@@ -57,14 +65,18 @@ export async function findOffsets(
       if (cause instanceof TransportError) throw cause
     }
     if (source.signal.aborted) throw new TransportError('MILENA_CLOSED', 'closed while looking for offsets')
-    if (found.size === partitions.length) continue
+    if (found.size === wanted.length) continue
     const { problem } = source.metadata
     if (problem?.kind === 'unreachable') throw problem.error
     const now = performance.now()
     if (now - began > LONGEST_ELECTION || now - toldAt > LONGEST_SILENCE)
       throw overdue(source.metadata, left, now - began, cause)
+    isNew = false
     await source.metadata.refresh().then(
-      () => (toldAt = performance.now()),
+      () => {
+        isNew = true
+        toldAt = performance.now()
+      },
       (error: unknown) => {
         if (error instanceof TransportError && error.code !== 'MILENA_BROKER_UNREACHABLE') throw error
         cause = error
@@ -171,20 +183,32 @@ export async function awaitTopic(metadata: Metadata, topic: string, signal?: Abo
   }
 }
 
-/** Throws when metadata says for certain that the partition is not there, or not for us. */
-export function checkPartition(metadata: Metadata, { topic, partition }: TopicPartition): void {
+/** Throws when metadata says that the partition is not there, or its topic not for us. */
+export function checkPartition(metadata: Metadata, one: TopicPartition): void {
+  checkTopic(metadata, one.topic)
+  if (!isBeyond(metadata, one)) return
+  const { topic, partition } = one
+  const count = metadata.topic(topic)!.partitions.length
+  const range = count === 1 ? 'only partition 0' : `partitions 0 to ${count - 1}`
+  throw new TransportError(
+    'MILENA_PARTITION_MISSING',
+    `reading topic ${topic}: there is no partition ${partition}, it has ${range}`,
+  )
+}
+
+/** Throws when metadata says for certain that the topic is not there, or not for us. */
+function checkTopic(metadata: Metadata, topic: string): void {
   const state = metadata.topic(topic)
   if (state === undefined) return
   const what = `reading topic ${topic}`
   if (state.missing) throw refusal(kafka.unknownTopicOrPartition, what)
   if (state.errorCode !== kafka.none && !isRetriable(state.errorCode)) throw refusal(state.errorCode, what)
-  const count = state.partitions.length
-  if (count === 0 || (partition >= 0 && partition < count)) return
-  const range = count === 1 ? 'only partition 0' : `partitions 0 to ${count - 1}`
-  throw new TransportError(
-    'MILENA_PARTITION_MISSING',
-    `${what}: there is no partition ${partition}, it has ${range}`,
-  )
+}
+
+/** Whether its topic, which is known, has fewer partitions. */
+function isBeyond(metadata: Metadata, { topic, partition }: TopicPartition): boolean {
+  const count = metadata.topic(topic)?.partitions.length ?? 0
+  return count > 0 && !(partition >= 0 && partition < count)
 }
 
 async function askLeader<Partition extends TopicPartition>(

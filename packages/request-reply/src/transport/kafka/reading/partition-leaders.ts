@@ -1,6 +1,7 @@
 /** Who leads the partitions that are read, and whether their topics are still the same ones. */
 import { TransportError } from '../../../errors.ts'
 import type { ReadPartition } from './broker-fetcher.ts'
+import { deny } from '../cluster/denials.ts'
 import { refusal } from '../cluster/kafka-errors.ts'
 import { kafka } from '../protocol/error-codes.ts'
 import type { Metadata, TopicState } from '../cluster/metadata.ts'
@@ -52,9 +53,14 @@ export class PartitionLeaders {
       if (one.topicId !== NO_TOPIC_ID) this.#recreated(one, topic)
       one.topicId = topic.id
     }
-    if (one.partition < topic.partitions.length) return true
-    const text = `${what}: the topic has only ${topic.partitions.length} partitions`
-    this.#troubles.begin(one, new TransportError('MILENA_PARTITION_MISSING', text))
+    if (one.partition < topic.partitions.length) {
+      one.denials = undefined
+      return true
+    }
+    if (deny(one, performance.now())) {
+      const text = `${what}: the topic has only ${topic.partitions.length} partitions`
+      this.#troubles.begin(one, new TransportError('MILENA_PARTITION_MISSING', text))
+    }
     return false
   }
 
