@@ -15,6 +15,7 @@ const sessionTimeout = 300_000
 const coordinatorNotAvailable = 15
 /** What a coordinator says to a member that has no name yet. */
 const unknownMemberId = 25
+const illegalGeneration = 22
 const open: (() => Promise<void>)[] = []
 
 afterEach(async () => {
@@ -95,4 +96,60 @@ test('a start waits for its group’s other members as long as a coordinator ans
   })
   await transport.join(options)
   assert.ok(beats >= 40)
+})
+
+/** What the group has committed cannot be read until that resolves. */
+function holdPositions(): { known(): void; asked: Promise<void> } {
+  const [positions, asked] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  type Committed = typeof GroupCoordinator.prototype.committed
+  const committed: Committed = Reflect.get(GroupCoordinator.prototype, 'committed')
+  mock.method(
+    GroupCoordinator.prototype,
+    'committed',
+    async function (this: GroupCoordinator, ...args: Parameters<Committed>) {
+      asked.resolve()
+      await positions.promise
+      return committed.apply(this, args)
+    },
+  )
+  return { known: positions.resolve, asked: asked.promise }
+}
+
+test('a member that loses its place before it knows where to begin has not started: it gets another one first', async () => {
+  const { transport } = await start()
+  const member = new MemberLog('m')
+  const positions = holdPositions()
+  const options = { groupId, topics: [topic], from: 'latest', heartbeatInterval: 20 } as const
+  const joining = transport.join(member.options(options))
+  let joined = false
+  void joining.then(() => (joined = true))
+  await positions.asked
+  const beats = mock.method(GroupCoordinator.prototype, 'heartbeat', () => Promise.resolve(illegalGeneration))
+  await member.conditions.until('all is lost', () => member.events.includes(`!${topic}/1`))
+  beats.mock.restore()
+  await member.holds(2)
+  assert.equal(joined, false)
+  positions.known()
+  await joining
+  for (const partition of [0, 1])
+    await transport.send({ topic, partition, key: null, value: Buffer.from('first'), headers: [] })
+  await member.count(2)
+})
+
+test('a static member whose joining is ended before it knows where to begin leaves its name free', async () => {
+  const { transport } = await start()
+  const positions = holdPositions()
+  const stop = new AbortController()
+  const options = { groupId, topics: [topic], sessionTimeout }
+  const first = new MemberLog('first').options({ ...options, groupInstanceId: 'worker' })
+  const joining = transport.join({ ...first, signal: stop.signal })
+  await positions.asked
+  const leave = mock.method(GroupCoordinator.prototype, 'leave')
+  stop.abort()
+  await assert.rejects(joining, { code: 'MILENA_CLOSED' })
+  assert.equal(leave.mock.callCount(), 1)
+  positions.known()
+  const heir = new MemberLog('heir')
+  await transport.join(heir.options(options))
+  await heir.holds(2)
 })

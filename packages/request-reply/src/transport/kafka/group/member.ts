@@ -80,8 +80,6 @@ export class GroupMember implements GroupMembership {
   #closing: Promise<void> | undefined
   #rejoin = 'first join'
   #begun = false
-  /** Whoever joined has the member in hand: nothing is handed over before. */
-  #ready = false
   #settledAt = -Infinity
   #fenced = false
 
@@ -164,9 +162,9 @@ export class GroupMember implements GroupMembership {
     await this.#running
   }
 
-  /** A static member keeps its place, once it had one. */
+  /** A static member keeps its place, once somebody had it in hand. */
   async #leave(): Promise<void> {
-    if (this.#fenced || (this.#begun && this.#options.groupInstanceId !== undefined)) return
+    if (this.#fenced || (this.#start.isDone && this.#options.groupInstanceId !== undefined)) return
     await leaveGroup(this.#coordinator, {
       memberId: this.#place.memberId,
       naming: this.#place.naming,
@@ -260,7 +258,9 @@ export class GroupMember implements GroupMembership {
     this.#begun = true
     this.#troubles.list.listen()
     void this.#partitions.ready().then(() => {
-      this.#ready = true
+      // Not when all was lost, or is let go of: whatever it is given next has to be at its positions first.
+      this.#begun = this.#place.isHeld && this.#closing === undefined
+      if (!this.#begun) return
       this.#start.done()
       this.#partitions.wake()
     })
@@ -370,7 +370,7 @@ export class GroupMember implements GroupMembership {
   #mayDeliver(): boolean {
     const now = performance.now()
     this.#noticeStall(now)
-    return this.#ready && this.#session.trusted(now)
+    return this.#start.isDone && this.#session.trusted(now)
   }
 
   /** The session may be over: the coordinator is asked at once. That it did not answer meanwhile says nothing. */

@@ -15,6 +15,7 @@ export class Start {
   readonly #groupId: string
   readonly #cluster: Pick<Metadata, 'problem'>
   readonly #outcome = Promise.withResolvers<void>()
+  #isDone = false
 
   constructor(groupId: string, cluster: Pick<Metadata, 'problem'>) {
     this.#groupId = groupId
@@ -27,7 +28,13 @@ export class Start {
     return this.#outcome.promise
   }
 
+  /** Whoever joined has the member in hand: nothing is handed over before. */
+  get isDone(): boolean {
+    return this.#isDone
+  }
+
   done(): void {
+    this.#isDone = true
     this.#outcome.resolve()
   }
 
