@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { refusal, unreachable } from '../../src/transport/kafka/cluster/kafka-errors.ts'
+import { NetworkFailure } from '../../src/transport/kafka/connection/verdicts.ts'
 import { leaveGroup } from '../../src/transport/kafka/group/leaving.ts'
 
-const UNKNOWN_MEMBER = 25
+const [UNKNOWN_MEMBER, LOADING, NOT_COORDINATOR] = [25, 14, 16]
 
 function coordinator(...codes: number[]): { left: string[]; leave(memberId: string): Promise<number> } {
   const left: string[] = []
@@ -50,6 +52,39 @@ describe('leaving a group', () => {
     const to = coordinator()
     await leaveGroup(to, { memberId: '', naming: Promise.resolve('w-1'), isStatic: true })
     assert.deepEqual(to.left, ['w-1'])
+  })
+
+  test('goes on until whoever is the coordinator by then has taken it', async () => {
+    const to = coordinator(NOT_COORDINATOR, LOADING)
+    await leaveGroup(to, { memberId: 'm', naming: undefined, isStatic: false })
+    assert.deepEqual(to.left, ['m', 'm', 'm'])
+    for (const isStatic of [true, false]) {
+      const failures = [
+        new NetworkFailure('it died'),
+        refusal(NOT_COORDINATOR, 'find it', { retryable: true }),
+      ]
+      const heir = coordinator()
+      const leave = (memberId: string): Promise<number> => {
+        const failure = failures.shift()
+        return failure === undefined ? heir.leave(memberId) : Promise.reject(failure)
+      }
+      const naming = isStatic ? new Promise<string>(() => {}) : undefined
+      await leaveGroup({ leave }, { memberId: isStatic ? '' : 'm', naming, isStatic })
+      assert.deepEqual([heir.left, failures], [[isStatic ? '' : 'm'], []])
+    }
+  })
+
+  test('is done with when the member is not there, or no broker answers', async () => {
+    const to = coordinator(UNKNOWN_MEMBER)
+    await leaveGroup(to, { memberId: 'm', naming: undefined, isStatic: false })
+    assert.deepEqual(to.left, ['m'])
+    let asked = 0
+    const leave = (): Promise<never> => {
+      asked++
+      return Promise.reject(unreachable(['b:9092'], 'a request', undefined))
+    }
+    await leaveGroup({ leave }, { memberId: 'm', naming: undefined, isStatic: false })
+    assert.equal(asked, 1)
   })
 
   test('gives up on a coordinator that does not answer', async () => {
