@@ -53,7 +53,9 @@ test('are not said to be away by one failure, which may be this process’s own,
   const long = performance.now() - 60_000
   away.noneAnswered(long, ['b:1'], new Error('held up'))
   assert.equal(away.problem, undefined)
+  assert.ok(away.silence >= 60_000)
   away.answered()
+  assert.equal(away.silence, 0)
   away.noneAnswered(long, ['b:1'], new Error('held up again'))
   assert.equal(away.problem, undefined)
   away.noneAnswered(performance.now(), ['b:1'], new Error('gone'))

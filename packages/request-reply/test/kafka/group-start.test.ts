@@ -3,8 +3,9 @@ import assert from 'node:assert/strict'
 import { afterEach, mock, test } from 'node:test'
 import { startEmbeddedKafka, type EmbeddedKafka } from '@milena/embedded-kafka'
 import type { TransportError } from '../../src/errors.ts'
-import { refusal } from '../../src/transport/kafka/cluster/kafka-errors.ts'
+import { refusal, unreachable } from '../../src/transport/kafka/cluster/kafka-errors.ts'
 import { GroupCoordinator } from '../../src/transport/kafka/group/coordinator-requests.ts'
+import { Start } from '../../src/transport/kafka/group/start.ts'
 import { openKafka } from '../../src/transport/kafka/kafka-transport.ts'
 import type { Transport } from '../../src/transport/transport.ts'
 import { MemberLog } from '../../src/testing/collector.ts'
@@ -152,4 +153,18 @@ test('a static member whose joining is ended before it knows where to begin leav
   const heir = new MemberLog('heir')
   await transport.join(heir.options(options))
   await heir.holds(2)
+})
+
+test('brokers that are away for a moment do not end a start that waits for an election', async () => {
+  const error = unreachable(['b:9092'], 'a request', undefined)
+  const cluster = { problem: { kind: 'away', error } as const, silence: 3_000 }
+  const waits = new Start(groupId, cluster)
+  waits.look({ lasted: 40_000, cause: undefined })
+  cluster.silence = 21_000
+  waits.look({ lasted: 3_000, cause: undefined })
+  waits.done()
+  await waits.outcome
+  const fails = new Start(groupId, cluster)
+  fails.look({ lasted: 40_000, cause: undefined })
+  await assert.rejects(fails.outcome, error)
 })

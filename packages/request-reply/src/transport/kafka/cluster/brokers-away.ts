@@ -25,6 +25,11 @@ export class BrokersAway {
     return this.#problem
   }
 
+  /** For how many milliseconds no broker has answered anything; 0 while some do. */
+  get silence(): number {
+    return this.#since === undefined ? 0 : performance.now() - this.#since
+  }
+
   /** A round that began at `began` is over, and no broker has answered. */
   noneAnswered(began: number, brokers: readonly string[], cause: unknown): void {
     this.#since ??= began

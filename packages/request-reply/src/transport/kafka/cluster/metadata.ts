@@ -145,6 +145,11 @@ export class Metadata {
     return away === undefined ? undefined : { kind: 'away', error: away }
   }
 
+  /** For how many milliseconds no broker has answered anything; 0 while some do. */
+  get silence(): number {
+    return this.#away.silence
+  }
+
   /** Calls `listener` when `problem` has changed. It must not throw. Returns how to stop. */
   onProblem(listener: () => void): () => void {
     this.#problemListeners.add(listener)

@@ -13,11 +13,11 @@ import type { Silence } from './member-troubles.ts'
 
 export class Start {
   readonly #groupId: string
-  readonly #cluster: Pick<Metadata, 'problem'>
+  readonly #cluster: Pick<Metadata, 'problem' | 'silence'>
   readonly #outcome = Promise.withResolvers<void>()
   #isDone = false
 
-  constructor(groupId: string, cluster: Pick<Metadata, 'problem'>) {
+  constructor(groupId: string, cluster: Pick<Metadata, 'problem' | 'silence'>) {
     this.#groupId = groupId
     this.#cluster = cluster
     this.#outcome.promise.catch(() => undefined) // whoever joins may not listen yet, or never begin to
@@ -44,9 +44,10 @@ export class Start {
 
   /** Fails when a coordinator has been silent for too long. */
   look({ lasted, cause }: Silence): void {
-    const { problem } = this.#cluster
-    if (problem !== undefined && (problem.kind === 'unreachable' || lasted > LONGEST_SILENCE))
-      this.fail(problem.error)
+    const { problem, silence } = this.#cluster
+    // Brokers that are away for a moment end no election. By both counts: this process may have been held up.
+    const isSilent = Math.min(lasted, silence) > LONGEST_SILENCE
+    if (problem !== undefined && (problem.kind === 'unreachable' || isSilent)) this.fail(problem.error)
     else if (lasted > LONGEST_ELECTION) this.fail(this.#unserved(lasted, cause))
   }
 
