@@ -191,6 +191,16 @@ describe('joining is ended', () => {
   })
 })
 
+test('joining asks for all of its topics together, however many they are', async () => {
+  const topics = Array.from({ length: 40 }, () => fresh().topic)
+  const transport = await connect()
+  const refresh = mock.method(Metadata.prototype, 'refresh')
+  const member = new MemberLog('m')
+  await transport.join(member.options({ groupId: 'many', topics }))
+  await member.holds(80)
+  assert.ok(refresh.mock.callCount() < 20, `${refresh.mock.callCount()} times`)
+})
+
 describe('joining that waits for others', () => {
   test('is told once, with how long a dead member’s session is, and never once it has joined', async () => {
     const { topic, groupId } = fresh()

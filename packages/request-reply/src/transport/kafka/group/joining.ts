@@ -5,7 +5,7 @@ import type { Connections } from '../connection/connections.ts'
 import { GroupMember } from './member.ts'
 import { resolveTimings } from './timings.ts'
 import type { Metadata } from '../cluster/metadata.ts'
-import { awaitTopic } from '../reading/offsets.ts'
+import { awaitTopics } from '../reading/offsets.ts'
 import { untilAborted } from '../waiting/until-aborted.ts'
 
 /**
@@ -35,7 +35,7 @@ export async function joinGroup(
   const end = (): void => void member.close()
   stop.addEventListener('abort', end, { once: true })
   try {
-    for (const topic of options.topics) await untilAborted(awaitTopic(metadata, topic, stop), stop, what)
+    await untilAborted(awaitTopics(metadata, options.topics, stop), stop, what)
     await member.start()
     refuseOnceStopped()
   } catch (error) {

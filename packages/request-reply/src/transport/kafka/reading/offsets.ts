@@ -154,30 +154,42 @@ async function whileLeading<Answer>(
 /**
  * How many partitions a watched topic has, once a broker knows it; at most 10 s, or until the signal fires.
  *
+ * @throws as `awaitTopics`
+ */
+export async function awaitTopic(metadata: Metadata, topic: string, signal?: AbortSignal): Promise<number> {
+  await awaitTopics(metadata, [topic], signal)
+  return metadata.topic(topic)!.partitions.length
+}
+
+/**
+ * Resolves once a broker knows these watched topics, all asked for together; at most 10 s, or until the signal fires.
+ *
  * @throws TransportError `MILENA_TOPIC_MISSING`, `MILENA_NOT_AUTHORIZED`, `MILENA_AUTHENTICATION_FAILED`,
  * `MILENA_BROKER_UNREACHABLE`, `MILENA_CLOSED`
  */
-export async function awaitTopic(metadata: Metadata, topic: string, signal?: AbortSignal): Promise<number> {
+export async function awaitTopics(
+  metadata: Metadata,
+  topics: readonly string[],
+  signal?: AbortSignal,
+): Promise<void> {
   const deadline = performance.now() + START_LIMIT
   for (;;) {
     if (signal?.aborted === true)
-      throw new TransportError('MILENA_CLOSED', `closed while looking for topic ${topic}`)
+      throw new TransportError('MILENA_CLOSED', `closed while looking for topic ${topics.join(', ')}`)
     let cause: unknown
     await metadata.refresh().catch((error: unknown) => {
       if (error instanceof TransportError && error.code !== 'MILENA_BROKER_UNREACHABLE') throw error
       cause = error
     })
     if (metadata.problem?.kind === 'unreachable') throw metadata.problem.error
-    const state = metadata.topic(topic)
-    if (state !== undefined) {
-      checkPartition(metadata, { topic, partition: 0 })
-      if (state.partitions.length > 0) return state.partitions.length
-    }
+    for (const topic of topics) checkTopic(metadata, topic)
+    const left = topics.filter((topic) => (metadata.topic(topic)?.partitions.length ?? 0) === 0)
+    if (left.length === 0) return
     if (performance.now() < deadline) continue
     if (cause instanceof TransportError) throw cause
     throw unreachable(
       [...metadata.nodes.values()].map((node) => `${node.host}:${node.port}`),
-      `about topic ${topic}`,
+      `about topic ${left.join(', ')}`,
       cause,
     )
   }
