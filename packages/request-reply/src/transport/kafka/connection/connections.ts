@@ -105,13 +105,18 @@ export class BrokerPool {
     }
   }
 
-  /** Cuts the connections to one broker, also those that are only being made: requests under way reject. */
-  cut(broker: BrokerAddress): void {
+  /**
+   * Cuts the connections to one broker, also those that are only being made: requests under way reject.
+   *
+   * @param quiet only those by which nothing has come, and nothing was asked, for so many milliseconds
+   */
+  cut(broker: BrokerAddress, quiet = 0): void {
     const address = addressOf(broker)
+    const now = performance.now()
     // Who asks from now on does not get the end of what is cut here.
-    this.#attempts.delete(address)
+    if (quiet === 0) this.#attempts.delete(address)
     for (const connection of this.#alive) {
-      if (addressOf(connection.broker) !== address) continue
+      if (addressOf(connection.broker) !== address || connection.quietFor(now) < quiet) continue
       this.#given.add(connection)
       connection.cut(new NetworkFailure('given up, it does not answer'))
     }

@@ -123,6 +123,11 @@ export class SocketConnection implements BrokerConnection, NewConnection {
     return this.#forgotten
   }
 
+  /** For how many milliseconds nothing has come by it, since it was asked. */
+  quietFor(now: number): number {
+    return now - this.#silence.since
+  }
+
   /** It is not used, and was not for so long that the next request would have a companion. */
   idle(now: number): boolean {
     return this.open && this.#inFlight.length === 0 && now - this.#silence.since > PAUSE

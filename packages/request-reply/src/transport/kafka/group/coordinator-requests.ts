@@ -48,6 +48,8 @@ const BEAT_SHARE = 0.4
 const COMMIT_LIMIT = 7_000
 /** Milliseconds beyond the rebalance timeout in which JoinGroup must be answered. */
 const JOIN_GRACE = 5_000
+/** Milliseconds without a byte after which no answer is arriving. */
+const QUIET = 1_000
 
 /** Who asks: the broker refuses whoever is not, or no longer, a member in this generation. */
 export interface Identity {
@@ -188,9 +190,12 @@ export class GroupCoordinator {
     return found
   }
 
-  /** Cuts the connection on which JoinGroup or SyncGroup waits: it rejects at once. */
+  /**
+   * Cuts the connection on which JoinGroup or SyncGroup waits: it rejects at once. Not while its answer is arriving: the
+   * leader's has everybody's subscription in it, and would take as long when it is asked for again.
+   */
   abandonWait(): void {
-    if (this.#waitsAt !== undefined) this.#waits.cut(this.#waitsAt)
+    if (this.#waitsAt !== undefined) this.#waits.cut(this.#waitsAt, QUIET)
   }
 
   /** Nothing is asked from now on; what is on the wire is still answered, what is not rejects with `MILENA_CLOSED`. */

@@ -10,7 +10,7 @@ export interface Beating {
   readonly known: (asked: number) => void
   /** So many milliseconds were waited for the others; told once. */
   readonly long: (waited: number) => void
-  /** It does not answer; or it has, and that was lost. */
+  /** It does not answer; or it has, and that was lost, or is still arriving. */
   readonly dead: () => void
 }
 
@@ -44,7 +44,7 @@ export async function whileAlive<Answer>(
       .then((code) => {
         if (code === kafka.none || code === kafka.rebalanceInProgress) known(asked)
         leftBehind = code === kafka.illegalGeneration && joinsAgain ? leftBehind + 1 : 0
-        if (leftBehind === LEFT_BEHIND) throw new Error('the answer was lost')
+        if (leftBehind >= LEFT_BEHIND) throw new Error('the answer was lost')
         if (isOver || isLong || performance.now() - began < WAITS_LONG) return
         isLong = true
         long(WAITS_LONG)
