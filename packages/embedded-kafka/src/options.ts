@@ -188,7 +188,7 @@ export function completeOptions(given: EmbeddedKafkaOptions): BrokerSettings {
   for (const name of texts) {
     const value: unknown = given[name]
     if (value !== undefined && (typeof value !== 'string' || value === ''))
-      problems.push(`${name} must be a text, not ${kindOf(value)}`)
+      problems.push(`${name} must be a text that is not empty`)
   }
   const { autoCreateTopics, report, warn } = given
   if (autoCreateTopics !== undefined && typeof autoCreateTopics !== 'boolean')

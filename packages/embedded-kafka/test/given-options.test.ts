@@ -52,6 +52,10 @@ const table: readonly TakesOptions[] = [
 refuseUnlisted('index.ts', functionsOf(all), table, ['ProtocolError'])
 refuseWrongOptions(table, { isRefusal, isOwn: (error) => isRefusal(error) || isSystems(error) })
 
+test('a text that is empty is not called one of a wrong kind', async () => {
+  await assert.rejects(all.startEmbeddedKafka({ host: '' }), /host must be a text that is not empty$/)
+})
+
 test('a topic that is none is refused, at the start and later', async () => {
   await using broker = await all.startEmbeddedKafka()
   for (const topic of [null, 7, [], {}, { name: 'a', partition: 3 }, 'a:b', { name: 7 }] as TopicInput[]) {

@@ -94,5 +94,8 @@ export function errorOf(thrown: unknown): Error {
   } catch {
     // A proxy whose prototype cannot be read.
   }
-  return new Error(wordsOf(thrown), { cause: thrown })
+  const made = new Error(wordsOf(thrown), { cause: thrown })
+  // Where it was thrown is not known, and this place here would lead astray.
+  made.stack = `${made.name}: ${made.message}`
+  return made
 }

@@ -3,7 +3,11 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type * as library from '@milena/request-reply'
 import * as all from '@milena/request-reply'
-import { createMemoryBroker, type MemoryTransportOptions } from '@milena/request-reply/testing'
+import {
+  createMemoryBroker,
+  type MemoryFaults,
+  type MemoryTransportOptions,
+} from '@milena/request-reply/testing'
 import {
   methodsOf,
   refuseUnlisted,
@@ -268,6 +272,46 @@ test('something that is no schema, position or list is refused for one', async (
     await refuses(() => whole(requester.requestEach(say, given)))
 })
 
+test('an option that there is not is refused within an option, too', async () => {
+  const replyTo = { topic: 'say_reply', partitons: 1 }
+  const sasl = { mechanism: 'PLAIN', username: 'a', password: 'b', pasword: 'c' } as const
+  const faults = { delay: () => 5 } as MemoryFaults
+  for (const call of [
+    () => fresh().handle(say, (text) => text, { replyTo }),
+    () => all.requestRecord(say, 'a', { replyTo }),
+    () => all.openKafka({ brokers: ['127.0.0.1:1'], sasl }),
+    () => createMemoryBroker({ faults }),
+    () => (createMemoryBroker().faults = faults),
+  ])
+    await refuses(call, /: there is no option (partitons|pasword|delay)$/)
+  await refuses(() => createMemoryBroker({ faults: { send: 'lost' as never } }), /send must be a function/)
+})
+
+test('headers in a list or a Map are refused, wherever headers are given', async () => {
+  for (const given of [['a', 'b'], new Map([['a', 'b']]), new Headers({ a: 'b' })]) {
+    const headers = given as never
+    const replyRouting = all.replyPartition({ topic: 'say_reply' })
+    const another = await all.createRequester({ transport, replyRouting, headers: () => headers })
+    for (const call of [
+      () => requester.request(say, 'a', { headers }),
+      () => requester.send(say, 'a', { headers }),
+      () => another.request(say, 'a'),
+      () => all.requestRecord(say, 'a', { headers }),
+      () => all.createReplier({ transport, groupId: 'fresh', replyHeaders: headers }),
+      () => fresh().handle(say, (text) => text, { replyHeaders: headers }),
+    ])
+      await refuses(call, /eaders.* must be an object, such as .* not an object \((Array|Map|Headers)\)/)
+    await another.close()
+  }
+})
+
+test('what is no saga, and no outcome of a step, is refused', async () => {
+  for (const given of wrong) {
+    await refuses(() => sagas.run(given, 'trip-1', given))
+    await refuses(() => sagas.complete('trip-1', 'hotel', given))
+  }
+})
+
 test('an operation whose key is undefined is refused; null says that there is none', async () => {
   const lost = all.defineOperation({ name: 'say', ...operation, key: () => undefined as never })
   await assert.rejects(requester.request(lost, 'a'), /key must be .* not undefined; .* null/)
@@ -282,11 +326,14 @@ async function whole(items: AsyncIterable<unknown>): Promise<void> {
   for await (const item of items) void item
 }
 
-async function refuses(call: () => unknown): Promise<void> {
+async function refuses(call: () => unknown, message = /./): Promise<void> {
   await assert.rejects(
     async () => call(),
     (error) => {
-      if (error instanceof all.OptionsError && error.code === 'MILENA_OPTIONS_INVALID') return true
+      if (error instanceof all.OptionsError && error.code === 'MILENA_OPTIONS_INVALID') {
+        assert.match(error.message, message)
+        return true
+      }
       throw error
     },
     `${String(call)} went through`,

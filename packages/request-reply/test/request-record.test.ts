@@ -87,7 +87,7 @@ test('it is checked as a request is', async () => {
     {
       code: 'MILENA_OPTIONS_INVALID',
       message:
-        /no option other; partition must.*; replyTo must.*; correlationId must.*; idempotencyKey must.*; deadline must/,
+        /no option other; partition must.*; replyTo: topic must.*; correlationId must.*; idempotencyKey must.*; deadline must/,
     },
   )
   const chosen = defineOperation({ name: 'n', topic: 't', request: z.string(), partition: () => 1 })

@@ -43,6 +43,18 @@ test('a replier tells of a start that waits, of reading that is disturbed, and o
   assert.equal(warned.length, 3)
 })
 
+test('a replier tells what a handler has thrown that is no error, and names no place where it was not thrown', async (t) => {
+  const { replier, asking, warned } = await repliers(t)
+  const one = replier()
+  one.handle(work, (text) => Promise.reject(text === 'nothing' ? undefined : text))
+  await one.start()
+  for (const text of ['out of stock', 'nothing']) await asking.ask(text)
+  await until(() => warned.length === 2)
+  const told = warned.map(({ message, details }) => `${message}: ${String(details.error)}`).toSorted()
+  assert.deepEqual(told, ['a handler failed: Error: undefined', 'a handler failed: thrown: out of stock'])
+  for (const { details } of warned) assert.doesNotMatch(String(details.stack), /\n +at /)
+})
+
 test('a replier tells of a handler that runs for long, and when all slots are taken for long', async (t) => {
   const { replier, asking, warned } = await repliers(t)
   const clock = new ManualClock()

@@ -68,6 +68,7 @@ describe('whatever was thrown', () => {
     assert.equal(errorOf(error), error)
     const made = errorOf('no')
     assert.deepEqual([made.message, made.cause], ['no', 'no'])
+    assert.equal(made.stack, 'Error: no', 'where the error was made up is no place to look')
   })
 })
 

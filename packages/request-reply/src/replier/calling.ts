@@ -194,7 +194,7 @@ export class Calling {
         break
       default:
         if (turn.run.owned)
-          this.#options.warnings.tell('a handler failed', { ...this.#step(turn) }, errorOf(thrown))
+          this.#options.warnings.tell('a handler failed', { ...this.#step(turn) }, thrown ?? errorOf(thrown))
     }
     return unexpectedFailure(thrown, this.#options.settings.exposeErrors)
   }

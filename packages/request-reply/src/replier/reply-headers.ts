@@ -3,7 +3,14 @@
  * own. Of a name that both have, the operation's counts.
  */
 import type { IncomingRecord } from '../transport/transport.ts'
-import { encodeHeaders, isSame, lastHeader, type HeaderInput, type RawHeader } from '../wire/headers.ts'
+import {
+  encodeHeaders,
+  isSame,
+  lastHeader,
+  problemOfHeaders,
+  type HeaderInput,
+  type RawHeader,
+} from '../wire/headers.ts'
 import type { ReservedHeaders } from '../wire/reserved-headers.ts'
 import { wordsOf } from '../words.ts'
 import type { HandlerContext } from './context.ts'
@@ -37,8 +44,8 @@ export function readReplyHeaders(
   let added: readonly RawHeader[] = none
   if (replyHeaders !== undefined) {
     try {
-      if (typeof replyHeaders !== 'object' || replyHeaders === null || Array.isArray(replyHeaders))
-        throw new TypeError('must be an object, or a function that returns one')
+      const problem = problemOfHeaders(replyHeaders)
+      if (problem !== undefined) throw new TypeError(`${problem}; or a function that returns one`)
       added = encodeHeaders(replyHeaders)
       reserved.refuse(added)
     } catch (error) {

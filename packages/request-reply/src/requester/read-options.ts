@@ -6,7 +6,7 @@ import type { Clock } from '../clock.ts'
 import { isTimeout, longestTimeout, type AnyOperation } from '../contract/operation.ts'
 import { OptionsError } from '../errors.ts'
 import { unknownOptions } from '../given.ts'
-import { encodeHeaders, type HeaderInput, type RawHeader } from '../wire/headers.ts'
+import { encodeHeaders, problemOfHeaders, type HeaderInput, type RawHeader } from '../wire/headers.ts'
 import type { ReservedHeaders } from '../wire/reserved-headers.ts'
 import { classOf, said, wordsOf } from '../words.ts'
 import { deadlineOver, reasonOf } from './outcome-errors.ts'
@@ -105,8 +105,8 @@ export function applicationHeaders(
   headers: HeaderInput,
   reserved: ReservedHeaders,
 ): readonly RawHeader[] {
-  if (typeof headers !== 'object' || headers === null)
-    throw refused(operation, `headers must be an object, not ${classOf(headers)}`)
+  const problem = problemOfHeaders(headers)
+  if (problem !== undefined) throw refused(operation, `headers ${problem}`)
   const encoded = tryOrRefuse(operation, 'headers', () => encodeHeaders(headers))
   if (encoded.length === 0) return none
   return encoded.some(([name]) => reserved.has(name))

@@ -16,6 +16,7 @@ import {
   problemOfIdempotencyKey,
 } from '../wire/milena.ts'
 import type { ReplyAddress, WireProfile } from '../wire/profile.ts'
+import { problemOfAddress } from '../wire/reply-topics.ts'
 import { ReservedHeaders } from '../wire/reserved-headers.ts'
 import { springProfile } from '../wire/spring.ts'
 import { applicationHeaders, tryTo } from './read-options.ts'
@@ -114,7 +115,8 @@ function refuseOptions(operation: AnyOperation, options: RequestRecordOptions): 
     )
   if (partition !== undefined && !isPartition(partition))
     problems.push('partition must be a partition number')
-  if (replyTo !== undefined && !isAddress(replyTo)) problems.push('replyTo must be { topic, partition? }')
+  const addressProblem = replyTo === undefined ? undefined : problemOfAddress(replyTo)
+  if (addressProblem !== undefined) problems.push(`replyTo: ${addressProblem}`)
   if (correlationId !== undefined && !(correlationId instanceof Uint8Array && correlationId.length === 16))
     problems.push('correlationId must be 16 bytes')
   const keyProblem = typeof idempotencyKey === 'string' && problemOfIdempotencyKey(idempotencyKey)
@@ -126,10 +128,4 @@ function refuseOptions(operation: AnyOperation, options: RequestRecordOptions): 
 
 function isPartition(value: unknown): boolean {
   return Number.isSafeInteger(value) && (value as number) >= 0
-}
-
-function isAddress(given: ReplyAddress | null): boolean {
-  if (typeof given !== 'object' || given === null) return false
-  const { topic, partition } = given
-  return typeof topic === 'string' && topic !== '' && (partition === undefined || isPartition(partition))
 }

@@ -141,6 +141,14 @@ export class OpenSagas implements Sagas {
 
   async complete(id: string, step: string, outcome: StepOutcome): Promise<boolean> {
     this.#refuseUnlessRunning()
+    if (
+      typeof outcome !== 'object' ||
+      (outcome as unknown) === null ||
+      !('error' in outcome || 'result' in outcome)
+    ) {
+      const problem = `the outcome must be { result } or { error }, not ${classOf(outcome)}`
+      throw new OptionsError('sagas.complete', [problem])
+    }
     return this.#completing.complete(id, step, outcome)
   }
 
@@ -297,8 +305,11 @@ export class OpenSagas implements Sagas {
 
   #refuseStranger(saga: AnySaga, id: string): void {
     const problems: string[] = []
-    if (this.#settings.sagas.get(saga.name) !== saga) {
-      problems.push(`saga ${saga.name} is not among those of createSagas`)
+    const { name }: { readonly name?: unknown } = Object(saga)
+    if (typeof name !== 'string') {
+      problems.push(`the saga must be one that defineSaga has made, not ${classOf(saga)}`)
+    } else if (this.#settings.sagas.get(name) !== saga) {
+      problems.push(`saga ${name} is not among those of createSagas`)
     }
     // It stands in headers and keys, and with a step's name in idempotency keys.
     if (typeof id !== 'string' || id === '' || Buffer.byteLength(id) > 128 || foreign(id) !== id) {

@@ -33,9 +33,15 @@ export type HeaderInput = Readonly<Record<string, string | Uint8Array | null>>
  * @throws TypeError that names the header whose value is something else.
  */
 export function encodeHeaders(headers: HeaderInput): RawHeader[] {
-  if (typeof headers !== 'object' || (headers as unknown) === null)
-    throw new TypeError(`headers must be an object, not ${classOf(headers)}`)
+  const problem = problemOfHeaders(headers)
+  if (problem !== undefined) throw new TypeError(`headers ${problem}`)
   return Object.entries(headers).map(([name, value]) => toHeader(name, value))
+}
+
+/** What is wrong with it, if anything. A list or a Map has its headers elsewhere: it would be taken for an object without any. */
+export function problemOfHeaders(headers: unknown): string | undefined {
+  if (typeof headers === 'object' && headers !== null && !(Symbol.iterator in headers)) return undefined
+  return `must be an object, such as { name: 'value' }, not ${classOf(headers)}`
 }
 
 /** @throws TypeError when the value is something else. */

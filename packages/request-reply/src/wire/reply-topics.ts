@@ -4,6 +4,8 @@
  * default would refuse its reply topic.
  */
 import { problemOfTopic } from '../contract/operation.ts'
+import { unknownOptions } from '../given.ts'
+import { classOf, said } from '../words.ts'
 import type { ReplyAddress } from './profile.ts'
 
 /** The names that may be used for replies to the requests of one topic. */
@@ -76,13 +78,19 @@ export function problemOfPattern(pattern: unknown): string | undefined {
   return problemOfTopic(pattern.endsWith('*') ? pattern.slice(0, -1) : pattern)
 }
 
+const partsOfAddress: ReadonlySet<string> = new Set<keyof ReplyAddress>(['topic', 'partition'])
+
 /** What is wrong with an address that the application gave, if anything. */
 export function problemOfAddress(address: ReplyAddress): string | undefined {
+  if (typeof address !== 'object' || address === null)
+    return `must be { topic, partition? }, not ${classOf(address)}`
+  const [unknown] = unknownOptions('replyTo', address, partsOfAddress)
+  if (unknown !== undefined) return unknown
   const topic = problemOfTopic(address?.topic)
   if (topic !== undefined) return `topic ${topic}`
   const { partition } = address
   if (partition === undefined || (Number.isInteger(partition) && partition >= 0 && partition <= 0x7fffffff)) {
     return undefined
   }
-  return `partition must be a whole number from 0, not ${partition}`
+  return `partition must be a whole number from 0, not ${said(partition)}`
 }

@@ -36,7 +36,7 @@ describe('brokers that cannot be reached where they say that they are', () => {
     )
     assert.match(
       error.message,
-      /\((kafka\.invalid:\d+: .*(ENOTFOUND|EAI_AGAIN).*)\); check advertised\.listeners/,
+      /\(broker kafka\.invalid:\d+: .*(ENOTFOUND|EAI_AGAIN).*\); check advertised\.listeners/,
     )
     return true
   }

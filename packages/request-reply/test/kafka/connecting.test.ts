@@ -87,6 +87,15 @@ describe('connecting to Kafka', () => {
     await assert.rejects(opening, { code: 'MILENA_AUTHENTICATION_FAILED' })
   })
 
+  test('with a login where the broker has none says which option that is', async () => {
+    const sasl = { mechanism: 'PLAIN', username: 'u', password: 'p' } as const
+    await assert.rejects(openKafka({ brokers: broker.brokers, sasl }), (error: MilenaError) => {
+      assert.equal(error.code, 'MILENA_BROKER_ERROR')
+      assert.match(error.message, /broker 127\.0\.0\.1:\d+ .* no login \(SASL\); leave out the option sasl/)
+      return true
+    })
+  })
+
   test('with a certificate that is not trusted fails at once and says so (trap N8)', async () => {
     await using server = await startSelfSignedBroker()
     await assert.rejects(openKafka({ brokers: [server.address], tls: true }), (error: MilenaError) => {

@@ -99,6 +99,12 @@ const known: ReadonlySet<string> = new Set([
   'metadataMaxAge',
   'maxBatchMemory',
 ])
+const knownOfSasl: ReadonlySet<string> = new Set<keyof SaslOptions>([
+  'mechanism',
+  'username',
+  'password',
+  'token',
+])
 const compressions: readonly unknown[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
 const mechanisms: readonly string[] = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER']
 
@@ -171,6 +177,7 @@ function checkSasl(sasl: SaslOptions | undefined, problems: string[]): void {
     problems.push(`sasl.mechanism must be one of ${mechanisms.join(', ')}, ${given}`)
     return
   }
+  problems.push(...unknownOptions('sasl', sasl, knownOfSasl).map((problem) => `sasl: ${problem}`))
   const needed = sasl.mechanism === 'OAUTHBEARER' ? (['token'] as const) : (['username', 'password'] as const)
   for (const name of needed) {
     const value = sasl[name]

@@ -60,13 +60,28 @@ const knownOfConnection: ReadonlySet<string> = new Set<keyof MemoryTransportOpti
   'latency',
 ])
 
+const knownOfFaults: ReadonlySet<string> = new Set<keyof MemoryFaults>(['send', 'deliveryDelay'])
+
+/** A fault under another name would do nothing, and its test would pass. */
+function problemsOfFaults(faults: unknown): string[] {
+  if (typeof faults !== 'object' || faults === null)
+    return [`faults must be an object, not ${classOf(faults)}`]
+  return [
+    ...unknownOptions('faults', faults, knownOfFaults),
+    ...Object.entries(faults)
+      .filter(
+        ([name, fault]) => knownOfFaults.has(name) && fault !== undefined && typeof fault !== 'function',
+      )
+      .map(([name, fault]) => `${name} must be a function, not ${classOf(fault)}`),
+  ].map((problem) => `faults: ${problem}`)
+}
+
 /** @throws OptionsError `MILENA_OPTIONS_INVALID` */
 export function createMemoryBroker(options: MemoryBrokerOptions = {}): MemoryBroker {
   const problems = [...unknownOptions('createMemoryBroker', options, known), ...problemsOfParts(options)]
   const { random, topics = [], faults = {} } = options
   if (!Array.isArray(topics)) problems.push(`topics must be a list, not ${classOf(topics)}`)
-  if (typeof faults !== 'object' || faults === null)
-    problems.push(`faults must be an object, not ${classOf(faults)}`)
+  problems.push(...problemsOfFaults(faults))
   if (problems.length > 0) throw new OptionsError('createMemoryBroker', problems)
   const cluster = new ClusterState(options.clock ?? brokerClock, random ?? Math.random)
   cluster.faults = faults
@@ -77,8 +92,10 @@ export function createMemoryBroker(options: MemoryBrokerOptions = {}): MemoryBro
     get faults() {
       return cluster.faults
     },
-    set faults(faults) {
-      cluster.faults = faults
+    set faults(given) {
+      const wrong = problemsOfFaults(given)
+      if (wrong.length > 0) throw new OptionsError('memory broker', wrong)
+      cluster.faults = given
     },
     connect(transportOptions = {}) {
       const wrong = unknownOptions('connect', transportOptions, knownOfConnection)

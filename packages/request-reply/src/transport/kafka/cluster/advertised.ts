@@ -71,7 +71,8 @@ export class AdvertisedAddresses {
     if (!judged) return 'doubtful'
     const failures = tries.map((one, index) => {
       const why = one.status === 'rejected' ? deepestMessage(one.reason) : ''
-      return `${addressOf(nodes[index]!)}: ${why}`
+      const address = addressOf(nodes[index]!)
+      return why.includes(address) ? why : `${address}: ${why}`
     })
     if (this.#problem !== undefined) return this.#problem
     this.#problem = unreachableAddresses(by, nodes, failures, tries)

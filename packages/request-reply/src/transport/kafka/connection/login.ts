@@ -2,6 +2,7 @@
  * Logging in to a broker: PLAIN (RFC 4616), SCRAM (RFC 5802), OAUTHBEARER (RFC 7628), and again before the broker's
  * session ends (KIP-368). Secrets that are functions are asked at each connection; tokens are shared (`tokens.ts`).
  */
+import { TransportError } from '../../../errors.ts'
 import { foreign, wordsOf } from '../../../words.ts'
 import type { SaslOptions } from '../options.ts'
 import { saslAuthenticate, saslHandshake, type SaslAuthenticateAnswer } from '../protocol/sasl.ts'
@@ -29,7 +30,7 @@ export class Login {
   /** Gives the milliseconds that the broker lets it last; 0 for ever. Rejects with a `Refusal` or a `NetworkFailure`. */
   async logIn(connection: NewConnection): Promise<number> {
     const { mechanism } = this.#sasl
-    const version = connection.version(saslHandshake)
+    const version = handshakeVersion(connection)
     const { errorCode, mechanisms } = await connection.exchange(saslHandshake, version, { mechanism })
     if (errorCode !== 0) {
       const takes = mechanisms.length === 0 ? 'none' : foreign(mechanisms.join(', '))
@@ -104,6 +105,16 @@ function renewed(refusal: Refusal, token: Token, fresh: boolean): Error {
   return new NetworkFailure(`${refusal.message}; the token that sasl.token gave ended at ${at}`, {
     cause: refusal,
   })
+}
+
+/** A broker that has no SASL refuses nothing: it does not offer the first step. */
+function handshakeVersion(connection: NewConnection): number {
+  try {
+    return connection.version(saslHandshake)
+  } catch (cause) {
+    const what = 'leave out the option sasl, or take the address of a listener that has a login'
+    throw new TransportError('MILENA_BROKER_ERROR', `${wordsOf(cause)}: no login (SASL); ${what}`, { cause })
+  }
 }
 
 async function say(connection: NewConnection, bytes: Buffer): Promise<SaslAuthenticateAnswer> {
