@@ -1,9 +1,15 @@
 /** Entry: the coupon service. */
-import { connectDatabase, createApp, explainBrokers, listen, runChild } from '@milena/hosting'
+import {
+  connectDatabase,
+  createApp,
+  explainBrokers,
+  listen,
+  runChild,
+  type ServiceFacts,
+} from '@milena/hosting'
 import { postgresOutbox } from '@milena/postgres'
 import { createRequester, sharedReplyTopic } from '@milena/request-reply'
 import { defineMessages, kafkaOf } from '../messages.ts'
-import type { ServiceFacts } from '@milena/hosting'
 import { Watching } from './events.ts'
 import { addGiftRoutes } from './gift-routes.ts'
 import { Gifts } from './gifts.ts'
