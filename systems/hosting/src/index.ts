@@ -22,6 +22,7 @@ export {
   unavailable,
   type Problem,
 } from './http/problem.ts'
+export { idSchema, textSchema } from './http/text.ts'
 export { numberReader, randomPrefix, readArgs, readPrefix, refuseOptions } from './process/arguments.ts'
 export { withCompileCache } from './process/compile-cache.ts'
 export { runChild, type RunningChild } from './process/child.ts'

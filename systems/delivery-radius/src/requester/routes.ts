@@ -1,5 +1,5 @@
 /** The requester over HTTP. */
-import { problem, ProblemError, sendEvents, type App } from '@milena/hosting'
+import { problem, ProblemError, sendEvents, textSchema, type App } from '@milena/hosting'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import type { ChangeStore } from './change-store.ts'
@@ -16,7 +16,7 @@ import type { Triggers } from './triggers.ts'
 
 /** Milliseconds between two events of a trigger. */
 const interval = 250
-const idParams = z.object({ id: z.string() })
+const idParams = z.object({ id: textSchema })
 
 export function addTriggerRoutes(app: App, triggers: Triggers): void {
   app.post(
