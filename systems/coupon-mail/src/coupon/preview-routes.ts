@@ -26,8 +26,8 @@ export function addPreviewRoutes(app: App, requester: Requester, messages: Messa
           400: problem('an invalid request; every problem is listed'),
           404: problem('there is no such coupon'),
           502: problem("the worker's error"),
-          503: problem('not now'),
-          504: problem('no reply within 10 s: the mail may be sent or not'),
+          503: problem('not now: nothing was sent'),
+          504: problem('no reply, or none that can be read: the mail may be sent or not'),
         },
       },
     },
@@ -47,7 +47,7 @@ export function addPreviewRoutes(app: App, requester: Requester, messages: Messa
 
 function toProblem(error: AnyMilenaError): ProblemError {
   const more = { code: error.code, detail: error.message }
-  if (error.code === 'MILENA_TIMEOUT') return new ProblemError(504, 'No reply', more)
   if (error.code === 'MILENA_REMOTE_ERROR') return new ProblemError(502, "The worker's error", more)
-  return new ProblemError(503, 'Not now', more)
+  if (error.sent === 'no') return new ProblemError(503, 'Not now', more)
+  return new ProblemError(504, 'No reply', more)
 }
