@@ -9,7 +9,7 @@ import { TransportError } from '../../../errors.ts'
 import { LONGEST_ELECTION, LONGEST_SILENCE } from '../cluster/elections.ts'
 import { deepestMessage } from '../cluster/kafka-errors.ts'
 import type { Metadata } from '../cluster/metadata.ts'
-import type { Silence } from './member-troubles.ts'
+import type { CoordinatorSilence } from './member-troubles.ts'
 
 export class Start {
   readonly #groupId: string
@@ -36,7 +36,7 @@ export class Start {
   }
 
   /** Fails when a coordinator has been silent for too long. */
-  look({ lasted, cause }: Silence): void {
+  look({ lasted, cause }: CoordinatorSilence): void {
     const { problem } = this.#cluster
     if (problem !== undefined && (problem.kind === 'unreachable' || lasted > LONGEST_SILENCE))
       this.fail(problem.error)
