@@ -23,6 +23,7 @@ export {
   type Problem,
 } from './http/problem.ts'
 export { idSchema, textSchema } from './http/text.ts'
+export { outcomeProblem } from './http/outcome-problem.ts'
 export { Watching, type Watched } from './http/watching.ts'
 export { numberReader, randomPrefix, readArgs, readPrefix, refuseOptions } from './process/arguments.ts'
 export { withCompileCache } from './process/compile-cache.ts'
