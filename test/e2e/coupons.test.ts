@@ -182,6 +182,8 @@ test('what cannot be is a problem, with all that is wrong', async () => {
   assert.equal(bad.status, 400)
   for (const name of ['recipient', 'giftId', 'partner'])
     assert.match(String(bad.body['detail']), new RegExp(name))
+  for (const message of ['a NUL \0', 'half a pair \u{d83d}'])
+    assert.equal((await give(somebody(), { message })).status, 400)
   const unknown = await ask(`${system.urlOf('coupon')}/coupons/tea/gift`, 'POST', { recipient: somebody() })
   assert.deepEqual([unknown.status, unknown.body['detail']], [404, 'there are book, cake, coffee'])
   assert.equal((await ask(`${system.urlOf('coupon')}/gifts/none`)).status, 404)

@@ -69,12 +69,20 @@ test('a cancellation waits for a service that is away, and completes the exchang
   const late = { ...faultless, late: 1, lateMs: 4_000 }
   assert.equal((await ask(`${system.urlOf('krw-account')}/behaviour`, 'PUT', late)).status, 200)
   const body = { exchangeId: 'x', direction: 'SELL', customerId: 'c', currency: 'USD', amount: 10_000 }
+  // What the account services would refuse is refused in front.
+  const exchanges = `${system.urlOf('exchange')}/exchanges`
+  assert.equal(
+    (await ask(exchanges, 'POST', { ...body, exchangeId: 'y', amount: 1_000_000_000 })).status,
+    400,
+  )
+  assert.equal((await ask(`${exchanges}/y`)).status, 404)
+  assert.equal((await ask(`${system.urlOf('krw-account')}/accounts/%00`)).status, 400)
   const answered = ask(`${system.urlOf('exchange')}/exchanges`, 'POST', body)
   await waitFor(async () => (await balances(system)).USD === before.USD - 10_000, { what: 'the withdrawal' })
   await system.takeDown('fx-account')
   const answer = await answered
   assert.equal(answer.status, 422)
-  assert.equal(answer.body['status'], 'COMPENSATING')
+  assert.deepEqual([answer.body['code'], answer.body['exchangeStatus']], ['NOT_EXCHANGED', 'COMPENSATING'])
 
   system.kill('exchange')
   await waitFor(() => system.isUp('exchange'), { what: 'the exchange service', timeout: 60_000 })

@@ -1,7 +1,6 @@
 /**
- * Time and chance, passed in, so that a simulation can own both.
- *
- * Nothing in the library asks `Date`, a timer or `crypto` directly, outside of the Kafka transport.
+ * Time, passed in, so that a simulation can own it. Outside of the transports nothing in the library asks `Date` or a
+ * timer directly.
  */
 export interface Clock {
   /** Wall-clock time, in milliseconds since the Unix epoch; used where a time travels to another machine. */

@@ -1,5 +1,5 @@
 /** The command line of `npm run coupons`. */
-import { numberReader, readArgs, readPrefix, refuseOptions } from '@milena/hosting'
+import { numberReader, randomPrefix, readArgs, readPrefix, refuseOptions } from '@milena/hosting'
 import { parseArgs } from 'node:util'
 
 export const help = `npm run coupons -- [options]
@@ -69,7 +69,7 @@ export function readOptions(args: readonly string[]): RunOptions | 'help' {
   if (values.help === true) return 'help'
   const problems: string[] = []
   const number = numberReader(problems)
-  const prefix = readPrefix(problems, values.prefix, 'coupons')
+  const prefix = readPrefix(problems, values.prefix, randomPrefix('coupons'))
   const domain = values.domain ?? 'example.test'
   if (!/^([a-z0-9-]{1,63}\.){1,4}[a-z]{2,20}$/.test(domain))
     problems.push(`--domain must be a name such as example.test, not ${JSON.stringify(domain)}`)

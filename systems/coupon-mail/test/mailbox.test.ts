@@ -21,8 +21,18 @@ test('a Message-ID that comes again within the window is accepted, dropped and c
   mailbox.take(mail('<b>'), ['y@example.test'], 1_000)
   assert.deepEqual([mailbox.count, mailbox.duplicates], [3, 1])
   assert.deepEqual(
-    mailbox.of('x@example.test').map(({ number }) => number),
+    mailbox.list(0, 10, 'x@example.test').map(({ number }) => number),
     [1, 2],
+  )
+  assert.deepEqual(
+    [mailbox.list(0, 1, 'x@example.test'), mailbox.list(1, 10, 'x@example.test')].map(([one, more]) => [
+      one?.number,
+      more,
+    ]),
+    [
+      [1, undefined],
+      [2, undefined],
+    ],
   )
   assert.deepEqual(mailbox.list(2, 10)[0]!.messageId, '<b>')
 })

@@ -27,7 +27,7 @@ function mail(recipient: string): Mail {
 test('a mail that the server accepts is sent, with its Message-ID', async () => {
   const { result } = await new SmtpSender(url).send(mail('kim@example.test'), 'm@coupon-mail.test')
   assert.equal(result, 0)
-  assert.equal(mailbox.of('kim@example.test')[0]!.messageId, '<m@coupon-mail.test>')
+  assert.equal(mailbox.list(0, 1, 'kim@example.test')[0]!.messageId, '<m@coupon-mail.test>')
 })
 
 test('a recipient that the server refuses for good: failed, with what it said', async () => {

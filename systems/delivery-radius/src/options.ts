@@ -1,5 +1,5 @@
 /** The command line of `npm run delivery`. */
-import { numberReader, readArgs, readPrefix, refuseOptions } from '@milena/hosting'
+import { numberReader, randomPrefix, readArgs, readPrefix, refuseOptions } from '@milena/hosting'
 import { parseArgs } from 'node:util'
 
 export const help = `npm run delivery -- [options]
@@ -94,7 +94,7 @@ export function readOptions(args: readonly string[]): RunOptions | 'help' {
   if (values.help === true) return 'help'
   const problems: string[] = []
   const number = numberReader(problems)
-  const prefix = readPrefix(problems, values.prefix, 'delivery')
+  const prefix = readPrefix(problems, values.prefix, randomPrefix('delivery'))
   const options: RunOptions = {
     storm: number('storm', values.storm, 60, 0, 100_000),
     rate: number('rate', values.rate, 20, 1, 1_000),

@@ -72,6 +72,13 @@ test('of several who want to try a failed change again, one may; and none one th
   assert.deepEqual([await store.take('t:shop-2'), await store.take('t:shop-3')], [false, false])
 })
 
+test('a change that the database can never take is told, and the others are stored', async (t) => {
+  const error = t.mock.method(console, 'error', () => {})
+  await put(change(1), { ...change(2), id: 't:\0', shop: '\0' }, change(3))
+  assert.deepEqual(await store.list({ status: 'failed', limit: 10 }), [change(1), change(3)])
+  assert.match(String(error.mock.calls[0]!.arguments[0]), /^change t:\0 cannot be stored: /)
+})
+
 test('a database that is away for a while loses no change', async (t) => {
   const error = t.mock.method(console, 'error', () => {})
   await database.allowConnections(false)

@@ -1,5 +1,5 @@
 /** The command line of `npm run exchange`. */
-import { numberReader, readArgs, readPrefix, refuseOptions } from '@milena/hosting'
+import { numberReader, randomPrefix, readArgs, readPrefix, refuseOptions } from '@milena/hosting'
 import { parseArgs } from 'node:util'
 
 export const help = `npm run exchange -- [options]
@@ -64,7 +64,7 @@ export function readOptions(args: readonly string[]): RunOptions | 'help' {
   if (values.help === true) return 'help'
   const problems: string[] = []
   const number = numberReader(problems)
-  const prefix = readPrefix(problems, values.prefix, 'exchange')
+  const prefix = readPrefix(problems, values.prefix, randomPrefix('exchange'))
   const options: RunOptions = {
     exchanges: number('exchanges', values.exchanges, 1_400, 1, 1_000_000),
     rate: number('rate', values.rate, 40, 1, 2_000),

@@ -1,15 +1,15 @@
 /** What goes over HTTP, as it stands in each `/openapi.json`. */
+import { idSchema, problemSchema } from '@milena/hosting'
 import { z } from 'zod'
 import { directions, foreignCurrencies } from './operations.ts'
 
-export const idSchema = z
-  .string()
-  .regex(/^[A-Za-z0-9._:~-]{1,100}$/, 'must be 1 to 100 letters, digits or . _ : ~ -')
+/** Of a movement, in either currency. */
+export const mostAmount = 1_000_000_000
 // `int` last: what comes after it is not looked at when it fails, and every problem is to be told.
 export const amountSchema = z
   .number()
   .positive()
-  .max(1_000_000_000)
+  .max(mostAmount)
   .int()
   .describe("in the currency's smallest unit, such as cents")
 
@@ -43,3 +43,8 @@ export const exchangeSchema = z.object({
   reason: z.string().optional().describe('why it does not take place'),
 })
 export type Exchange = z.infer<typeof exchangeSchema>
+
+const { status, ...termsOfExchange } = exchangeSchema.shape
+export const notExchangedSchema = problemSchema
+  .extend({ ...termsOfExchange, exchangeStatus: status })
+  .describe('it does not take place; what was moved is moved back')

@@ -22,7 +22,10 @@ export {
   unavailable,
   type Problem,
 } from './http/problem.ts'
-export { numberReader, readArgs, readPrefix, refuseOptions } from './process/arguments.ts'
+export { idSchema, textSchema } from './http/text.ts'
+export { outcomeProblem } from './http/outcome-problem.ts'
+export { Watching, type Watched } from './http/watching.ts'
+export { numberReader, randomPrefix, readArgs, readPrefix, refuseOptions } from './process/arguments.ts'
 export { withCompileCache } from './process/compile-cache.ts'
 export { runChild, type RunningChild } from './process/child.ts'
 export { runCommand, type Command } from './process/command.ts'

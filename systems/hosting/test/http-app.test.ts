@@ -41,15 +41,33 @@ test('every error is a problem with a type and a code', async (t) => {
       [405, 'METHOD_NOT_ALLOWED', `${urn}method-not-allowed`, 'GET, HEAD'],
     ],
     ['/things', {}, [405, 'METHOD_NOT_ALLOWED', `${urn}method-not-allowed`, 'POST']],
+    ['/things/%zz', {}, [400, 'INVALID_REQUEST', `${urn}invalid-request`, null]],
+    [`/things/${'x'.repeat(101)}`, {}, [400, 'INVALID_REQUEST', `${urn}invalid-request`, null]],
     ['/things', post('{', json), [400, 'INVALID_REQUEST', `${urn}invalid-request`, null]],
     [
       '/things',
       post('x', { 'content-type': 'text/csv' }),
       [415, 'UNSUPPORTED_MEDIA_TYPE', `${urn}unsupported-media-type`, null],
     ],
+    [
+      '/things',
+      post('x', { 'content-type': 'text/plain' }),
+      [415, 'UNSUPPORTED_MEDIA_TYPE', `${urn}unsupported-media-type`, null],
+    ],
     ['/things', post(`"${'x'.repeat(70_000)}"`, json), [413, 'BODY_TOO_LARGE', `${urn}body-too-large`, null]],
   ] as const
   for (const [path, init, expected] of cases) assert.deepEqual(await problemOf(port, path, init), expected)
+})
+
+test('the description says of every route that any other error is a problem', async (t) => {
+  const answer = await fetch(`http://127.0.0.1:${await start(t)}/openapi.json`)
+  const { paths } = (await answer.json()) as {
+    paths: Record<string, Record<string, { responses: Record<string, { content: object }> }>>
+  }
+  const operations = Object.values(paths).flatMap((path) => Object.values(path))
+  assert.equal(operations.length, 3)
+  for (const { responses } of operations)
+    assert.deepEqual(Object.keys(responses['default']!.content), ['application/problem+json'])
 })
 
 test('a database that is away is a problem that passes, and any other fault is none', async (t) => {

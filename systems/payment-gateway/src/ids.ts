@@ -1,12 +1,7 @@
-/** Ids as they come from outside, and those that are made of them: one rule for gateway, worker and provider. */
+/** Ids that are made of those which come from outside: one rule for gateway, worker and provider. */
 import { z } from 'zod'
 
-/** An order's id, and a refund's as its caller gives it. */
-export const idSchema = z
-  .string()
-  .regex(/^[A-Za-z0-9._:~-]{1,100}$/, 'must be 1 to 100 letters, digits or . _ : ~ -')
-
-/** A refund's id between gateway, worker and provider: the order's, a slash, its own. */
+/** A refund's id between gateway, worker and provider: the order's, a slash, the one that its caller gave it. */
 export const refundIdSchema = z
   .string()
   .regex(

@@ -1,7 +1,8 @@
 /** The contracts between gateways and workers, and the names of topics and groups: those of S1's document (docs/systems.md). */
 import { defineOperation, type Operation } from '@milena/request-reply'
+import { idSchema } from '@milena/hosting'
 import { z } from 'zod'
-import { idSchema, refundIdSchema } from './ids.ts'
+import { refundIdSchema } from './ids.ts'
 
 export const methods = ['card', 'bank', 'wallet'] as const
 export const methodSchema = z.enum(methods)

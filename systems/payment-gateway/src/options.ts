@@ -1,7 +1,7 @@
 /** The command line of `npm run payments`. */
 import { parseArgs } from 'node:util'
 import { partitionings, type Partitioning } from './operations.ts'
-import { numberReader, readArgs, refuseOptions } from '@milena/hosting'
+import { numberReader, readArgs, readPrefix, refuseOptions } from '@milena/hosting'
 import type { Behaviour } from './provider/behaviour.ts'
 import { routingNames, type RoutingName } from './routing/choose.ts'
 
@@ -89,7 +89,7 @@ export function readOptions(args: readonly string[]): PaymentsOptions | 'help' {
       declineRate: 0,
       silentRate: 0,
     },
-    prefix: readPrefix(values.prefix, problems),
+    prefix: readPrefix(problems, values.prefix, ''),
     state: values.state,
     supervise: values.supervise === true,
     join: values.join,
@@ -126,13 +126,4 @@ function parse(args: readonly string[]) {
       },
     }),
   )
-}
-
-/** What stands before topics and groups, none by default; adds what is wrong with it to `problems`. */
-export function readPrefix(given: string | undefined, problems: string[]): string {
-  const prefix = given ?? ''
-  if (!/^[a-z0-9._-]{0,40}$/.test(prefix)) {
-    problems.push(`--prefix must be up to 40 of a-z, 0-9, '.', '_' and '-', not ${JSON.stringify(prefix)}`)
-  }
-  return prefix
 }

@@ -18,6 +18,7 @@ import {
   type DatabaseOptions,
   findFreePort,
   requireFreePort,
+  type ServiceFacts,
   SupervisedChild,
   type SupervisorOptions,
 } from '@milena/hosting'
@@ -25,7 +26,7 @@ import { connect, schemaOf } from './database/connect.ts'
 import { migrate } from './database/migrate.ts'
 import type { GatewayConfig } from './gateway/main.ts'
 import type { PaymentsOptions } from './options.ts'
-import type { ProviderConfig, ServiceFacts } from './provider/main.ts'
+import type { ProviderConfig } from './provider/main.ts'
 import type { RoutingName } from './routing/choose.ts'
 import type { SystemState } from './state-file.ts'
 import type { WorkerConfig } from './worker/main.ts'

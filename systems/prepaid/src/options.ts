@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { messageOf, StartError } from '@milena/hosting'
+import { numberReader, readArgs, readPrefix, refuseOptions } from '@milena/hosting'
 
 export const help = `npm run hello -- [options]
 
@@ -23,50 +23,32 @@ export interface HelloOptions {
   readonly brokers: string | undefined
 }
 
-/** Returns `help` when that is asked for. Throws a `StartError` that says what to do. */
+/** Returns `help` when that is asked for. Throws a `StartError` that lists every problem. */
 export function readOptions(args: string[], brokers: string | undefined): HelloOptions | 'help' {
-  const { role, port = '0', exit = false, prefix = '', help = false } = parse(args)
+  const { role, port, exit = false, prefix, help = false } = parse(args)
   if (help) return 'help'
-  if (role !== undefined && role !== 'requester' && role !== 'replier') {
-    throw new StartError(
-      `--role must be requester or replier, not ${JSON.stringify(role)}; --help lists the options`,
+  const problems: string[] = []
+  const options: HelloOptions = {
+    role: role === 'requester' || role === 'replier' ? role : 'both',
+    port: numberReader(problems)('port', port, 0, 0, 65_535),
+    exit,
+    prefix: readPrefix(problems, prefix, ''),
+    brokers,
+  }
+  if (role !== undefined && options.role === 'both')
+    problems.push(`--role must be requester or replier, not ${JSON.stringify(role)}`)
+  if (options.role !== 'both' && brokers === undefined)
+    problems.push(
+      `--role ${options.role} needs the brokers that both sides reach: set KAFKA_BROKERS=host:port (npm run broker starts one)`,
     )
-  }
-  if (role !== undefined && brokers === undefined) {
-    throw new StartError(
-      `--role ${role} needs the brokers that both sides reach: set KAFKA_BROKERS=host:port (npm run broker starts one)`,
-    )
-  }
-  if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) {
-    throw new StartError(`--port must be a whole number from 0 to 65535, not ${JSON.stringify(port)}`)
-  }
-  if (!/^[a-z0-9._-]{0,40}$/.test(prefix)) {
-    throw new StartError(
-      `--prefix must be up to 40 of a-z, 0-9, '.', '_' and '-', not ${JSON.stringify(prefix)}`,
-    )
-  }
-  return { role: role ?? 'both', port: Number(port), exit, prefix, brokers }
+  refuseOptions(problems)
+  return options
 }
 
-function parse(args: string[]): {
-  role?: string
-  port?: string
-  exit?: boolean
-  prefix?: string
-  help?: boolean
-} {
-  try {
-    return parseArgs({
-      args,
-      options: {
-        role: { type: 'string' },
-        port: { type: 'string' },
-        exit: { type: 'boolean' },
-        prefix: { type: 'string' },
-        help: { type: 'boolean' },
-      },
-    }).values
-  } catch (error) {
-    throw new StartError(`${messageOf(error).split('. ')[0]}; --help lists the options`)
-  }
+const text = { type: 'string' } as const
+const flag = { type: 'boolean' } as const
+
+function parse(args: string[]) {
+  const options = { role: text, port: text, exit: flag, prefix: text, help: flag }
+  return readArgs(() => parseArgs({ args, options }))
 }

@@ -1,7 +1,7 @@
 /** The requesting side: the document's `GET /test/sendEvent?str=…`, over HTTP on 127.0.0.1. */
 import { randomUUID } from 'node:crypto'
-import { createApp, listen, ProblemError, problem, type App } from '@milena/hosting'
-import { createRequester, MilenaError, sharedReplyTopic, type Requester } from '@milena/request-reply'
+import { createApp, listen, outcomeProblem, problem, type App } from '@milena/hosting'
+import { createRequester, isMilenaError, sharedReplyTopic, type Requester } from '@milena/request-reply'
 import { z } from 'zod'
 import { printReply } from './print.ts'
 import { namesOf, type Names } from './say.ts'
@@ -41,8 +41,8 @@ function addRoute(app: App, requester: Requester, say: Names['say']): void {
   const responses = {
     200: z.string(),
     400: problem('Without str'),
-    502: problem('The replier answered with an error'),
-    503: problem('Not now'),
+    502: problem('The replier answered with an error, or with what cannot be read'),
+    503: problem('Not now: nothing was sent'),
     504: problem('No reply within 5 s'),
   }
   app.get(
@@ -51,20 +51,10 @@ function addRoute(app: App, requester: Requester, say: Names['say']): void {
     async ({ query: { str } }, reply) => {
       console.log(`in request value : ${str}`)
       const answer = await requester.request(say, str, { key: randomUUID() }).catch((error: unknown) => {
-        throw error instanceof MilenaError ? toProblem(error) : error
+        throw isMilenaError(error) ? outcomeProblem(error) : error
       })
       printReply(say.topic, answer)
       return reply.type('text/plain; charset=utf-8').send(answer.value)
     },
   )
-}
-
-function toProblem(error: MilenaError): ProblemError {
-  return new ProblemError(statusOf(error), error.message, { code: error.code })
-}
-
-function statusOf(error: MilenaError): number {
-  if (error.code === 'MILENA_TIMEOUT') return 504
-  if (error.code === 'MILENA_REMOTE_ERROR') return 502
-  return error.retryable || error.code === 'MILENA_CLOSED' ? 503 : 500
 }

@@ -1,7 +1,6 @@
 /** The gifts over HTTP. */
-import { problem, ProblemError, sendEvents, unavailable, type App } from '@milena/hosting'
+import { problem, ProblemError, sendEvents, unavailable, type App, type Watching } from '@milena/hosting'
 import { z } from 'zod'
-import type { Watching } from './events.ts'
 import type { Gifts } from './gifts.ts'
 import type { Coupon } from './mail-text.ts'
 import { giftPageSchema, giftRequestSchema, giftSchema, giftStates, idSchema, type Gift } from './schemas.ts'
@@ -81,7 +80,12 @@ export function addGiftRoutes(app: App, gifts: Gifts, watching: Watching): void 
     async ({ params: { id } }, reply) => {
       await known(gifts, id)
       if (watching.isFull) throw unavailable('too many are watching')
-      return sendEvents(reply, watching.watch(id))
+      const gift = watching.watch<Gift>({
+        look: () => gifts.find(id),
+        isNews: ({ state }, before) => state !== before.state,
+        isLast: ({ state }) => state === 'sent' || state === 'failed',
+      })
+      return sendEvents(reply, gift)
     },
   )
 }

@@ -1,10 +1,16 @@
 /** Entry: the coupon service. */
-import { connectDatabase, createApp, explainBrokers, listen, runChild } from '@milena/hosting'
+import {
+  connectDatabase,
+  createApp,
+  explainBrokers,
+  listen,
+  runChild,
+  Watching,
+  type ServiceFacts,
+} from '@milena/hosting'
 import { postgresOutbox } from '@milena/postgres'
 import { createRequester, sharedReplyTopic } from '@milena/request-reply'
 import { defineMessages, kafkaOf } from '../messages.ts'
-import type { ServiceFacts } from '@milena/hosting'
-import { Watching } from './events.ts'
 import { addGiftRoutes } from './gift-routes.ts'
 import { Gifts } from './gifts.ts'
 import { createMailReplies } from './mail-replies.ts'
@@ -18,6 +24,8 @@ export interface CouponConfig {
 }
 
 const databaseConnections = 20
+/** Milliseconds between two looks at a gift: a reply may be written down by any process of this service. */
+const lookInterval = 200
 
 runChild(async ({ port, databaseUrl, brokers, prefix }: CouponConfig) => {
   const messages = defineMessages(prefix)
@@ -38,7 +46,7 @@ runChild(async ({ port, databaseUrl, brokers, prefix }: CouponConfig) => {
     createTopics: true,
   })
 
-  const watching = new Watching(gifts)
+  const watching = new Watching(lookInterval)
   const app = await createApp('Coupon service', 'finish')
   addGiftRoutes(app, gifts, watching)
   addPreviewRoutes(app, requester, messages, gifts)

@@ -1,6 +1,6 @@
 /** A preview of a coupon's mail, which the caller waits for: the document's own request and reply. */
-import { problem, ProblemError, type App } from '@milena/hosting'
-import { isMilenaError, type AnyMilenaError, type Requester } from '@milena/request-reply'
+import { outcomeProblem, problem, type App } from '@milena/hosting'
+import { isMilenaError, type Requester } from '@milena/request-reply'
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import { couponHeader, type Messages } from '../messages.ts'
@@ -25,9 +25,9 @@ export function addPreviewRoutes(app: App, requester: Requester, messages: Messa
           200: previewSchema,
           400: problem('an invalid request; every problem is listed'),
           404: problem('there is no such coupon'),
-          502: problem("the worker's error"),
-          503: problem('not now'),
-          504: problem('no reply within 10 s: the mail may be sent or not'),
+          502: problem("the worker's error, or a reply that cannot be read: the mail may be sent or not"),
+          503: problem('not now: nothing was sent'),
+          504: problem('no reply: the mail may be sent or not'),
         },
       },
     },
@@ -38,16 +38,9 @@ export function addPreviewRoutes(app: App, requester: Requester, messages: Messa
       const { value, position, headers } = await requester
         .request(messages.sendMail, mail, options)
         .catch((error: unknown) => {
-          throw isMilenaError(error) ? toProblem(error) : error
+          throw isMilenaError(error) ? outcomeProblem(error) : error
         })
       return { result: value, reply: { topic: position.topic, headers: readable(headers) } }
     },
   )
-}
-
-function toProblem(error: AnyMilenaError): ProblemError {
-  const more = { code: error.code, detail: error.message }
-  if (error.code === 'MILENA_TIMEOUT') return new ProblemError(504, 'No reply', more)
-  if (error.code === 'MILENA_REMOTE_ERROR') return new ProblemError(502, "The worker's error", more)
-  return new ProblemError(503, 'Not now', more)
 }

@@ -1,4 +1,5 @@
 /** What goes over HTTP, as it stands in `/openapi.json`. */
+import { textSchema } from '@milena/hosting'
 import { z } from 'zod'
 import { resultSchema } from '../messages.ts'
 
@@ -9,7 +10,7 @@ export const giftRequestSchema = z.strictObject({
     .optional()
     .describe('your name for it: the same again gives the first gift, and sends nothing'),
   recipient: z.email().max(254).describe('the address of whom it is for'),
-  message: z.string().max(5_000).default('').describe('what the giver has to say'),
+  message: textSchema.max(5_000).default('').describe('what the giver has to say'),
   campaign: z
     .string()
     .regex(/^[\x20-\x7E]{1,100}$/, 'must be 1 to 100 ASCII characters')

@@ -1,10 +1,17 @@
 /** Entry: the Mail API. */
-import { connectDatabase, createApp, listen, problem, runChild, unavailable } from '@milena/hosting'
-import { messageOf } from '@milena/hosting'
+import {
+  connectDatabase,
+  createApp,
+  listen,
+  messageOf,
+  problem,
+  runChild,
+  unavailable,
+  type ServiceFacts,
+} from '@milena/hosting'
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import { mailSchema, resultSchema } from '../messages.ts'
-import type { ServiceFacts } from '@milena/hosting'
 import { Mails, messageIdOf } from './mails.ts'
 import { SmtpSender } from './smtp-sender.ts'
 

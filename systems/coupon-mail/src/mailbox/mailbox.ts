@@ -62,12 +62,12 @@ export class Mailbox {
     return true
   }
 
-  /** At most `limit` of those behind the one with number `after`. */
-  list(after: number, limit: number): readonly StoredMail[] {
-    return this.#mails.slice(after, after + limit)
-  }
-
-  of(recipient: string): readonly StoredMail[] {
-    return this.#mails.filter(({ recipients }) => recipients.includes(recipient))
+  /** At most `limit` of those behind the one with number `after`; with a recipient, of that one's. */
+  list(after: number, limit: number, recipient?: string): readonly StoredMail[] {
+    if (recipient === undefined) return this.#mails.slice(after, after + limit)
+    const found: StoredMail[] = []
+    for (let index = after; index < this.#mails.length && found.length < limit; index++)
+      if (this.#mails[index]!.recipients.includes(recipient)) found.push(this.#mails[index]!)
+    return found
   }
 }

@@ -1,7 +1,6 @@
 /** Entry: the SMTP server, and its mailbox over HTTP. */
-import { createApp, listen, runChild } from '@milena/hosting'
+import { createApp, listen, runChild, type ServiceFacts } from '@milena/hosting'
 import { z } from 'zod'
-import type { ServiceFacts } from '@milena/hosting'
 import { Mailbox } from './mailbox.ts'
 import { createSmtpServer, type SmtpCounts } from './smtp.ts'
 
@@ -63,8 +62,7 @@ runChild(async (behaviour: MailboxConfig) => {
         response: { 200: z.array(mailSchema).readonly() },
       },
     },
-    ({ query: { recipient, after, limit } }) =>
-      recipient === undefined ? mailbox.list(after, limit) : mailbox.of(recipient),
+    ({ query: { recipient, after, limit } }) => mailbox.list(after, limit, recipient),
   )
   app.get('/stats', { schema: { summary: 'In figures', response: { 200: statsSchema } } }, () => ({
     mails: mailbox.count,

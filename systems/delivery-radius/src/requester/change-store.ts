@@ -1,7 +1,7 @@
 /** The changes that were not made, and those of which nobody knows: in the database, for all requesters. */
 import { messageOf } from '@milena/hosting'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Pool } from 'pg'
+import { DatabaseError, type Pool } from 'pg'
 import type { Change, ChangesQuery } from './schemas.ts'
 
 /** Most that are written at once, and that wait for it before `put` has its caller wait. */
@@ -67,7 +67,7 @@ export class ChangeStore {
     }
   }
 
-  /** However long the database is away: nobody else knows of them. */
+  /** However long the database is away: nobody else knows of them. One that it can never take keeps no other from it. */
   async #insert(changes: readonly Change[]): Promise<void> {
     for (;;) {
       try {
@@ -84,9 +84,23 @@ export class ChangeStore {
         })
         return
       } catch (error) {
+        if (isUnfit(error)) return this.#insertFitting(changes, error)
         console.error(`changes could not be stored, trying again: ${messageOf(error)}`)
         await sleep(pause)
       }
     }
   }
+
+  async #insertFitting(changes: readonly Change[], error: DatabaseError): Promise<void> {
+    if (changes.length === 1) {
+      console.error(`change ${changes[0]!.id} cannot be stored: ${messageOf(error)}`)
+      return
+    }
+    for (const change of changes) await this.#insert([change])
+  }
+}
+
+/** Class 22 of PostgreSQL's error codes: what is to be stored is nothing that it can hold. */
+function isUnfit(error: unknown): error is DatabaseError {
+  return error instanceof DatabaseError && error.code?.startsWith('22') === true
 }

@@ -1,5 +1,5 @@
 /** Entry: a requester takes triggers over HTTP and has shops changed. */
-import { createApp, explainBrokers, listen, runChild, type ServiceFacts } from '@milena/hosting'
+import { createApp, explainBrokers, listen, runChild, Watching, type ServiceFacts } from '@milena/hosting'
 import { createRequester, replyPartition } from '@milena/request-reply'
 import { connect } from '../database/connect.ts'
 import { defineChangeRadius, namesOf, partitions } from '../domain/messages.ts'
@@ -18,6 +18,8 @@ export interface RequesterConfig {
 
 /** Changes of all triggers that may be in flight. */
 const maxPending = 20_000
+/** Milliseconds between two events of a trigger. */
+const eventInterval = 250
 /** Bytes of a trigger that names as many shops as it may. */
 const bodyLimit = 1024 * 1024
 
@@ -41,8 +43,9 @@ runChild(async (config: RequesterConfig) => {
   )
   const triggers = new Triggers({ requester, operation: defineChangeRadius(prefix), store }, triggerStore)
 
+  const watching = new Watching(eventInterval)
   const app = await createApp('Delivery radius', 'finish', { bodyLimit })
-  addTriggerRoutes(app, triggers)
+  addTriggerRoutes(app, triggers, watching)
   addChangeRoutes(app, triggers, store)
   app.get('/stats', { schema: { summary: 'What became of requests, in figures' } }, () => ({
     requester: requester.stats(),
@@ -55,6 +58,7 @@ runChild(async (config: RequesterConfig) => {
     async close({ orphaned }) {
       if (orphaned) return
       await triggers.close()
+      watching.close()
       await app.close()
       await requester.close()
       await store.written()

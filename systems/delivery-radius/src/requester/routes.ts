@@ -1,6 +1,13 @@
 /** The requester over HTTP. */
-import { problem, ProblemError, sendEvents, type App } from '@milena/hosting'
-import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  problem,
+  ProblemError,
+  sendEvents,
+  textSchema,
+  unavailable,
+  type App,
+  type Watching,
+} from '@milena/hosting'
 import { z } from 'zod'
 import type { ChangeStore } from './change-store.ts'
 import {
@@ -14,11 +21,9 @@ import {
 } from './schemas.ts'
 import type { Triggers } from './triggers.ts'
 
-/** Milliseconds between two events of a trigger. */
-const interval = 250
-const idParams = z.object({ id: z.string() })
+const idParams = z.object({ id: textSchema })
 
-export function addTriggerRoutes(app: App, triggers: Triggers): void {
+export function addTriggerRoutes(app: App, triggers: Triggers, watching: Watching): void {
   app.post(
     '/triggers',
     {
@@ -61,15 +66,22 @@ export function addTriggerRoutes(app: App, triggers: Triggers): void {
         summary:
           'How far a trigger is, again and again until it has finished or is interrupted: server-sent events',
         params: idParams,
-        response: { 200: z.any().describe('text/event-stream'), 404: problem('there is none') },
+        response: {
+          200: z.any().describe('text/event-stream'),
+          404: problem('there is none'),
+          503: problem('too many are watching; ask for the trigger instead'),
+        },
       },
     },
     async ({ params: { id } }, reply) => {
       await find(id)
-      return sendEvents(
-        reply,
-        progressOf(() => find(id)),
-      )
+      if (watching.isFull) throw unavailable('too many are watching')
+      const progress = watching.watch<Progress>({
+        look: () => triggers.progress(id),
+        isNews: () => true,
+        isLast: ({ state }) => state !== 'running',
+      })
+      return sendEvents(reply, progress)
     },
   )
 
@@ -123,13 +135,4 @@ export function addChangeRoutes(app: App, triggers: Triggers, store: ChangeStore
       throw new ProblemError(409, `This change is ${status}, not failed`, { change: id })
     },
   )
-}
-
-async function* progressOf(look: () => Promise<Progress>): AsyncGenerator<Progress> {
-  for (;;) {
-    const progress = await look()
-    yield progress
-    if (progress.state !== 'running') return
-    await sleep(interval)
-  }
 }

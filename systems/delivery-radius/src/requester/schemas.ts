@@ -1,8 +1,9 @@
 /** What goes over HTTP, as it stands in `/openapi.json`. */
+import { textSchema } from '@milena/hosting'
 import { z } from 'zod'
 import { kinds } from '../domain/radius.ts'
 
-const shopSchema = z.string().min(1).max(100)
+const shopSchema = textSchema.min(1).max(100)
 const numberSchema = z.int().min(1).max(10_000_000)
 
 export const kindSchema = z.enum(kinds)
@@ -84,7 +85,7 @@ export type Change = z.infer<typeof changeSchema>
 export const changesQuery = z.strictObject({
   status: z.enum(statuses).default('failed'),
   limit: z.coerce.number().int().min(1).max(1_000).default(100),
-  after: z.string().optional().describe("a change's id: those that were stored after it"),
+  after: textSchema.optional().describe("a change's id: those that were stored after it"),
 })
 export type ChangesQuery = z.infer<typeof changesQuery>
 

@@ -1,9 +1,9 @@
 /** An account service over HTTP. */
-import { problem, ProblemError, unavailable, type App } from '@milena/hosting'
+import { idSchema, problem, ProblemError, unavailable, type App } from '@milena/hosting'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { currencies, movementKinds, type Currency, type MovementKind } from '../operations.ts'
-import { idSchema, amountSchema } from '../schemas.ts'
+import { amountSchema } from '../schemas.ts'
 import { behaviourSchema, isOf, type Behaviour } from './behaviour.ts'
 import type { Ledger, Moved } from './ledger.ts'
 
@@ -84,7 +84,7 @@ export function addAccountRoutes(app: App, account: AccountRoutes): void {
     {
       schema: {
         summary: 'The balances of a customer; those of the bank itself are under `bank`',
-        params: z.object({ customerId: z.string() }),
+        params: z.object({ customerId: idSchema }),
         response: { 200: z.array(z.object({ currency: z.string(), balance: z.number() })) },
       },
     },
@@ -95,7 +95,7 @@ export function addAccountRoutes(app: App, account: AccountRoutes): void {
     {
       schema: {
         summary: 'What was done for an exchange',
-        params: z.object({ exchangeId: z.string() }),
+        params: z.object({ exchangeId: idSchema }),
         response: {
           200: z.array(z.object({ kind: z.string(), state: z.string(), reason: z.string().nullable() })),
         },

@@ -1,9 +1,15 @@
 /** The exchange service over HTTP. */
-import { problem, ProblemError, unavailable, type App } from '@milena/hosting'
+import { idSchema, problem, ProblemError, sendProblem, unavailable, type App } from '@milena/hosting'
 import { isMilenaError, type SagaDecision, type Sagas } from '@milena/request-reply'
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
-import { exchangeRequestSchema, exchangeSchema, idSchema, type ExchangeRequest } from '../schemas.ts'
+import {
+  exchangeRequestSchema,
+  exchangeSchema,
+  mostAmount,
+  notExchangedSchema,
+  type ExchangeRequest,
+} from '../schemas.ts'
 import { toExchange } from './exchange-row.ts'
 import type { ExchangeSaga } from './exchange.ts'
 import { rateAt, toKrw } from './rates.ts'
@@ -20,7 +26,7 @@ export function addExchangeRoutes(app: App, sagas: Sagas, exchange: ExchangeSaga
           200: exchangeSchema.describe('it has taken place'),
           400: problem('an invalid request; every problem is listed'),
           409: problem('the same exchangeId with another content'),
-          422: exchangeSchema.describe('it does not take place; what was moved is moved back'),
+          422: notExchangedSchema,
           503: problem('not now; ask again with the same exchangeId, or ask for it'),
         },
       },
@@ -28,7 +34,10 @@ export function addExchangeRoutes(app: App, sagas: Sagas, exchange: ExchangeSaga
     async ({ body }, reply) => {
       const id = body.exchangeId ?? randomUUID()
       const { outcome, status } = await begin(sagas, exchange, id, body)
-      return reply.code(outcome === 'completed' ? 200 : 422).send(toExchange(status))
+      const { status: exchangeStatus, ...terms } = toExchange(status)
+      if (outcome === 'completed') return reply.code(200).send({ ...terms, status: exchangeStatus })
+      const title = 'The exchange does not take place'
+      return sendProblem(reply, { ...terms, title, status: 422, code: 'NOT_EXCHANGED', exchangeStatus })
     },
   )
 
@@ -56,19 +65,31 @@ async function begin(
   request: ExchangeRequest,
 ): Promise<SagaDecision<unknown>> {
   try {
-    const run = await sagas.run(exchange, id, quote(request))
-    return await run.decided
+    return await decided(sagas, exchange, id, quote(request))
   } catch (error) {
-    if (!isMilenaError(error)) throw error
-    if (error.code === 'MILENA_OVERLOADED' || error.code === 'MILENA_CLOSED') throw unavailable(error.message)
-    if (error.code !== 'MILENA_SAGA_CONFLICT') throw error
+    if (!isMilenaError(error) || error.code !== 'MILENA_SAGA_CONFLICT') throw error
   }
   // It was begun before, perhaps at another rate: that one holds.
   const earlier = (await sagas.get(id))?.input as Terms | undefined
   if (earlier === undefined || !isSame(earlier, request))
     throw new ProblemError(409, 'This exchange exists with other content', { exchangeId: id })
-  const run = await sagas.run(exchange, id, earlier)
-  return run.decided
+  return decided(sagas, exchange, id, earlier)
+}
+
+async function decided(
+  sagas: Sagas,
+  exchange: ExchangeSaga,
+  id: string,
+  terms: Terms,
+): Promise<SagaDecision<unknown>> {
+  try {
+    const run = await sagas.run(exchange, id, terms)
+    return await run.decided
+  } catch (error) {
+    const passes =
+      isMilenaError(error) && (error.code === 'MILENA_OVERLOADED' || error.code === 'MILENA_CLOSED')
+    throw passes ? unavailable(error.message) : error
+  }
 }
 
 /** The terms of an exchange: the rate of now, which it keeps. */
@@ -77,6 +98,8 @@ function quote({ direction, customerId, currency, amount }: ExchangeRequest): Te
   const krwAmount = toKrw(direction, amount, currency, rate)
   if (krwAmount === 0)
     throw new ProblemError(400, 'Invalid request', { detail: 'amount: is worth less than 1 KRW' })
+  if (krwAmount > mostAmount)
+    throw new ProblemError(400, 'Invalid request', { detail: `amount: is worth more than ${mostAmount} KRW` })
   return { direction, customerId, currency, amount, krwAmount, rate }
 }
 

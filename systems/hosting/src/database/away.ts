@@ -15,7 +15,7 @@ const ofTheNetwork = new Set([
 ])
 /** The driver's own errors have no code. */
 const ofTheDriver =
-  /^(?:Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error)/
+  /^(?:Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered a connection error)/
 
 /**
  * Whether this, or what it was caused by, says that a database, or what stands in its place, cannot be reached at present:

@@ -1,6 +1,9 @@
 import { DatabaseError, Pool, type PoolConfig } from 'pg'
 import { messageOf, StartError } from '../process/start-error.ts'
 
+/** Milliseconds until a connection is had, and until a statement is answered: a database that hangs says nothing, ever. */
+const limits = { connectionTimeoutMillis: 5_000, query_timeout: 15_000 }
+
 /**
  * A pool of connections; rejects with a `StartError` when the database does not answer.
  *
@@ -15,7 +18,7 @@ export async function connectDatabase(
       `DATABASE_URL must be postgres://user@host:port/database, not ${JSON.stringify(withoutPassword(url))}`,
     )
   }
-  const pool = new Pool({ ...config, connectionString: url })
+  const pool = new Pool({ ...limits, ...config, connectionString: url })
   // An idle connection that breaks is replaced; whoever needs the database learns it from the query.
   pool.on('error', () => {})
   try {

@@ -1,4 +1,5 @@
 import type { Pool, PoolClient } from 'pg'
+import { isAway } from './away.ts'
 
 /**
  * Runs this in a transaction, which is rolled back when it throws.
@@ -21,7 +22,9 @@ export async function inTransaction<Result>(
     await tx.query('commit')
     return result
   } catch (error) {
-    await tx.query('rollback').catch((failed: Error) => (broken = failed))
+    // One that hangs would not answer this either; a connection that is cut rolls back by itself.
+    if (error instanceof Error && isAway(error)) broken = error
+    else await tx.query('rollback').catch((failed: Error) => (broken = failed))
     throw error
   } finally {
     tx.off('error', onError)

@@ -10,10 +10,11 @@ import {
   validatorCompiler,
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod'
+import { z } from 'zod'
 import { messageOf, StartError } from '../process/start-error.ts'
 import { knownMethods } from './known-methods.ts'
 import { isAway } from '../database/away.ts'
-import { completed, ProblemError, sendProblem, unavailable } from './problem.ts'
+import { completed, ProblemError, problemSchema, sendProblem, unavailable } from './problem.ts'
 
 export type App = FastifyInstance<
   RawServerDefault,
@@ -46,9 +47,14 @@ export async function createApp(
     requestTimeout,
     http: { headersTimeout: requestTimeout, connectionsCheckingInterval: lookInterval },
     clientErrorHandler: refuseUnread,
+    // A path that cannot be decoded, or whose part is too long to be any id.
+    frameworkErrors: ({ message }, _request, reply) =>
+      void sendProblem(reply, { title: 'Invalid request', status: 400, detail: message }),
     bodyLimit,
     forceCloseConnections: close === 'cut' ? true : 'idle',
   }).withTypeProvider<ZodTypeProvider>()
+  // Bodies are JSON; Fastify would take plain text, too.
+  app.removeContentTypeParser('text/plain')
   const methodsOf = knownMethods(app)
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
@@ -106,21 +112,32 @@ export async function createApp(
   return app
 }
 
-/** The description with every error as what it is sent as; the plugin takes everything for plain JSON. */
+/**
+ * The description with every error as what it is sent as; the plugin takes everything for plain JSON. What any route can
+ * answer with, such as 405, 408 or 500, is the `default`.
+ */
 function withProblems(description: object): object {
   const { paths = {} } = description as { paths?: Record<string, Record<string, Operation>> }
-  const operations = Object.values(paths).flatMap((path) => Object.values(path))
-  for (const [status, response] of operations.flatMap(({ responses = {} }) => Object.entries(responses))) {
-    const schema = response.content?.['application/json']
-    if (Number(status) >= 400 && schema !== undefined) {
-      response.content = { 'application/problem+json': schema }
+  for (const operation of Object.values(paths).flatMap((path) => Object.values(path))) {
+    const { responses = {} } = operation
+    for (const [status, response] of Object.entries(responses)) {
+      const schema = response.content?.['application/json']
+      if (Number(status) >= 400 && schema !== undefined) {
+        response.content = { 'application/problem+json': schema }
+      }
     }
+    operation.responses = { ...responses, default: anyProblem }
   }
   return description
 }
 
+const anyProblem = {
+  description: 'any other error',
+  content: { 'application/problem+json': { schema: z.toJSONSchema(problemSchema, { io: 'input' }) } },
+}
+
 interface Operation {
-  readonly responses?: Readonly<Record<string, { content?: Record<string, unknown> }>>
+  responses?: Record<string, { description: string; content?: Record<string, unknown> }>
 }
 
 /** A request that was never read to its end: too slow, no HTTP, or with headers too large. */

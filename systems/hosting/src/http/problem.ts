@@ -74,6 +74,6 @@ export function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply
 }
 
 /** The answer to a request that may be sent again in a second. */
-export function unavailable(detail: string): ProblemError {
-  return new ProblemError(503, 'Not now', { detail }, { 'retry-after': '1' })
+export function unavailable(detail: string, code?: string): ProblemError {
+  return new ProblemError(503, 'Not now', { detail, code }, { 'retry-after': '1' })
 }

@@ -23,12 +23,16 @@ export function numberReader(
   }
 }
 
-/** Reads `--prefix`, which begins the names of what a run makes; without one it is the command's name and something random. */
-export function readPrefix(problems: string[], given: string | undefined, command: string): string {
-  const prefix = given ?? `${command}-${randomBytes(3).toString('hex')}.`
-  if (!/^[a-z0-9._-]{1,40}$/.test(prefix))
-    problems.push(`--prefix must be 1 to 40 of a-z, 0-9, '.', '_' and '-', not ${JSON.stringify(prefix)}`)
-  return prefix
+/** Reads `--prefix`, which begins the names of what a run makes. */
+export function readPrefix(problems: string[], given: string | undefined, byDefault: string): string {
+  if (given !== undefined && !/^[a-z0-9._-]{1,40}$/.test(given))
+    problems.push(`--prefix must be 1 to 40 of a-z, 0-9, '.', '_' and '-', not ${JSON.stringify(given)}`)
+  return given ?? byDefault
+}
+
+/** For a run that shares its names with no other: the command's name and something random. */
+export function randomPrefix(command: string): string {
+  return `${command}-${randomBytes(3).toString('hex')}.`
 }
 
 /** Throws a `StartError` that lists every problem, if there is one. */

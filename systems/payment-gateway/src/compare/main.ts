@@ -1,6 +1,12 @@
 /** `npm start`: replies that reach the wrong gateway, and what cures that, side by side. */
-import { type Command, JsonClient, Progress, requireFreePort, runCommand } from '@milena/hosting'
-import type { ServiceFacts } from '../provider/main.ts'
+import {
+  type Command,
+  JsonClient,
+  Progress,
+  requireFreePort,
+  runCommand,
+  type ServiceFacts,
+} from '@milena/hosting'
 import { findRedis, noRedis } from '../redis.ts'
 import { needsRedis, type RoutingName } from '../routing/choose.ts'
 import { PaymentSystem } from '../system.ts'

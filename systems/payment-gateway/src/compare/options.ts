@@ -1,7 +1,6 @@
 /** The command line of `npm start`. */
 import { parseArgs } from 'node:util'
-import { numberReader, readArgs, refuseOptions } from '@milena/hosting'
-import { readPrefix } from '../options.ts'
+import { numberReader, readArgs, readPrefix, refuseOptions } from '@milena/hosting'
 
 export const help = `npm start -- [options]
 
@@ -40,7 +39,7 @@ export function readCompareOptions(args: readonly string[]): CompareOptions | 'h
     rate: number('rate', values.rate, 100, 1, 5_000),
     seconds: number('seconds', values.seconds, 4, 1, 60),
     port: number('port', values.port, 8080, 0, 65_000),
-    prefix: readPrefix(values.prefix, problems),
+    prefix: readPrefix(problems, values.prefix, ''),
   }
   refuseOptions(problems)
   return options

@@ -1,7 +1,6 @@
 /** One routing's trial: two gateways under load, then three and two again while the load goes on. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { JsonClient, type SupervisedChild } from '@milena/hosting'
-import type { ServiceFacts } from '../provider/main.ts'
+import { JsonClient, type ServiceFacts, type SupervisedChild } from '@milena/hosting'
 import type { RoutingName } from '../routing/choose.ts'
 import type { PaymentSystem } from '../system.ts'
 import { runLoad } from './load.ts'

@@ -21,7 +21,7 @@ export function connect(url: string, prefix: string, connections: number): Promi
   types.setTypeParser(bigint, Number)
   return connectDatabase(url, {
     max: connections,
-    connectionTimeoutMillis: 5_000,
+    query_timeout: 5_000,
     types,
     options: [...settings, ...(prefix === '' ? [] : [`search_path="${schemaOf(prefix)}"`])]
       .map((setting) => `-c ${setting}`)

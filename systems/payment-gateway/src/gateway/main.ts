@@ -9,10 +9,10 @@ import {
   messageOf,
   runChild,
   unavailable,
+  type ServiceFacts,
 } from '@milena/hosting'
 import { connect, schemaOf } from '../database/connect.ts'
 import { defineOperations, type Partitioning } from '../operations.ts'
-import type { ServiceFacts } from '../provider/main.ts'
 import { canResume, chooseRouting, type RoutingName } from '../routing/choose.ts'
 import { addDeadLetterRoute } from './dead-letter-route.ts'
 import { Gateway } from './gateway.ts'

@@ -1,4 +1,5 @@
 /** Refunds of one order add up to at most what was charged, however many are asked for at once. */
+import { inTransaction } from '@milena/hosting'
 import type { Pool } from 'pg'
 import type { Payment } from './payment.ts'
 import type { PaymentStore } from './payment-store.ts'
@@ -26,21 +27,8 @@ export const mostRefunds = 500
 /** Writes a refund down as pending if it fits. The charge's row lock lets the refunds of an order in one by one. */
 export async function openRefund(pool: Pool, store: PaymentStore, wish: RefundWish): Promise<OpenedRefund> {
   const { orderId, refundId, owner, expiresAt } = wish
-  const client = await pool.connect()
-  try {
-    await client.query('begin')
+  return inTransaction(pool, async (client): Promise<OpenedRefund> => {
     await client.query(`select 1 from payments where kind = 'charge' and id = $1 for update`, [orderId])
-    const opened = await open()
-    await client.query('commit')
-    return opened
-  } catch (error) {
-    await client.query('rollback').catch(() => {})
-    throw error
-  } finally {
-    client.release()
-  }
-
-  async function open(): Promise<OpenedRefund> {
     const charge = await store.find({ kind: 'charge', id: orderId }, client)
     if (charge === undefined) return { result: 'no-charge' }
     const existing = await store.find({ kind: 'refund', id: refundId }, client)
@@ -60,5 +48,5 @@ export async function openRefund(pool: Pool, store: PaymentStore, wish: RefundWi
     const id = { kind: 'refund', id: refundId } as const
     await store.insert({ ...id, orderId, amount, method: charge.method, owner, expiresAt }, client)
     return { result: 'opened', refund: (await store.find(id, client))! }
-  }
+  })
 }

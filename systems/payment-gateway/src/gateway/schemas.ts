@@ -1,7 +1,6 @@
 /** What goes over HTTP, as it stands in `/openapi.json`. */
 import { z } from 'zod'
-import { problemSchema } from '@milena/hosting'
-import { idSchema } from '../ids.ts'
+import { idSchema, problemSchema } from '@milena/hosting'
 import { methodSchema } from '../operations.ts'
 
 // `int` last: what comes after it is not looked at when it fails, and every problem is to be told.

@@ -2,8 +2,8 @@
 import { performance } from 'node:perf_hooks'
 import type { FastifyReply } from 'fastify'
 import { z } from 'zod'
-import { type App, createApp, ProblemError } from '@milena/hosting'
-import { idSchema, keySchema, refundIdSchema } from '../ids.ts'
+import { type App, createApp, idSchema, ProblemError } from '@milena/hosting'
+import { keySchema, refundIdSchema } from '../ids.ts'
 import { behaviourSchema, type Behaviour } from './behaviour.ts'
 import type { Ledger, Movement, MovementRequest } from './ledger.ts'
 

@@ -1,7 +1,7 @@
 /** Entry: the payment provider, a third party with books of its own. */
 import { rm, rmdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { listen, runChild } from '@milena/hosting'
+import { listen, runChild, type ServiceFacts } from '@milena/hosting'
 import { createProviderApp } from './app.ts'
 import type { Behaviour } from './behaviour.ts'
 import { Ledger } from './ledger.ts'
@@ -11,11 +11,6 @@ export interface ProviderConfig {
   readonly behaviour: Behaviour
   /** Where its books outlast its own restart. */
   readonly ledgerFile: string
-}
-
-export interface ServiceFacts {
-  readonly port: number
-  readonly url: string
 }
 
 runChild(async ({ port, behaviour, ledgerFile }: ProviderConfig) => {

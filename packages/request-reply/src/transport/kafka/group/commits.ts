@@ -30,13 +30,13 @@ interface Waiter {
 }
 
 /** What is to be committed for a partition. */
-export interface Place {
+export interface ToCommit {
   readonly offset: number
   readonly metadata?: string | undefined
 }
 
 interface Due {
-  place: Place
+  place: ToCommit
   readonly since: number
   readonly waiters: Waiter[]
 }
@@ -62,7 +62,7 @@ export class GroupCommits {
   }
 
   /** Resolves when all are committed; rejects when one cannot be, `MILENA_COMMIT_FENCED` if it is not held any more. */
-  commit(offsets: readonly (readonly [CommitHolding, Place])[]): Promise<void> {
+  commit(offsets: readonly (readonly [CommitHolding, ToCommit])[]): Promise<void> {
     return new Promise((resolve, reject) => {
       const waiter: Waiter = { left: offsets.length, error: undefined, resolve, reject }
       for (const [holding, place] of offsets) this.#put(holding, place, performance.now(), [waiter])
@@ -152,7 +152,7 @@ export class GroupCommits {
     }
   }
 
-  #put(holding: CommitHolding, place: Place, since: number, waiters: Waiter[], again = false): void {
+  #put(holding: CommitHolding, place: ToCommit, since: number, waiters: Waiter[], again = false): void {
     const due = this.#due.get(holding)
     if (due === undefined) this.#due.set(holding, { place, since, waiters })
     else {

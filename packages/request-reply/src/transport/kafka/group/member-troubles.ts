@@ -8,7 +8,7 @@ import { coordinatorUnready } from '../cluster/coordinator.ts'
 /** Milliseconds without a coordinator after which that is reported: no election takes as long. */
 const SILENCE = 30_000
 
-export interface Silence {
+export interface CoordinatorSilence {
   /** Milliseconds. */
   readonly lasted: number
   readonly cause: unknown
@@ -50,7 +50,7 @@ export class MemberTroubles {
   }
 
   /** For how many milliseconds no coordinator has answered as one, and why. */
-  silence(now: number): Silence {
+  silence(now: number): CoordinatorSilence {
     return { lasted: now - this.#answeredAt, cause: this.#failure }
   }
 

@@ -20,7 +20,7 @@ import type { GroupOptions, LossReason, OffsetToCommit, TopicPartition } from '.
 import type { Connections } from '../connection/connections.ts'
 import type { ReadPartition } from '../reading/broker-fetcher.ts'
 import { commitRefused, type RefusedCommit } from '../../commit-refusals.ts'
-import { GroupCommits, type CommitHolding, type Place } from './commits.ts'
+import { GroupCommits, type CommitHolding, type ToCommit } from './commits.ts'
 import type { Committed, GroupCoordinator, Identity } from './coordinator-requests.ts'
 import { GroupPositions } from './positions.ts'
 import type { Troubles } from '../../troubles.ts'
@@ -181,7 +181,7 @@ export class GroupPartitions {
   }
 
   async commit(offsets: readonly OffsetToCommit[]): Promise<void> {
-    const allowed: [Holding, Place][] = []
+    const allowed: [Holding, ToCommit][] = []
     const refused: RefusedCommit[] = []
     for (const one of offsets) {
       const holding = this.#holdings.get(keyOf(one))

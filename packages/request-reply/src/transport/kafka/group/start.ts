@@ -9,7 +9,7 @@ import { TransportError } from '../../../errors.ts'
 import { LONGEST_ELECTION, LONGEST_SILENCE } from '../cluster/elections.ts'
 import { deepestMessage } from '../cluster/kafka-errors.ts'
 import type { Metadata } from '../cluster/metadata.ts'
-import type { Silence } from './member-troubles.ts'
+import type { CoordinatorSilence } from './member-troubles.ts'
 
 export class Start {
   readonly #groupId: string
@@ -43,7 +43,7 @@ export class Start {
   }
 
   /** Fails when a coordinator has been silent for too long. */
-  look({ lasted, cause }: Silence): void {
+  look({ lasted, cause }: CoordinatorSilence): void {
     const { problem, silence } = this.#cluster
     // Brokers that are away for a moment end no election. By both counts: this process may have been held up.
     const isSilent = Math.min(lasted, silence) > LONGEST_SILENCE
