@@ -32,6 +32,8 @@ async function start(): Promise<{ broker: EmbeddedKafka; transport: Transport }>
   return { broker, transport }
 }
 
+type Asked = (...args: unknown[]) => Promise<unknown>
+
 /** A clock that goes on by itself, and by so many milliseconds when it is told to. */
 function startClock(): (milliseconds: number) => void {
   const now = performance.now.bind(performance)
@@ -73,22 +75,26 @@ test('a start waits for its group’s other members as long as a coordinator ans
   const { transport } = await start()
   const pass = startClock()
   const others = Promise.withResolvers<void>()
-  // oxlint-disable-next-line typescript/unbound-method
-  const join = GroupCoordinator.prototype.join as (...args: unknown[]) => Promise<unknown>
+  const { join, heartbeat } = GroupCoordinator.prototype as unknown as Record<string, Asked>
   mock.method(
     GroupCoordinator.prototype,
     'join',
     async function (this: GroupCoordinator, ...args: unknown[]) {
       await others.promise
-      return join.apply(this, args)
+      return join!.apply(this, args)
     },
   )
   let beats = 0
-  mock.method(GroupCoordinator.prototype, 'heartbeat', () => {
-    pass(5_000)
-    if (++beats === 40) others.resolve()
-    return Promise.resolve(unknownMemberId)
-  })
+  mock.method(
+    GroupCoordinator.prototype,
+    'heartbeat',
+    async function (this: GroupCoordinator, ...args: unknown[]) {
+      if (++beats > 40) return heartbeat!.apply(this, args)
+      pass(5_000)
+      if (beats === 40) others.resolve()
+      return unknownMemberId
+    },
+  )
   const options = new MemberLog('m').options({
     groupId,
     topics: [topic],
