@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Identity } from '../../src/transport/kafka/group/coordinator-requests.ts'
-import { GroupCommits } from '../../src/transport/kafka/group/commits.ts'
+import { GroupCommits, type CommitHolding } from '../../src/transport/kafka/group/commits.ts'
 import type { RecordPosition } from '../../src/transport/transport.ts'
 import { until } from './until.ts'
 
+const UNKNOWN_TOPIC = 3
+const METADATA_TOO_LARGE = 12
 const ILLEGAL_GENERATION = 22
 const UNKNOWN_MEMBER = 25
 const REBALANCE = 27
@@ -44,7 +46,11 @@ class Scene {
   }
 }
 
-const holding = (partition: number) => ({ topic: 't', partition, held: true })
+const holding = (partition: number): { -readonly [Key in keyof CommitHolding]: CommitHolding[Key] } => ({
+  topic: 't',
+  partition,
+  held: true,
+})
 const fenced = { code: 'MILENA_COMMIT_FENCED' }
 
 describe('commits', () => {
@@ -186,12 +192,45 @@ describe('commits', () => {
         [holding(1), { offset: 5 }],
         [holding(2), { offset: 5 }],
       ]),
-      { code: 'MILENA_TOPIC_MISSING' },
+      { code: 'MILENA_BROKER_ERROR' },
     )
     scene.requests[0]!.answer(0)
     await busy
-    ;(await scene.request(1)).answer(0, 0, 3)
+    ;(await scene.request(1)).answer(0, 0, METADATA_TOO_LARGE)
     await Promise.all([good, both])
+  })
+
+  test('of a partition that the coordinator does not know yet go again', async () => {
+    const scene = new Scene()
+    const fresh = holding(0)
+    const done = scene.commits.commit([[fresh, { offset: 5 }]])
+    scene.requests[0]!.answer(UNKNOWN_TOPIC)
+    ;(await scene.request(1)).answer(UNKNOWN_TOPIC)
+    ;(await scene.request(2)).answer(0)
+    await done
+    assert.equal(fresh.denials, undefined, 'what was said before it was known does not count later')
+  })
+
+  test('of a topic that is gone end once several answers over a time say so, the next ones at once', async () => {
+    const scene = new Scene()
+    const gone = holding(0)
+    const missing = { code: 'MILENA_TOPIC_MISSING', message: /group g: committing t\/0: the topic does not/ }
+    const began = performance.now()
+    let isOver = false
+    const ends = assert
+      .rejects(scene.commits.commit([[gone, { offset: 5 }]]), missing)
+      .finally(() => (isOver = true))
+    let answered = 0
+    await until('the end', () => {
+      while (answered < scene.requests.length) scene.requests[answered++]!.answer(UNKNOWN_TOPIC)
+      return isOver
+    })
+    await ends
+    assert.ok(answered >= 3 && performance.now() - began >= 290, `${answered} answers`)
+    const next = assert.rejects(scene.commits.commit([[gone, { offset: 6 }]]), missing)
+    scene.requests[answered]!.answer(UNKNOWN_TOPIC)
+    await next
+    assert.equal(scene.requests.length, answered + 1)
   })
 
   test('end when the member closes', async () => {

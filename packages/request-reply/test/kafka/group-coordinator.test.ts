@@ -4,6 +4,7 @@ import { describe, mock, test } from 'node:test'
 import type { BrokerConnection } from '../../src/transport/kafka/connection/connection.ts'
 import type { Connections } from '../../src/transport/kafka/connection/connections.ts'
 import type { Metadata } from '../../src/transport/kafka/cluster/metadata.ts'
+import { NetworkFailure } from '../../src/transport/kafka/connection/verdicts.ts'
 import { GroupCoordinator } from '../../src/transport/kafka/group/coordinator-requests.ts'
 import { whileAlive } from '../../src/transport/kafka/group/heartbeats.ts'
 
@@ -97,6 +98,32 @@ describe('a group’s coordinator', () => {
     await Promise.allSettled([beating])
     await assert.rejects(joining, /lost meanwhile/)
     assert.ok(!sent.includes('JoinGroup'))
+  })
+
+  test('that waits for members longer than this one would is not given up while it answers heartbeats', async () => {
+    for (const lives of [true, false]) {
+      const { coordinator, waiting, has, found } = setUp()
+      const joining = coordinator.join('m', 'p', Buffer.alloc(0), 'r')
+      const outcome = assert.rejects(joining, /not a byte/)
+      const committing = coordinator.commit(me, [at])
+      const committed = committing.catch(() => 'cut')
+      const beating = coordinator.heartbeat(me).catch(() => undefined)
+      await has('JoinGroup', 'OffsetCommit', 'Heartbeat')
+      if (lives) {
+        waiting.get('Heartbeat')!.resolve({ errorCode: 27 })
+        await beating
+      }
+      waiting.get('JoinGroup')!.reject(new NetworkFailure('not a byte for 15 s', { silent: true }))
+      await outcome
+      waiting.get('OffsetCommit')!.resolve([{ topic: 't', partition: 0, errorCode: 0 }])
+      assert.deepEqual(await committed, lives ? [0] : 'cut')
+      waiting.clear()
+      const again = coordinator.join('m', 'p', Buffer.alloc(0), 'r')
+      await has('JoinGroup')
+      assert.equal(found(), lives ? 1 : 2)
+      waiting.get('JoinGroup')!.resolve({ errorCode: 0, memberId: 'm', leader: 'm' })
+      await again
+    }
   })
 
   test('that holds a heartbeat back while its replicas take a write is not taken for one that hangs', () => {

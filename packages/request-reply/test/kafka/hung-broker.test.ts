@@ -2,7 +2,12 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, mock, test, type TestContext } from 'node:test'
 import { startEmbeddedKafka, type EmbeddedKafka } from '@milena/embedded-kafka'
-import { Connections } from '../../src/transport/kafka/connection/connections.ts'
+import { AnyBroker } from '../../src/transport/kafka/cluster/any-broker.ts'
+import {
+  Connections,
+  type BrokerAddress,
+  type BrokerPool,
+} from '../../src/transport/kafka/connection/connections.ts'
 import { whileCoordinator } from '../../src/transport/kafka/cluster/coordinator.ts'
 import { Metadata, type Leader } from '../../src/transport/kafka/cluster/metadata.ts'
 import { resolveKafkaOptions } from '../../src/transport/kafka/options.ts'
@@ -30,6 +35,39 @@ function open(t: TestContext): { readonly metadata: Metadata; readonly connectio
   return { metadata, connections }
 }
 
+const at = (host: string): BrokerAddress => ({ host, port: 1 })
+
+/**
+ * Three brokers, `now`, `late` and `other`, and a bootstrap address that leads to `late` too. Whoever is asked at `late` says
+ * that it coordinates every group, the others say that `now` does.
+ */
+function cluster({ suspects = [], down = [] }: { suspects?: readonly string[]; down?: readonly string[] }): {
+  readonly metadata: Metadata
+  readonly asked: readonly string[]
+} {
+  const advertised = ['late', 'now', 'other']
+  const asked: string[] = []
+  const pool = {
+    get: async (broker: BrokerAddress) => {
+      if (down.includes(broker.host)) throw new Error('refused')
+      const coordinator = broker.host === 'late' || broker.host === 'bootstrap' ? 'late' : 'now'
+      const ask = (): Promise<unknown> => {
+        asked.push(broker.host)
+        return Promise.resolve({ errorCode: 0, id: 1, ...at(coordinator) })
+      }
+      return { broker, ask }
+    },
+  } as unknown as BrokerPool
+  const known = ['late', 'bootstrap', 'other', 'now'].map(at)
+  const any = new AnyBroker(pool, () => known, new AbortController().signal)
+  for (const host of suspects) any.blame(at(host))
+  const metadata = {
+    askAny: any.ask.bind(any),
+    isAdvertised: ({ host }: BrokerAddress) => advertised.includes(host),
+  } as unknown as Metadata
+  return { metadata, asked }
+}
+
 describe('a broker that hangs', () => {
   test('does not keep the offsets of a partition that has another leader by now', async (t) => {
     await using silent = await startSilentBroker()
@@ -51,6 +89,7 @@ describe('a broker that hangs', () => {
 
   test('does not keep a request to the coordinator once another broker is that', async (t) => {
     const { metadata } = open(t)
+    await metadata.refresh()
     const former = { host: '127.0.0.1', port: 1 }
     const never = new Promise<never>(() => undefined)
     await assert.rejects(
@@ -59,24 +98,30 @@ describe('a broker that hangs', () => {
     )
   })
 
-  test('is waited for while a single broker, which lags behind, names another coordinator', async () => {
-    const former = { host: 'former', port: 1 }
-    const now = { host: 'now', port: 2 }
-    const asked: unknown[] = []
-    // Each is asked in its turn; one of the two lags behind.
-    const metadata = {
-      askAny: (what: string) =>
-        Promise.resolve({ errorCode: 0, id: 1, ...(asked.push(what) % 2 === 1 ? former : now) }),
-    } as unknown as Metadata
-    const answer = Promise.withResolvers<string>()
-    const waiting = whileCoordinator(metadata, 'g', now, answer.promise)
-    const outcome = waiting.catch(() => 'cut')
-    while (asked.length < 4) {
-      const isOver = await Promise.race([outcome, new Promise((resolve) => setImmediate(resolve))])
-      assert.equal(isOver, undefined, 'the request was given up')
-    }
-    answer.resolve('an answer')
-    assert.equal(await waiting, 'an answer')
+  for (const [what, suspects] of [
+    ['under both of its names', []],
+    ['while the others failed of late', ['now', 'other']],
+  ] as const) {
+    test(`is waited for when a single broker, which lags behind, names another one, ${what}`, async () => {
+      const { metadata, asked } = cluster({ suspects })
+      const answer = Promise.withResolvers<string>()
+      const waiting = whileCoordinator(metadata, 'g', at('now'), answer.promise)
+      const outcome = waiting.catch(() => 'given up')
+      // Its word, and what was made of it.
+      while (asked.length < 6) {
+        const isOver = await Promise.race([outcome, new Promise((resolve) => setImmediate(resolve))])
+        assert.equal(isOver, undefined, `asked: ${asked.join(', ')}`)
+      }
+      assert.ok(asked.includes('late'), asked.join(', '))
+      answer.resolve('an answer')
+      assert.equal(await waiting, 'an answer')
+    })
+  }
+
+  test('does not keep a request when the only broker that answers is the coordinator now', async () => {
+    const { metadata } = cluster({ down: ['now', 'other'] })
+    const never = new Promise<never>(() => undefined)
+    await assert.rejects(whileCoordinator(metadata, 'g', at('now'), never), /was now:1, now it is late:1/)
   })
 
   test('is waited for as long as it is the coordinator, and nobody is asked when it answers', async (t) => {

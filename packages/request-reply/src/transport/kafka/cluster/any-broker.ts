@@ -26,6 +26,8 @@ export interface AskOptions {
   readonly first?: BrokerAddress | undefined
   /** Milliseconds; default 250. Longer where asking twice at the same time is not for nothing. */
   readonly patience?: number
+  /** Only these are asked: that none of them answers says nothing of the others. Default: all. */
+  readonly among?: ((broker: BrokerAddress) => boolean) | undefined
 }
 
 export type Ask<Result> = (connection: BrokerConnection) => Promise<Result>
@@ -68,9 +70,9 @@ export class AnyBroker {
    * `MILENA_CLOSED`, and what `act` throws of that kind
    */
   ask<Result>(what: string, act: Ask<Result>, options: AskOptions = {}): Promise<Result> {
-    const { pool = this.#pool, patience = PATIENCE } = options
+    const { pool = this.#pool, patience = PATIENCE, among = () => true } = options
     const { promise, resolve, reject } = Promise.withResolvers<Result>()
-    const left = this.#candidates(options.first)
+    const left = this.#candidates(options.first).filter(among)
     const failures: unknown[] = []
     let asking = 0
     let settled = false

@@ -134,7 +134,7 @@ export class Metadata {
   absolve(broker: BrokerAddress): void {
     this.#any.absolve(broker)
     this.#away.answered()
-    if (this.#advertised.problem !== undefined && this.#isAdvertised(broker)) this.#advertised.reached()
+    if (this.#advertised.problem !== undefined && this.isAdvertised(broker)) this.#advertised.reached()
   }
 
   /** What is in the way of everything now, since a few seconds; it ends by itself. */
@@ -226,7 +226,8 @@ export class Metadata {
         return result
       },
       (error: unknown) => {
-        if (error instanceof TransportError && error.code === 'MILENA_BROKER_UNREACHABLE')
+        const isSilent = error instanceof TransportError && error.code === 'MILENA_BROKER_UNREACHABLE'
+        if (isSilent && options?.among === undefined)
           this.#away.noneAnswered(began, this.#known().map(addressOf), error.cause)
         throw error
       },
@@ -251,7 +252,7 @@ export class Metadata {
 
   async #tryAddresses(): ReturnType<AdvertisedAddresses['try']> {
     const by = this.#answeredBy
-    if (by !== undefined && !this.#isAdvertised(by)) {
+    if (by !== undefined && !this.isAdvertised(by)) {
       return this.#nodes.size === 0
         ? 'reached'
         : this.#advertised.try({ by, nodes: [...this.#nodes.values()] })
@@ -276,7 +277,8 @@ export class Metadata {
     }
   }
 
-  #isAdvertised(broker: BrokerAddress): boolean {
+  /** Whether a broker says that it is there; a bootstrap address may be another name of one that does. */
+  isAdvertised(broker: BrokerAddress): boolean {
     for (const node of this.#nodes.values())
       if (node.host === broker.host && node.port === broker.port) return true
     return false

@@ -9,6 +9,7 @@ import { TransportError } from '../../../errors.ts'
 import type { OffsetToCommit, TopicPartition } from '../../transport.ts'
 import { notHeld } from '../../commit-refusals.ts'
 import type { GroupCoordinator, Identity } from './coordinator-requests.ts'
+import { deny, type Denied } from '../cluster/denials.ts'
 import { refusal } from '../cluster/kafka-errors.ts'
 import { isRetriable, kafka } from '../protocol/error-codes.ts'
 
@@ -17,7 +18,7 @@ const LIMIT = 30_000
 const RETRY_PAUSE = 50
 
 /** One time that this member held a partition; the object is its identity. */
-export interface CommitHolding extends TopicPartition {
+export interface CommitHolding extends TopicPartition, Denied {
   /** Whether commits are still allowed. */
   readonly held: boolean
 }
@@ -131,9 +132,11 @@ export class GroupCommits {
     let again = false
     for (const [index, [holding, due]] of flying.entries()) {
       const code = codes?.[index] ?? kafka.networkException
-      if (code === kafka.none) settle(due.waiters)
-      else if (!holding.held || this.#closed) settle(due.waiters, this.#fenced(holding))
-      else if (isFence(code) || code === kafka.rebalanceInProgress || maySucceed(code)) {
+      if (code === kafka.none) {
+        holding.denials = undefined
+        settle(due.waiters)
+      } else if (!holding.held || this.#closed) settle(due.waiters, this.#fenced(holding))
+      else if (isFence(code) || code === kafka.rebalanceInProgress || maySucceed(code, holding)) {
         if (isFence(code)) this.#options.doubt()
         this.#put(holding, due.place, due.since, due.waiters, true)
         again = true
@@ -167,9 +170,10 @@ function isFence(code: number): boolean {
   return code === kafka.illegalGeneration || code === kafka.unknownMemberId || code === kafka.fencedInstanceId
 }
 
-/** Retriable in Kafka's list; but a topic that is gone will not come back for a commit. */
-function maySucceed(code: number): boolean {
-  return isRetriable(code) && code !== kafka.unknownTopicOrPartition
+/** Retriable in Kafka's list; but a topic that is certainly gone will not come back for a commit. */
+function maySucceed(code: number, holding: CommitHolding): boolean {
+  if (code === kafka.unknownTopicOrPartition) return !deny(holding, performance.now())
+  return isRetriable(code)
 }
 
 function settle(waiters: readonly Waiter[], error?: Error): void {

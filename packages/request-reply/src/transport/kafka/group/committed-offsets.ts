@@ -4,6 +4,7 @@ import type { CommittedOffset } from '../../transport.ts'
 import type { BrokerConnection } from '../connection/connection.ts'
 import type { BrokerPool } from '../connection/connections.ts'
 import { coordinatorUnready, findCoordinator, whileCoordinator } from '../cluster/coordinator.ts'
+import { deny, type Denied } from '../cluster/denials.ts'
 import { LONGEST_ELECTION, LONGEST_SILENCE } from '../cluster/elections.ts'
 import { refusal } from '../cluster/kafka-errors.ts'
 import { kafka } from '../protocol/error-codes.ts'
@@ -65,6 +66,7 @@ export class CommittedOffsets {
   ): Promise<Result> {
     const began = performance.now()
     const pauses = new Pauses(PAUSES)
+    const denied: Denied = {}
     let foundAt = began
     for (;;) {
       let problem: unknown
@@ -74,9 +76,12 @@ export class CommittedOffsets {
         const asking = this.#pool.get(coordinator).then(act)
         const result = await whileCoordinator(this.#metadata, groupId, coordinator, asking)
         if (typeof result !== 'number') return result
-        if (!coordinatorUnready.has(result) && result !== kafka.unstableOffsetCommit)
-          throw refusal(result, what)
+        const mayPass =
+          coordinatorUnready.has(result) ||
+          result === kafka.unstableOffsetCommit ||
+          (result === kafka.unknownTopicOrPartition && !deny(denied, performance.now()))
         problem = refusal(result, what)
+        if (!mayPass) throw problem
       } catch (error) {
         if (this.#signal.aborted)
           throw new TransportError('MILENA_CLOSED', `${what}: the transport is closed`)

@@ -13,6 +13,7 @@ import type { OffsetToCommit, TopicPartition } from '../../transport.ts'
 import { findCoordinator, whileCoordinator } from '../cluster/coordinator.ts'
 import type { BrokerAddress, BrokerConnection } from '../connection/connection.ts'
 import type { BrokerPool, Connections } from '../connection/connections.ts'
+import { NetworkFailure } from '../connection/verdicts.ts'
 import { refusal } from '../cluster/kafka-errors.ts'
 import { isRetriable, kafka } from '../protocol/error-codes.ts'
 import type { Metadata } from '../cluster/metadata.ts'
@@ -46,7 +47,10 @@ const BEAT_LIMIT = 6_000
 const BEAT_SHARE = 0.4
 /** The brokers give up on a commit likewise. */
 const COMMIT_LIMIT = 7_000
-/** Milliseconds beyond the rebalance timeout in which JoinGroup must be answered. */
+/**
+ * Milliseconds beyond the rebalance timeout after which JoinGroup is asked again. Another member may have a longer one, and
+ * the answer may have been lost on its way: which of the two cannot be seen from here.
+ */
 const JOIN_GRACE = 5_000
 /** Milliseconds without a byte after which no answer is arriving. */
 const QUIET = 1_000
@@ -86,6 +90,8 @@ export class GroupCoordinator {
   #node: BrokerAddress | undefined
   /** Where JoinGroup or SyncGroup was last sent. */
   #waitsAt: BrokerAddress | undefined
+  /** When it last answered a heartbeat (`performance.now()`). */
+  #livedAt = -Infinity
   #finding: Promise<BrokerAddress> | undefined
   readonly #ending = new AbortController()
 
@@ -221,6 +227,7 @@ export class GroupCoordinator {
       when === 'also after the end'
         ? promise
         : untilAborted(promise, this.#ending.signal, `group ${this.#options.groupId}`)
+    const asked = performance.now()
     const node = this.#node ?? (await wait((this.#finding ??= this.#find())))
     try {
       if (pool === this.#waits) this.#waitsAt = node
@@ -231,12 +238,16 @@ export class GroupCoordinator {
         throw new Error('the coordinator was lost meanwhile')
       if (pool === this.#waits) requireApis(`join group ${this.#options.groupId}`, connection, memberNeeds)
       const answer = await stays(act(connection))
+      if (pool === this.#beats) this.#livedAt = performance.now()
       this.#metadata.absolve(node)
       const { errorCode } = answer
       if (errorCode === kafka.coordinatorNotAvailable || errorCode === kafka.notCoordinator) this.#lost(node)
       return answer
     } catch (error) {
       if (when === 'before the end' && this.#ending.signal.aborted) throw error
+      const isSilent = error instanceof NetworkFailure && error.silent
+      // It waits for members that may take longer than this one: nothing else is to end with that.
+      if (isSilent && pool === this.#waits && this.#livedAt > asked) throw error
       this.#metadata.blame(node)
       this.#lost(node)
       throw error

@@ -1,5 +1,4 @@
 /** A member of a consumer group, classic protocol with cooperative rebalancing (KIP-429, KIP-345, KIP-394). */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { TransportError } from '../../../errors.ts'
 import type {
   GroupMembership,
@@ -72,9 +71,9 @@ export class GroupMember implements GroupMembership {
   readonly #topics: GroupTopics
   readonly #place = new Place()
   readonly #session: Session
-  readonly #pace = new Pace()
-  readonly #start: Start
   readonly #abort = new AbortController()
+  readonly #pace = new Pace(this.#abort.signal)
+  readonly #start: Start
   readonly #timer: NodeJS.Timeout
   #running: Promise<void> | undefined
   #closing: Promise<void> | undefined
@@ -218,7 +217,7 @@ export class GroupMember implements GroupMembership {
     this.#troubles.answered(errorCode)
     if (errorCode === kafka.none || errorCode === kafka.memberIdRequired) place.named(joined.memberId)
     place.joiningEnded()
-    if (errorCode === kafka.memberIdRequired) return
+    if (errorCode === kafka.memberIdRequired) return isNew ? undefined : this.#pace.setBack()
     if (errorCode !== kafka.none) return this.#refused(errorCode, 'joining')
     // The session was over meanwhile: what was claimed is held no more, and was not let go of for anybody.
     if (!place.isIn('joining')) return
@@ -231,7 +230,7 @@ export class GroupMember implements GroupMembership {
     if (synced.errorCode !== kafka.none) {
       // Another member joined meanwhile, or the group went on without our answer: once more from JoinGroup.
       if (synced.errorCode === kafka.rebalanceInProgress || synced.errorCode === kafka.illegalGeneration)
-        return
+        return this.#pace.setBack()
       return this.#refused(synced.errorCode, 'getting the assignment')
     }
     // Likewise: what came is of a place that was lost since.
@@ -245,6 +244,7 @@ export class GroupMember implements GroupMembership {
   #settle(assigned: readonly TopicPartition[], asked: number, rejoin: string): void {
     if (this.#ended) return
     this.#place.settled()
+    this.#pace.settled()
     this.#settledAt = performance.now()
     this.#rejoin = rejoin
     this.#acknowledged(asked)
@@ -307,11 +307,13 @@ export class GroupMember implements GroupMembership {
     } else if (code === kafka.unknownMemberId || code === kafka.illegalGeneration) {
       const error = placeLost(groupId, code, this.#session)
       this.#lose(code === kafka.unknownMemberId ? '' : this.#place.memberId, error)
-    } else if (code !== kafka.rebalanceInProgress) {
+      await this.#pace.setBack()
+    } else if (code === kafka.rebalanceInProgress) await this.#pace.setBack()
+    else {
       const error = memberRefusal(groupId, code, what)
       if (!isRetriable(code)) throw error
       this.#troubles.unserved(error)
-      await this.#sleep(RETRY_PAUSE)
+      await this.#pace.rest(RETRY_PAUSE)
       this.#pace.wake()
     }
   }
@@ -335,7 +337,7 @@ export class GroupMember implements GroupMembership {
     if (lasting !== undefined) this.#start.fail(lasting)
     this.#troubles.unserved(error)
     if (this.#begun) this.#troubles.failed(error)
-    await this.#sleep(lasting === undefined ? RETRY_PAUSE : REFUSED_PAUSE)
+    await this.#pace.rest(lasting === undefined ? RETRY_PAUSE : REFUSED_PAUSE)
     // A coordinator that came back, or its successor, is asked at once whether it knows us.
     this.#pace.wake()
   }
@@ -392,9 +394,5 @@ export class GroupMember implements GroupMembership {
     // One rebalance follows another while members come and go, and those who wait for a partition wait for everybody.
     const fresh = performance.now() - this.#settledAt < FRESH
     await this.#pace.wait(Math.min(this.#timings.heartbeatInterval, fresh ? FRESH_INTERVAL : Infinity))
-  }
-
-  async #sleep(time: number): Promise<void> {
-    await sleep(time, undefined, { signal: this.#abort.signal }).catch(() => undefined)
   }
 }
