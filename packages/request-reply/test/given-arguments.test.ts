@@ -285,6 +285,10 @@ test('an option that there is not is refused within an option, too', async () =>
   ])
     await refuses(call, /: there is no option (partitons|pasword|delay)$/)
   await refuses(() => createMemoryBroker({ faults: { send: 'lost' as never } }), /send must be a function/)
+  const topics = [{ name: 'a', partition: 3 }] as never
+  await refuses(() => createMemoryBroker({ topics }), /topics\[0\]: there is no option partition; /)
+  for (const given of [...wrong, { name: 'a' }, { partitions: 1 }] as never[])
+    await refuses(() => createMemoryBroker({ topics: [given] }), /topics\[0\]/)
 })
 
 test('headers in a list or a Map are refused, wherever headers are given', async () => {
