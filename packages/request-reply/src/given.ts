@@ -3,7 +3,7 @@
  * and with a code, instead of JavaScript's own, somewhere later.
  */
 import { OptionsError } from './errors.ts'
-import { classOf } from './words.ts'
+import { classOf, said } from './words.ts'
 
 /**
  * A problem for each option that nobody knows: a name that was mistyped would else be ignored.
@@ -24,14 +24,30 @@ export function refuseOtherThanOptions(of: string, options: unknown): asserts op
   throw new OptionsError(of, [`its options must be an object, not ${classOf(options)}`])
 }
 
-/** The options of a `close()`: how long it may wait, and nothing else. @throws OptionsError */
-export function closeTimeout(of: string, options: unknown, byDefault: number): unknown {
+/** The options of a `close()`: how long it may wait, and nothing else. `Infinity` has no bound. @throws OptionsError */
+export function closeTimeout(of: string, options: unknown, byDefault: number): number {
   if (options === undefined) return byDefault
   const problems = unknownOptions(of, options, onlyTimeout)
-  if (problems.length > 0) throw new OptionsError(of, problems)
   const { timeout = byDefault } = options as { readonly timeout?: unknown }
-  return timeout
+  if (typeof timeout === 'number' && timeout >= 0 && problems.length === 0) return timeout
+  if (problems.length === 0)
+    problems.push(`timeout must be a number of milliseconds, 0 or more, or Infinity, not ${said(timeout)}`)
+  throw new OptionsError(of, problems)
 }
+
+/** What is wrong with a `drainTimeout`: a number of milliseconds, as `closeTimeout`, but bounded. */
+export function problemsOfDrain({ drainTimeout }: { readonly drainTimeout?: unknown }): string[] {
+  if (drainTimeout === undefined) return []
+  const isBounded = typeof drainTimeout === 'number' && drainTimeout >= 0 && drainTimeout <= longestDrain
+  if (isBounded && Number.isInteger(drainTimeout)) return []
+  const unbounded = drainTimeout === Infinity ? '; close({ timeout: Infinity }) waits without a bound' : ''
+  return [
+    `drainTimeout must be a whole number from 0 to ${longestDrain}, not ${said(drainTimeout)}${unbounded}`,
+  ]
+}
+
+/** Milliseconds, an hour: a rebalance waits so long for a replier, and with it every member of its group. */
+const longestDrain = 3_600_000
 
 const onlyTimeout: ReadonlySet<string> = new Set(['timeout'])
 
