@@ -24,6 +24,27 @@ export function refuseOtherThanOptions(of: string, options: unknown): asserts op
   throw new OptionsError(of, [`its options must be an object, not ${classOf(options)}`])
 }
 
+/**
+ * Refuses an argument that is not what it has to be.
+ *
+ * @param wanted such as `it takes a Buffer`
+ * @throws OptionsError `MILENA_OPTIONS_INVALID`
+ */
+export function refuseUnless(is: boolean, of: string, wanted: string, given: unknown): void {
+  if (!is) throw new OptionsError(of, [`${wanted}, not ${classOf(given)}`])
+}
+
+/** Whether it is an object with a list of this name, such as a record with its headers. */
+export function hasList(given: unknown, name: string): boolean {
+  return Array.isArray((Object(given) as Readonly<Record<string, unknown>>)[name])
+}
+
+/** Whether it is an object with all of these methods. */
+export function hasMethods(given: unknown, names: readonly string[]): boolean {
+  const has = Object(given) as Readonly<Record<string, unknown>>
+  return names.every((name) => typeof has[name] === 'function')
+}
+
 /** The options of a `close()`: how long it may wait, and nothing else. `Infinity` has no bound. @throws OptionsError */
 export function closeTimeout(of: string, options: unknown, byDefault: number): number {
   if (options === undefined) return byDefault
@@ -65,8 +86,7 @@ export function problemsOfParts(options: object): string[] {
   for (const [name, needed] of Object.entries(methods)) {
     const part: unknown = given[name]
     if (part === undefined) continue
-    const has = Object(part) as Readonly<Record<string, unknown>>
-    if (needed.some((method) => typeof has[method] !== 'function'))
+    if (!hasMethods(part, needed))
       problems.push(`${name} must have the methods ${needed.join(', ')}; it is ${classOf(part)}`)
   }
   const { random } = given
