@@ -91,3 +91,19 @@ test('a missing reply topic or request topic is an error that names it, and noth
     await admin.close()
   }
 })
+
+test('a partition that the topic has not is named, also where it is not certain yet', async () => {
+  const kafka = { brokers: cluster.brokers }
+  const replyRouting = replyPartition({ topic: await cluster.createTopic('replies') })
+  await using requester = await createRequester({ kafka, replyRouting })
+  const topic = await cluster.createTopic('requests', { partitions: 3 })
+  const operation = defineOperation({ name: 'o', topic, request: string(), reply: string() })
+  await requester.send(operation, 'the topic is known, and where its leaders are')
+
+  const ask = (timeout: number): Promise<unknown> =>
+    requester.request(operation, 'x', { partition: 99, timeout })
+  const named = `partition 99, and topic ${topic} had 3, numbered from 0`
+  await assert.rejects(ask(100), { code: 'MILENA_NOT_SENT', sent: 'no', message: new RegExp(named) })
+  const message = /there is no partition 99, the topic has 3/
+  await assert.rejects(ask(20_000), { code: 'MILENA_PARTITION_MISSING', sent: 'no', message })
+})

@@ -40,7 +40,9 @@ function parse(args: readonly string[]): ReturnType<typeof parseAll> {
   try {
     return parseAll(args)
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error))
+    // Node's further sentences are advice about `--` that does not apply here.
+    const problem = error instanceof Error ? error.message.split('. ')[0] : String(error)
+    throw new UsageError(`${problem}; --help lists the options`)
   }
 }
 

@@ -31,7 +31,10 @@ export interface EmbeddedKafka extends AsyncDisposable {
   /** What a client is given to connect: one `host:port`, as clients are told it. */
   readonly brokers: readonly string[]
   readonly clusterId: string
-  /** @throws ProtocolError, whose `codeName` is the protocol's, such as TOPIC_ALREADY_EXISTS */
+  /**
+   * @throws ProtocolError, whose `codeName` is the protocol's, such as TOPIC_ALREADY_EXISTS; Error (`code`:
+   *   EMBEDDED_KAFKA_CLOSED) after `close()`
+   */
   createTopic(topic: TopicInput): void
   /** False if there was no such topic. */
   deleteTopic(name: string): boolean
@@ -80,7 +83,10 @@ export async function startEmbeddedKafka(options: EmbeddedKafkaOptions = {}): Pr
     port,
     brokers: [address(node)],
     clusterId: broker.clusterId,
-    createTopic: (topic) => void createTopic(broker, topic),
+    createTopic(topic) {
+      if (closing !== undefined) throw closed()
+      createTopic(broker, topic)
+    },
     deleteTopic: (name) => broker.topics.delete(name),
     stats: () => ({
       connections: server.connectionCount,
@@ -101,6 +107,11 @@ function createTopic(broker: Broker, input: TopicInput): Topic {
   const { name, partitions, configs } = completeTopic(input, broker.settings.defaultPartitions, problems)
   if (problems.length > 0) throw invalidOptions(problems)
   return broker.topics.create(name, partitions, configMap(configs))
+}
+
+function closed(): Error & { readonly code: string } {
+  const message = 'embedded Kafka: it is closed, a topic that is made now would be in no broker'
+  return Object.assign(new Error(message), { code: 'EMBEDDED_KAFKA_CLOSED' })
 }
 
 function address({ host, port }: BrokerNode): string {

@@ -38,6 +38,16 @@ test('close() can be called twice, and a broker can be disposed of', async () =>
   await broker[Symbol.asyncDispose]()
 })
 
+test('a topic can be made no more once close() was called', async () => {
+  const broker = await startEmbeddedKafka({ topics: ['before'] })
+  const closed = broker.close()
+  assert.throws(() => broker.createTopic('after'), { code: 'EMBEDDED_KAFKA_CLOSED', message: /it is closed/ })
+  await closed
+  assert.throws(() => broker.createTopic('after'), { code: 'EMBEDDED_KAFKA_CLOSED' })
+  assert.equal(broker.deleteTopic('before'), false)
+  assert.equal(broker.stats().topics, 0)
+})
+
 test('a port that is taken, and options that are wrong, are told at once and leave nothing', async () => {
   const before = resources()
   {

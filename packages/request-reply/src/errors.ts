@@ -4,7 +4,7 @@
 
 import { errorCodes, type Effect, type ErrorCode, type ErrorFacts, type SentState } from './error-facts.ts'
 import type { RecordPosition } from './wire/position.ts'
-import { classOf, foreign } from './words.ts'
+import { classOf, foreign, saidWord } from './words.ts'
 
 export interface ErrorDetails {
   readonly cause?: unknown
@@ -67,7 +67,12 @@ export class MilenaError extends Error {
   /** The request that it is about; on every error of a request that was accepted. */
   readonly request: RequestFacts | undefined
 
+  /** @throws OptionsError of a code that there is not, and of details that are none */
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    const known = typeof code === 'string' && Object.hasOwn(errorCodes, code)
+    if (!known) throw new OptionsError(new.target.name, [`there is no code ${saidWord(code)}`])
+    if (typeof details !== 'object' || (details as unknown) === null)
+      throw new OptionsError(new.target.name, [`its details must be an object, not ${classOf(details)}`])
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
     const defaults = errorCodes[code]
     this.code = code
@@ -96,12 +101,31 @@ export class OptionsError extends MilenaError {
   readonly problems: readonly string[]
 
   constructor(what: string, problems: readonly string[], details: ErrorDetails = {}) {
+    refuseNoTexts('OptionsError', { what })
+    refuseNoList(
+      'OptionsError',
+      'problems must be a list of texts',
+      problems,
+      (one) => typeof one === 'string',
+    )
     super('MILENA_OPTIONS_INVALID', `${what}: ${problems.join('; ')}`, details)
     this.problems = problems
   }
 }
 
 brand(OptionsError, 'OptionsError')
+
+function refuseNoList(of: string, wanted: string, list: unknown, isOne: (one: unknown) => boolean): void {
+  if (Array.isArray(list) && list.every(isOne)) return
+  throw new OptionsError(of, [`${wanted}, not ${classOf(list)}`])
+}
+
+function refuseNoTexts(of: string, texts: Readonly<Record<string, unknown>>): void {
+  const problems = Object.entries(texts)
+    .filter(([, text]) => typeof text !== 'string')
+    .map(([name, text]) => `${name} must be a text, not ${classOf(text)}`)
+  if (problems.length > 0) throw new OptionsError(of, problems)
+}
 
 /** One failing path of a value that a schema refused. */
 export interface ValidationIssue {
@@ -133,6 +157,10 @@ export class ValidationError extends MilenaError {
     issues: readonly ValidationIssue[],
     details: ErrorDetails = {},
   ) {
+    refuseNoList('ValidationError', 'issues must be a list of { path, message }', issues, (issue) => {
+      const { path, message } = Object(issue) as Partial<ValidationIssue>
+      return typeof path === 'string' && typeof message === 'string'
+    })
     const what = code === 'MILENA_REQUEST_INVALID' ? 'request' : 'reply'
     super(code, `operation ${operation}: invalid ${what}: ${listIssues(issues)}`, details)
     this.operation = operation
@@ -171,6 +199,7 @@ export class RemoteError extends MilenaError {
   readonly remoteMessage: string
 
   constructor(operation: string, remoteCode: string, remoteMessage: string, details: ErrorDetails = {}) {
+    refuseNoTexts('RemoteError', { remoteCode, remoteMessage })
     super(
       'MILENA_REMOTE_ERROR',
       `operation ${operation}: ${foreign(remoteCode, 128) || 'an error reply without a code'}` +
@@ -295,8 +324,12 @@ export class ReplyError extends Error {
   readonly effect: Effect
   readonly retryable: boolean
 
-  /** @throws OptionsError of options that there are not: `retriable` would else be no retry, without a word */
+  /**
+   * @throws OptionsError of options that there are not: `retriable` would else be no retry, without a word; and of what is
+   *   no code. Whoever does without types may give a number.
+   */
   constructor(code: string, message: string, options: ReplyErrorOptions = {}) {
+    if (typeof code !== 'number') refuseNoTexts('ReplyError', { code })
     refuseErrorOptions(options)
     super(message, options)
     this.code = code

@@ -3,7 +3,7 @@
  * and with a code, instead of JavaScript's own, somewhere later.
  */
 import { OptionsError } from './errors.ts'
-import { classOf } from './words.ts'
+import { classOf, said } from './words.ts'
 
 /**
  * A problem for each option that nobody knows: a name that was mistyped would else be ignored.
@@ -24,14 +24,51 @@ export function refuseOtherThanOptions(of: string, options: unknown): asserts op
   throw new OptionsError(of, [`its options must be an object, not ${classOf(options)}`])
 }
 
-/** The options of a `close()`: how long it may wait, and nothing else. @throws OptionsError */
-export function closeTimeout(of: string, options: unknown, byDefault: number): unknown {
+/**
+ * Refuses an argument that is not what it has to be.
+ *
+ * @param wanted such as `it takes a Buffer`
+ * @throws OptionsError `MILENA_OPTIONS_INVALID`
+ */
+export function refuseUnless(is: boolean, of: string, wanted: string, given: unknown): void {
+  if (!is) throw new OptionsError(of, [`${wanted}, not ${classOf(given)}`])
+}
+
+/** Whether it is an object with a list of this name, such as a record with its headers. */
+export function hasList(given: unknown, name: string): boolean {
+  return Array.isArray((Object(given) as Readonly<Record<string, unknown>>)[name])
+}
+
+/** Whether it is an object with all of these methods. */
+export function hasMethods(given: unknown, names: readonly string[]): boolean {
+  const has = Object(given) as Readonly<Record<string, unknown>>
+  return names.every((name) => typeof has[name] === 'function')
+}
+
+/** The options of a `close()`: how long it may wait, and nothing else. `Infinity` has no bound. @throws OptionsError */
+export function closeTimeout(of: string, options: unknown, byDefault: number): number {
   if (options === undefined) return byDefault
   const problems = unknownOptions(of, options, onlyTimeout)
-  if (problems.length > 0) throw new OptionsError(of, problems)
   const { timeout = byDefault } = options as { readonly timeout?: unknown }
-  return timeout
+  if (typeof timeout === 'number' && timeout >= 0 && problems.length === 0) return timeout
+  if (problems.length === 0)
+    problems.push(`timeout must be a number of milliseconds, 0 or more, or Infinity, not ${said(timeout)}`)
+  throw new OptionsError(of, problems)
 }
+
+/** What is wrong with a `drainTimeout`: a number of milliseconds, as `closeTimeout`, but bounded. */
+export function problemsOfDrain({ drainTimeout }: { readonly drainTimeout?: unknown }): string[] {
+  if (drainTimeout === undefined) return []
+  const isBounded = typeof drainTimeout === 'number' && drainTimeout >= 0 && drainTimeout <= longestDrain
+  if (isBounded && Number.isInteger(drainTimeout)) return []
+  const unbounded = drainTimeout === Infinity ? '; close({ timeout: Infinity }) waits without a bound' : ''
+  return [
+    `drainTimeout must be a whole number from 0 to ${longestDrain}, not ${said(drainTimeout)}${unbounded}`,
+  ]
+}
+
+/** Milliseconds, an hour: a rebalance waits so long for a replier, and with it every member of its group. */
+const longestDrain = 3_600_000
 
 const onlyTimeout: ReadonlySet<string> = new Set(['timeout'])
 
@@ -49,8 +86,7 @@ export function problemsOfParts(options: object): string[] {
   for (const [name, needed] of Object.entries(methods)) {
     const part: unknown = given[name]
     if (part === undefined) continue
-    const has = Object(part) as Readonly<Record<string, unknown>>
-    if (needed.some((method) => typeof has[method] !== 'function'))
+    if (!hasMethods(part, needed))
       problems.push(`${name} must have the methods ${needed.join(', ')}; it is ${classOf(part)}`)
   }
   const { random } = given

@@ -213,8 +213,10 @@ function inWords(thrown: unknown): { error: string; stack?: string; failing?: re
   const stacks: string[] = []
   let at: unknown = thrown
   for (let depth = 0; depth <= causes && at !== undefined && at !== null; depth++) {
-    if (!(at instanceof MilenaError)) stacks.push(stackOf(at))
-    else if (depth > 0) stacks.push(headOf(at))
+    if (!(at instanceof MilenaError)) {
+      const stack = stackOf(at)
+      if (saysMore(stack, wordsOf(at), [error, ...stacks])) stacks.push(stack)
+    } else if (depth > 0) stacks.push(headOf(at))
     at = causeOf(at)
   }
   const failing = thrown instanceof ValidationError ? pathsOf(thrown) : undefined
@@ -223,6 +225,13 @@ function inWords(thrown: unknown): { error: string; stack?: string; failing?: re
     ...(stacks.length > 0 && { stack: stacks.join('\ncaused by ') }),
     ...(failing && { failing }),
   }
+}
+
+/** A stack that names places within Node alone, or none, says no more than its words, which may have been told above it. */
+function saysMore(stack: string, words: string, told: readonly string[]): boolean {
+  const places = stack.split('\n').filter((line) => /^ +at /.test(line))
+  const ours = places.some((line) => !/[ (]node:\S+:\d+\)?$/.test(line))
+  return ours || !told.some((text) => text.includes(words))
 }
 
 function pathsOf({ issues }: ValidationError): readonly string[] {

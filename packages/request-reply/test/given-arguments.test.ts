@@ -233,6 +233,31 @@ refuseWrongOptions(table, {
 /** Of no kind that anything here takes; that it is `never` is what lets it be given. */
 const wrong = [undefined, null, 'say', 7, {}, [], () => undefined] as unknown as readonly never[]
 
+test('how long closing may wait is bounded as an option, and for one close() need not be', async () => {
+  const replyRouting = all.replyPartition({ topic: 'say_reply' })
+  const store = new all.MemorySagaStore()
+  for (const drainTimeout of [Infinity, 3_600_001, 0.5, -1])
+    for (const open of [
+      () => all.createRequester({ transport, replyRouting, drainTimeout }),
+      () => all.createReplier({ transport, groupId: 'fresh', drainTimeout }),
+      () => all.createSagas({ store, sagas: [saga], drainTimeout }),
+    ])
+      await refuses(
+        open,
+        drainTimeout === Infinity
+          ? /drainTimeout .* from 0 to 3600000, not Infinity; close\(\{ timeout: Infinity \}\)/
+          : /drainTimeout must be a whole number from 0 to 3600000, not [-.\d]+$/,
+      )
+  for (const each of [
+    await all.createRequester({ transport, replyRouting, drainTimeout: 3_600_000 }),
+    all.createReplier({ transport, groupId: 'fresh', drainTimeout: 3_600_000 }),
+    all.createSagas({ store, sagas: [saga], drainTimeout: 3_600_000 }),
+  ]) {
+    await refuses(() => each.close({ timeout: -1 }), /timeout must be .*, 0 or more, or Infinity, not -1/)
+    await each.close({ timeout: Infinity })
+  }
+})
+
 test('something that is no operation is refused, wherever one is wanted', async () => {
   for (const given of wrong)
     for (const call of [
@@ -285,6 +310,10 @@ test('an option that there is not is refused within an option, too', async () =>
   ])
     await refuses(call, /: there is no option (partitons|pasword|delay)$/)
   await refuses(() => createMemoryBroker({ faults: { send: 'lost' as never } }), /send must be a function/)
+  const topics = [{ name: 'a', partition: 3 }] as never
+  await refuses(() => createMemoryBroker({ topics }), /topics\[0\]: there is no option partition; /)
+  for (const given of [...wrong, { name: 'a' }, { partitions: 1 }] as never[])
+    await refuses(() => createMemoryBroker({ topics: [given] }), /topics\[0\]/)
 })
 
 test('headers in a list or a Map are refused, wherever headers are given', async () => {

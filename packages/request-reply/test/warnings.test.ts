@@ -4,6 +4,7 @@ import { Writable } from 'node:stream'
 import { test } from 'node:test'
 import type { WarningStep } from '../src/diagnostics.ts'
 import { MilenaError, ValidationError } from '../src/errors.ts'
+import { endOf } from '../src/transport/kafka/connection/verdicts.ts'
 import { problemOfLogger, Warnings, type Logger } from '../src/warnings.ts'
 import { ManualClock } from './manual-clock.ts'
 
@@ -47,6 +48,26 @@ test("an error's causes are in its stack, and our own are told by what they say"
   warnings.tell('it failed', {}, new MilenaError('MILENA_JOURNAL_FAILED', 'the store is away', { cause }))
   assert.equal(lines[0]!.details.error, 'MILENA_JOURNAL_FAILED: the store is away')
   assert.match(String(lines[0]!.details.stack), /^Error: refused\n +at /)
+})
+
+test('a stack that has no place outside Node is not told where the message has its words', () => {
+  const { warnings, lines } = logging()
+  const refused = Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:9'), { code: 'ECONNREFUSED' })
+  refused.stack = `Error: ${refused.message}\n    at TCPConnectWrap.afterConnect [as oncomplete] (node:net:2021:16)`
+  const { error: cause } = endOf('127.0.0.1:9', refused, 'connecting')
+  const message = `no broker has answered (${cause.message})`
+  warnings.tell('disturbed', {}, new MilenaError('MILENA_BROKER_UNREACHABLE', message, { cause }))
+  assert.deepEqual(lines[0]!.details, { groupId: 'g', error: `MILENA_BROKER_UNREACHABLE: ${message}` })
+  // Words that were not told yet, and places in an application, are.
+  warnings.tell(
+    'failed',
+    {},
+    new MilenaError('MILENA_JOURNAL_FAILED', 'the store is away', { cause: refused }),
+  )
+  assert.equal(lines[1]!.details.stack, refused.stack)
+  refused.stack += '\n    at save (file:///app/store.js:7:9)'
+  warnings.tell('a handler failed', {}, refused)
+  assert.equal(lines[2]!.details.stack, refused.stack)
 })
 
 test('of an invalid reply every failing path is told', () => {

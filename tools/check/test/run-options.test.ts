@@ -19,7 +19,8 @@ test('without anything, everything is run', () => {
 for (const [args, said] of [
   [['units'], /there is no step "units": choose from format, unit, e2e/],
   [['--grep', '('], /--grep \( is not a regular expression/],
-  [['--slow'], /Unknown option '--slow'/],
+  [['--slow'], /^Unknown option '--slow'; --help lists the options$/],
+  [['--grep'], /^Option '--grep <value>' argument missing; --help lists the options$/],
 ] as const) {
   test(`${args.join(' ')} is refused in one line`, () => {
     assert.throws(

@@ -7,6 +7,7 @@
  *     bytes    the reply's value, as it was sent
  */
 import type { Effect } from '../error-facts.ts'
+import { refuseUnless } from '../given.ts'
 import type { RawHeader } from '../wire/headers.ts'
 
 /** The outcome of a request whose work is over: what a repeated request is answered with. */
@@ -32,7 +33,14 @@ const prefix = 5
 
 type Written = readonly [name: string, value: string | null]
 
+/** @throws OptionsError of what is no outcome */
 export function encodeStoredOutcome(outcome: StoredOutcome): Buffer {
+  refuseUnless(
+    isOutcome(outcome),
+    'encodeStoredOutcome',
+    'it takes an outcome of a kind that is stored',
+    outcome,
+  )
   const { value, ...said } =
     outcome.kind === 'reply'
       ? { ...outcome, headers: written(outcome.headers), empty: outcome.value === null }
@@ -48,15 +56,16 @@ export function encodeStoredOutcome(outcome: StoredOutcome): Buffer {
   return bytes
 }
 
-/** @throws TypeError when these are no such bytes, or of a later version. */
+/** @throws TypeError when these are no such bytes, or of a later version; OptionsError when it is no Buffer. */
 export function decodeStoredOutcome(bytes: Buffer): StoredOutcome {
+  refuseUnless(Buffer.isBuffer(bytes), 'decodeStoredOutcome', 'it takes a Buffer', bytes)
   if (bytes.length < prefix || bytes.readUInt8(0) !== version)
     throw new TypeError('a stored outcome begins with its version, 1, and the length of its head')
   const end = prefix + bytes.readUInt32BE(1)
   if (end > bytes.length) throw new TypeError('a stored outcome is shorter than its head')
-  const { kind, code, message, effect, retryable, reason, detail, headers, empty } = JSON.parse(
+  const { kind, code, message, effect, retryable, reason, detail, headers, empty } = readHead(
     bytes.toString('utf8', prefix, end),
-  ) as Record<string, unknown>
+  )
   switch (kind) {
     case 'reply': {
       const value = empty === true ? null : Buffer.from(bytes.subarray(end))
@@ -78,6 +87,23 @@ export function decodeStoredOutcome(bytes: Buffer): StoredOutcome {
       return { kind, reason: textOf(reason), detail: textOf(detail) }
     default:
       throw new TypeError('a stored outcome is of a kind that nobody knows')
+  }
+}
+
+/** Whether it can be written; what it says besides is read with care. */
+function isOutcome(given: unknown): boolean {
+  const { kind, value, headers } = Object(given) as Readonly<Record<string, unknown>>
+  if (kind === 'reply') return Array.isArray(headers) && (value === null || Buffer.isBuffer(value))
+  if (kind === 'error') return headers === undefined || Array.isArray(headers)
+  return kind === 'done' || kind === 'handed over' || kind === 'passed over'
+}
+
+/** V8's own error would quote the text. */
+function readHead(text: string): Readonly<Record<string, unknown>> {
+  try {
+    return Object(JSON.parse(text)) as Record<string, unknown>
+  } catch {
+    throw new TypeError('the head of a stored outcome is no JSON')
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Encoded } from '../contract/coding.ts'
+import { refuseUnless } from '../given.ts'
 import { errorHeaders, groupHeader, wantsManyReplies } from '../wire/milena.ts'
 import type { WireProfile } from '../wire/profile.ts'
 import type { RawHeader } from '../wire/headers.ts'
@@ -67,13 +68,22 @@ export class Answers {
   }
 }
 
-/** The headers of the record that carries this outcome to whoever asked. */
+/**
+ * The headers of the record that carries this outcome to whoever asked.
+ *
+ * @throws OptionsError of what is no profile, no headers, no correlation id and no outcome that is sent
+ */
 export function replyHeaders(
   profile: WireProfile,
   request: readonly RawHeader[],
   correlationId: Buffer,
   outcome: ReplyOutcome | ErrorOutcome,
 ): RawHeader[] {
+  const of = 'replyHeaders'
+  refuseUnless(typeof Object(profile).correlationHeader === 'function', of, 'profile must be one', profile)
+  refuseUnless(Array.isArray(request), of, 'request must be a list of headers', request)
+  refuseUnless(Buffer.isBuffer(correlationId), of, 'correlationId must be a Buffer', correlationId)
+  refuseUnless(isSent(outcome), of, 'outcome must be a reply or an error, whole', outcome)
   const correlation = profile.echoHeader?.(request) ?? profile.correlationHeader(correlationId)
   const further = profile.replyHeaders ?? none
   if (outcome.kind === 'error') {
@@ -83,4 +93,10 @@ export function replyHeaders(
   // A list that grows has room for sixteen more.
   if (outcome.headers.length + further.length === 0) return [correlation]
   return [...outcome.headers, correlation, ...further]
+}
+
+function isSent(outcome: unknown): boolean {
+  const { kind, headers, code, message } = Object(outcome) as Readonly<Record<string, unknown>>
+  if (kind === 'reply') return Array.isArray(headers)
+  return kind === 'error' && typeof code === 'string' && typeof message === 'string'
 }

@@ -1,7 +1,13 @@
 import { systemClock, type Clock } from '../clock.ts'
 import { longestTimeout } from '../contract/operation.ts'
 import { OptionsError } from '../errors.ts'
-import { problemsOfParts, problemsOfSwitches, refuseOtherThanOptions, unknownOptions } from '../given.ts'
+import {
+  problemsOfDrain,
+  problemsOfParts,
+  problemsOfSwitches,
+  refuseOtherThanOptions,
+  unknownOptions,
+} from '../given.ts'
 import type { TransportSource } from '../transport/open.ts'
 import type { StartPosition } from '../transport/transport.ts'
 import type { HeaderInput } from '../wire/headers.ts'
@@ -122,7 +128,7 @@ export interface ReplierOptions extends TransportSource {
   readonly replyTimeout?: number
   /** Awaited before any record counts as finished, after the operation's own; see `BeforeFinish`. Default none. */
   readonly beforeFinish?: BeforeFinish
-  /** Milliseconds that a rebalance, and `close()`, wait for running handlers and their replies; default 10 000. */
+  /** Milliseconds that a rebalance, and `close()`, wait for running handlers and their replies, at most an hour; default 10 000. */
   readonly drainTimeout?: number
   /**
    * Milliseconds without a heartbeat after which the group gives this replier's partitions to others, and after which it
@@ -215,7 +221,7 @@ export function readReplierOptions(options: ReplierOptions): ReplierSettings {
     problems.push('beforeFinish must be a function')
   }
   wholeNumber('commitInterval', options.commitInterval, 0, longestTimeout)
-  wholeNumber('drainTimeout', options.drainTimeout, 0, 3_600_000)
+  problems.push(...problemsOfDrain(options))
   wholeNumber('sessionTimeout', options.sessionTimeout, 1, longestTimeout)
   wholeNumber('heartbeatInterval', options.heartbeatInterval, 1, longestTimeout)
   const { heartbeatInterval = 1_000, sessionTimeout = 15_000 } = options

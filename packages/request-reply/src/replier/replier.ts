@@ -23,7 +23,7 @@ import { Answers } from './answer.ts'
 import { RequestHandler } from './handling.ts'
 import { GroupWork } from './group-work.ts'
 import type { ReplierHealth } from './health.ts'
-import { errorOf, said } from '../words.ts'
+import { errorOf } from '../words.ts'
 import type { AddedBy, AnyHandler, Middleware } from './middleware.ts'
 import type { AddedByRecords, RecordMiddleware } from './record-middleware.ts'
 import { readReplierOptions, type ReplierOptions, type ReplierSettings } from './options.ts'
@@ -212,15 +212,11 @@ class GroupReplier implements Replier {
   }
 
   close(options?: { readonly timeout?: number }): Promise<void> {
-    let timeout: unknown
+    let timeout: number
     try {
       timeout = closeTimeout('replier.close', options, this.#settings.drainTimeout)
     } catch (error) {
       return Promise.reject(errorOf(error))
-    }
-    if (typeof timeout !== 'number' || !(timeout >= 0)) {
-      const problem = `timeout must be a number from 0 on, or Infinity, not ${said(timeout)}`
-      return Promise.reject(new OptionsError('replier.close', [problem]))
     }
     this.#closing ??= this.#close(timeout)
     return this.#closing

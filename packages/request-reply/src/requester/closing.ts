@@ -3,12 +3,12 @@
  *
  *   open ──close()──▶ draining ──nothing left, or its bound──▶ drained: the rest is abandoned ──▶ routing ──▶ transport
  */
-import { MilenaError, OptionsError } from '../errors.ts'
+import { MilenaError } from '../errors.ts'
 import { closeTimeout } from '../given.ts'
 import type { OpenedTransport } from '../transport/open.ts'
-import { errorOf, said } from '../words.ts'
+import { errorOf } from '../words.ts'
 import type { OneWay } from './one-way.ts'
-import { drainTimeoutIs, isDrainTimeout, type RequesterSettings } from './options.ts'
+import type { RequesterSettings } from './options.ts'
 import type { PendingReplies } from './pending-replies.ts'
 import type { Preparing } from './preparing.ts'
 import type { Receiving } from './receiving.ts'
@@ -48,15 +48,11 @@ export class Closing {
 
   /** @throws OptionsError */
   close(options: unknown): Promise<void> {
-    let timeout: unknown
+    let timeout: number
     try {
       timeout = closeTimeout('requester.close', options, this.#options.settings.drainTimeout)
     } catch (error) {
       return Promise.reject(errorOf(error))
-    }
-    if (!isDrainTimeout(timeout)) {
-      const problem = `timeout ${drainTimeoutIs}, not ${said(timeout)}`
-      return Promise.reject(new OptionsError('requester.close', [problem]))
     }
     this.#closed ??= this.#close(timeout)
     return this.#closed

@@ -1,6 +1,6 @@
 /** Several replies to one request: what `requestMany` is asked for, and what it gives. */
-import type { Operation } from '../contract/operation.ts'
-import { MilenaError } from '../errors.ts'
+import { problemOfOperation, type Operation } from '../contract/operation.ts'
+import { MilenaError, OptionsError } from '../errors.ts'
 import type { RecordPosition } from '../transport/transport.ts'
 import type { Reply, RequestOptions } from './reply.ts'
 
@@ -62,11 +62,14 @@ export interface Gathered<ReplyOutput> {
  * here, too.
  *
  * @param operation the one that was asked, for the types
+ * @throws OptionsError of what is no operation
  */
 export function gatheredIn<RequestInput, RequestOutput, ReplyInput, ReplyOutput>(
   error: unknown,
   operation: Operation<RequestInput, RequestOutput, ReplyInput, ReplyOutput>,
 ): Gathered<ReplyOutput> | undefined {
+  const problem = problemOfOperation(operation)
+  if (problem !== undefined) throw new OptionsError('gatheredIn', [problem])
   if (!(error instanceof MilenaError) || error.request?.operation !== operation.name) return undefined
   return (error as { gathered?: Gathered<ReplyOutput> }).gathered
 }

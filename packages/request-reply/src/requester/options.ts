@@ -2,7 +2,13 @@ import { hostname } from 'node:os'
 import { systemClock, type Clock } from '../clock.ts'
 import { isTimeout, longestTimeout } from '../contract/operation.ts'
 import { OptionsError } from '../errors.ts'
-import { problemsOfParts, problemsOfSwitches, refuseOtherThanOptions, unknownOptions } from '../given.ts'
+import {
+  problemsOfDrain,
+  problemsOfParts,
+  problemsOfSwitches,
+  refuseOtherThanOptions,
+  unknownOptions,
+} from '../given.ts'
 import { systemRandom, type RandomBytes } from '../random.ts'
 import { topicsOf } from '../routing/reply-routes.ts'
 import type { ReplyRouting } from '../routing/routing.ts'
@@ -83,7 +89,7 @@ export interface RequesterOptions extends TransportSource {
   readonly journal?: RequesterJournalOptions
   /** Create missing topics, for development: reply topics as their routing has them, request topics with 6 partitions. Default false. */
   readonly createTopics?: boolean
-  /** Milliseconds that `close()` waits for pending replies, `Infinity` for no bound; default 10 000. */
+  /** Milliseconds that `close()` waits for pending replies, at most an hour; default 10 000. `close({ timeout: Infinity })` has no bound. */
   readonly drainTimeout?: number
   /**
    * Called with the reply of a request that had timed out or was cancelled, or had been answered with an error that left
@@ -151,8 +157,7 @@ export function readRequesterOptions(options: RequesterOptions): RequesterSettin
   problems.push(...problemsOfRouting(settings.replyRouting, settings.instanceId))
   if (!isTimeout(settings.timeout))
     problems.push(`timeout must be 1 to ${longestTimeout} ms, not ${said(settings.timeout)}`)
-  if (!isDrainTimeout(settings.drainTimeout))
-    problems.push(`drainTimeout ${drainTimeoutIs}, not ${said(settings.drainTimeout)}`)
+  problems.push(...problemsOfDrain(settings))
   if (!['refuse', 'wait'].includes(settings.whileNotReceiving)) {
     problems.push(`whileNotReceiving must be 'refuse' or 'wait', not ${saidWord(settings.whileNotReceiving)}`)
   }
@@ -202,13 +207,6 @@ function problemsOfRouting(routings: readonly ReplyRouting[], instanceId: string
       ? error.problems.map((problem) => `replyRouting: ${problem}`)
       : [wordsOf(error)]
   }
-}
-
-/** What a bound for draining has to be, for messages. */
-export const drainTimeoutIs = 'must be a number of milliseconds, 0 or more, or Infinity'
-
-export function isDrainTimeout(value: unknown): value is number {
-  return typeof value === 'number' && value >= 0
 }
 
 function defaultInstanceId(random: RandomBytes): string {

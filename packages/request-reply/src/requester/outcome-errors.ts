@@ -50,6 +50,7 @@ export function timedOut(pending: PendingReply, replyTopic: string, why: string 
         new TransportError(
           'MILENA_NOT_SENT',
           `operation ${operation.name}: it did not leave this process within its ${timeout} ms and was taken back` +
+            beyondTopic(pending) +
             (why === undefined ? '' : `; ${why}`),
           details,
         ),
@@ -63,6 +64,15 @@ export function timedOut(pending: PendingReply, replyTopic: string, why: string 
       `whether its replyTopics allow ${replyTopic}${byDefault} and its rights let it write there, ` +
       `and whether the clocks of both sides agree`
   return withoutStack(() => new TimeoutError(operation.name, timeout, details, doubt + look))
+}
+
+/** That a partition is missing is certain after several answers; a request that ends sooner says what was known. */
+function beyondTopic({ operation, partition, partitions }: PendingReply): string {
+  if (partition === undefined || partition < partitions) return ''
+  return (
+    `; it is for partition ${partition}, and topic ${operation.topic} had ${partitions}, numbered from 0, ` +
+    'when the brokers were last asked'
+  )
 }
 
 export function cancelled(pending: PendingReply, reason: unknown): MilenaError {

@@ -9,6 +9,7 @@
  *
  * Whoever can write to a topic can write these: they are read for display, and nothing is decided by them.
  */
+import { hasList, refuseUnless } from '../given.ts'
 import type { RawRequest } from '../replier/raw-request.ts'
 import {
   int32Header,
@@ -37,7 +38,11 @@ export interface Origin {
   readonly timestamp: number | undefined
 }
 
-export function originOf({ base, place, partition, offset, timestamp, record }: RawRequest): Origin {
+/** @throws OptionsError of what is no request that a record middleware was given */
+export function originOf(request: RawRequest): Origin {
+  const wanted = 'it takes the request of a record middleware'
+  refuseUnless(hasList(Object(request).record, 'headers'), 'originOf', wanted, request)
+  const { base, place, partition, offset, timestamp, record } = request
   if (place === 0) return { topic: base, partition, offset, timestamp }
   const { headers } = record
   return {

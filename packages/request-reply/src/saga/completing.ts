@@ -1,5 +1,6 @@
 import { validate } from '../contract/payload.ts'
 import { MilenaError } from '../errors.ts'
+import { hasList, refuseUnless } from '../given.ts'
 import type { Outcome } from '../replier/outcome.ts'
 import type { RawRequest } from '../replier/raw-request.ts'
 import { errorOf } from '../words.ts'
@@ -52,6 +53,9 @@ export class Completing {
     next: () => Promise<Outcome>,
     complete: (id: string, step: string, outcome: StepOutcome) => Promise<boolean>,
   ): Promise<Outcome> {
+    const wanted = 'it is a record middleware and takes its request'
+    refuseUnless(hasList(Object(request).record, 'headers'), 'sagas.replies', wanted, request)
+    refuseUnless(typeof next === 'function', 'sagas.replies', 'next must be a function', next)
     const correlationId = request.correlationId?.toString('hex')
     if (correlationId === undefined || correlationId.length !== 32) return next()
     try {

@@ -4,7 +4,7 @@ import { MilenaError, OptionsError, ValidationError } from '../errors.ts'
 import { closeTimeout, unknownOptions } from '../given.ts'
 import type { RecordMiddleware } from '../replier/record-middleware.ts'
 import { Warnings } from '../warnings.ts'
-import { classOf, errorOf, foreign, said, wordsOf } from '../words.ts'
+import { classOf, errorOf, foreign, wordsOf } from '../words.ts'
 import { AtWork } from './at-work.ts'
 import { ClaimedStore, wait } from './claimed.ts'
 import { Completing } from './completing.ts'
@@ -168,15 +168,11 @@ export class OpenSagas implements Sagas {
   }
 
   close(options?: { readonly timeout?: number | undefined }): Promise<void> {
-    let timeout: unknown
+    let timeout: number
     try {
       timeout = closeTimeout('sagas.close', options, this.#settings.drainTimeout)
     } catch (error) {
       return Promise.reject(errorOf(error))
-    }
-    if (typeof timeout !== 'number' || !(timeout >= 0)) {
-      const problem = `timeout must be a number of milliseconds from 0 on, not ${said(timeout)}`
-      return Promise.reject(new OptionsError('sagas.close', [problem]))
     }
     return (this.#closing ??= this.#close(timeout))
   }

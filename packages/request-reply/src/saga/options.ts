@@ -1,7 +1,7 @@
 import { systemClock, type Clock } from '../clock.ts'
 import { isTimeout, longestTimeout } from '../contract/operation.ts'
 import { OptionsError } from '../errors.ts'
-import { problemsOfParts, unknownOptions } from '../given.ts'
+import { problemsOfDrain, problemsOfParts, unknownOptions } from '../given.ts'
 import { systemRandom, type RandomBytes } from '../random.ts'
 import { problemOfLogger, type Logger } from '../warnings.ts'
 import { classOf, said } from '../words.ts'
@@ -29,7 +29,7 @@ export interface SagasOptions<Transaction> {
   readonly interval?: number | undefined
   /** Milliseconds for which ended sagas are kept, and their ids known. Default 7 days. */
   readonly keep?: number | undefined
-  /** Milliseconds that `close` waits for running steps. Default 10 000. */
+  /** Milliseconds that `close` waits for running steps, at most an hour. Default 10 000. */
   readonly drainTimeout?: number | undefined
   /** Where to tell what an operator should know; default: `process.emitWarning`. See `docs/warnings.md`. */
   readonly logger?: Logger | undefined
@@ -90,7 +90,7 @@ export function readSagasOptions<Transaction>(options: SagasOptions<Transaction>
   wholeNumber('lease', options.lease, 100, longestTimeout)
   wholeNumber('interval', options.interval, 10, longestTimeout)
   wholeNumber('keep', options.keep, 0, Number.MAX_SAFE_INTEGER)
-  wholeNumber('drainTimeout', options.drainTimeout, 0, 3_600_000)
+  problems.push(...problemsOfDrain(options))
   const sagas = new Map<string, AnySaga>()
   for (const saga of Array.isArray(options.sagas) ? (options.sagas as readonly AnySaga[]) : []) {
     if (sagas.has(saga.name)) problems.push(`there are two sagas named ${saga.name}`)

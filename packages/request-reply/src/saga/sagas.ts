@@ -62,7 +62,7 @@ export interface Sagas extends AsyncDisposable {
   /** Does not wait for the pause, or the reply, that the saga waits for: what is to be done next is tried at once. False when it has ended, or is being worked on. */
   retryNow(id: string): Promise<boolean>
   /**
-   * Begins nothing more, waits up to `timeout` ms (default `drainTimeout`) for steps that are running, aborts the rest, and
+   * Begins nothing more, waits up to `timeout` ms (default `drainTimeout`; `Infinity`: however long they take) for steps that are running, aborts the rest, and
    * lets go of every saga, for others to take up.
    */
   close(options?: { readonly timeout?: number | undefined }): Promise<void>

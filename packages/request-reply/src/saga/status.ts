@@ -7,6 +7,7 @@
  *                                                        (without end; visible as stuck)
  */
 import type { Effect } from '../error-facts.ts'
+import { hasList, refuseUnless } from '../given.ts'
 
 export type SagaState = 'running' | 'completed' | 'compensating' | 'compensated'
 
@@ -87,9 +88,15 @@ export interface SagaStatus {
   readonly endedAt: number | undefined
 }
 
-/** The correlation id of the command whose reply the saga waits for now. */
-export function waitingFor({ steps }: SagaStatus): string | undefined {
-  const step = waitingStep(steps)
+/**
+ * The correlation id of the command whose reply the saga waits for now.
+ *
+ * @throws OptionsError of what is no status, such as the `undefined` that `sagas.get` has for an id that there is not
+ */
+export function waitingFor(status: SagaStatus): string | undefined {
+  const wanted = 'it takes a status, which sagas.get has only of a saga that is there'
+  refuseUnless(hasList(status, 'steps'), 'waitingFor', wanted, status)
+  const step = waitingStep(status.steps)
   return step?.state === 'sent' ? step.correlationId : step?.compensationCorrelationId
 }
 

@@ -60,7 +60,9 @@ function toBytes(name: string, value: string | Uint8Array | null): Buffer | null
 export class MessageHeaders implements Iterable<[name: string, value: Buffer | null]> {
   readonly raw: readonly RawHeader[]
 
+  /** @throws TypeError of what is no list */
   constructor(raw: readonly RawHeader[]) {
+    if (!Array.isArray(raw)) throw new TypeError(`headers must be a list of raw ones, not ${classOf(raw)}`)
     this.raw = raw
   }
 

@@ -60,6 +60,26 @@ const knownOfConnection: ReadonlySet<string> = new Set<keyof MemoryTransportOpti
   'latency',
 ])
 
+const knownOfTopic: ReadonlySet<string> = new Set<keyof TopicSpec>([
+  'name',
+  'partitions',
+  'replicationFactor',
+  'configs',
+])
+
+function problemsOfTopics(topics: unknown): string[] {
+  if (!Array.isArray(topics)) return [`topics must be a list, not ${classOf(topics)}`]
+  return topics.flatMap((topic: unknown, i) => {
+    if (typeof topic !== 'object' || topic === null || Array.isArray(topic))
+      return `topics[${i}] must be an object such as { name, partitions }, not ${classOf(topic)}`
+    const { name, partitions } = topic as Readonly<Record<string, unknown>>
+    const problems = unknownOptions('createMemoryBroker', topic, knownOfTopic)
+    if (typeof name !== 'string') problems.push(`name must be a text, not ${said(name)}`)
+    if (typeof partitions !== 'number') problems.push(`partitions must be a number, not ${said(partitions)}`)
+    return problems.map((problem) => `topics[${i}]: ${problem}`)
+  })
+}
+
 const knownOfFaults: ReadonlySet<string> = new Set<keyof MemoryFaults>(['send', 'deliveryDelay'])
 
 /** A fault under another name would do nothing, and its test would pass. */
@@ -80,8 +100,7 @@ function problemsOfFaults(faults: unknown): string[] {
 export function createMemoryBroker(options: MemoryBrokerOptions = {}): MemoryBroker {
   const problems = [...unknownOptions('createMemoryBroker', options, known), ...problemsOfParts(options)]
   const { random, topics = [], faults = {} } = options
-  if (!Array.isArray(topics)) problems.push(`topics must be a list, not ${classOf(topics)}`)
-  problems.push(...problemsOfFaults(faults))
+  problems.push(...problemsOfTopics(topics), ...problemsOfFaults(faults))
   if (problems.length > 0) throw new OptionsError('createMemoryBroker', problems)
   const cluster = new ClusterState(options.clock ?? brokerClock, random ?? Math.random)
   cluster.faults = faults

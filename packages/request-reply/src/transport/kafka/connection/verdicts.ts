@@ -26,6 +26,8 @@ export class NetworkFailure extends Error {
   constructor(message: string, details: ErrorOptions & { readonly silent?: boolean } = {}) {
     super(message, details)
     this.silent = details.silent ?? false
+    // Where in this library a socket's event arrived helps nobody.
+    this.stack = `${this.name}: ${message}`
   }
 }
 
