@@ -146,6 +146,10 @@ export function addPaymentRoutes(
       const found = await store.findTold(orderId).catch(refuseUnread)
       if (found === undefined) throw noSuchPayment(orderId)
       const after = refundsAfter === undefined ? undefined : composeRefundId(orderId, refundsAfter)
+      if (after !== undefined && !(await store.find({ kind: 'refund', id: after }).catch(refuseUnread)))
+        throw new ProblemError(400, 'Invalid request', {
+          detail: `refundsAfter: this payment has no refund ${refundsAfter}`,
+        })
       const refunds = await store.refundsOf(orderId, shownRefunds + 1, after).catch(refuseUnread)
       const shown = refunds.slice(0, shownRefunds)
       const unsettled = [found, ...shown].filter(isOverdue)
