@@ -54,6 +54,10 @@ function failureOf(work: Promise<unknown>): Promise<unknown> {
   )
 }
 
+test("the library's own limit is a store that is away", () => {
+  assert.ok(isAway(new Error('PostgreSQL has not answered within 5000 ms')))
+})
+
 test('what has failed is certainly undone only if the server has refused it, or no connection was there to send it on', async () => {
   assert.equal(isUndone(await failureOf(pool.query('select 1 / 0'))), true)
   assert.equal(isUndone(await failureOf(pool.query('select pg_sleep(60)'))), false)

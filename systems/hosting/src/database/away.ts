@@ -15,9 +15,9 @@ const ofTheNetwork = new Set([
 ])
 /** The connection was lost on the way, the operator has ended it, or the server does not know itself. */
 const untold = /^(?:08|57P0[1245]|40003|XX)/
-/** The driver's own errors have no code. */
+/** The driver's own errors, and the library's, have no code. */
 const ofTheDriver =
-  /^(?:Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered a connection error)/
+  /^(?:Connection terminated|timeout exceeded when trying to connect|Query read timeout|PostgreSQL has not answered|Client has encountered a connection error)/
 /** Those of them that say that there was no connection. */
 const ofConnecting =
   /^(?:timeout exceeded when trying to connect|Connection terminated due to connection timeout)/
