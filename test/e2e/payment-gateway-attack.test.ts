@@ -180,6 +180,8 @@ test('many refunds of one order at once leave the gateway free for others, and a
   )
   assert.deepEqual([ids[0]!.length, ids[1]!.length, next['moreRefunds']], [50, 5, undefined])
   assert.equal(new Set(ids.flat()).size, 55)
+  const none = await ask(`${one}/payments/${order.orderId}?refundsAfter=no-such`)
+  assert.deepEqual([none.status, none.body['code']], [400, 'INVALID_REQUEST'])
 })
 
 test('an order takes 500 refunds, whatever became of them', async () => {

@@ -1,10 +1,11 @@
 /** The gifts: stored with their command or not at all, and ended by what comes back. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { connectDatabase } from '@milena/hosting'
+import { connectDatabase, createApp, Watching } from '@milena/hosting'
 import { postgresOutbox, type Outbox } from '@milena/postgres'
 import type { Pool } from 'pg'
 import { openTestDatabase, type TestDatabase } from '../../../test/support/database.ts'
+import { addGiftRoutes } from '../src/coupon/gift-routes.ts'
 import { Gifts } from '../src/coupon/gifts.ts'
 import type { GiftRequest } from '../src/coupon/schemas.ts'
 import { applySchema } from '../src/databases.ts'
@@ -106,4 +107,22 @@ test('pages go on where the last one has ended, also of one state', async () => 
   const { gifts: stored, next } = await gifts.list('stored', '0', 1)
   assert.equal(stored[0]!.state, 'stored')
   assert.match(next!, /^\/gifts\?state=stored&limit=1&after=\d+$/)
+})
+
+test('a gift of which the database does not say whether it is stored has a name to ask for, and to send again', async (t) => {
+  t.mock.method(console, 'error', () => {})
+  const app = await createApp('Test', 'cut')
+  t.after(() => app.close())
+  const hasty = database.openPool({ query_timeout: 300 })
+  addGiftRoutes(app, new Gifts(hasty, outbox, messages), new Watching(50))
+  const give = (payload: object) => app.inject({ method: 'POST', url: '/coupons/cake/gift', payload })
+  const client = await pool.connect()
+  await client.query('begin; lock table gifts in share row exclusive mode')
+  const hung = await give({ recipient: 'kim@example.test' })
+  await client.query('commit')
+  client.release()
+  const { code, giftId } = hung.json<{ code: string; giftId: string }>()
+  assert.deepEqual([hung.statusCode, code], [504, 'GIFT_UNKNOWN'])
+  const again = await give({ recipient: 'kim@example.test', giftId })
+  assert.deepEqual([again.statusCode, again.json<{ giftId: string }>().giftId], [202, giftId])
 })

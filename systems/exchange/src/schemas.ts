@@ -44,6 +44,12 @@ export const exchangeSchema = z.object({
 })
 export type Exchange = z.infer<typeof exchangeSchema>
 
+export const undecidedSchema = problemSchema
+  .extend({ exchangeId: z.string() })
+  .describe(
+    'NOT_DECIDED: not decided in time, or not known: ask for it, or send it again with this exchangeId',
+  )
+
 const { status, ...termsOfExchange } = exchangeSchema.shape
 export const notExchangedSchema = problemSchema
   .extend({ ...termsOfExchange, exchangeStatus: status })

@@ -1,7 +1,7 @@
 export { brokerEntry, type BrokerConfig, type BrokerFacts } from './broker/entry.ts'
 export { explainBrokers } from './broker/explain.ts'
 export { checkReachable } from './broker/reachable.ts'
-export { isAway } from './database/away.ts'
+export { isAway, isUndone } from './database/away.ts'
 export { connectDatabase, isRefusal, withoutPassword } from './database/connect.ts'
 export { databaseEntry, type DatabaseFacts } from './database/entry.ts'
 export {

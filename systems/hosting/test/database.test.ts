@@ -1,8 +1,8 @@
 /** Databases that are there and say nothing. */
-import { connectDatabase, createApp, inTransaction, isAway } from '@milena/hosting'
+import { connectDatabase, createApp, findFreePort, inTransaction, isAway, isUndone } from '@milena/hosting'
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { Client, type Pool } from 'pg'
+import { Client, Pool } from 'pg'
 import { openTestDatabase, type TestDatabase } from '../../../test/support/database.ts'
 
 let database: TestDatabase
@@ -45,4 +45,30 @@ test('without limits of its own a pool has those of this house', async () => {
     [plain.options.connectionTimeoutMillis, (plain.options as { query_timeout?: number }).query_timeout],
     [5_000, 15_000],
   )
+})
+
+function failureOf(work: Promise<unknown>): Promise<unknown> {
+  return work.then(
+    () => assert.fail('it has not failed'),
+    (error: unknown) => error,
+  )
+}
+
+test("the library's own limit is a store that is away", () => {
+  assert.ok(isAway(new Error('PostgreSQL has not answered within 5000 ms')))
+})
+
+test('what has failed is certainly undone only if the server has refused it, or no connection was there to send it on', async () => {
+  assert.equal(isUndone(await failureOf(pool.query('select 1 / 0'))), true)
+  assert.equal(isUndone(await failureOf(pool.query('select pg_sleep(60)'))), false)
+  assert.equal(
+    isUndone(await failureOf(pool.query('select pg_terminate_backend(pg_backend_pid()), pg_sleep(1)'))),
+    false,
+  )
+  const held = await pool.connect()
+  assert.equal(isUndone(await failureOf(pool.query('select 1'))), true)
+  held.release()
+  const away = new Pool({ host: '127.0.0.1', port: await findFreePort() })
+  assert.equal(isUndone(await failureOf(away.query('select 1'))), true)
+  await away.end()
 })

@@ -54,9 +54,33 @@ test('every error is a problem with a type and a code', async (t) => {
       post('x', { 'content-type': 'text/plain' }),
       [415, 'UNSUPPORTED_MEDIA_TYPE', `${urn}unsupported-media-type`, null],
     ],
+    ...[
+      { ...json, 'content-encoding': 'gzip' },
+      { 'content-type': 'application/json; charset=utf-16' },
+      { 'content-type': 'application/json;charset="ISO-8859-1"' },
+    ].map(
+      (headers) =>
+        [
+          '/things',
+          post('{}', headers),
+          [415, 'UNSUPPORTED_MEDIA_TYPE', `${urn}unsupported-media-type`, null],
+        ] as const,
+    ),
     ['/things', post(`"${'x'.repeat(70_000)}"`, json), [413, 'BODY_TOO_LARGE', `${urn}body-too-large`, null]],
   ] as const
   for (const [path, init, expected] of cases) assert.deepEqual(await problemOf(port, path, init), expected)
+})
+
+test('a body that says that it is UTF-8, and as it stands, is taken', async (t) => {
+  const port = await start(t)
+  for (const headers of [
+    { 'content-type': 'application/json; charset=utf-8', 'content-encoding': 'identity' },
+    { 'content-type': 'application/json; charset="UTF-8"' },
+  ])
+    assert.equal((await fetch(`http://127.0.0.1:${port}/things`, post('{}', headers))).status, 200)
+  // Without a body there is nothing that could be misread.
+  const headers = { 'content-type': 'application/json; charset=utf-16', 'content-encoding': 'gzip' }
+  assert.equal((await fetch(`http://127.0.0.1:${port}/things/1`, { headers })).status, 200)
 })
 
 test('the description says of every route that any other error is a problem', async (t) => {

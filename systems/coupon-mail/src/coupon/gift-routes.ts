@@ -1,9 +1,26 @@
 /** The gifts over HTTP. */
-import { problem, ProblemError, sendEvents, unavailable, type App, type Watching } from '@milena/hosting'
+import {
+  isAway,
+  problem,
+  ProblemError,
+  sendEvents,
+  unavailable,
+  type App,
+  type Watching,
+} from '@milena/hosting'
+import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import type { Gifts } from './gifts.ts'
 import type { Coupon } from './mail-text.ts'
-import { giftPageSchema, giftRequestSchema, giftSchema, giftStates, idSchema, type Gift } from './schemas.ts'
+import {
+  giftPageSchema,
+  giftRequestSchema,
+  giftSchema,
+  giftStates,
+  idSchema,
+  unknownGiftSchema,
+  type Gift,
+} from './schemas.ts'
 
 const params = z.object({ id: idSchema })
 
@@ -20,13 +37,20 @@ export function addGiftRoutes(app: App, gifts: Gifts, watching: Watching): void 
           400: problem('an invalid request; every problem is listed'),
           404: problem('there is no such coupon'),
           409: problem('the same giftId with another content'),
+          503: problem('not now: nothing was stored'),
+          504: unknownGiftSchema,
         },
       },
     },
     async ({ params: { id }, body }, reply) => {
-      const gift = await gifts.give(await existing(gifts, id), body)
-      if (gift === undefined)
-        throw new ProblemError(409, 'This gift exists with other content', { giftId: body.giftId })
+      const { giftId = randomUUID() } = body
+      const coupon = await existing(gifts, id).catch((error: unknown) => {
+        throw isAway(error) ? unavailable('the database cannot be read now; nothing was stored') : error
+      })
+      const gift = await gifts.give(coupon, { ...body, giftId }).catch((error: unknown) => {
+        throw isAway(error) ? unknown(giftId) : error
+      })
+      if (gift === undefined) throw new ProblemError(409, 'This gift exists with other content', { giftId })
       return reply.code(202).header('location', gift.links.self).send(gift)
     },
   )
@@ -88,6 +112,15 @@ export function addGiftRoutes(app: App, gifts: Gifts, watching: Watching): void 
       return sendEvents(reply, gift)
     },
   )
+}
+
+/** Its name is told, as its caller may have given none: the same again without one would be another gift. */
+function unknown(giftId: string): ProblemError {
+  return new ProblemError(504, 'No answer of the database', {
+    code: 'GIFT_UNKNOWN',
+    giftId,
+    detail: `whether it is stored is not known: GET /gifts/${giftId} tells, or send it again with this giftId`,
+  })
 }
 
 /** @throws ProblemError 404 */

@@ -1,5 +1,5 @@
 /** What goes over HTTP, as it stands in `/openapi.json`. */
-import { textSchema } from '@milena/hosting'
+import { problemSchema, textSchema } from '@milena/hosting'
 import { z } from 'zod'
 import { resultSchema } from '../messages.ts'
 
@@ -48,6 +48,10 @@ export const giftSchema = z.object({
   links: z.object({ self: z.string(), events: z.string() }),
 })
 export type Gift = z.infer<typeof giftSchema>
+
+export const unknownGiftSchema = problemSchema
+  .extend({ giftId: z.string() })
+  .describe('GIFT_UNKNOWN: it may be stored or not: ask for it, or send it again with this giftId')
 
 export const giftPageSchema = z.object({
   gifts: z.array(giftSchema),

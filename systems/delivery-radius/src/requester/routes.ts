@@ -1,5 +1,6 @@
 /** The requester over HTTP. */
 import {
+  isAway,
   problem,
   ProblemError,
   sendEvents,
@@ -33,7 +34,7 @@ export function addTriggerRoutes(app: App, triggers: Triggers, watching: Watchin
         response: {
           202: acceptedSchema,
           400: problem('an invalid request; every problem is listed'),
-          503: problem('too many triggers run, or it is closing; nothing was begun'),
+          503: problem('too many triggers run, it is closing, or the database is away; nothing was begun'),
         },
       },
     },
@@ -122,17 +123,29 @@ export function addChangeRoutes(app: App, triggers: Triggers, store: ChangeStore
           200: changeSchema,
           404: problem('there is none'),
           409: problem('it has not failed: it may have been made'),
-          503: problem('closing; nothing was done'),
+          503: problem('not now; nothing was done'),
+          504: problem('the database does not answer: it may have been tried'),
         },
       },
     },
     async ({ params: { id } }) => {
       const found = await store.find(id)
       if (found === undefined) throw new ProblemError(404, 'No such change', { change: id })
-      const tried = await triggers.retry(found)
+      const tried = await triggers.retry(found).catch((error: unknown) => {
+        throw isAway(error) ? retryUnknown(id) : error
+      })
       if (tried !== undefined) return tried
       const { status } = (await store.find(id)) ?? found
       throw new ProblemError(409, `This change is ${status}, not failed`, { change: id })
     },
   )
+}
+
+function retryUnknown(change: string): ProblemError {
+  return new ProblemError(504, 'No answer of the database', {
+    code: 'RETRY_UNKNOWN',
+    change,
+    detail:
+      'whether it was tried is not known: GET /changes tells how it stands; one that is failed can be tried again',
+  })
 }

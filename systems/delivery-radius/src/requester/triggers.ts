@@ -1,5 +1,5 @@
 /** The triggers of this requester: those that run, and the last that have finished. */
-import { messageOf as wordsOf, unavailable } from '@milena/hosting'
+import { isAway, messageOf as wordsOf, unavailable } from '@milena/hosting'
 import { isMilenaError, type LateReply, type MilenaError } from '@milena/request-reply'
 import { randomUUID } from 'node:crypto'
 import { changeOf, messageOf } from './outcome.ts'
@@ -35,7 +35,10 @@ export class Triggers {
     if (this.#closing) throw unavailable('closing')
     if (this.#running.size >= mostRunning) throw unavailable(`${mostRunning} triggers run already`)
     const trigger = new Trigger(randomUUID(), request, this.#store.requester)
-    const noted = this.#store.begin(trigger.progress())
+    // It runs only when that is certain: else nobody would be told of it, and no shop is changed.
+    const noted = this.#store.begin(trigger.progress()).catch((error: unknown) => {
+      throw isAway(error) ? unavailable('the trigger could not be noted: nothing was begun') : error
+    })
     const run = noted.then(() => this.#run(trigger)).finally(() => this.#running.delete(trigger))
     run.catch(() => {})
     this.#running.set(trigger, run)

@@ -1,5 +1,5 @@
 /** Entry: a service that carries out triggers under locks, while their callers wait. */
-import { connectDatabase, createApp, listen, runChild, sendProblem } from '@milena/hosting'
+import { connectDatabase, createApp, isUndone, listen, runChild, sendProblem } from '@milena/hosting'
 import { Redis } from 'ioredis'
 import { connectionWait, rowLockTimeout } from './lock-options.ts'
 import { RedisLocks } from './redis-locks.ts'
@@ -41,12 +41,11 @@ runChild(async (config: LockServiceConfig) => {
       try {
         return await service.carryOut(request.body)
       } catch (error) {
-        // Its transaction was rolled back: nothing of it was done.
-        return sendProblem(reply, {
-          title: 'The trigger was not carried out',
-          status: 503,
-          detail: String(error),
-        })
+        // Rolled back, nothing of it was done; but of a commit without an answer nobody knows.
+        const [status, title] = isUndone(error)
+          ? [503, 'The trigger was not carried out']
+          : [504, 'The trigger may be carried out or not']
+        return sendProblem(reply, { title, status, detail: String(error) })
       }
     },
   )

@@ -87,8 +87,8 @@ export class Locking implements Way {
 }
 
 function toTold(answer: HttpAnswer | undefined, shops: readonly string[]): Told {
-  if (answer?.status === 200) return { ...(answer.body as Result), unknown: [] }
-  // A refusal says that nothing was done; without an answer nobody knows.
+  if (answer?.status === 200) return answer.body as Result
+  // A 503 says that nothing was done; with a 504, or without an answer, nobody knows.
   if (answer?.status === 503) return { made: [], refused: [], failed: shops, unknown: [] }
   return { made: [], refused: [], failed: [], unknown: shops }
 }

@@ -2,6 +2,7 @@
  * A distributed lock in Redis for each shop: `SET key token NX PX lease`, looked at again after a pause until the wait is
  * over; released by a script, by whoever has the token. One lock at a time, so that no two triggers wait for each other.
  */
+import { isUndone } from '@milena/hosting'
 import type { Redis } from 'ioredis'
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -34,7 +35,7 @@ export class RedisLocks {
 
   /** Each shop has an outcome of its own: the caller is told which have failed. */
   async carryOut(asked: Asked): Promise<Result> {
-    const result = { made: [] as string[], refused: [] as string[], failed: [] as string[] }
+    const result: Record<keyof Result, string[]> = { made: [], refused: [], failed: [], unknown: [] }
     const left = asked.shops.values()
     const work = async (): Promise<void> => {
       for (const shop of left) {
@@ -74,16 +75,19 @@ export class RedisLocks {
     }
   }
 
-  async #change(shop: string, asked: Asked): Promise<'made' | 'refused'> {
+  async #change(shop: string, asked: Asked): Promise<keyof Result> {
     const { rows } = await this.#pool.query<ShopRow>(`select ${columns} from shops s where s.id = $1`, [shop])
     const outcome = change(rows[0]!, asked)
     if ('refused' in outcome) return 'refused'
     const { radius, active, changes } = outcome.row
-    await this.#pool.query(
+    const update = this.#pool.query(
       `update shops set radius = $2, active = $3, changes = $4, applied_partition = 0, applied_offset = $5
        where id = $1`,
       [shop, radius, JSON.stringify(active), changes, asked.number],
     )
-    return 'made'
+    return update.then(
+      () => 'made',
+      (error: unknown) => (isUndone(error) ? 'failed' : 'unknown'),
+    )
   }
 }

@@ -15,6 +15,7 @@ export const resultSchema = z.object({
   made: z.array(z.string()),
   refused: z.array(z.string()),
   failed: z.array(z.string()),
+  unknown: z.array(z.string()),
 })
 export type Result = z.infer<typeof resultSchema>
 

@@ -84,6 +84,6 @@ export class RowLocks {
         asked.number,
       ],
     )
-    return { made: changed.map(({ id }) => id), refused, failed: [] }
+    return { made: changed.map(({ id }) => id), refused, failed: [], unknown: [] }
   }
 }

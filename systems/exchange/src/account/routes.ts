@@ -54,7 +54,7 @@ export function addAccountRoutes(app: App, account: AccountRoutes): void {
             400: problem('an invalid request; every problem is listed'),
             409: problem('CANCELLED, or CONFLICT: the same exchange with another content'),
             422: problem('INSUFFICIENT_FUNDS, NO_SUCH_ACCOUNT, DEPOSIT_REFUSED: nothing was moved'),
-            503: problem('nothing was done; try again'),
+            503: problem('not now, or it is not known whether it was done: the same again is done once'),
           },
         },
       },

@@ -19,6 +19,8 @@ export interface ExchangeConfig {
 }
 
 const databaseConnections = 24
+/** Milliseconds that a caller waits for the decision: longer than both calls take with their tries. */
+const patience = 8_000
 
 runChild(async (config: ExchangeConfig) => {
   const { prefix, repeats } = config
@@ -57,7 +59,7 @@ runChild(async (config: ExchangeConfig) => {
   await relay.start()
 
   const app = await createApp('Currency exchange', 'finish')
-  addExchangeRoutes(app, sagas, exchange)
+  addExchangeRoutes(app, sagas, exchange, patience)
   app.get('/stats', { schema: { summary: 'How exchanges stand, in figures' } }, async () => ({
     sagas: await sagas.stats(),
     outbox: await outbox.backlog(),

@@ -1,13 +1,24 @@
 /** The exchange service over HTTP. */
-import { idSchema, problem, ProblemError, sendProblem, unavailable, type App } from '@milena/hosting'
+import {
+  idSchema,
+  isAway,
+  isUndone,
+  problem,
+  ProblemError,
+  sendProblem,
+  unavailable,
+  type App,
+} from '@milena/hosting'
 import { isMilenaError, type SagaDecision, type Sagas } from '@milena/request-reply'
 import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import {
   exchangeRequestSchema,
   exchangeSchema,
   mostAmount,
   notExchangedSchema,
+  undecidedSchema,
   type ExchangeRequest,
 } from '../schemas.ts'
 import { toExchange } from './exchange-row.ts'
@@ -15,7 +26,8 @@ import type { ExchangeSaga } from './exchange.ts'
 import { rateAt, toKrw } from './rates.ts'
 import type { Terms } from './terms.ts'
 
-export function addExchangeRoutes(app: App, sagas: Sagas, exchange: ExchangeSaga): void {
+/** @param patience milliseconds that a caller waits for the decision */
+export function addExchangeRoutes(app: App, sagas: Sagas, exchange: ExchangeSaga, patience: number): void {
   app.post(
     '/exchanges',
     {
@@ -27,13 +39,16 @@ export function addExchangeRoutes(app: App, sagas: Sagas, exchange: ExchangeSaga
           400: problem('an invalid request; every problem is listed'),
           409: problem('the same exchangeId with another content'),
           422: notExchangedSchema,
-          503: problem('not now; ask again with the same exchangeId, or ask for it'),
+          503: problem('not now: nothing was begun'),
+          504: undecidedSchema,
         },
       },
     },
     async ({ body }, reply) => {
       const id = body.exchangeId ?? randomUUID()
-      const { outcome, status } = await begin(sagas, exchange, id, body)
+      const decision = await inTime(begin(sagas, exchange, id, body), patience)
+      if (decision === undefined) throw undecided(id)
+      const { outcome, status } = decision
       const { status: exchangeStatus, ...terms } = toExchange(status)
       if (outcome === 'completed') return reply.code(200).send({ ...terms, status: exchangeStatus })
       const title = 'The exchange does not take place'
@@ -70,10 +85,33 @@ async function begin(
     if (!isMilenaError(error) || error.code !== 'MILENA_SAGA_CONFLICT') throw error
   }
   // It was begun before, perhaps at another rate: that one holds.
-  const earlier = (await sagas.get(id))?.input as Terms | undefined
+  const found = await sagas.get(id).catch((error: unknown) => {
+    throw isAway(error) ? undecided(id) : error
+  })
+  const earlier = found?.input as Terms | undefined
   if (earlier === undefined || !isSame(earlier, request))
     throw new ProblemError(409, 'This exchange exists with other content', { exchangeId: id })
   return decided(sagas, exchange, id, earlier)
+}
+
+/** `undefined`: it takes longer than that. */
+async function inTime<Result>(work: Promise<Result>, limit: number): Promise<Result | undefined> {
+  const ended = new AbortController()
+  const late = sleep(limit, undefined, { signal: ended.signal }).catch(() => undefined)
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    ended.abort()
+  }
+}
+
+/** It may have begun, and then it goes on, here or in another process. With its id: its caller may have given none. */
+function undecided(exchangeId: string): ProblemError {
+  return new ProblemError(504, 'Not decided in time', {
+    code: 'NOT_DECIDED',
+    exchangeId,
+    detail: `GET /exchanges/${exchangeId} tells; or send it again with this exchangeId`,
+  })
 }
 
 async function decided(
@@ -82,14 +120,17 @@ async function decided(
   id: string,
   terms: Terms,
 ): Promise<SagaDecision<unknown>> {
-  try {
-    const run = await sagas.run(exchange, id, terms)
-    return await run.decided
-  } catch (error) {
-    const passes =
+  const { decided } = await sagas.run(exchange, id, terms).catch((error: unknown) => {
+    const isRefused =
       isMilenaError(error) && (error.code === 'MILENA_OVERLOADED' || error.code === 'MILENA_CLOSED')
-    throw passes ? unavailable(error.message) : error
-  }
+    if (isRefused) throw unavailable(error.message)
+    if (isAway(error)) throw isUndone(error) ? unavailable('it could not be stored') : undecided(id)
+    throw error
+  })
+  return decided.catch((error: unknown) => {
+    // This process ends, and another one goes on with it.
+    throw isMilenaError(error) && error.code === 'MILENA_CLOSED' ? undecided(id) : error
+  })
 }
 
 /** The terms of an exchange: the rate of now, which it keeps. */

@@ -53,8 +53,9 @@ export async function createApp(
     bodyLimit,
     forceCloseConnections: close === 'cut' ? true : 'idle',
   }).withTypeProvider<ZodTypeProvider>()
-  // Bodies are JSON; Fastify would take plain text, too.
+  // Bodies are JSON as it is sent: plain text Fastify would take too, and what is compressed or in another charset for JSON.
   app.removeContentTypeParser('text/plain')
+  app.addHook('preParsing', async ({ headers }) => refuseEncoded(headers))
   const methodsOf = knownMethods(app)
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
@@ -138,6 +139,23 @@ const anyProblem = {
 
 interface Operation {
   responses?: Record<string, { description: string; content?: Record<string, unknown> }>
+}
+
+/** Bodies are UTF-8, and as they stand (RFC 9110, 8.3.2 and 8.4). */
+function refuseEncoded(headers: IncomingMessage['headers']): void {
+  if (headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0) return
+  const coding = headers['content-encoding'] ?? ''
+  if (!/^(?:identity)?$/i.test(coding))
+    throw refused(`content-encoding: ${coding} is not taken; send the body as it is`, {
+      'accept-encoding': 'identity',
+    })
+  const charset = /;\s*charset\s*=\s*"?([^\s;"]*)/i.exec(headers['content-type'] ?? '')?.[1]
+  if (charset !== undefined && !/^utf-?8$/i.test(charset))
+    throw refused(`charset=${charset} is not taken; JSON is UTF-8`)
+}
+
+function refused(detail: string, headers?: Record<string, string>): ProblemError {
+  return new ProblemError(415, 'Unsupported media type', { detail }, headers)
 }
 
 /** A request that was never read to its end: too slow, no HTTP, or with headers too large. */

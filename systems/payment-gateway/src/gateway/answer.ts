@@ -4,6 +4,13 @@ import { ProblemError, sendProblem } from '@milena/hosting'
 import type { Answered } from './gateway.ts'
 import { refundIdOf } from './payment.ts'
 
+/** What a payment is called over HTTP; a refund's amount, where it is known. */
+export interface Names {
+  readonly orderId: string
+  readonly refundId?: string | undefined
+  readonly amount?: number | undefined
+}
+
 export function answer(
   reply: FastifyReply,
   { payment, providerMs, workerError, mismatch }: Answered,
@@ -33,21 +40,32 @@ export function answer(
       paymentStatus: state,
     })
   }
-  if (state === 'failed' || workerError !== undefined) {
+  if (state === 'failed') {
+    const [done, again] = kind === 'charge' ? ['charged', 'orderId'] : ['refunded', 'refundId']
+    throw new ProblemError(502, `Failed: nothing was ${done}, nor will be`, {
+      ...names,
+      detail: `${payment.reason}; to try again, use another ${again}`,
+      code: 'PAYMENT_FAILED',
+      paymentStatus: state,
+    })
+  }
+  if (workerError !== undefined) {
     throw new ProblemError(502, 'The worker could not carry out the payment', {
       ...names,
-      detail: payment.reason ?? workerError?.remoteMessage,
-      code: state === 'failed' ? 'PAYMENT_FAILED' : workerError?.remoteCode,
+      detail: workerError?.remoteMessage,
+      code: workerError?.remoteCode,
       // Unknown: the worker's error does not tell, and it is being found out.
       paymentStatus: state,
     })
   }
-  return sendProblem(reply, {
-    status: 504,
-    title: 'No outcome in time',
+  throw unknown(names, `the outcome is not known yet; it is being found out: GET /payments/${orderId}`)
+}
+
+export function unknown(names: Names, detail: string): ProblemError {
+  return new ProblemError(504, 'No outcome in time', {
     code: 'PAYMENT_UNKNOWN',
     ...names,
     paymentStatus: 'unknown',
-    detail: `the outcome is not known yet; it is being found out: GET /payments/${orderId}`,
+    detail,
   })
 }

@@ -13,9 +13,9 @@ import {
 } from '@milena/request-reply'
 import type { Pool } from 'pg'
 import type { ApproveRequest, Method, Operations, ProviderOutcome, RefundRequest } from '../operations.ts'
-import { messageOf } from '@milena/hosting'
+import { isUndone, messageOf } from '@milena/hosting'
 import { type Asked, isSilence, mismatchOf, outcomeOf } from './outcomes.ts'
-import { InHand, NotNow, Turns } from './in-hand.ts'
+import { InHand, NotKnown, NotNow, Turns } from './in-hand.ts'
 import type { NewPayment, PaymentStore } from './payment-store.ts'
 import type { Outcome, Payment } from './payment.ts'
 import type { Reconciler } from './reconciler.ts'
@@ -100,17 +100,17 @@ export class Gateway {
       const charge: NewPayment = { kind: 'charge', id: orderId, orderId, amount, method, owner, expiresAt }
       if (await this.#writeDown(charge)) return this.#send(charge)
       const first = await store.find(charge)
-      if (first === undefined) throw new NotNow('the first request for this order could not be sent')
+      if (first === undefined) throw new NotNow('no request for this order could be sent in time')
       return first.amount === amount && first.method === method ? this.#awaitOutcome(first) : undefined
     })
   }
 
-  /** Until a payment is written down nothing has begun. */
+  /** False: it is there already, or its time was over before it could be. */
   async #writeDown(charge: NewPayment): Promise<boolean> {
     try {
       return await this.#options.store.insert(charge)
     } catch (cause) {
-      throw new NotNow('the payment could not be written down', { cause })
+      throw unwritten('payment', cause)
     }
   }
 
@@ -134,7 +134,7 @@ export class Gateway {
     try {
       return await openRefund(pool, store, { orderId, refundId, amount, owner, expiresAt })
     } catch (cause) {
-      throw new NotNow('the refund could not be written down', { cause })
+      throw cause instanceof NotNow ? cause : unwritten('refund', cause)
     }
   }
 
@@ -256,7 +256,7 @@ export class Gateway {
         asked = Date.now()
       }
       const now = await store.find(payment)
-      if (now === undefined) throw new NotNow('the first request for this payment could not be sent')
+      if (now === undefined) throw new NotNow('no request for this payment could be sent in time')
       payment = now
     }
     return { payment }
@@ -269,6 +269,13 @@ function askedCharge({ orderId, amount }: ApproveRequest): Asked {
 
 function askedRefund({ orderId, refundId, amount }: RefundRequest): Asked {
   return { kind: 'refund', id: refundId, orderId, amount }
+}
+
+/** Until a payment is written down nothing has begun; a database that does not answer may have written it down, or may yet. */
+function unwritten(what: string, cause: unknown): NotNow | NotKnown {
+  return isUndone(cause)
+    ? new NotNow(`the ${what} could not be written down`, { cause })
+    : new NotKnown(`the database does not say whether the ${what} is written down`, { cause })
 }
 
 function settledAs(payment: NewPayment, outcome: Outcome): Answered['payment'] {

@@ -3,6 +3,9 @@
 /** The gateway cannot take the payment now, and nothing was begun: the caller may try again. */
 export class NotNow extends Error {}
 
+/** The database has not said whether the payment is written down: what becomes of it nobody knows yet. */
+export class NotKnown extends Error {}
+
 /** Callers of one order at once, at most; fewer where the gateway has few places in all. */
 const mostOfOrder = 100
 

@@ -55,7 +55,10 @@ export class PaymentStore {
     })
   }
 
-  /** Writes a payment down as pending; false when there is one with this id already. */
+  /**
+   * Writes a payment down as pending; false when there is one with this id already, or its time is over: what a database
+   * that hung carries out late would be a payment that nobody sends.
+   */
   async insert(payment: NewPayment, transaction?: PoolClient): Promise<boolean> {
     if (transaction === undefined) return this.#inserts.add(payment)
     return (await insert([payment], transaction))[0]!
@@ -169,7 +172,7 @@ export class PaymentStore {
   }
 }
 
-/** Of each, whether there was none yet. */
+/** Of each, whether it is written down now. */
 async function insert(payments: readonly NewPayment[], on: Pool | PoolClient): Promise<boolean[]> {
   const { rows } = await on.query<PaymentId>({
     name: 'insert-payments',
@@ -177,6 +180,7 @@ async function insert(payments: readonly NewPayment[], on: Pool | PoolClient): P
              insert into payments (kind, id, order_id, amount, method, owner, expires_at, next_ask_at)
              select kind, id, "orderId", amount, method, owner, "expiresAt", "expiresAt" + interval '1 second' from json_to_recordset($1) as given(
                kind text, id text, "orderId" text, amount bigint, method text, owner text, "expiresAt" timestamptz)
+             where "expiresAt" > clock_timestamp()
              on conflict do nothing returning kind, id, owner),
            told as (
              insert into payment_events (kind, id, event, details)

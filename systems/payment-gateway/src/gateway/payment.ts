@@ -15,6 +15,10 @@
  * An unknown payment is never sent again. It is settled as `failed` only when the provider has not heard of it and
  * its clock is past `expiresAt`: from then on the provider begins nothing for it, so an order that was reported as
  * failed is never charged afterwards, whichever worker still has the request in hand.
+ *
+ * Whether a payment was written down is not known when the database does not answer: its caller is told so, and nobody
+ * has sent it. The same again finds nothing, and begins, or finds it pending: until `expiresAt` the repeat sends it, and
+ * after that it is settled as never charged. Nothing is written down after `expiresAt`.
  */
 import type { Method } from '../operations.ts'
 

@@ -1,6 +1,7 @@
 /** Refunds of one order add up to at most what was charged, however many are asked for at once. */
 import { inTransaction } from '@milena/hosting'
 import type { Pool } from 'pg'
+import { NotNow } from './in-hand.ts'
 import type { Payment } from './payment.ts'
 import type { PaymentStore } from './payment-store.ts'
 
@@ -46,7 +47,11 @@ export async function openRefund(pool: Pool, store: PaymentStore, wish: RefundWi
     const amount = wish.amount ?? left
     if (amount > left || amount === 0) return { result: 'too-much', left }
     const id = { kind: 'refund', id: refundId } as const
-    await store.insert({ ...id, orderId, amount, method: charge.method, owner, expiresAt }, client)
+    const isNew = await store.insert(
+      { ...id, orderId, amount, method: charge.method, owner, expiresAt },
+      client,
+    )
+    if (!isNew) throw new NotNow('the refund could not be written down in time')
     return { result: 'opened', refund: (await store.find(id, client))! }
   })
 }

@@ -1,9 +1,9 @@
 /** The gateway's HTTP interface to payments. */
-import { type App, isAway, problem, ProblemError, unavailable } from '@milena/hosting'
+import { type App, isAway, messageOf, problem, ProblemError, unavailable } from '@milena/hosting'
 import { composeRefundId } from '../ids.ts'
-import { answer } from './answer.ts'
+import { answer, unknown, type Names } from './answer.ts'
 import type { Gateway } from './gateway.ts'
-import { NotNow } from './in-hand.ts'
+import { NotKnown, NotNow } from './in-hand.ts'
 import type { PaymentStore, ToldPayment } from './payment-store.ts'
 import type { Reconciler } from './reconciler.ts'
 import { mostRefunds } from './refund-opening.ts'
@@ -27,7 +27,7 @@ const outcomes = {
   400: problem('an invalid request; every problem is listed'),
   402: declinedSchema,
   413: problem('a body of more than 64 KiB'),
-  415: problem('a body that is not application/json'),
+  415: problem('a body that is not application/json in UTF-8, as it stands'),
   502: failedSchema,
   503: problem('overloaded or closing; nothing was begun, try again after Retry-After seconds'),
   504: unknownSchema,
@@ -55,7 +55,7 @@ export function addPaymentRoutes(
       },
     },
     async ({ body }, reply) => {
-      const answered = await gateway.charge(body).catch(refuseNow)
+      const answered = await gateway.charge(body).catch(refuse({ orderId: body.orderId }))
       if (answered === undefined) {
         throw new ProblemError(409, 'This order exists with other content', {
           code: 'ORDER_DIFFERS',
@@ -92,7 +92,9 @@ export function addPaymentRoutes(
         })
       }
       const refundId = composeRefundId(orderId, given)
-      const result = await gateway.refund(orderId, refundId, body.amount).catch(refuseNow)
+      const result = await gateway
+        .refund(orderId, refundId, body.amount)
+        .catch(refuse({ orderId, refundId: given }))
       if (!('result' in result)) {
         if (body.amount !== undefined && result.payment.amount !== body.amount) {
           throw new ProblemError(409, 'This refund exists with another amount', {
@@ -144,6 +146,10 @@ export function addPaymentRoutes(
       const found = await store.findTold(orderId).catch(refuseUnread)
       if (found === undefined) throw noSuchPayment(orderId)
       const after = refundsAfter === undefined ? undefined : composeRefundId(orderId, refundsAfter)
+      if (after !== undefined && !(await store.find({ kind: 'refund', id: after }).catch(refuseUnread)))
+        throw new ProblemError(400, 'Invalid request', {
+          detail: `refundsAfter: this payment has no refund ${refundsAfter}`,
+        })
       const refunds = await store.refundsOf(orderId, shownRefunds + 1, after).catch(refuseUnread)
       const shown = refunds.slice(0, shownRefunds)
       const unsettled = [found, ...shown].filter(isOverdue)
@@ -177,8 +183,14 @@ function noSuchPayment(orderId: string): ProblemError {
   return new ProblemError(404, 'No such payment', { code: 'NO_SUCH_PAYMENT', orderId })
 }
 
-function refuseNow(error: unknown): never {
-  throw error instanceof NotNow ? unavailable(error.message) : error
+/** A database that does not answer leaves open what has begun. */
+function refuse(names: Names): (error: unknown) => never {
+  return (error) => {
+    if (error instanceof NotNow) throw unavailable(error.message)
+    if (!(error instanceof NotKnown) && !isAway(error)) throw error
+    const again = 'whether it has begun is not known: send it again under the same id, or GET'
+    throw unknown(names, `${messageOf(error)}; ${again} /payments/${names.orderId}`)
+  }
 }
 
 function refuseUnread(error: unknown): never {

@@ -48,11 +48,11 @@ function paymentProblem<Status extends string>(status: readonly Status[], descri
 export const declinedSchema = paymentProblem(['declined'], 'declined by the provider; why is in detail')
 export const failedSchema = paymentProblem(
   ['failed', 'unknown', 'mismatched'],
-  "failed (nothing was moved), or a worker's error (unknown: it is being found out), or an answer about another payment",
+  "failed (nothing was moved, nor will be under this id), or a worker's error (unknown: it is being found out), or an answer about another payment",
 )
 export const unknownSchema = paymentProblem(
   ['unknown'],
-  'no outcome in time: it is being found out; never send the payment again under another id, ask for it',
+  'no outcome in time, or the database does not answer: it is being found out; never send the payment again under another id: ask for it, or send it again under the same one',
 )
 
 const statusSchema = z.enum(['pending', 'unknown', 'approved', 'declined', 'failed', 'mismatched'])
