@@ -20,9 +20,6 @@ export async function buildWithMaven(name: string, title: string, sources: strin
   return join(home, 'target', 'jars')
 }
 
-/** For tests on a small machine: little memory, quick to start. A benchmark wants the full compiler. */
-export const testJvmOptions: readonly string[] = ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
-
 /** With a Maven repository of its own: the shared one is not safe for two writers. */
 async function runMaven(mvn: string, title: string, staging: string): Promise<void> {
   const repository = join(staging, 'repository')

@@ -3,8 +3,8 @@
  * application's `KafkaRequestReply`, and a processor that answers. Keys and values are strings.
  */
 import { fileURLToPath } from 'node:url'
-import { startJvm } from '../../tools/kafka/jvm.ts'
-import { buildWithMaven, testJvmOptions } from './maven.ts'
+import { defaultJvmOptions, startJvm } from '../../tools/kafka/jvm.ts'
+import { buildWithMaven } from './maven.ts'
 import { Program } from './program.ts'
 import { requesterOf, type OtherRequester } from './requester.ts'
 
@@ -65,7 +65,7 @@ async function start(role: string, options: SmallRyeOptions, args: readonly stri
       `--prefix=${options.prefix ?? ''}`,
       ...args,
     ],
-    jvmOptions: testJvmOptions,
+    jvmOptions: defaultJvmOptions,
     stdin: 'pipe',
     output: 'pipe',
   })

@@ -3,8 +3,8 @@
  * `@KafkaListener` with `@SendTo`, and its `ReplyingKafkaTemplate`. Keys are strings, values too or JSON.
  */
 import { fileURLToPath } from 'node:url'
-import { startJvm } from '../../tools/kafka/jvm.ts'
-import { buildWithMaven, testJvmOptions } from './maven.ts'
+import { defaultJvmOptions, startJvm } from '../../tools/kafka/jvm.ts'
+import { buildWithMaven } from './maven.ts'
 import { Program } from './program.ts'
 import { requesterOf, type OtherRequester } from './requester.ts'
 
@@ -202,7 +202,7 @@ export class Spring implements AsyncDisposable {
 /** Starts applications in one JVM; resolves when all of them have partitions. Throws as `buildSpring` does. */
 export async function startSpring(
   roles: readonly SpringRole[],
-  jvmOptions: readonly string[] = testJvmOptions,
+  jvmOptions: readonly string[] = defaultJvmOptions,
 ): Promise<Spring> {
   const { child, pid } = await startJvm({
     jars: await buildSpring(),

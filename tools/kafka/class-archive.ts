@@ -8,13 +8,10 @@ import { mkdtemp, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { KafkaJars } from './release.ts'
-import { classArchiveOf, findJava } from './jvm.ts'
+import { classArchiveOf, defaultJvmOptions, findJava } from './jvm.ts'
 import { KafkaNode } from './node.ts'
 import { freePorts } from './ports.ts'
 import { awaitReady } from './ready.ts'
-
-/** The archive begins with the options that most are started with; others may use it all the same. */
-const jvmOptions = ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
 
 /**
  * Makes the archive for these jars and this Java, unless it is there, by running a broker until it serves. Where that
@@ -26,7 +23,7 @@ export async function makeClassArchive(jars: KafkaJars): Promise<void> {
   process.stderr.write('keeping what Java loads of Apache Kafka, for quicker starts (once)\n')
   const dir = await mkdtemp(join(tmpdir(), 'milena-kafka-classes-'))
   const made = `${archive}.${process.pid}`
-  const node = await oneNode(jars, dir, [...jvmOptions, `-XX:ArchiveClassesAtExit=${made}`])
+  const node = await oneNode(jars, dir, [...defaultJvmOptions, `-XX:ArchiveClassesAtExit=${made}`])
   try {
     await node.start()
     await awaitReady([node])

@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { findController, findCoordinator, findLeader } from './inspect.ts'
 import { fetchKafkaJars } from './jars.ts'
+import { defaultJvmOptions } from './jvm.ts'
 import { KafkaNode } from './node.ts'
 import { freePorts, isFree } from './ports.ts'
 import { awaitMember, awaitReady } from './ready.ts'
@@ -13,13 +14,6 @@ import { SetupError } from './setup-error.ts'
 
 const keepStopLimit = 10_000
 const findLimit = 120_000
-
-/** For tests on a small machine: little memory, quick to start. A benchmark wants the full compiler. */
-export const defaultJvmOptions: readonly string[] = [
-  '-Xmx256m',
-  '-XX:+UseSerialGC',
-  '-XX:TieredStopAtLevel=1',
-]
 
 export interface KafkaOptions {
   /** The release of Apache Kafka, such as `3.9.1`. Default `KAFKA_VERSION`, else ours. */

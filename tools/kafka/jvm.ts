@@ -87,6 +87,13 @@ fi >/dev/null 2>&1
 exit $status
 `
 
+/** For tests on a small machine: little memory, quick to start. A benchmark wants the full compiler. */
+export const defaultJvmOptions: readonly string[] = [
+  '-Xmx256m',
+  '-XX:+UseSerialGC',
+  '-XX:TieredStopAtLevel=1',
+]
+
 export interface JvmOptions {
   /** Folder of the jars. */
   jars: string

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
-import { defaultJvmOptions, startKafka } from './cluster.ts'
+import { startKafka } from './cluster.ts'
 import type { KafkaCluster, KafkaOptions } from './cluster.ts'
+import { defaultJvmOptions } from './jvm.ts'
 import { kafkaVersion } from './release.ts'
 import { SetupError } from './setup-error.ts'
 
