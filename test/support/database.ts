@@ -15,6 +15,8 @@ export interface TestDatabase extends AsyncDisposable {
   openPool(options?: PoolConfig): Pool
   /** Ends connections that somebody has to it at present, as a crash of theirs would; how many. `where`: of `pg_stat_activity`. */
   killConnections(where?: string): Promise<number>
+  /** Statements that write to the table wait meanwhile, as they do at a server that hangs, and are carried out afterwards. */
+  whileLocked<Result>(table: string, work: () => Promise<Result>): Promise<Result>
   /** Whether new connections are accepted; those that stand stay. */
   allowConnections(allowed: boolean): Promise<void>
   /** Removes the database, and stops the server if it was started for this. */
@@ -52,9 +54,10 @@ export async function openTestDatabase(): Promise<TestDatabase> {
     await admin.end()
     await server.release()
   }
+  const pool = openPool()
   return {
     url: url.href,
-    pool: openPool(),
+    pool,
     openPool,
     async killConnections(where = 'true') {
       const { rows } = await admin.query(
@@ -62,6 +65,16 @@ export async function openTestDatabase(): Promise<TestDatabase> {
         [name],
       )
       return rows.length
+    },
+    async whileLocked(table, work) {
+      const client = await pool.connect()
+      try {
+        await client.query(`BEGIN; LOCK TABLE ${table} IN SHARE ROW EXCLUSIVE MODE`)
+        return await work()
+      } finally {
+        await client.query('COMMIT')
+        client.release()
+      }
     },
     async allowConnections(allowed) {
       await admin.query(`ALTER DATABASE ${name} ALLOW_CONNECTIONS ${allowed}`)

@@ -37,20 +37,9 @@ beforeEach(async () => {
   addChangeRoutes(app, triggers, store)
 })
 
-async function whileLocked<Result>(table: string, work: () => Promise<Result>): Promise<Result> {
-  const client = await database.pool.connect()
-  try {
-    await client.query(`begin; lock table ${table} in share row exclusive mode`)
-    return await work()
-  } finally {
-    await client.query('commit')
-    client.release()
-  }
-}
-
 test('a trigger that may be noted or not has certainly not begun', async () => {
   const payload = { kind: 'bad-weather', action: 'begin', shops: ['shop-1'] }
-  const answer = await whileLocked('triggers', () =>
+  const answer = await database.whileLocked('triggers', () =>
     app.inject({ method: 'POST', url: '/triggers', payload }),
   )
   assert.deepEqual([answer.statusCode, asked], [503, 0])
@@ -62,7 +51,7 @@ test('of a change that may be taken to be tried again nobody says that nothing w
     `insert into changes (id, trigger_id, shop, kind, action, status, requested_at)
      values ('t:shop-1', 't', 'shop-1', 'bad-weather', 'begin', 'failed', now())`,
   )
-  const answer = await whileLocked('changes', () =>
+  const answer = await database.whileLocked('changes', () =>
     app.inject({ method: 'POST', url: '/changes/t:shop-1/retry' }),
   )
   assert.deepEqual([answer.statusCode, answer.json<{ code: string }>().code], [504, 'RETRY_UNKNOWN'])
@@ -73,6 +62,6 @@ test('under a lock in Redis a shop whose update has no answer is unknown, not fa
   const redis = { set: async () => 'OK', eval: async () => 1 } as unknown as Redis
   const locks = new RedisLocks(redis, pool, { prefix: '', concurrency: 1 })
   const trigger = { number: 1, kind: 'bad-weather', action: 'begin', shops: ['shop-1'] } as const
-  const result = await whileLocked('shops', () => locks.carryOut({ ...trigger, shops: ['shop-1'] }))
+  const result = await database.whileLocked('shops', () => locks.carryOut({ ...trigger, shops: ['shop-1'] }))
   assert.deepEqual(result, { made: [], refused: [], failed: [], unknown: ['shop-1'] })
 })

@@ -66,18 +66,6 @@ const order = { orderId: 'o-1', amount: 100, method: 'card' }
 const pay = () => post('/payments', order)
 const refund = () => post('/payments/o-1/refund', { refundId: 'r-1', amount: 1 })
 
-/** Statements on payments wait meanwhile, as they do at a server that hangs, and are carried out afterwards. */
-async function whileHung<Result>(work: () => Promise<Result>): Promise<Result> {
-  const client = await database.pool.connect()
-  try {
-    await client.query('begin; lock table payments in share row exclusive mode')
-    return await work()
-  } finally {
-    await client.query('commit')
-    client.release()
-  }
-}
-
 /** Until what the gateway has given up is carried out. */
 function untilCarriedOut(): Promise<boolean> {
   return waitFor(isIdle, { what: 'the server to be idle' })
@@ -95,7 +83,7 @@ async function rows(): Promise<unknown[]> {
 }
 
 test('a payment that may be written down is told as unknown, and the repeat sends it once', async () => {
-  const { httpStatus, code, paymentStatus, orderId } = await whileHung(pay)
+  const { httpStatus, code, paymentStatus, orderId } = await database.whileLocked('payments', pay)
   assert.deepEqual([httpStatus, code, paymentStatus, orderId], [504, 'PAYMENT_UNKNOWN', 'unknown', 'o-1'])
   await untilCarriedOut()
   assert.deepEqual([await rows(), sent], [['pending'], []])
@@ -105,7 +93,7 @@ test('a payment that may be written down is told as unknown, and the repeat send
 
 test('what a database carries out when the time of a payment is over writes nothing down, and the repeat pays', async () => {
   served = serve(limit + 200)
-  const told = await whileHung(async () => {
+  const told = await database.whileLocked('payments', async () => {
     const told = await pay()
     await sleep(400)
     return told
@@ -119,7 +107,7 @@ test('what a database carries out when the time of a payment is over writes noth
 
 test('a payment that is written down and that nobody sends is settled, and the repeat is told that nothing was charged', async () => {
   served = serve(limit + 200)
-  await whileHung(pay)
+  await database.whileLocked('payments', pay)
   await untilCarriedOut()
   assert.deepEqual(await rows(), ['pending'])
   await sleep(400)
@@ -138,7 +126,7 @@ test('a payment that is written down and that nobody sends is settled, and the r
 
 test('a refund that may be written down is told as unknown, and the repeat makes it once', async () => {
   await pay()
-  const { httpStatus, code, orderId, refundId } = await whileHung(refund)
+  const { httpStatus, code, orderId, refundId } = await database.whileLocked('payments', refund)
   assert.deepEqual([httpStatus, code, orderId, refundId], [504, 'PAYMENT_UNKNOWN', 'o-1', 'r-1'])
   await untilCarriedOut()
   assert.equal((await refund())['httpStatus'], 200)
