@@ -174,28 +174,6 @@ test('headers of the library’s own names are not taken from the application', 
   ])
 })
 
-test('an onLateReply that rejects is a warning and nothing else', async () => {
-  const warnings: { context: string; error: Error }[] = []
-  const listen = (message: unknown): void => void warnings.push(message as never)
-  subscribe('milena:warning', listen)
-  const { requester, replier, clock } = await setUp(() => undefined, {
-    onLateReply: async () => {
-      throw new Error('a fault of the application')
-    },
-  })
-  const outcome = assert.rejects(
-    requester.request(echo, Buffer.from('x'), { timeout: 10 }),
-    code('MILENA_TIMEOUT'),
-  )
-  await until(() => replier.requests.length === 1)
-  await clock.advance(10)
-  await outcome
-  await replier.answer(replier.requests[0]!, { value: null })
-  await until(() => warnings.length === 1)
-  unsubscribe('milena:warning', listen)
-  assert.match(warnings[0]!.error.message, /a fault of the application/)
-})
-
 test('diagnostics of duplicate and foreign replies have no payload either', async () => {
   const messages: unknown[] = []
   const listen = (message: unknown): void => void messages.push(message)

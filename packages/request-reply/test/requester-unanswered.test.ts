@@ -1,7 +1,7 @@
 /** What becomes of a request whose reply is late, or that is given up. */
 import assert from 'node:assert/strict'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import { MilenaError, RemoteError, TimeoutError } from '../src/errors.ts'
 import { errorHeaders } from '../src/wire/milena.ts'
 import { add, code, echo, opened, setUp, until } from './requesting.ts'
@@ -145,23 +145,29 @@ test('a request that may have been sent and gets no reply times out as unknown',
   await outcome
 })
 
-test('a throwing onLateReply hurts nobody', async () => {
-  const warnings: unknown[] = []
-  const listen = (message: unknown): void => void warnings.push(message)
-  subscribe('milena:warning', listen)
-  after(() => unsubscribe('milena:warning', listen))
-  const { requester, replier, clock } = await setUp(() => undefined, {
-    onLateReply() {
-      throw new Error('a fault of the application')
-    },
+function fault(): never {
+  throw new Error('a fault of the application')
+}
+
+for (const [what, onLateReply] of [
+  ['throws', fault],
+  ['rejects', async () => fault()],
+] as const) {
+  test(`an onLateReply that ${what} is a warning and nothing else`, async (t) => {
+    const warnings: { context: string; error: Error }[] = []
+    const listen = (message: unknown): void => void warnings.push(message as never)
+    subscribe('milena:warning', listen)
+    t.after(() => unsubscribe('milena:warning', listen))
+    const { requester, replier, clock } = await setUp(() => undefined, { onLateReply })
+    const outcome = assert.rejects(
+      requester.request(echo, Buffer.from('x'), { timeout: 10 }),
+      code('MILENA_TIMEOUT'),
+    )
+    await until(() => replier.requests.length === 1)
+    await clock.advance(10)
+    await outcome
+    await replier.answer(replier.requests[0]!, { value: null })
+    await until(() => warnings.length === 1)
+    assert.match(warnings[0]!.error.message, /a fault of the application/)
   })
-  const outcome = assert.rejects(
-    requester.request(echo, Buffer.from('x'), { timeout: 10 }),
-    code('MILENA_TIMEOUT'),
-  )
-  await until(() => replier.requests.length === 1)
-  await clock.advance(10)
-  await outcome
-  await replier.answer(replier.requests[0]!, { value: null })
-  await until(() => warnings.length === 1)
-})
+}

@@ -1,6 +1,6 @@
 /** The statuses of requests without a reply, as docs/first-service.md has them. */
 import { outcomeProblem } from '@milena/hosting'
-import { MilenaError, type AnyMilenaError, type ErrorCode } from '@milena/request-reply'
+import { isMilenaError, MilenaError, type ErrorCode } from '@milena/request-reply'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
@@ -17,7 +17,9 @@ for (const [code, status] of [
   ['MILENA_ABANDONED', 504],
 ] as const satisfies readonly (readonly [ErrorCode, number])[]) {
   test(`${code} is ${status}`, () => {
-    const { problem, headers } = outcomeProblem(new MilenaError(code, 'why') as AnyMilenaError)
+    const error: unknown = new MilenaError(code, 'why')
+    assert.ok(isMilenaError(error))
+    const { problem, headers } = outcomeProblem(error)
     assert.deepEqual([problem.status, problem.code, problem.detail], [status, code, 'why'])
     assert.equal(headers['retry-after'], status === 503 ? '1' : undefined)
   })
